@@ -1,0 +1,89 @@
+"""Scripts of the demo corpus: sentences from a grammar (data/demo/grammar.yaml), dialogues of them, by split.
+
+Every sentence belongs to one split only, so that a test script was never heard in training. Everything is a pure
+function of the seed.
+"""
+
+import random
+import re
+from dataclasses import dataclass
+
+from dia.dialogue import Nonverbal, Script, Turn
+from dia.resources import declaration
+
+SPLITS = ("train", "validation", "test")
+STYLES = ("plain", "activated", "calm")
+SLOT = re.compile(r"\{(\w+)\}")
+BOUNDARY = "|"
+
+
+@dataclass(frozen=True)
+class PlannedClip:
+    """A clip to be spoken: its id, split, script, and the speaking style of each turn (one of ``STYLES``)."""
+
+    id: str
+    split: str
+    script: Script
+    styles: tuple[str, ...]
+
+
+def fill(template: str, slots: dict[str, list[str]], chance: random.Random) -> str:
+    """Return the template with each slot filled; a word is not used twice in one sentence, the first is capital."""
+    used: set[str] = set()
+
+    def choose(match: re.Match[str]) -> str:
+        word = chance.choice([word for word in slots[match.group(1)] if word not in used])
+        used.add(word)
+        return word
+
+    sentence = SLOT.sub(choose, template)
+    return sentence[0].upper() + sentence[1:]
+
+
+def split_sentences(clips: dict[str, int], seed: int) -> dict[str, list[str]]:
+    """Return distinct sentences for each split, two a clip and no sentence in two splits.
+
+    Raises ``ValueError`` when the grammar cannot give that many distinct sentences.
+    """
+    grammar = declaration("data/demo/grammar.yaml")
+    chance = random.Random(f"sentences {seed}")
+    wanted, sentences = 2 * sum(clips.values()), dict[str, None]()
+    for _ in range(50 * wanted):
+        if len(sentences) == wanted:
+            break
+        sentences[fill(chance.choice(grammar["sentences"]), grammar["slots"], chance)] = None
+    if len(sentences) < wanted:
+        raise ValueError(f"data.clips asks for {wanted:,} sentences, the grammar gave {len(sentences):,}; ask for fewer clips")
+    pool = iter(sentences)
+    # the small splits draw first, so that the test set stays the same when the training set grows
+    return {split: [next(pool) for _ in range(2 * clips[split])] for split in reversed(SPLITS) if split in clips}
+
+
+def plan_clips(clips: dict[str, int], tags: list[str], tag_rate: float, style_rate: float, seed: int) -> list[PlannedClip]:
+    """Plan ``clips[split]`` dialogues per split, of one or two turns.
+
+    ``tag_rate`` is the probability that a turn carries one nonverbal of ``tags``; ``style_rate`` that a turn is spoken
+    activated or calm. Raises ``ValueError`` as :func:`split_sentences` does.
+    """
+    sentences = split_sentences(clips, seed)
+    planned = []
+    for split in (name for name in SPLITS if name in clips):
+        chance = random.Random(f"clips {split} {seed}")
+        pool = iter(sentences[split])
+        for index in range(clips[split]):
+            turns = [
+                _turn(speaker, next(pool), tags, tag_rate, chance) for speaker in (1, 2)[: 1 if chance.random() < 0.2 else 2]
+            ]
+            styles = tuple(chance.choice(STYLES[1:]) if chance.random() < style_rate else "plain" for _ in turns)
+            planned.append(PlannedClip(f"demo-{split}-{index:05d}", split, Script(tuple(turns)), styles))
+    return planned
+
+
+def _turn(speaker: int, sentence: str, tags: list[str], tag_rate: float, chance: random.Random) -> Turn:
+    clauses = [clause.strip() for clause in sentence.split(BOUNDARY)]
+    text = " ".join(clauses)
+    if not tags or chance.random() >= tag_rate:
+        return Turn(speaker, text)
+    boundaries = [len(" ".join(clauses[:count])) + 1 for count in range(1, len(clauses))]
+    char = chance.choice([0, *boundaries, len(text)])
+    return Turn(speaker, text, (Nonverbal(chance.choice(tags), char),))

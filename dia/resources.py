@@ -1,0 +1,29 @@
+"""Where the declarations (configs, recipes, data, eval) lie: beside the package in a checkout, inside it in a wheel."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PACKAGE = Path(__file__).parent
+
+
+def resource(name: str) -> Path:
+    """Return the absolute path of a declaration, such as ``resource("data/tags.yaml")``.
+
+    Raises ``FileNotFoundError`` when neither the checkout nor the installed package has it.
+    """
+    for root in (PACKAGE / "resources", PACKAGE.parent):
+        if (root / name).exists():
+            return root / name
+    raise FileNotFoundError(f"the resource {name} is neither in {PACKAGE / 'resources'} nor in {PACKAGE.parent}")
+
+
+@cache
+def declaration(name: str) -> Any:
+    """Return a YAML declaration, read once; callers must not change it.
+
+    Raises ``FileNotFoundError`` as :func:`resource` does, and ``yaml.YAMLError`` for a file that is not YAML.
+    """
+    return yaml.safe_load(resource(name).read_text(encoding="utf-8"))
