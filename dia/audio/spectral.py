@@ -1,7 +1,7 @@
 """A small neural codec for CPU runs: log-mel in, inverse STFT out, both at frame rate.
 
 wave -> log-mel (100 frames/s) -> ConvNeXt encoder -> stride 4 -> residual vector quantizer (dac) -> codes (25 frames/s)
-codes -> x4 -> ConvNeXt decoder -> magnitude and phase per frame -> inverse STFT -> wave
+codes -> x4 -> ConvNeXt decoder -> pitch and filters per frame -> inverse STFT -> wave (dia/audio/source_filter.py)
 
 The decoder never upsamples to sample rate; the inverse STFT does it for nothing (the idea of Vocos, arXiv 2306.00814).
 Cost: about 0.5 GMAC a second of sound each way, some hundred times faster than real time on two cores.
@@ -17,10 +17,10 @@ import torchaudio
 from dac.nn.quantize import ResidualVectorQuantize
 from torch import Tensor, nn
 
-LOUDEST_LOG_MAGNITUDE = 5.0
+from dia.audio.source_filter import SourceFilterHead
 
 
-@dataclass(frozen=True)
+@dataclass
 class SpectralCodecConfig:
     """Shape of the codec. ``hop`` and ``n_fft`` are in samples; a code stands for ``hop * stride`` samples."""
 
@@ -80,26 +80,23 @@ class SpectralEncoder(nn.Module):
 class SpectralDecoder(nn.Module):
     """Quantized latents to a wave."""
 
-    window: Tensor
-
     def __init__(self, config: SpectralCodecConfig) -> None:
         super().__init__()
-        self.config = config
         width = config.decoder_width
         self.widen = nn.ConvTranspose1d(config.latent_width, width, kernel_size=config.stride, stride=config.stride)
         self.read = nn.Conv1d(width, width, kernel_size=7, padding=3)
         self.blocks = nn.Sequential(*[ConvNeXtBlock(width, config.decoder_layers) for _ in range(config.decoder_layers)])
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, config.n_fft + 2)
-        self.register_buffer("window", torch.hann_window(config.n_fft), persistent=False)
+        self.head = SourceFilterHead(width, config.n_fft, config.hop, config.sample_rate)
 
-    def forward(self, latents_BMT: Tensor) -> Tensor:
-        """Return the wave (B, L) of quantized latents (B, M, T); L is ``T * stride * hop``."""
+    def forward(self, latents_BMT: Tensor, pitch_BF: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the wave (B, L) of quantized latents (B, M, T), L being ``T * stride * hop``, and the log pitch (B, F).
+
+        See :class:`SourceFilterHead` for the pitch.
+        """
         x_BMF = self.blocks(self.read(self.widen(latents_BMT)))
-        log_magnitude, phase = self.head(self.norm(x_BMF.transpose(1, 2))).transpose(1, 2).chunk(2, dim=1)
-        magnitude = log_magnitude.clamp(max=LOUDEST_LOG_MAGNITUDE).exp()
-        real, imaginary = (F.pad(part, (0, 1), "replicate") for part in (magnitude * phase.cos(), magnitude * phase.sin()))
-        return torch.istft(torch.complex(real, imaginary), self.config.n_fft, self.config.hop, window=self.window)
+        wave_BL, log_pitch_BF = self.head(self.norm(x_BMF.transpose(1, 2)), pitch_BF)
+        return wave_BL, log_pitch_BF
 
 
 class SpectralNetwork(nn.Module):
@@ -114,15 +111,10 @@ class SpectralNetwork(nn.Module):
         )
         self.decoder = SpectralDecoder(config)
 
-    def forward(self, wave_BL: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the reconstruction (B, L), the commitment loss and the codebook loss (scalars)."""
-        latents_BMT, _, _, commitment, codebook = self.quantizer(self.encoder(wave_BL))
-        return self.decoder(latents_BMT), commitment, codebook
-
     def encode(self, wave_BL: Tensor) -> Tensor:
         """Return codes (B, T, C), int64, of a wave whose length is a whole number of codec frames."""
         return self.quantizer(self.encoder(wave_BL))[1].transpose(1, 2)
 
     def decode(self, codes_BTC: Tensor) -> Tensor:
         """Return the wave (B, L) of codes (B, T, C)."""
-        return self.decoder(self.quantizer.from_codes(codes_BTC.transpose(1, 2))[0])
+        return self.decoder(self.quantizer.from_codes(codes_BTC.transpose(1, 2))[0])[0]

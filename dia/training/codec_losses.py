@@ -12,13 +12,16 @@ from dac.model.discriminator import Discriminator
 from dac.nn.loss import GANLoss, MelSpectrogramLoss, MultiScaleSTFTLoss
 from torch import Tensor, nn
 
+from dia.audio.source_filter import MIDDLE_PITCH
 
-@dataclass(frozen=True)
+
+@dataclass
 class LossWeights:
     """Weights of the codec's losses (unitless)."""
 
     mel: float = 15.0
     stft: float = 1.0
+    pitch: float = 10.0
     adversarial: float = 1.0
     feature: float = 2.0
     commitment: float = 0.25
@@ -52,6 +55,12 @@ def as_signal(wave_BL: Tensor, sample_rate: int) -> AudioSignal:
 def adversarial_losses(sample_rate: int, periods: list[int], fft_sizes: list[int]) -> GANLoss:
     """Return dac's discriminators and their least-squares losses. ``periods`` and ``fft_sizes`` are in samples."""
     return GANLoss(Discriminator(rates=[], periods=periods, fft_sizes=fft_sizes, sample_rate=sample_rate))
+
+
+def pitch_loss(log_pitch_BF: Tensor, pitch_BF: Tensor, voiced_BF: Tensor) -> Tensor:
+    """Mean absolute error of the log pitch where the voice is voiced; 0 where nothing is. Pitches in hertz."""
+    error_BF = (log_pitch_BF - (pitch_BF / MIDDLE_PITCH).log()).abs() * voiced_BF
+    return error_BF.sum() / voiced_BF.sum().clamp_min(1)
 
 
 def random_crop(waves: tuple[Tensor, Tensor], samples: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -13,16 +13,21 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
+from dia.audio.pitch import yin
 from dia.audio.spectral import SpectralNetwork
-from dia.training.codec_losses import LossWeights, ReconstructionLoss, adversarial_losses, as_signal, random_crop
+from dia.training.codec_losses import LossWeights, ReconstructionLoss, adversarial_losses, as_signal, pitch_loss, random_crop
 
 
 @dataclass
 class CodecTraining:
     """How the codec is trained. Steps are batches."""
 
-    steps: int = 6000
-    adversarial_from: int = 2000
+    steps: int = 5000
+    adversarial_from: int = 1500
+    clips: int = 12
+    """Clips of a batch."""
+    samples: int = 16_000
+    """Samples of a clip."""
     learning_rate: float = 1e-3
     final_learning_rate: float = 1e-4
     warmup_steps: int = 100
@@ -75,11 +80,15 @@ class CodecTask(L.LightningModule):
         self.log_dict({f"train/{name}": value for name, value in logged.items()}, prog_bar=True)
 
     def _reconstruction_step(self, wave_BL: Tensor, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-        made_BL, commitment, codebook = self.network(wave_BL)
+        network, weights = self.network, self.training_config.weights
+        pitch_BF, voiced_BF = yin(wave_BL, network.config.sample_rate, network.config.hop)
+        latents_BMT, _, _, commitment, codebook = network.quantizer(network.encoder(wave_BL))
+        made_BL, log_pitch_BF = network.decoder(latents_BMT, pitch_BF * voiced_BF)
         reconstruction = self.reconstruction(made_BL, wave_BL)
-        weights = self.training_config.weights
-        self._descend(reconstruction + weights.commitment * commitment + weights.codebook * codebook, optimizer, self.network)
-        return {"reconstruction": reconstruction.detach(), "commitment": commitment.detach()}
+        pitch = pitch_loss(log_pitch_BF, pitch_BF, voiced_BF)
+        total = reconstruction + weights.pitch * pitch + weights.commitment * commitment + weights.codebook * codebook
+        self._descend(total, optimizer, network)
+        return {"reconstruction": reconstruction.detach(), "commitment": commitment.detach(), "pitch": pitch.detach()}
 
     def _adversarial_step(
         self, wave_BL: Tensor, optimizer: torch.optim.Optimizer, discriminator_optimizer: torch.optim.Optimizer
@@ -89,7 +98,8 @@ class CodecTask(L.LightningModule):
             codes_BTC = self.network.eval().encode(wave_BL)
             latents_BMT = self.network.quantizer.from_codes(codes_BTC.transpose(1, 2))[0]
         self.network.train()
-        made_BL = self.network.decoder(latents_BMT)
+        pitch_BF, voiced_BF = yin(wave_BL, rate, self.network.config.hop)
+        made_BL, log_pitch_BF = self.network.decoder(latents_BMT)
         generator = torch.Generator().manual_seed(training.seed * 1_000_003 + int(self.steps_done))
         clips = training.discriminator_clips
         made, real = random_crop((made_BL[:clips], wave_BL[:clips]), training.discriminator_crop, generator)
@@ -101,7 +111,8 @@ class CodecTask(L.LightningModule):
         with self._discriminator_autocast():
             fooling, feature = self.adversary.generator_loss(as_signal(made, rate), as_signal(real, rate))
         reconstruction = self.reconstruction(made_BL, wave_BL)
-        total = reconstruction + training.weights.adversarial * fooling + training.weights.feature * feature
+        pitch = training.weights.pitch * pitch_loss(log_pitch_BF, pitch_BF, voiced_BF)
+        total = reconstruction + pitch + training.weights.adversarial * fooling + training.weights.feature * feature
         self._descend(total, optimizer, self.network.decoder)
         logged = {"reconstruction": reconstruction, "discriminator": against, "generator": fooling, "feature": feature}
         return {name: value.detach() for name, value in logged.items()}

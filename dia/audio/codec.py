@@ -1,0 +1,91 @@
+"""One protocol for codecs, and how a name or a path becomes one.
+
+Legend: B batch, L samples, T codec frames, C codec channels.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dia.errors import UserError
+from dia.resources import resource
+
+SHIPPED = {"codec_nano": "data/models/codec_nano"}
+DAC_NAMES = {"dac_44khz": "44khz", "dac_24khz": "24khz", "dac_16khz": "16khz"}
+
+
+class Codec(Protocol):
+    """Sound to codes and back.
+
+    ``name`` opens it again, ``sample_rate`` is in hertz, ``hop`` are the samples of one frame, ``channels`` the codes
+    of one frame, ``codebook_size`` the ids of one channel. ``fingerprint`` is the sha256 over the weights that decide what
+    a code means (encoder and quantizer): a decoder may learn to sound better, and stored codes stay valid.
+    """
+
+    name: str
+    sample_rate: int
+    hop: int
+    channels: int
+    codebook_size: int
+    fingerprint: str
+
+    def encode(self, wave_BL: Tensor) -> Tensor:
+        """Return codes (B, T, C), int64, of waves of equal length; L is a multiple of ``hop``."""
+        ...
+
+    def decode(self, codes_BTC: Tensor) -> Tensor:
+        """Return waves (B, T * hop), float32."""
+        ...
+
+
+def load_codec(name: str, device: str = "cpu") -> Codec:
+    """Open a shipped codec, a DAC by name, a DAC `.pth` file, or the folder of a spectral codec.
+
+    Raises :class:`UserError` for an unknown name (listing what exists) and for missing or damaged files.
+    """
+    from dia.audio.dac_codec import download_dac, load_dac
+    from dia.audio.spectral_codec import load_spectral
+
+    if name in SHIPPED:
+        return load_spectral(resource(SHIPPED[name]), name, device)
+    if name in DAC_NAMES:
+        return load_dac(download_dac(DAC_NAMES[name]), name, device)
+    path = Path(name)
+    if path.is_dir():
+        return load_spectral(path, name, device)
+    if path.is_file():
+        return load_dac(path, name, device)
+    known = ", ".join((*SHIPPED, *DAC_NAMES))
+    raise UserError(f"there is no codec {name!r}; name one of {known}, a DAC .pth file, or the folder of a spectral codec")
+
+
+def pad_to_frames(wave_BL: Tensor, hop: int) -> Tensor:
+    """Return the waves with silence after them, up to a whole number of frames."""
+    return F.pad(wave_BL, (0, -wave_BL.shape[-1] % hop))
+
+
+def frames_per_second(codec: Codec) -> float:
+    """Return the codec's frame rate in hertz."""
+    return codec.sample_rate / codec.hop
+
+
+def fingerprint(*modules: nn.Module) -> str:
+    """Return the sha256 over all weights of the modules: names, shapes and bytes, in order of name."""
+    digest = hashlib.sha256()
+    for name, tensor in (pair for module in modules for pair in sorted(module.state_dict().items())):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def require_codec(codec: Codec, expected: str, owner: str) -> None:
+    """Raise :class:`UserError` unless the codec's fingerprint is the one that ``owner`` (a checkpoint) was made with."""
+    if codec.fingerprint != expected:
+        raise UserError(
+            f"the codec {codec.name} (sha256 {codec.fingerprint[:12]}) is not the one that {owner} was made with "
+            f"(sha256 {expected[:12]}); give that codec with codec.name=..."
+        )

@@ -1,0 +1,85 @@
+"""DAC through the descript-audio-codec package: its models by name, or any DAC from a local file.
+
+The package's own `load` unpickles; here the same file is read with `weights_only=True` and the model built from its
+metadata. Weights are fp32 always, and their weight norm is folded once.
+
+Legend: B batch, L samples, T codec frames, C codec channels.
+"""
+
+import inspect
+import pickle
+from pathlib import Path
+from typing import TypeVar
+
+import dac
+import torch
+from torch import Tensor, nn
+
+from dia.audio.codec import fingerprint
+from dia.errors import UserError
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+class DacCodec:
+    """See :class:`dia.audio.codec.Codec`."""
+
+    def __init__(self, model: dac.DAC, name: str) -> None:
+        self.name, self.fingerprint = name, fingerprint(model.encoder, model.quantizer)
+        self.sample_rate, self.hop = int(model.sample_rate), int(model.hop_length)
+        self.channels, self.codebook_size = int(model.n_codebooks), int(model.codebook_size)
+        self.model = fold_weight_norm(model.float().eval())
+
+    @torch.inference_mode()
+    def encode(self, wave_BL: Tensor) -> Tensor:
+        """Return codes (B, T, C), int64, of waves (B, L) with L a multiple of ``hop``."""
+        codes: Tensor = self.model.encode(wave_BL.unsqueeze(1))[1]
+        return codes.transpose(1, 2)
+
+    @torch.inference_mode()
+    def decode(self, codes_BTC: Tensor) -> Tensor:
+        """Return waves (B, T * hop), float32, cut or filled with silence to that length.
+
+        DAC's convolutions lose a few samples where strides are odd.
+        """
+        latents = self.model.quantizer.from_codes(codes_BTC.transpose(1, 2))[0]
+        wave_BL: Tensor = self.model.decode(latents).squeeze(1)
+        length = codes_BTC.shape[1] * self.hop
+        return nn.functional.pad(wave_BL, (0, max(0, length - wave_BL.shape[1])))[:, :length]
+
+
+def download_dac(model_type: str) -> Path:
+    """Return the file of a DAC model (`44khz`, `24khz`, `16khz`), downloaded by the package unless it is cached.
+
+    Raises :class:`UserError` when it cannot be had.
+    """
+    try:
+        return Path(dac.utils.download(model_type=model_type))
+    except OSError as error:
+        raise UserError(f"the DAC model {model_type} cannot be downloaded ({error}); check the network, or give a file") from error
+
+
+def load_dac(path: Path, name: str, device: str = "cpu") -> DacCodec:
+    """Open a DAC file as the package writes it. Raises :class:`UserError` when it is damaged or something else."""
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise UserError(f"{path} is damaged or not a DAC file ({type(error).__name__}); copy or download it again") from error
+    if not isinstance(content, dict) or not {"state_dict", "metadata"} <= content.keys():
+        raise UserError(f"{path} is not a DAC file: it lacks state_dict or metadata")
+    known = inspect.signature(dac.DAC).parameters
+    settings = {key: value for key, value in content["metadata"].get("kwargs", {}).items() if key in known}
+    model = dac.DAC(**settings)
+    try:
+        model.load_state_dict(content["state_dict"])
+    except RuntimeError as error:
+        raise UserError(f"the weights in {path} do not fit the settings beside them: {error}") from error
+    return DacCodec(model.to(device), name)
+
+
+def fold_weight_norm(module: Module) -> Module:
+    """Replace every weight-normed weight by its value, in place, and return the module."""
+    for child in module.modules():
+        if hasattr(child, "weight_g"):
+            nn.utils.remove_weight_norm(child)
+    return module

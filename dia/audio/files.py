@@ -1,0 +1,100 @@
+"""Sound files through soundfile (WAV, FLAC, OGG, MP3): read with care, written whole or not at all.
+
+Waves are mono float32 arrays of shape (samples,) in -1..1.
+"""
+
+import io
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from dia.errors import UserError
+
+Wave = NDArray[np.float32]
+log = logging.getLogger(__name__)
+
+
+def resample(wave: Wave, from_rate: float, to_rate: float) -> Wave:
+    """Return the wave at another sample rate, in hertz."""
+    if from_rate == to_rate:
+        return np.asarray(wave, dtype=np.float32)
+    return np.asarray(soxr.resample(wave, from_rate, to_rate), dtype=np.float32)
+
+
+def read_wave(path: str | Path, sample_rate: int) -> Wave:
+    """Read a file as mono at ``sample_rate`` hertz; several channels are averaged.
+
+    Raises :class:`UserError` for a file that is missing, empty, no sound file, cut short, or holds values that are no
+    numbers.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"there is no sound file at {path}; check the path")
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            promised, rate = file.frames, file.samplerate
+            samples = file.read(dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise UserError(f"{path} is not a sound file that can be read ({error}); give WAV, FLAC, OGG or MP3") from error
+    _require_whole(path, samples, promised)
+    return resample(samples.mean(axis=1), rate, sample_rate)
+
+
+def _require_whole(path: str | Path, samples: NDArray[np.float32], promised: int) -> None:
+    header_lies = Path(path).suffix.lower() == ".wav" and _wav_data_bytes_missing(Path(path))
+    if len(samples) < promised or header_lies:
+        raise UserError(f"{path} is cut short: its header promises more samples than it holds; copy or record it again")
+    if len(samples) == 0:
+        raise UserError(f"{path} holds no samples; give a recording")
+    if not np.isfinite(samples).all():
+        raise UserError(f"{path} holds values that are no numbers; export it again")
+
+
+def _wav_data_bytes_missing(path: Path) -> bool:
+    """Whether the data chunk of a RIFF file promises more bytes than follow (libsndfile reads such a file in silence)."""
+    content = path.read_bytes()
+    place = 12
+    while content[:4] == b"RIFF" and place + 8 <= len(content):
+        name, size = content[place : place + 4], int.from_bytes(content[place + 4 : place + 8], "little")
+        if name == b"data":
+            # a size of all ones means "until the end", which streaming writers leave behind
+            return size != 0xFFFFFFFF and place + 8 + size > len(content)
+        place += 8 + size + size % 2
+    return False
+
+
+def write_wave(path: str | Path, wave: Wave, sample_rate: int) -> None:
+    """Write a file in the format of its ending. Values outside -1..1 are clipped, with a warning.
+
+    Raises :class:`UserError` when the ending is unknown or the folder is missing.
+    """
+    target = Path(path)
+    if target.suffix.lstrip(".").upper() not in soundfile.available_formats():
+        raise UserError(f"{path} has no ending of a sound file; write .wav, .flac, .ogg or .mp3")
+    if not target.parent.is_dir():
+        raise UserError(f"the folder {target.parent} is missing; make it, or write elsewhere")
+    if len(wave) and float(np.abs(wave).max()) > 1.0:
+        log.warning("%s: clipped samples up to %.2f to 1", path, float(np.abs(wave).max()))
+    made = target.with_name(f".{os.getpid()}-{target.name}")
+    try:
+        soundfile.write(str(made), np.clip(wave, -1.0, 1.0), sample_rate)
+        os.replace(made, target)
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def flac_bytes(wave: Wave, sample_rate: int) -> bytes:
+    """Return the wave as a FLAC file, 16 bits."""
+    file = io.BytesIO()
+    soundfile.write(file, np.clip(wave, -1.0, 1.0), sample_rate, format="FLAC", subtype="PCM_16")
+    return file.getvalue()
+
+
+def wave_from_bytes(content: bytes) -> tuple[Wave, int]:
+    """Return the mono wave and sample rate (hertz) of a sound file in memory."""
+    samples, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
+    return samples.mean(axis=1), rate

@@ -1,0 +1,114 @@
+"""The transformers layout: its config keys and tensor names, to and from ours (transformers 5.23, `models/dia`).
+
+Our submodules carry transformers' names, so a tensor only gains or loses the prefix `model.` (the head has none).
+What transformers does not know (`cross_rope`, the codec) stands under the extra key `dia`, which it ignores.
+"""
+
+from typing import Any
+
+from torch import Tensor
+
+from dia.network import DecoderConfig, DiaConfig, EncoderConfig
+
+PREFIX = "model."
+HEAD = "logits_dense."
+
+
+def to_config_json(config: DiaConfig, extra: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of `config.json`; ``extra`` joins ``cross_rope`` under the key `dia`."""
+    encoder, decoder = config.encoder, config.decoder
+    rope = {"rope_theta": config.rope_theta, "rope_type": "default"}
+    return {
+        "architectures": ["DiaForConditionalGeneration"],
+        "model_type": "dia",
+        "is_encoder_decoder": True,
+        "dtype": "float32",
+        "norm_eps": config.norm_epsilon,
+        "delay_pattern": list(config.delays),
+        "encoder_config": {
+            "model_type": "dia_encoder",
+            "num_hidden_layers": encoder.layers,
+            "hidden_size": encoder.width,
+            "intermediate_size": encoder.inner_width,
+            "num_attention_heads": encoder.heads,
+            "num_key_value_heads": encoder.heads,
+            "head_dim": encoder.head_width,
+            "vocab_size": encoder.vocabulary,
+            "max_position_embeddings": encoder.max_positions,
+            "norm_eps": config.norm_epsilon,
+            "rope_parameters": rope,
+        },
+        "decoder_config": {
+            "model_type": "dia_decoder",
+            "num_hidden_layers": decoder.layers,
+            "hidden_size": decoder.width,
+            "intermediate_size": decoder.inner_width,
+            "num_attention_heads": decoder.heads,
+            "num_key_value_heads": decoder.key_value_heads,
+            "head_dim": decoder.head_width,
+            "cross_num_attention_heads": decoder.cross_heads,
+            "cross_num_key_value_heads": decoder.cross_heads,
+            "cross_head_dim": decoder.cross_head_width,
+            "cross_hidden_size": encoder.width,
+            "num_channels": config.channels,
+            "vocab_size": decoder.vocabulary,
+            "max_position_embeddings": decoder.max_positions,
+            "eos_token_id": decoder.eos,
+            "pad_token_id": decoder.pad,
+            "bos_token_id": decoder.bos,
+            "norm_eps": config.norm_epsilon,
+            "rope_parameters": rope,
+        },
+        "dia": {"cross_rope": config.cross_rope, **extra},
+    }
+
+
+def from_config_json(content: dict[str, Any]) -> DiaConfig:
+    """Return our config of a `config.json`. Raises ``KeyError`` naming a key that is missing."""
+    encoder, decoder = content["encoder_config"], content["decoder_config"]
+    rope = decoder.get("rope_parameters") or {}
+    return DiaConfig(
+        encoder=EncoderConfig(
+            layers=encoder["num_hidden_layers"], width=encoder["hidden_size"], inner_width=encoder["intermediate_size"],
+            heads=encoder["num_attention_heads"], head_width=encoder["head_dim"], vocabulary=encoder["vocab_size"],
+            max_positions=encoder["max_position_embeddings"],
+        ),
+        decoder=DecoderConfig(
+            layers=decoder["num_hidden_layers"], width=decoder["hidden_size"], inner_width=decoder["intermediate_size"],
+            heads=decoder["num_attention_heads"], key_value_heads=decoder["num_key_value_heads"],
+            head_width=decoder["head_dim"], cross_heads=decoder["cross_num_attention_heads"],
+            cross_head_width=decoder["cross_head_dim"], codebook_size=decoder["vocab_size"] - 4,
+            max_positions=decoder["max_position_embeddings"],
+        ),
+        delays=list(content["delay_pattern"]),
+        cross_rope=bool(content.get("dia", {}).get("cross_rope", False)),
+        norm_epsilon=decoder.get("norm_eps", 1e-5),
+        rope_theta=float(rope.get("rope_theta", 10_000.0)),
+    )  # fmt: skip
+
+
+def to_tensors(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return our state under transformers' names."""
+    return {name if name.startswith(HEAD) else PREFIX + name: tensor.contiguous() for name, tensor in state.items()}
+
+
+def from_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return transformers' tensors under our names."""
+    return {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items()}
+
+
+def generation_config(config: DiaConfig, sampling: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of `generation_config.json`. ``sampling`` has cfg_scale, temperature, top_p, cfg_filter_top_k."""
+    return {
+        "do_sample": True,
+        "guidance_scale": sampling["cfg_scale"],
+        "temperature": sampling["temperature"],
+        "top_p": sampling["top_p"],
+        "top_k": sampling["cfg_filter_top_k"],
+        "max_length": config.decoder.max_positions,
+        "eos_token_id": config.decoder.eos,
+        "pad_token_id": config.decoder.pad,
+        "decoder_start_token_id": config.decoder.bos,
+        "bos_token_id": config.decoder.bos,
+        "use_cache": True,
+    }

@@ -1,0 +1,257 @@
+"""Configuration: the typed schema, the recipes as a Hydra group, and one `validate` that reports every problem at once.
+
+`configs/` holds groups (one file is one choice), `recipes/*.yaml` whole experiments. Recipes are registered in Hydra's
+store as group `recipe` in package `_global_`, so that `+recipe=base` works from any directory, in a notebook and in
+sweeps. Hydra checks names and types; ranges and rules across keys stand in the `problems` of each part.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import hydra
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+
+from dia.audio.spectral import SpectralCodecConfig
+from dia.data.prepare import DataConfig
+from dia.errors import UserError
+from dia.inference import Sampling
+from dia.network import DiaConfig
+from dia.resources import resource
+from dia.training.codec_task import CodecTraining
+from dia.training.optimization import OptimConfig, ScheduleConfig
+
+CONFIGS = str(resource("configs").resolve())
+
+
+@dataclass
+class CodecConfig:
+    """The codec: a shipped name (`codec_nano`), a DAC model by name (`dac_44khz`), a `.pth` file or a folder."""
+
+    name: str = "codec_nano"
+
+
+@dataclass
+class TrainerConfig:
+    """How long and where training runs."""
+
+    accelerator: str = "cpu"
+    devices: int = 1
+    nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+    steps: int = 1000
+    """Optimizer steps."""
+    accumulate: int = 1
+    """Batches per optimizer step."""
+    validate_every: int = 250
+    """Batches between validations; the model is saved at each."""
+    checkpoint_every: int = 100
+    """Optimizer steps between checkpoints for going on."""
+
+
+@dataclass
+class BatchConfig:
+    """``frames`` is a batch's budget of padded decoder steps; ``text_dropout`` the share of samples without text."""
+
+    frames: int = 2500
+    text_dropout: float = 0.15
+    first_channel_weight: float = 4.0
+
+
+@dataclass
+class LoggerConfig:
+    """Where figures go, beside the CSV in the run folder. ``wandb`` is `offline`, `online` or `disabled`."""
+
+    wandb: str = "offline"
+    project: str = "dia"
+
+
+@dataclass
+class ValidationConfig:
+    """Fixed scripts that are spoken during training, on every ``speak_every``-th validation (0: never)."""
+
+    speak_every: int = 1
+    scripts: int = 4
+    """How many scripts of the validation split."""
+    max_seconds: float = 8.0
+
+
+@dataclass
+class EngineOverrides:
+    """Sampling values that replace the checkpoint's own; null leaves its own."""
+
+    cfg_scale: float | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    cfg_filter_top_k: int | None = None
+
+
+@dataclass
+class TrainConfig:
+    """Everything `python -m dia.train` and `python -m dia.prepare` read."""
+
+    task: str = "dia"
+    run_name: str = "run"
+    runs: str = "runs"
+    """Folder that run folders lie in, relative to the working directory."""
+    seed: int = 0
+    resume: bool = False
+    model: DiaConfig = field(default_factory=DiaConfig)
+    codec: CodecConfig = field(default_factory=CodecConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
+    engine: Sampling = field(default_factory=Sampling)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    spectral: SpectralCodecConfig = field(default_factory=SpectralCodecConfig)
+    codec_training: CodecTraining = field(default_factory=CodecTraining)
+
+
+@dataclass
+class EvalConfig:
+    """Everything `python -m dia.eval` reads."""
+
+    ckpt: str = "codec_nano"
+    suite: str = "quick"
+    out: str = ""
+    """Folder of the report; empty puts it into the run folder or beside the checkpoint's name under `outputs`."""
+    data: DataConfig = field(default_factory=DataConfig)
+    codec: CodecConfig = field(default_factory=lambda: CodecConfig(""))
+    """Empty name: the codec that the checkpoint names."""
+    engine: EngineOverrides = field(default_factory=EngineOverrides)
+
+
+@dataclass
+class GenerateConfig:
+    """Everything `python -m dia.generate` reads."""
+
+    text: str = ""
+    out: str = "speech.wav"
+    ckpt: str = "dia_nano"
+    seed: int = 0
+    max_seconds: float = 0.0
+    """Longest sound; 0 is all the model can do."""
+    audio_prompt: str = ""
+    """A recording of the voice; its transcript must begin the text."""
+    codec: CodecConfig = field(default_factory=lambda: CodecConfig(""))
+    """Empty name: the codec that the checkpoint names."""
+    engine: EngineOverrides = field(default_factory=EngineOverrides)
+
+
+SCHEMAS: dict[str, type] = {"train": TrainConfig, "eval": EvalConfig, "generate": GenerateConfig}
+
+
+def recipes() -> list[str]:
+    """Return the names of the recipes, sorted."""
+    return sorted(path.stem for path in resource("recipes").glob("*.yaml"))
+
+
+def register() -> None:
+    """Put the schemas and the recipes into Hydra's store; a broken recipe fails when it is asked for, and names its file."""
+    store = ConfigStore.instance()
+    for name, schema in SCHEMAS.items():
+        store.store(name=f"{name}_schema", node=schema)
+    for name in recipes():
+        path = resource(f"recipes/{name}.yaml")
+        store.store(group="recipe", name=name, package="_global_", node=OmegaConf.load(path))
+
+
+def compose(config_name: str, overrides: list[str]) -> DictConfig:
+    """Compose a config in a notebook or a test, as the command line would. Raises as Hydra does."""
+    check_recipe_arguments(overrides)
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(CONFIGS, version_base="1.3"):
+        return hydra_compose(config_name, overrides=overrides)
+
+
+def check_recipe_arguments(arguments: list[str]) -> None:
+    """Raise :class:`UserError` for a recipe given so that Hydra would not load it, and for one that does not exist.
+
+    Without this a wrong prefix leaves a plain key `recipe` behind and the default model is trained without a word.
+    """
+    listed = ", ".join(recipes())
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        if key.lstrip("+~") != "recipe":
+            continue
+        if not argument.startswith("+recipe="):
+            raise UserError(f"{argument!r} does not load a recipe; write +recipe=NAME with one of: {listed}")
+        for name in value.strip("[]").split(","):
+            if name.strip() not in recipes():
+                raise UserError(f"there is no recipe {name.strip()!r}; there are: {listed}")
+
+
+def validate(config: TrainConfig) -> None:
+    """Raise :class:`UserError` with every problem of the config at once: key, value and remedy."""
+    problems = [*_key_problems(config), *config.data.problems(), *config.engine.problems()]
+    if config.task == "dia":
+        problems += [f"model.{problem}" for problem in config.model.problems()]
+    if problems:
+        raise UserError("the configuration has problems:\n" + "\n".join(f"  - {problem}" for problem in problems))
+
+
+def _key_problems(config: TrainConfig) -> list[str]:
+    """Ranges of single keys."""
+    found = []
+    for key, value, choices in (
+        ("task", config.task, ("dia", "codec")),
+        ("logger.wandb", config.logger.wandb, ("offline", "online", "disabled")),
+        ("trainer.accelerator", config.trainer.accelerator, ("cpu", "cuda", "auto")),
+    ):
+        if value not in choices:
+            found.append(f"{key}={value} is unknown; choose one of {', '.join(choices)}")
+    for key, number in (
+        ("trainer.steps", config.trainer.steps), ("trainer.devices", config.trainer.devices),
+        ("trainer.validate_every", config.trainer.validate_every), ("trainer.accumulate", config.trainer.accumulate),
+        ("trainer.checkpoint_every", config.trainer.checkpoint_every), ("batch.frames", config.batch.frames),
+        ("schedule.warmup_steps", config.schedule.warmup_steps), ("batch.first_channel_weight", config.batch.first_channel_weight),
+    ):  # fmt: skip
+        if number <= 0:
+            found.append(f"{key}={number} must be above 0")
+    if config.optim.learning_rate <= 0:
+        found.append(f"optim.learning_rate={config.optim.learning_rate} must be above 0; usual are 1e-5 to 2e-3")
+    if not 0 <= config.batch.text_dropout < 1:
+        found.append(f"batch.text_dropout={config.batch.text_dropout} is a share; choose 0 to below 1 (usual .15)")
+    if not config.run_name or "/" in config.run_name:
+        found.append(f"run_name={config.run_name!r} must be a plain folder name")
+    return found
+
+
+def run(config_name: str, task: Callable[[Any], None]) -> None:
+    """Run a front door: compose from the command line, build the typed config, call ``task`` with it.
+
+    A :class:`UserError`, an unknown key or an unknown recipe prints one message to standard error and exits with 2.
+    Everything else keeps its traceback.
+    """
+    entered = []
+
+    @hydra.main(version_base="1.3", config_path=CONFIGS, config_name=config_name)
+    def door(composed: DictConfig) -> None:
+        entered.append(True)
+        try:
+            task(OmegaConf.to_object(composed))
+        except UserError as error:
+            print(error, file=sys.stderr)
+            sys.exit(2)
+
+    try:
+        check_recipe_arguments(sys.argv[1:])
+        door()
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    except SystemExit as stop:
+        # Hydra leaves with 1 when it cannot compose; what fails after that keeps its own code
+        sys.exit(2 if stop.code == 1 and not entered else stop.code)
+
+
+register()

@@ -1,0 +1,56 @@
+"""The whole network: text in, logits of the next step's codes out, for every channel.
+
+Legend: B batch, T audio step, S text byte, C codec channel, V ids per channel, D width.
+"""
+
+from torch import Tensor, nn
+
+from dia.network.cache import DecoderCache
+from dia.network.config import DiaConfig
+from dia.network.decoder import Decoder
+from dia.network.encoder import Encoder
+
+INITIAL_DEVIATION = 0.02
+
+
+class DiaNetwork(nn.Module):
+    """Encoder, decoder and the head that gives every channel's logits.
+
+    Raises ``ValueError`` with every problem of an impossible config.
+    """
+
+    def __init__(self, config: DiaConfig) -> None:
+        super().__init__()
+        if problems := config.problems():
+            raise ValueError("the model cannot be built:\n" + "\n".join(f"  - {problem}" for problem in problems))
+        self.config = config
+        self.encoder = Encoder(config)
+        self.decoder = Decoder(config)
+        self.logits_dense = nn.Linear(config.decoder.width, config.channels * config.decoder.vocabulary, bias=False)
+        self.apply(_initialise)
+
+    def forward(self, text_BS: Tensor, text_mask_BS: Tensor, tokens_BTC: Tensor) -> Tensor:
+        """Teacher-forced: return logits (B, T, C, V), where step t tells what step t + 1 holds.
+
+        ``text_BS`` are byte ids, ``text_mask_BS`` is true where there is text, ``tokens_BTC`` are delayed codes.
+        """
+        memory_BSD = self.encoder(text_BS, text_mask_BS)
+        return self.logits(self.decoder(tokens_BTC, memory_BSD, text_mask_BS))
+
+    def start(self, text_BS: Tensor, text_mask_BS: Tensor, steps: int) -> DecoderCache:
+        """Encode the texts and return the cache for decoding up to ``steps`` steps."""
+        return self.decoder.start(self.encoder(text_BS, text_mask_BS), text_mask_BS, steps)
+
+    def step(self, tokens_BTC: Tensor, cache: DecoderCache) -> Tensor:
+        """Incremental: return logits (B, T, C, V) of the next T steps and move the cache on."""
+        return self.logits(self.decoder.step(tokens_BTC, cache))
+
+    def logits(self, features_BTD: Tensor) -> Tensor:
+        """Return logits (B, T, C, V) of decoder features."""
+        return self.logits_dense(features_BTD).unflatten(-1, (self.config.channels, self.config.decoder.vocabulary))
+
+
+def _initialise(module: nn.Module) -> None:
+    """Normal weights of deviation .02 (Dia's `initializer_range`); norms stay at one."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=INITIAL_DEVIATION)

@@ -1,0 +1,55 @@
+"""Dia's text encoder: bytes to features, every byte seeing every other byte of its text.
+
+Legend: B batch, S text byte, D width.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from dia.network.config import DiaConfig
+from dia.network.layers import Attention, GatedSiLU, RMSNorm, rotary_angles, rotate
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention and feed-forward, each behind its norm and added to its input."""
+
+    def __init__(self, config: DiaConfig) -> None:
+        super().__init__()
+        size = config.encoder
+        self.pre_sa_norm = RMSNorm(size.width, config.norm_epsilon)
+        self.self_attention = Attention(size.width, size.width, size.heads, size.heads, size.head_width)
+        self.post_sa_norm = RMSNorm(size.width, config.norm_epsilon)
+        self.mlp = GatedSiLU(size.width, size.inner_width)
+
+    def forward(self, x_BSD: Tensor, angles: tuple[Tensor, Tensor], mask_B11S: Tensor) -> Tensor:
+        """Return features of the same shape; ``mask_B11S`` is true where there is text."""
+        normed = self.pre_sa_norm(x_BSD)
+        keys, values = self.self_attention.keys_values(normed)
+        queries = rotate(self.self_attention.queries(normed), angles)
+        x_BSD = x_BSD + self.self_attention.attend(queries, rotate(keys, angles), values, mask_B11S, causal=False)
+        out: Tensor = x_BSD + self.mlp(self.post_sa_norm(x_BSD))
+        return out
+
+
+class Encoder(nn.Module):
+    """The stack of encoder layers over a byte embedding."""
+
+    def __init__(self, config: DiaConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.encoder.vocabulary, config.encoder.width)
+        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder.layers))
+        self.norm = RMSNorm(config.encoder.width, config.norm_epsilon)
+
+    def forward(self, text_BS: Tensor, mask_BS: Tensor) -> Tensor:
+        """Return features (B, S, D) of byte ids (B, S). ``mask_BS`` is true where there is text.
+
+        What stands at padded places has no meaning and is masked in cross-attention.
+        """
+        positions = torch.arange(text_BS.shape[1], device=text_BS.device)
+        angles = rotary_angles(positions, self.config.encoder.head_width, self.config.rope_theta)
+        x_BSD = self.embedding(text_BS)
+        for layer in self.layers:
+            x_BSD = layer(x_BSD, angles, mask_BS[:, None, None, :])
+        out: Tensor = self.norm(x_BSD)
+        return out

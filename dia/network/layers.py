@@ -1,0 +1,88 @@
+"""The parts of Dia's layers: RMS norm in fp32, half-split rotary positions, attention of scale 1, gated SiLU.
+
+Submodule names follow the transformers layout, so that a checkpoint maps name by name (dia/checkpoint).
+
+Legend: B batch, T query step, S key step, D width, N heads, K key-value heads, H head width.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square norm, computed and weighted in fp32 whatever the compute type."""
+
+    def __init__(self, width: int, epsilon: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.epsilon = epsilon
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        """Return the normed features, same shape and type."""
+        x32 = x_BTD.float()
+        normed = x32 * torch.rsqrt(x32.pow(2).mean(-1, keepdim=True) + self.epsilon)
+        return (self.weight.float() * normed).to(x_BTD.dtype)
+
+
+class GatedSiLU(nn.Module):
+    """Feed-forward ``down(silu(gate(x)) * up(x))`` with gate and up in one matrix, gate first."""
+
+    def __init__(self, width: int, inner_width: int) -> None:
+        super().__init__()
+        self.gate_up_proj = nn.Linear(width, 2 * inner_width, bias=False)
+        self.down_proj = nn.Linear(inner_width, width, bias=False)
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        """Return features of the same shape."""
+        gate, up = self.gate_up_proj(x_BTD).chunk(2, dim=-1)
+        out: Tensor = self.down_proj(F.silu(gate) * up)
+        return out
+
+
+def rotary_angles(positions_T: Tensor, head_width: int, theta: float) -> tuple[Tensor, Tensor]:
+    """Return cosine and sine (T, H) in fp32 for positions (T,); the two halves of a head share the angles."""
+    exponents = torch.arange(0, head_width, 2, dtype=torch.float32, device=positions_T.device) / head_width
+    angles = positions_T.float()[:, None] / theta**exponents
+    angles = torch.cat((angles, angles), dim=-1)
+    return angles.cos(), angles.sin()
+
+
+def rotate(x_BNTH: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+    """Turn each pair (feature i, feature i + H/2) by its position's angle; computed in fp32, returned in x's type."""
+    cosine, sine = angles
+    x32 = x_BNTH.float()
+    first, second = x32.chunk(2, dim=-1)
+    return (x32 * cosine + torch.cat((-second, first), dim=-1) * sine).to(x_BNTH.dtype)
+
+
+class Attention(nn.Module):
+    """Multi-head attention of scale 1.0 with grouped keys and values, as Dia has it (not 1/sqrt(H))."""
+
+    def __init__(self, width: int, memory_width: int, heads: int, key_value_heads: int, head_width: int) -> None:
+        super().__init__()
+        self.head_width = head_width
+        self.q_proj = nn.Linear(width, heads * head_width, bias=False)
+        self.k_proj = nn.Linear(memory_width, key_value_heads * head_width, bias=False)
+        self.v_proj = nn.Linear(memory_width, key_value_heads * head_width, bias=False)
+        self.o_proj = nn.Linear(heads * head_width, width, bias=False)
+
+    def queries(self, x_BTD: Tensor) -> Tensor:
+        """Return the queries (B, N, T, H)."""
+        return self._heads(self.q_proj(x_BTD))
+
+    def keys_values(self, memory_BSD: Tensor) -> tuple[Tensor, Tensor]:
+        """Return keys and values (B, K, S, H)."""
+        return self._heads(self.k_proj(memory_BSD)), self._heads(self.v_proj(memory_BSD))
+
+    def attend(self, queries_BNTH: Tensor, keys_BKSH: Tensor, values_BKSH: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+        """Return the attended features (B, T, D). ``mask`` is boolean, true where a key may be seen."""
+        mixed = F.scaled_dot_product_attention(
+            queries_BNTH, keys_BKSH, values_BKSH, attn_mask=mask, is_causal=causal, scale=1.0,
+            enable_gqa=queries_BNTH.shape[1] != keys_BKSH.shape[1],
+        )  # fmt: skip
+        out: Tensor = self.o_proj(mixed.transpose(1, 2).flatten(2))
+        return out
+
+    def _heads(self, x_BTF: Tensor) -> Tensor:
+        return x_BTF.unflatten(-1, (-1, self.head_width)).transpose(1, 2)

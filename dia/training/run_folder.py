@@ -1,0 +1,36 @@
+"""The folder of a run: refused when it exists, unless the run goes on from its last checkpoint.
+
+    runs/<run_name>/config.yaml      the composed config
+                    checkpoints/     Lightning's, for going on
+                    metrics.csv      what was logged
+                    model/           the newest model, as every other part of the framework opens it
+"""
+
+import os
+from pathlib import Path
+
+from dia.errors import UserError
+
+
+def claim_run_folder(folder: Path, resume: bool, config_text: str) -> Path | None:
+    """Create the folder and write its config; return the checkpoint to go on from, or None for a fresh run.
+
+    Raises :class:`UserError` when the folder exists without ``resume``, or holds nothing to resume.
+    """
+    last = folder / "checkpoints" / "last.ckpt"
+    if resume:
+        if not last.is_file():
+            raise UserError(f"there is nothing to resume: {last} is missing; leave out resume=true, or correct run_name")
+        return last
+    if folder.exists() and any(folder.iterdir()):
+        raise UserError(f"the run folder {folder} exists; choose another run_name, go on with resume=true, or delete it")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "config.yaml", config_text)
+    return None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    made = path.with_name(f".{path.name}-{os.getpid()}")
+    made.write_text(text, encoding="utf-8")
+    os.replace(made, path)
