@@ -31,7 +31,7 @@ from dia.training.callbacks import SaveModel, SpeakScripts
 from dia.training.codec_task import CodecTask
 from dia.training.dia_task import DiaTask
 from dia.training.loss import channel_weights
-from dia.training.run_folder import claim_run_folder, write_text
+from dia.training.run_folder import begin_run, require_run_folder, write_text
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,13 @@ def main(config: TrainConfig) -> None:
 
 def train_dia(config: TrainConfig) -> Path:
     """Train a Dia network and return the run folder."""
+    claimed = claim(config)
     codec = load_codec(config.codec.name)
     network = seeded_network(config)
     synthesizer = Synthesizer(network, codec)
-    claimed = claim(config)
     splits = open_prepared(prepare(config.data, codec))
     train, validation = (read_examples(splits[name], config.model) for name in ("train", "validation"))
+    begin_run(claimed.folder, as_yaml(config))
     write_marginal(claimed.folder, train, validation, config)
     task = DiaTask(network, config.optim, config.schedule, config.trainer.steps, config.batch.first_channel_weight)
     reference = CodecReference(codec.name, codec.fingerprint)
@@ -75,11 +76,12 @@ def train_dia(config: TrainConfig) -> Path:
 def train_codec(config: TrainConfig) -> Path:
     """Train the spectral codec and return the run folder."""
     training = config.codec_training
+    claimed = claim(config)
     L.seed_everything(config.seed)
     network = SpectralNetwork(config.spectral)
-    claimed = claim(config)
     splits = open_prepared(prepare(config.data, None))
     waves = read_waves(splits["train"], config.spectral.sample_rate)
+    begin_run(claimed.folder, as_yaml(config))
     task = CodecTask(network, training)
     trainer = build_trainer(config, claimed, [], steps=-1)
     done = task_steps(claimed) if claimed.resume_from else 0
@@ -100,11 +102,16 @@ def seeded_network(config: TrainConfig) -> DiaNetwork:
 
 
 def claim(config: TrainConfig) -> Run:
-    """Claim the run folder; see :func:`claim_run_folder`."""
+    """Return the run that the config names; see :func:`require_run_folder`. Nothing is written yet."""
     folder = Path(config.runs) / config.run_name
-    resume_from = claim_run_folder(folder, config.resume, OmegaConf.to_yaml(OmegaConf.structured(config)))
+    resume_from = require_run_folder(folder, config.resume)
     steps = torch.load(resume_from, map_location="cpu", weights_only=True)["global_step"] if resume_from else 0
     return Run(folder, resume_from, steps)
+
+
+def as_yaml(config: TrainConfig) -> str:
+    """Return the composed config as YAML."""
+    return OmegaConf.to_yaml(OmegaConf.structured(config))
 
 
 def task_steps(claimed: Run) -> int:

@@ -5,7 +5,9 @@ losses hardly teach: it buzzes. Here the phase comes from a source (as in the ne
 arXiv 1810.11946): pulses that follow a predicted pitch, and a fixed noise. The network only shapes their spectra; the
 filter of the pulses is minimum phase, as a throat's is, with a learned correction.
 
-Everything happens at frame rate; only the pulses are written at sample rate, in closed form.
+Everything happens at frame rate; only the pulses are written at sample rate, in closed form. A frame of the source is
+twice `hop` long under a Hann window, so frames add up to the source itself, and is filled with silence up to `n_fft`,
+so that a filter's tail rings on into the next frames instead of wrapping around.
 
 Legend: B batch, L samples, F frames at `hop`, W feature width, K frequency bins (n_fft / 2 + 1).
 """
@@ -15,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 NOISE_SECONDS = 4
-LOUDEST, SOFTEST = 4.0, -12.0  # natural log of a filter's gain
+LOUDEST, SOFTEST = 2.0, -14.0  # natural log of a filter's gain
 MIDDLE_PITCH = 150.0
 
 
@@ -32,9 +34,9 @@ class SourceFilterHead(nn.Module):
         self.filters = nn.Linear(width, 3 * self.bins)
         self.pitch = nn.Linear(width, 1)
         nn.init.normal_(self.filters.weight, std=0.01)
-        gains = torch.tensor([-1.0, 0.0, -4.0])  # pulses, their phase correction, noise: begin as a soft voice
+        gains = torch.tensor([-4.0, 0.0, -7.0])  # pulses, their phase correction, noise: begin as a soft voice
         self.filters.bias = nn.Parameter(gains.repeat_interleave(self.bins))
-        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+        self.register_buffer("window", torch.hann_window(2 * hop), persistent=False)
         noise = torch.randn(NOISE_SECONDS * sample_rate, generator=torch.Generator().manual_seed(0))
         self.register_buffer("noise", noise, persistent=False)
 
@@ -48,20 +50,27 @@ class SourceFilterHead(nn.Module):
         driven = log_pitch_BF.detach().clamp(-1.2, 1.4).exp() * MIDDLE_PITCH
         if pitch_BF is not None:
             driven = torch.where(pitch_BF > 0, pitch_BF, driven)
-        voiced, correction, breath = self.filters(features_BFW).transpose(1, 2).chunk(3, dim=1)
-        pulses = self._spectrum(pulse_train(driven, self.hop, self.sample_rate))
+        filters = F.pad(self.filters(features_BFW).transpose(1, 2), (0, 1), "replicate")  # one for the wave's end
+        voiced, correction, breath = filters.chunk(3, dim=1)
         length = features_BFW.shape[1] * self.hop
-        noise = self._spectrum(self.noise.repeat(length // len(self.noise) + 1)[None, :length])
-        shaped = pulses * minimum_phase_filter(voiced.clamp(SOFTEST, LOUDEST), self.n_fft) * torch.polar(
-            torch.ones_like(correction), correction
-        )
-        spectrum = F.pad(shaped + noise * breath.clamp(SOFTEST, LOUDEST).exp(), (0, 1))
-        return torch.istft(spectrum, self.n_fft, self.hop, window=self.window), log_pitch_BF
+        pulses = self._spectra(pulse_train(driven, self.hop, self.sample_rate))
+        noise = self._spectra(self.noise.repeat(length // len(self.noise) + 1)[None, :length])
+        turned = torch.polar(torch.ones_like(correction), correction)
+        shaped = pulses * minimum_phase_filter(voiced.clamp(SOFTEST, LOUDEST), self.n_fft) * turned
+        return self._join(shaped + noise * breath.clamp(SOFTEST, LOUDEST).exp()), log_pitch_BF
 
-    def _spectrum(self, wave_BL: Tensor) -> Tensor:
-        """Complex STFT (B, K, F) with one frame per ``hop``."""
-        spectrum = torch.stft(wave_BL, self.n_fft, self.hop, window=self.window, return_complex=True, pad_mode="constant")
-        return spectrum[..., :-1] / self.window.sum().sqrt()
+    def _spectra(self, wave_BL: Tensor) -> Tensor:
+        """Spectra (B, K, F + 1) of the windowed frames of a source, centred on multiples of ``hop``."""
+        frames_BFL = F.pad(wave_BL, (self.hop, self.hop)).unfold(-1, 2 * self.hop, self.hop)
+        return torch.fft.rfft(frames_BFL * self.window, self.n_fft).transpose(1, 2)
+
+    def _join(self, spectra_BKF: Tensor) -> Tensor:
+        """Add the filtered frames (B, K, F + 1) up to a wave (B, F * hop)."""
+        frames_BLF = torch.fft.irfft(spectra_BKF, self.n_fft, dim=1)
+        count = frames_BLF.shape[2]
+        size = (1, self.n_fft + (count - 1) * self.hop)
+        wave_BL = F.fold(frames_BLF, size, (1, self.n_fft), stride=(1, self.hop)).flatten(1)
+        return wave_BL[:, self.hop : count * self.hop]
 
 
 def pulse_train(pitch_BF: Tensor, hop: int, sample_rate: int) -> Tensor:

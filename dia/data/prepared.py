@@ -13,7 +13,7 @@ from typing import Any
 
 from datasets import Dataset, DatasetDict, load_from_disk
 
-from dia.data.rows import FEATURES
+from dia.data.rows import AUDIO, FEATURES
 from dia.errors import UserError
 
 CARD = "dia.json"
@@ -31,7 +31,8 @@ def write_prepared(folder: Path, rows: list[dict[str, Any]], card: dict[str, Any
     made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         splits = {split: [row for row in rows if row["split"] == split] for split in dict.fromkeys(row["split"] for row in rows)}
-        DatasetDict({split: Dataset.from_list(kept, features=FEATURES) for split, kept in splits.items()}).save_to_disk(made)
+        tables = {split: Dataset.from_list(kept, features=FEATURES).cast_column("audio", AUDIO) for split, kept in splits.items()}
+        DatasetDict(tables).save_to_disk(made)
         (made / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
         made.chmod(0o755)
         made.rename(folder)

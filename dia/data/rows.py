@@ -32,9 +32,11 @@ FEATURES = Features(
         "commercial_ok": Value("bool"), "script": Value("string"), "turns": List(TURN), "nonverbals": List(NONVERBAL),
         "codes": List(List(Value("uint16"))), "frames": Value("int32"), "seconds": Value("float32"),
         "codec": Value("string"), "quality": {"peak": Value("float32"), "rms_db": Value("float32")},
-        "audio_sha256": Value("string"), "audio": Audio(decode=False),
+        "audio_sha256": Value("string"), "audio": {"bytes": Value("binary"), "path": Value("string")},
     }
 )  # fmt: skip
+
+AUDIO = Audio(decode=False)  # what `audio` becomes once written: `datasets` would need torchcodec to take it as Audio
 
 
 def finish_row(row: dict[str, Any], codec: Codec | None, sample_rate: int) -> dict[str, Any]:

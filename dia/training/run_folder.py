@@ -12,8 +12,8 @@ from pathlib import Path
 from dia.errors import UserError
 
 
-def claim_run_folder(folder: Path, resume: bool, config_text: str) -> Path | None:
-    """Create the folder and write its config; return the checkpoint to go on from, or None for a fresh run.
+def require_run_folder(folder: Path, resume: bool) -> Path | None:
+    """Return the checkpoint to go on from, or None for a fresh run. Writes nothing.
 
     Raises :class:`UserError` when the folder exists without ``resume``, or holds nothing to resume.
     """
@@ -22,11 +22,15 @@ def claim_run_folder(folder: Path, resume: bool, config_text: str) -> Path | Non
         if not last.is_file():
             raise UserError(f"there is nothing to resume: {last} is missing; leave out resume=true, or correct run_name")
         return last
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"the run folder {folder} exists; choose another run_name, go on with resume=true, or delete it")
+    return None
+
+
+def begin_run(folder: Path, config_text: str) -> None:
+    """Make the folder and write its config, when everything else is ready to train."""
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "config.yaml", config_text)
-    return None
 
 
 def write_text(path: Path, text: str) -> None:

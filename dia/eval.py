@@ -1,0 +1,129 @@
+"""Evaluate: ``python -m dia.eval ckpt=runs/demo suite=quick``. Writes scores.json and report.html, prints the table.
+
+Three systems are scored on the same prompts: the ground truth, the codec's round trip of it, and the model.
+"""
+
+import csv
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from datasets import Dataset
+from omegaconf import OmegaConf
+from rich.console import Console
+
+from dia.audio.codec import Codec, pad_to_frames
+from dia.audio.files import resample, wave_from_bytes
+from dia.conf import EvalConfig, run
+from dia.data.prepare import DataConfig, prepare
+from dia.data.prepared import open_prepared
+from dia.dialogue import Script
+from dia.errors import UserError
+from dia.evaluation.recording import Recording
+from dia.evaluation.report import Learning, table, write_report
+from dia.evaluation.scoring import REFERENCE, Judges, calibrate_events, summarise
+from dia.evaluation.suites import Suite, load_suite
+from dia.model import Dia
+
+ROUND_TRIP, MODEL = "codec round trip", "model"
+CALIBRATION_CLIPS = 200  # clips of the training split, beside all of validation, that the event detector is calibrated on
+BATCH = 8
+
+
+def main(config: EvalConfig) -> None:
+    """Score a checkpoint. Raises ``UserError`` for a missing checkpoint, suite or codec."""
+    suite = load_suite(config.suite)
+    dia = Dia.from_pretrained(config.ckpt, codec=config.codec.name or None).sampling(**asdict(config.engine))
+    splits = open_prepared(prepare(_data_config(config), dia.codec))
+    rows = splits[suite.split].select(range(min(suite.prompts, len(splits[suite.split]))))
+    truth = [ground_truth(row) for row in rows]
+    recordings = [*truth, *(round_trip(recording, dia.codec) for recording in truth), *speak(dia, truth, suite.seeds)]
+    judges = Judges()
+    labelled = [ground_truth(row) for row in _labelled(splits["train"], splits["validation"])]
+    clips = judges.score(recordings, enrolment=labelled[:60])
+    results = {
+        "checkpoint": config.ckpt,
+        "suite": asdict(suite),
+        "prompts": len(truth),
+        "codec": {"name": dia.codec.name, "fingerprint": dia.codec.fingerprint},
+        "sampling": asdict(dia.default_sampling),
+        "systems": summarise(clips, calibrate_events(judges, labelled)),
+        "provenance": judges.provenance(),
+    }
+    learning = read_learning(Path(config.ckpt))
+    if learning:
+        results["training"] = {"loss": learning.training[-1][1], "marginal_loss": learning.marginal}
+    written = write_report(_out_folder(config, suite), results, clips, learning)
+    Console(width=160).print(table(results))
+    if learning:
+        print(f"training loss {learning.training[-1][1]:.3f} nats; marginal token distribution {learning.marginal:.3f}")
+    print(f"report: {written.resolve()}")
+
+
+def ground_truth(row: dict[str, object]) -> Recording:
+    """Return a row's own recording, with its turn times."""
+    wave, rate = wave_from_bytes(row["audio"]["bytes"])  # type: ignore[index]
+    times = tuple((turn["start"], turn["end"]) for turn in row["turns"])  # type: ignore[attr-defined]
+    return Recording(str(row["id"]), REFERENCE, Script.parse(str(row["script"])), wave, rate, turn_times=times)
+
+
+def round_trip(recording: Recording, codec: Codec) -> Recording:
+    """Return a recording as the codec gives it back: the best that any model over this codec can sound."""
+    wave_BL = torch.from_numpy(resample(recording.wave, recording.sample_rate, codec.sample_rate))[None]
+    made = codec.decode(codec.encode(pad_to_frames(wave_BL, codec.hop)))[0, : wave_BL.shape[1]].numpy()
+    return Recording(recording.prompt_id, ROUND_TRIP, recording.script, made, codec.sample_rate, turn_times=recording.turn_times)
+
+
+def speak(dia: Dia, prompts: list[Recording], seeds: int) -> list[Recording]:
+    """Let the model speak every prompt with every seed, in batches."""
+    asked = [(prompt, seed) for prompt in prompts for seed in range(seeds)]
+    spoken: list[Recording] = []
+    for begin in range(0, len(asked), BATCH):
+        batch = asked[begin : begin + BATCH]
+        speeches = dia.speak([prompt.script.render() for prompt, _ in batch], [seed for _, seed in batch])
+        spoken += [
+            Recording(prompt.prompt_id, MODEL, prompt.script, speech.wave, speech.sample_rate, seed, ended=speech.ended)
+            for (prompt, seed), speech in zip(batch, speeches, strict=True)
+        ]
+    return spoken
+
+
+def read_learning(run_folder: Path) -> Learning | None:
+    """Return the curve of a run folder, None for a checkpoint that is no run."""
+    marginal, metrics = run_folder / "marginal.json", run_folder / "metrics.csv"
+    if not (marginal.is_file() and metrics.is_file()):
+        return None
+    with metrics.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    curves = [
+        [(int(row["step"]), float(row[key])) for row in rows if row.get(key)] for key in ("train/loss", "validation/loss")
+    ]
+    return Learning(*curves, json.loads(marginal.read_text(encoding="utf-8"))["loss"]) if curves[0] else None
+
+
+def _data_config(config: EvalConfig) -> DataConfig:
+    """The data of the run that is evaluated, so that its own test split is spoken; else what the command line says."""
+    recorded = Path(config.ckpt) / "config.yaml"
+    if not recorded.is_file():
+        return config.data
+    merged = OmegaConf.merge(OmegaConf.structured(DataConfig), OmegaConf.load(recorded).data)
+    found = OmegaConf.to_object(merged)
+    if not isinstance(found, DataConfig):
+        raise UserError(f"{recorded} holds no data config; it was changed by hand")
+    return found
+
+
+def _labelled(train: Dataset, validation: Dataset) -> list[dict[str, object]]:
+    return [*validation, *train.select(range(min(CALIBRATION_CLIPS, len(train))))]
+
+
+def _out_folder(config: EvalConfig, suite: Suite) -> Path:
+    if config.out:
+        return Path(config.out)
+    folder = Path(config.ckpt)
+    return (folder if folder.is_dir() else Path("outputs") / folder.name) / f"eval-{suite.name}"
+
+
+if __name__ == "__main__":
+    run("eval", main)

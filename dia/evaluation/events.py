@@ -1,0 +1,120 @@
+"""Nonverbal sounds as YAMNet hears them, with a threshold calibrated per tag on recordings whose sounds are known.
+
+The model file is not part of the package: it is looked for in `$DIA_MODELS`, else in `~/.cache/dia/models`, and checked
+against its sha256. A missing detector is a result ("not measured: ..."), never a silent zero. A detector that cannot
+tell a tag's sounds from speech (sensitivity + specificity - 1 below .5) says so instead of giving a score.
+"""
+
+import csv
+import hashlib
+import os
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dia.audio.files import resample
+from dia.evaluation.provenance import Provenance
+from dia.evaluation.recording import Recording
+from dia.resources import declaration
+
+SAMPLE_RATE, WINDOW, HOP = 16_000, 15_600, 3_200
+FEWEST = 3  # clips with a tag, below which a threshold would be a guess
+INFORMED = 0.5  # sensitivity + specificity - 1 that makes a tag measurable
+
+
+class DetectorMissing(Exception):
+    """The detector cannot be used here; the message says what is missing and how to get it."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Threshold on a tag's score, and sensitivity and specificity at it over the clips it was chosen on."""
+
+    threshold: float
+    sensitivity: float
+    specificity: float
+    with_tag: int
+    without_tag: int
+
+    @property
+    def measurable(self) -> bool:
+        """Whether the detector tells this tag's sounds apart."""
+        return self.with_tag >= FEWEST and self.sensitivity + self.specificity - 1 >= INFORMED
+
+
+class EventDetector:
+    """YAMNet in TensorFlow Lite, one window of .975 s every .2 s. Raises :class:`DetectorMissing`."""
+
+    def __init__(self) -> None:
+        self.declared = declaration("eval/detectors/yamnet.yaml")
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ImportError as error:
+            raise DetectorMissing("ai-edge-litert is not installed; install the extra `evaluation`") from error
+        model, classes = (_checked_file(self.declared[key]) for key in ("model", "classes"))
+        self._interpreter = Interpreter(str(model), num_threads=1)
+        self._interpreter.allocate_tensors()
+        with classes.open(encoding="utf-8") as file:
+            names = [row["display_name"] for row in csv.DictReader(file)]
+        self._rows = {tag: [names.index(name) for name in found] for tag, found in self.declared["tags"].items()}
+
+    @property
+    def provenance(self) -> Provenance:
+        """Which model this is."""
+        sha256 = self.declared["model"]["sha256"]
+        return Provenance(f"YAMNet (sha256 {sha256[:12]})", f"ai-edge-litert {_version()}", SAMPLE_RATE, "Apache-2.0", True)
+
+    def scores(self, recording: Recording) -> dict[str, float]:
+        """Return each tag's score, 0..1: the best of its classes in the best window. Tags without classes are left out."""
+        wave = resample(recording.wave, recording.sample_rate, SAMPLE_RATE)
+        best = self._class_scores(np.pad(wave, (WINDOW // 4, WINDOW)))
+        return {tag: float(best[rows].max()) for tag, rows in self._rows.items() if rows}
+
+    def _class_scores(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Highest score of every class over all windows."""
+        source, target = self._interpreter.get_input_details()[0], self._interpreter.get_output_details()[0]
+        found: list[Any] = []
+        for start in range(0, len(wave) - WINDOW + 1, HOP):
+            window = wave[start : start + WINDOW].astype(np.float32)
+            self._interpreter.set_tensor(source["index"], window.reshape(source["shape"]))
+            self._interpreter.invoke()
+            found.append(self._interpreter.get_tensor(target["index"])[0].copy())
+        return np.max(found, axis=0)
+
+
+def calibrate(scores: list[dict[str, float]], asked: list[set[str]]) -> dict[str, Calibration]:
+    """Choose each tag's threshold by Youden's J on clips whose tags are known; tags that never occur are left out."""
+    tags = sorted(set().union(*asked) & set(scores[0])) if scores else []
+    return {tag: _best_threshold([row[tag] for row in scores], [tag in tags_of for tags_of in asked]) for tag in tags}
+
+
+def _best_threshold(values: list[float], present: list[bool]) -> Calibration:
+    score, is_present = np.array(values), np.array(present)
+    candidates = np.unique(score)
+    sensitivity = np.array([(score[is_present] >= limit).mean() for limit in candidates])
+    specificity = np.array([(score[~is_present] < limit).mean() if (~is_present).any() else 0.0 for limit in candidates])
+    best = int((sensitivity + specificity).argmax())
+    return Calibration(
+        float(candidates[best]), float(sensitivity[best]), float(specificity[best]), int(is_present.sum()), int((~is_present).sum())
+    )
+
+
+def _checked_file(declared: dict[str, str]) -> Path:
+    folder = Path(os.environ.get("DIA_MODELS") or Path.home() / ".cache" / "dia" / "models")
+    path = folder / declared["file"]
+    if not path.is_file():
+        raise DetectorMissing(f"{declared['file']} is not in {folder}; put it there (sha256 {declared['sha256']}) or set DIA_MODELS")
+    if hashlib.sha256(path.read_bytes()).hexdigest() != declared["sha256"]:
+        raise DetectorMissing(f"{path} is another file than the one with sha256 {declared['sha256']}; download it again")
+    return path
+
+
+def _version() -> str:
+    try:
+        return version("ai-edge-litert")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,31 @@
+"""What is scored: one recording of one prompt by one system, failures included."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dia.dialogue import Script
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A spoken prompt.
+
+    ``wave`` is float32 (samples,) at ``sample_rate`` hertz. ``turn_times`` are the (start, end) of each turn in
+    seconds where they are known. ``ended`` is false when the system ran out of room before it came to an end.
+    """
+
+    prompt_id: str
+    system: str
+    script: Script
+    wave: NDArray[np.float32]
+    sample_rate: int
+    seed: int = 0
+    turn_times: tuple[tuple[float, float], ...] | None = None
+    ended: bool = True
+
+    @property
+    def seconds(self) -> float:
+        """Length in seconds."""
+        return len(self.wave) / self.sample_rate

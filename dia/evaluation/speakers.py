@@ -1,0 +1,83 @@
+"""Speaker similarity per turn by Resemblyzer's GE2E encoder (cosine of 256-d embeddings).
+
+A voice is enrolled from recordings with known turn times. A turn that cannot be found or is too short to judge is
+counted as not measured; nothing stands in for it.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dia.audio.files import resample
+from dia.evaluation.provenance import Provenance
+from dia.evaluation.recording import Recording
+from dia.evaluation.turns import Times
+
+SAMPLE_RATE = 16_000
+SHORTEST = 0.5  # seconds of speech that an embedding needs
+Embedding = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class TurnSimilarity:
+    """Cosine similarity of one turn to its own voice and to the likest other voice."""
+
+    right: float
+    wrong: float
+
+
+class SpeakerEncoder:
+    """Resemblyzer on the CPU; its weights are in its wheel."""
+
+    @cached_property
+    def _encoder(self) -> Any:
+        from resemblyzer import VoiceEncoder
+
+        return VoiceEncoder("cpu", verbose=False)
+
+    @property
+    def provenance(self) -> Provenance:
+        """Which model this is."""
+        return Provenance("Resemblyzer GE2E", version("Resemblyzer"), SAMPLE_RATE, "Apache-2.0", True)
+
+    def embed(self, recording: Recording, times: Times) -> Embedding | None:
+        """Return the unit embedding of a stretch (seconds), None when it is shorter than half a second."""
+        start, end = (int(time * recording.sample_rate) for time in times)
+        wave = resample(recording.wave[start:end], recording.sample_rate, SAMPLE_RATE)
+        if len(wave) < SHORTEST * SAMPLE_RATE or not np.any(wave):
+            return None
+        embedding: Embedding = self._encoder.embed_utterance(wave / np.abs(wave).max() * 0.7)
+        return embedding
+
+    def enroll(self, recordings: list[Recording]) -> dict[int, Embedding]:
+        """Return the mean embedding of each speaker over recordings whose turn times are known."""
+        embedded: dict[int, list[Embedding]] = {}
+        for recording in recordings:
+            for turn, times in zip(recording.script.turns, recording.turn_times or (), strict=False):
+                embedding = self.embed(recording, times)
+                if embedding is not None:
+                    embedded.setdefault(turn.speaker, []).append(embedding)
+        means = {speaker: np.mean(found, axis=0) for speaker, found in embedded.items()}
+        return {speaker: mean / np.linalg.norm(mean) for speaker, mean in means.items()}
+
+    def compare(
+        self, recording: Recording, turns: list[Times | None], voices: dict[int, Embedding]
+    ) -> list[TurnSimilarity | None]:
+        """Return the similarity of each turn, None where it cannot be measured."""
+        return [
+            self._compare_turn(recording, times, turn.speaker, voices)
+            for turn, times in zip(recording.script.turns, turns, strict=True)
+        ]
+
+    def _compare_turn(
+        self, recording: Recording, times: Times | None, speaker: int, voices: dict[int, Embedding]
+    ) -> TurnSimilarity | None:
+        embedding = None if times is None or speaker not in voices else self.embed(recording, times)
+        if embedding is None:
+            return None
+        others = [float(embedding @ voice) for other, voice in voices.items() if other != speaker]
+        return TurnSimilarity(float(embedding @ voices[speaker]), max(others, default=float("nan")))

