@@ -96,10 +96,9 @@ def read_learning(run_folder: Path) -> Learning | None:
         return None
     with metrics.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    curves = [
-        [(int(row["step"]), float(row[key])) for row in rows if row.get(key)] for key in ("train/loss", "validation/loss")
-    ]
-    return Learning(*curves, json.loads(marginal.read_text(encoding="utf-8"))["loss"]) if curves[0] else None
+    curves = [[(int(row["step"]), float(row[key])) for row in rows if row.get(key)] for key in ("train/loss", "validation/loss")]
+    loss = json.loads(marginal.read_text(encoding="utf-8"))["loss"]
+    return Learning(curves[0], curves[1], loss) if curves[0] else None
 
 
 def _data_config(config: EvalConfig) -> DataConfig:

@@ -1,8 +1,8 @@
 """Class Dia: open a checkpoint, speak, save. Names and defaults follow nari-labs/dia's `dia.model.Dia`.
 
-    from dia.model import Dia
-    dia = Dia.from_pretrained("dia_nano")
-    dia.save_audio("out.wav", dia.generate("[S1] Hello there. [S2] Hello!", seed=1))
+from dia.model import Dia
+dia = Dia.from_pretrained("dia_nano")
+dia.save_audio("out.wav", dia.generate("[S1] Hello there. [S2] Hello!", seed=1))
 """
 
 import os
@@ -57,8 +57,7 @@ class Dia:
 
     def sampling(self, **overrides: Any) -> "Dia":
         """Replace sampling defaults (cfg_scale, temperature, top_p, cfg_filter_top_k; None leaves one); returns itself."""
-        given = {key: value for key, value in overrides.items() if value is not None}
-        self.default_sampling = replace(self.default_sampling, **given)
+        self.default_sampling = _replaced(self.default_sampling, overrides)
         return self
 
     def generate(
@@ -80,8 +79,13 @@ class Dia:
         Raises :class:`UserError` for values out of range and for empty or overlong texts.
         """
         texts = [text] if isinstance(text, str) else list(text)
-        values = {"cfg_scale": cfg_scale, "temperature": temperature, "top_p": top_p, "cfg_filter_top_k": cfg_filter_top_k}
-        sampling = replace(self.default_sampling, **{key: value for key, value in values.items() if value is not None})
+        values = {
+            "cfg_scale": cfg_scale,
+            "temperature": temperature,
+            "top_p": top_p,
+            "cfg_filter_top_k": cfg_filter_top_k,
+        }
+        sampling = _replaced(self.default_sampling, values)
         prompts = audio_prompt if isinstance(audio_prompt, list) else [audio_prompt] * len(texts)
         if len(prompts) != len(texts):
             raise UserError(f"{len(texts)} texts but {len(prompts)} audio prompts; give one prompt for each, or None")
@@ -114,6 +118,11 @@ class Dia:
     def save_audio(self, path: str, audio: Wave) -> None:
         """Write a wave that :meth:`generate` returned. Raises :class:`UserError` as :func:`write_wave` does."""
         write_wave(path, audio, self.codec.sample_rate)
+
+
+def _replaced(sampling: Sampling, values: dict[str, Any]) -> Sampling:
+    """Return the sampling values with those replaced that are not None."""
+    return replace(sampling, **{key: value for key, value in values.items() if value is not None})
 
 
 def _seeds(seed: int | list[int] | None, count: int) -> list[int]:

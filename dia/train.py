@@ -20,7 +20,7 @@ from dia.audio.spectral import SpectralNetwork
 from dia.audio.spectral_codec import save_spectral
 from dia.checkpoint import CodecReference, save_checkpoint
 from dia.conf import TrainConfig, run, validate
-from dia.data.batches import Example, Span, TrainingBatches, marginal_cross_entropy, read_examples, validation_batches
+from dia.data.batches import BatchList, Example, Span, TrainingBatches, marginal_cross_entropy, read_examples, validation_batches
 from dia.data.prepare import prepare
 from dia.data.prepared import open_prepared
 from dia.data.waves import TrainingCrops, read_waves
@@ -65,8 +65,9 @@ def train_dia(config: TrainConfig) -> Path:
     if config.validation.speak_every:
         callbacks.append(_speaking(config, synthesizer, codec, splits["validation"]["script"]))
     trainer = build_trainer(config, claimed, callbacks)
-    loaders = [DataLoader(data, batch_size=None) for data in _batches(config, claimed, trainer, train, validation)]
-    trainer.fit(task, *loaders, ckpt_path=claimed.resume_from, weights_only=True)
+    batches, held_out = _batches(config, claimed, trainer, train, validation)
+    loaders = DataLoader(batches, batch_size=None), DataLoader(held_out, batch_size=None)
+    trainer.fit(task, loaders[0], loaders[1], ckpt_path=claimed.resume_from, weights_only=True)
     finish(trainer, claimed)
     if trainer.is_global_zero:
         save_checkpoint(network, claimed.folder / "model", reference)
@@ -84,7 +85,7 @@ def train_codec(config: TrainConfig) -> Path:
     begin_run(claimed.folder, as_yaml(config))
     task = CodecTask(network, training)
     trainer = build_trainer(config, claimed, [], steps=-1)
-    done = task_steps(claimed) if claimed.resume_from else 0
+    done = codec_steps(claimed.resume_from) if claimed.resume_from else 0
     crops = TrainingCrops(waves, training.clips, training.samples, config.seed, done, training.steps)
     trainer.fit(task, DataLoader(crops, batch_size=None), ckpt_path=claimed.resume_from, weights_only=True)
     finish(trainer, claimed)
@@ -114,9 +115,9 @@ def as_yaml(config: TrainConfig) -> str:
     return OmegaConf.to_yaml(OmegaConf.structured(config))
 
 
-def task_steps(claimed: Run) -> int:
+def codec_steps(checkpoint: Path) -> int:
     """Return the batches that an interrupted codec run has done (it steps one optimizer, later two, for each)."""
-    state: dict[str, Any] = torch.load(claimed.resume_from, map_location="cpu", weights_only=True)["state_dict"]
+    state: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
     return int(state["steps_done"])
 
 
@@ -125,7 +126,10 @@ def build_trainer(config: TrainConfig, claimed: Run, callbacks: list[L.Callback]
     settings = config.trainer
     manual = config.task == "codec"  # steps its optimizers by hand: Lightning may neither clip nor accumulate
     saver = ModelCheckpoint(
-        claimed.folder / "checkpoints", "last", every_n_train_steps=settings.checkpoint_every, enable_version_counter=False
+        claimed.folder / "checkpoints",
+        "last",
+        every_n_train_steps=settings.checkpoint_every,
+        enable_version_counter=False,
     )
     return L.Trainer(
         accelerator=settings.accelerator, devices=settings.devices, num_nodes=settings.nodes, strategy=settings.strategy,
@@ -169,11 +173,11 @@ def finish(trainer: L.Trainer, claimed: Run) -> None:
 
 def _batches(
     config: TrainConfig, claimed: Run, trainer: L.Trainer, train: list[Example], validation: list[Example]
-) -> tuple[TrainingBatches, list[Any]]:
+) -> tuple[TrainingBatches, BatchList]:
     accumulate = config.trainer.accumulate
     span = Span(claimed.steps_done * accumulate, config.trainer.steps * accumulate, trainer.global_rank, trainer.world_size)
     batches = TrainingBatches(train, config.model, config.batch.frames, config.batch.text_dropout, config.seed, span)
-    return batches, validation_batches(validation, config.model, config.batch.frames)
+    return batches, BatchList(validation_batches(validation, config.model, config.batch.frames))
 
 
 def _speaking(config: TrainConfig, synthesizer: Synthesizer, codec: Codec, scripts: list[str]) -> SpeakScripts:

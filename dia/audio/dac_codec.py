@@ -56,7 +56,9 @@ def download_dac(model_type: str) -> Path:
     try:
         return Path(dac.utils.download(model_type=model_type))
     except OSError as error:
-        raise UserError(f"the DAC model {model_type} cannot be downloaded ({error}); check the network, or give a file") from error
+        raise UserError(
+            f"the DAC model {model_type} cannot be downloaded ({error}); check the network, or give a file"
+        ) from error
 
 
 def load_dac(path: Path, name: str, device: str = "cpu") -> DacCodec:

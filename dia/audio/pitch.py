@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 LOWEST, HIGHEST = 60.0, 500.0
-APERIODIC = 0.3  # threshold on the normalised difference (YIN has .1 to .2; a creaky male voice wants more)
+APERIODIC = 0.45  # threshold on the normalised difference (YIN has .1 to .2; a hoarse voice wants more)
+STEADY = 0.1  # natural log by which a voiced frame may leave the median of its neighbours
 TOP_BAND = 1000.0
 SILENT = 1e-4  # root mean square below which a frame is not voiced
 
@@ -16,7 +17,7 @@ SILENT = 1e-4  # root mean square below which a frame is not voiced
 def yin(wave_BL: Tensor, sample_rate: int, hop: int) -> tuple[Tensor, Tensor]:
     """Return pitch (B, F) in hertz and whether each frame is voiced (B, F), F being ``L // hop``.
 
-    Frames are centred on multiples of ``hop``. Pitch is searched from 60 to 500 Hz; in unvoiced frames it is the best
+    Frames are centred on multiples of ``hop``. A frame that leaps from its neighbours' median counts as unvoiced. Pitch is searched from 60 to 500 Hz; in unvoiced frames it is the best
     guess and means nothing.
     """
     wave_BL = _low_pass(wave_BL, sample_rate)
@@ -26,8 +27,10 @@ def yin(wave_BL: Tensor, sample_rate: int, hop: int) -> tuple[Tensor, Tensor]:
     searched = difference_BFP[..., shortest:longest]
     lag_BF = _first_dip(searched) + shortest
     depth_BF = difference_BFP.gather(-1, lag_BF[..., None]).squeeze(-1)
-    refined_BF = lag_BF + _parabola(difference_BFP, lag_BF)
-    return sample_rate / refined_BF, (depth_BF < APERIODIC) & loud_BF
+    pitch_BF = sample_rate / (lag_BF + _parabola(difference_BFP, lag_BF))
+    neighbours_BF = F.pad(pitch_BF, (2, 2), "replicate").unfold(-1, 5, 1).median(-1).values
+    steady_BF = (pitch_BF / neighbours_BF).log().abs() < STEADY
+    return pitch_BF, (depth_BF < APERIODIC) & steady_BF & loud_BF
 
 
 def _low_pass(wave_BL: Tensor, sample_rate: int) -> Tensor:

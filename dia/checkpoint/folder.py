@@ -16,7 +16,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from dia.checkpoint.transformers_layout import from_config_json, from_tensors, generation_config, to_config_json, to_tensors
+from dia.checkpoint.transformers_layout import (
+    from_config_json,
+    from_tensors,
+    generation_config,
+    to_config_json,
+    to_tensors,
+)
 from dia.errors import UserError
 from dia.network import DiaNetwork
 
@@ -103,7 +109,9 @@ def _download(hub_id: str) -> Path:
     try:
         return Path(snapshot_download(hub_id, allow_patterns=[CONFIG, GENERATION, "*.safetensors", INDEX]))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise UserError(f"{hub_id} is no folder here and cannot be had from the Hub ({type(error).__name__}); check name and network") from error
+        raise UserError(
+            f"{hub_id} is no folder here and cannot be had from the Hub ({type(error).__name__}); check name and network"
+        ) from error
 
 
 def _empty_network(content: dict[str, Any], folder: Path) -> DiaNetwork:

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from datasets import Dataset
+from datasets import Dataset as Rows
 from torch import Tensor
-from torch.utils.data import IterableDataset
+from torch.utils.data import Dataset, IterableDataset
 
 from dia.audio.delay import delay
 from dia.dialogue.text import PAD_ID, encode_text
@@ -44,13 +44,15 @@ class Batch:
     targets_BTC: Tensor
 
 
-def read_examples(rows: Dataset, config: DiaConfig) -> list[Example]:
+def read_examples(rows: Rows, config: DiaConfig) -> list[Example]:
     """Read a split. Raises :class:`UserError` naming every clip that is too long for the model or has no codes."""
     examples = [
         Example(row["id"], torch.tensor(encode_text(row["script"])), torch.tensor(row["codes"], dtype=torch.long))
         for row in rows.select_columns(["id", "script", "codes"])
     ]
-    problems = [f"{item.id} has {len(item.codes_TC)} frames" for item in examples if not 1 <= len(item.codes_TC) <= config.max_frames]
+    problems = [
+        f"{item.id} has {len(item.codes_TC)} frames" for item in examples if not 1 <= len(item.codes_TC) <= config.max_frames
+    ]
     problems += [
         f"{item.id} has {item.codes_TC.shape[1]} channels, the model {config.channels}"
         for item in examples
@@ -71,7 +73,9 @@ def collate(examples: list[Example], dropped: list[bool], config: DiaConfig) -> 
         canvas_BTC = torch.cat((bos, example.codes_TC, eos))[None]
         delayed.append(delay(canvas_BTC, config.delays, ids.bos, ids.pad)[0])
     tokens_BTC = torch.nn.utils.rnn.pad_sequence(delayed, batch_first=True, padding_value=ids.pad)
-    texts = [torch.zeros_like(example.text_S) if drop else example.text_S for example, drop in zip(examples, dropped, strict=True)]
+    texts = [
+        torch.zeros_like(example.text_S) if drop else example.text_S for example, drop in zip(examples, dropped, strict=True)
+    ]
     lengths = torch.tensor([len(text) for text in texts])
     text_BS = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True, padding_value=PAD_ID)
     return Batch(
@@ -141,6 +145,19 @@ class TrainingBatches(IterableDataset[Batch]):
     def _batch(self, indices: list[int], epoch: int) -> Batch:
         dropped = [random.Random(f"text {self.seed} {epoch} {index}").random() < self.text_dropout for index in indices]
         return collate([self.examples[index] for index in indices], dropped, self.config)
+
+
+class BatchList(Dataset[Batch]):
+    """Batches that are there already, such as those of a validation split."""
+
+    def __init__(self, batches: list[Batch]) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.batches[index]
 
 
 def validation_batches(examples: list[Example], config: DiaConfig, budget: int) -> list[Batch]:

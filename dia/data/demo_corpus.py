@@ -4,8 +4,8 @@ One datum: PlannedClip -> `render_clip` -> a row with audio, exact times of turn
 """
 
 import zlib
-from concurrent.futures import ProcessPoolExecutor
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from typing import Any
 

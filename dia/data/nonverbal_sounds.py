@@ -86,7 +86,9 @@ def _laugh(throat: Throat) -> Wave:
         samples = throat.samples(pace * throat.between(0.9, 1.1))
         fall = 1 - 0.45 * index / count
         pitch = top * fall * _curve([(0, 1.0), (0.45, 1.15), (1, 0.8)], samples)
-        voice = _voiced(throat, pitch, tilt=1.0) * _curve([(0, 0), (0.3, 0.05), (0.42, 1), (0.65, 0.7), (0.8, 0), (1, 0)], samples)
+        voice = _voiced(throat, pitch, tilt=1.0) * _curve(
+            [(0, 0), (0.3, 0.05), (0.42, 1), (0.65, 0.7), (0.8, 0), (1, 0)], samples
+        )
         breath = _noise(throat, samples) * _curve([(0, 0.1), (0.2, 0.9), (0.45, 0.35), (0.8, 0.25), (1, 0.1)], samples)
         burst = _resonate(voice + 0.9 * breath, OPEN_VOWEL, throat, stretch)
         parts.append(burst * (1 - 0.5 * index / count))
@@ -111,7 +113,12 @@ def _cough(throat: Throat) -> Wave:
     for index in range(count):
         samples = throat.samples(throat.between(0.28, 0.4))
         shape = _curve([(0, 0), (0.02, 1), (0.18, 0.45), (0.45, 0.2), (0.6, 0.28), (1, 0)], samples)
-        burst = _resonate(_noise(throat, samples), ((700, 260), (1400, 320), (2600, 500), (4200, 900)), throat, throat.between(0.85, 1.15))
+        burst = _resonate(
+            _noise(throat, samples),
+            ((700, 260), (1400, 320), (2600, 500), (4200, 900)),
+            throat,
+            throat.between(0.85, 1.15),
+        )
         rattle = _resonate(_voiced(throat, throat.pitch * _curve([(0, 1.25), (1, 0.7)], samples), 0.9, 0.15), SCHWA, throat)
         voiced = _curve([(0, 0), (0.05, 0.8), (0.3, 0.3), (0.55, 0.35), (1, 0)], samples)
         parts.append((2.2 * burst * shape + 0.5 * rattle * voiced) * 0.85**index)

@@ -42,7 +42,9 @@ class DataConfig:
 
     def problems(self) -> list[str]:
         """Return what is out of range, one sentence each with its remedy."""
-        found = [f"data.tags has ({tag}), which has no sound; there are: {', '.join(MAKERS)}" for tag in self.tags if tag not in MAKERS]
+        found = [
+            f"data.tags has ({tag}), which has no sound; there are: {', '.join(MAKERS)}" for tag in self.tags if tag not in MAKERS
+        ]
         for name, rate in (("tag_rate", self.tag_rate), ("style_rate", self.style_rate)):
             if not 0 <= rate <= 1:
                 found.append(f"data.{name}={rate} is a probability; choose 0 to 1")

@@ -53,7 +53,10 @@ def finish_row(row: dict[str, Any], codec: Codec | None, sample_rate: int) -> di
         "frames": len(codes_TC),
         "seconds": len(wave) / sample_rate,
         "codec": codec.name if codec else "none",
-        "quality": {"peak": float(np.abs(wave).max()), "rms_db": float(20 * np.log10(np.sqrt(np.mean(wave**2)) + 1e-9))},
+        "quality": {
+            "peak": float(np.abs(wave).max()),
+            "rms_db": float(20 * np.log10(np.sqrt(np.mean(wave**2)) + 1e-9)),
+        },
         "audio_sha256": hashlib.sha256(stored).hexdigest(),
         "audio": {"bytes": stored, "path": f"{row['id']}.flac"},
     }

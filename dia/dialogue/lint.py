@@ -1,6 +1,7 @@
 """Lint: say in words what in a script will make Dia speak badly, and what to write instead."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from dia.dialogue.script import Script
 from dia.dialogue.tags import canonical_tag, known_tags, nearest_tag
@@ -58,7 +59,7 @@ def _turns(script: Script, limits: Limits) -> list[str]:
     problems = []
     if speakers[0] != 1:
         problems.append(f"the first turn is [S{speakers[0]}]; begin with [S1]")
-    for place, (before, after) in enumerate(zip(speakers, speakers[1:], strict=False), start=2):
+    for place, (before, after) in enumerate(pairwise(speakers), start=2):
         if before == after:
             problems.append(f"turns {place - 1} and {place} are both [S{after}]; join them, or alternate the speakers")
     for speaker in sorted(set(speakers)):
@@ -75,7 +76,8 @@ def _turns(script: Script, limits: Limits) -> list[str]:
 def _tags(script: Script) -> list[str]:
     found = [nonverbal.tag for turn in script.turns for nonverbal in turn.nonverbals]
     return [
-        f"({tag}) is not a tag that Dia knows; the nearest is ({nearest_tag(tag)}), all {len(known_tags())} stand in data/tags.yaml"
+        f"({tag}) is not a tag that Dia knows; the nearest is ({nearest_tag(tag)}), "
+        f"all {len(known_tags())} stand in data/tags.yaml"
         for tag in dict.fromkeys(found)
         if canonical_tag(tag) is None
     ]
@@ -86,5 +88,7 @@ def _length(script: Script, limits: Limits) -> list[str]:
     if seconds < limits.shortest_seconds:
         return [f"about {seconds:.1f} s of speech is too short for one pass; write at least {limits.shortest_seconds:g} s"]
     if seconds > limits.longest_seconds:
-        return [f"about {seconds:.1f} s of speech is too long for one pass; cut it at a turn into pieces of at most {limits.longest_seconds:g} s"]
+        return [
+            f"about {seconds:.1f} s of speech is too long for one pass; cut it at a turn, at most {limits.longest_seconds:g} s"
+        ]
     return []

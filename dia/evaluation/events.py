@@ -99,7 +99,11 @@ def _best_threshold(values: list[float], present: list[bool]) -> Calibration:
     specificity = np.array([(score[~is_present] < limit).mean() if (~is_present).any() else 0.0 for limit in candidates])
     best = int((sensitivity + specificity).argmax())
     return Calibration(
-        float(candidates[best]), float(sensitivity[best]), float(specificity[best]), int(is_present.sum()), int((~is_present).sum())
+        float(candidates[best]),
+        float(sensitivity[best]),
+        float(specificity[best]),
+        int(is_present.sum()),
+        int((~is_present).sum()),
     )
 
 
@@ -107,7 +111,9 @@ def _checked_file(declared: dict[str, str]) -> Path:
     folder = Path(os.environ.get("DIA_MODELS") or Path.home() / ".cache" / "dia" / "models")
     path = folder / declared["file"]
     if not path.is_file():
-        raise DetectorMissing(f"{declared['file']} is not in {folder}; put it there (sha256 {declared['sha256']}) or set DIA_MODELS")
+        raise DetectorMissing(
+            f"{declared['file']} is not in {folder}; put it there (sha256 {declared['sha256']}) or set DIA_MODELS"
+        )
     if hashlib.sha256(path.read_bytes()).hexdigest() != declared["sha256"]:
         raise DetectorMissing(f"{path} is another file than the one with sha256 {declared['sha256']}; download it again")
     return path

@@ -65,7 +65,7 @@ def page(results: dict[str, Any], clips: list[ClipScores], learning: Learning | 
     title = f"Evaluation of {results['checkpoint']}"
     parts = [
         f"<h1>{html.escape(title)}</h1><p>Suite <code>{html.escape(results['suite']['name'])}</code>, "
-        f"{results['prompts']} prompts, {results['suite']['seeds']} seed(s). Brackets are 95 % intervals by bootstrap over prompts.</p>",
+        f"{results['prompts']} prompts, {results['suite']['seeds']} seed(s). Brackets: 95 % intervals by bootstrap over prompts.</p>",
         _score_table(results),
         _learning_part(learning) if learning else "",
         "<h2>Distributions</h2>" + _picture(_distributions(clips), "per-clip scores"),
@@ -117,7 +117,15 @@ def _nonverbal_part(results: dict[str, Any]) -> str:
             detector = f"{calibration['sensitivity']:.2f} / {calibration['specificity']:.2f} ({calibration['with_tag']} clips)"
             figures = [_number(one.get(key)) for key in ("recall", "false_insertion", "net_effect")]
             rows.append([tag, system, one["result"], *figures, detector])
-    titles = ["tag", "system", "result", "recall", "false insertions", "net effect", "detector's sensitivity / specificity"]
+    titles = [
+        "tag",
+        "system",
+        "result",
+        "recall",
+        "false insertions",
+        "net effect",
+        "detector's sensitivity / specificity",
+    ]
     return "<h2>Nonverbal tags</h2>" + _html_table(titles, rows)
 
 
@@ -133,7 +141,11 @@ def _learning_part(learning: Learning) -> str:
 
 def _clip_part(clips: list[ClipScores]) -> str:
     script = html.escape(clips[0].recording.script.render())
-    return f'<div class="clip"><p><strong>{script}</strong></p><div class="systems">' + "".join(map(_system_part, clips)) + "</div></div>"
+    return (
+        f'<div class="clip"><p><strong>{script}</strong></p><div class="systems">'
+        + "".join(map(_system_part, clips))
+        + "</div></div>"
+    )
 
 
 def _system_part(clip: ClipScores) -> str:
@@ -142,7 +154,8 @@ def _system_part(clip: ClipScores) -> str:
     return (
         f"<div><p>{html.escape(recording.system)} <small>seed {recording.seed}, {recording.seconds:.1f} s</small></p>"
         f"{_player(recording)}{_picture(_spectrogram(recording), 'spectrogram')}"
-        f"<p><small>WER {100 * clip.words.rate:.0f} %, MOS {mos}</small><br>{html.escape(clip.transcript) or '(no words heard)'}</p></div>"
+        f"<p><small>WER {100 * clip.words.rate:.0f} %, MOS {mos}</small><br>{html.escape(clip.transcript) or '(no words heard)'}"
+        "</p></div>"
     )
 
 
@@ -192,7 +205,12 @@ def _curve(learning: Learning) -> Any:
     figure = Figure(figsize=(8, 3))
     axes = figure.add_subplot(xlabel="step", ylabel="loss (nats)")
     for name, points in (("training", learning.training), ("validation", learning.validation)):
-        axes.plot([step for step, _ in points], [loss for _, loss in points], label=name, marker="." if len(points) < 20 else "")
+        axes.plot(
+            [step for step, _ in points],
+            [loss for _, loss in points],
+            label=name,
+            marker="." if len(points) < 20 else "",
+        )
     axes.axhline(learning.marginal, linestyle="--", color="grey", label="marginal distribution")
     axes.legend()
     return figure

@@ -57,7 +57,7 @@ class Judges:
     def provenance(self) -> dict[str, Any]:
         """Return which model each metric comes from."""
         named = {"wer": self.whisper.provenance, "similarity": self.speakers.provenance, "mos": self.quality.provenance}
-        described = {metric: asdict(found) for metric, found in named.items()}
+        described: dict[str, Any] = {metric: asdict(found) for metric, found in named.items()}
         described["wer"]["normalisation"] = normalisation()
         described["nonverbals"] = asdict(self.events.provenance) if self.events else self.events_missing
         return described
@@ -124,7 +124,13 @@ def _tag_row(clips: list[ClipScores], tag: str, found: Calibration) -> dict[str,
     recall = heard[True][0] / heard[True][1] if heard[True][1] else None
     inserted = heard[False][0] / heard[False][1] if heard[False][1] else None
     net = recall - inserted if recall is not None and inserted is not None else None
-    return row | {"result": "measured", "asked": heard[True][1], "recall": recall, "false_insertion": inserted, "net_effect": net}
+    return row | {
+        "result": "measured",
+        "asked": heard[True][1],
+        "recall": recall,
+        "false_insertion": inserted,
+        "net_effect": net,
+    }
 
 
 def asked_tags(recording: Recording) -> set[str]:

@@ -1,5 +1,6 @@
 """Word error rate of fresh speech: what training watches while it validates."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -31,7 +32,7 @@ class SpokenWordErrorRate:
     def __init__(self) -> None:
         self.whisper = Whisper()
 
-    def __call__(self, scripts: list[str], spoken: list[Spoken]) -> float:
+    def __call__(self, scripts: list[str], spoken: Sequence[Spoken]) -> float:
         """Return errors per reference word over all scripts."""
         counted = [self._errors(Script.parse(text), speech) for text, speech in zip(scripts, spoken, strict=True)]
         return sum(errors for errors, _ in counted) / max(1, sum(words for _, words in counted))

@@ -8,6 +8,7 @@ Legend: B batch, L samples.
 """
 
 from dataclasses import dataclass, field
+from typing import cast
 
 import lightning as L
 import torch
@@ -15,7 +16,14 @@ from torch import Tensor, nn
 
 from dia.audio.pitch import yin
 from dia.audio.spectral import SpectralNetwork
-from dia.training.codec_losses import LossWeights, ReconstructionLoss, adversarial_losses, as_signal, pitch_loss, random_crop
+from dia.training.codec_losses import (
+    LossWeights,
+    ReconstructionLoss,
+    adversarial_losses,
+    as_signal,
+    pitch_loss,
+    random_crop,
+)
 
 
 @dataclass
@@ -49,6 +57,8 @@ class CodecTraining:
 class CodecTask(L.LightningModule):
     """Trains a :class:`SpectralNetwork`; two optimizers, stepped by hand."""
 
+    steps_done: Tensor
+
     def __init__(self, network: SpectralNetwork, training: CodecTraining) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -62,12 +72,14 @@ class CodecTask(L.LightningModule):
         """AdamW for the codec and for the discriminators, with the momentum that adversarial training wants."""
         return [
             torch.optim.AdamW(self.network.parameters(), lr=self.training_config.learning_rate, betas=(0.8, 0.99)),
-            torch.optim.AdamW(self.adversary.parameters(), lr=self.training_config.discriminator_learning_rate, betas=(0.8, 0.99)),
+            torch.optim.AdamW(
+                self.adversary.parameters(), lr=self.training_config.discriminator_learning_rate, betas=(0.8, 0.99)
+            ),
         ]
 
     def training_step(self, wave_BL: Tensor, index: int) -> None:
         """One step on waves (B, L) in -1..1."""
-        codec_optimizer, discriminator_optimizer = self.optimizers()
+        codec_optimizer, discriminator_optimizer = cast(list[torch.optim.Optimizer], self.optimizers())
         step = int(self.steps_done)
         adversarial = step >= self.training_config.adversarial_from
         for group in codec_optimizer.param_groups:

@@ -3,10 +3,11 @@
 Legend: B clip, T step, C codec channel.
 """
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
 from dia.network import DiaNetwork
@@ -26,6 +27,8 @@ class DelayedBatch(Protocol):
 class DiaTask(L.LightningModule):
     """Teacher forcing with the weighted loss; logs loss, cross-entropy and accuracy per channel, EOS, norm and rate."""
 
+    weights_C: Tensor
+
     def __init__(
         self, network: DiaNetwork, optim: OptimConfig, schedule: ScheduleConfig, steps: int, first_channel_weight: float
     ) -> None:
@@ -35,7 +38,7 @@ class DiaTask(L.LightningModule):
         self.register_buffer("weights_C", weights, persistent=False)
         self.validation_sums: ChannelSums | None = None
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return the optimizer and its schedule, stepped every optimizer step."""
         optimizer = build_optimizer(self.network, self.optim)
         schedule = build_schedule(optimizer, self.schedule, self.steps)
@@ -49,7 +52,7 @@ class DiaTask(L.LightningModule):
     def training_step(self, batch: DelayedBatch, index: int) -> Tensor:
         """Return the loss of a batch, in nats."""
         sums = self.sums(batch)
-        loss = weighted_loss(sums, self._weights())
+        loss = weighted_loss(sums, self.weights_C)
         self.log("train/loss", loss.detach(), prog_bar=True)
         self.log_dict(self._logged("train", sums))
         self.log("train/frames", batch.targets_BTC.shape[0] * batch.targets_BTC.shape[1] * 1.0)
@@ -64,7 +67,7 @@ class DiaTask(L.LightningModule):
         """Log the loss over the whole validation split, by counts."""
         if self.validation_sums is None:
             return
-        self.log("validation/loss", weighted_loss(self.validation_sums, self._weights()), prog_bar=True)
+        self.log("validation/loss", weighted_loss(self.validation_sums, self.weights_C), prog_bar=True)
         self.log_dict(self._logged("validation", self.validation_sums))
         self.validation_sums = None
 
@@ -73,11 +76,6 @@ class DiaTask(L.LightningModule):
         norms = [parameter.grad.norm() for parameter in self.network.parameters() if parameter.grad is not None]
         self.log("train/gradient_norm", torch.stack(norms).norm())
         self.log("train/learning_rate", optimizer.param_groups[0]["lr"])
-
-    def _weights(self) -> Tensor:
-        weights = self.weights_C
-        assert isinstance(weights, Tensor)
-        return weights
 
     def _logged(self, stage: str, sums: ChannelSums) -> dict[str, Tensor]:
         """Cross-entropy and accuracy by channel, and the EOS cross-entropy, by name."""

@@ -1,9 +1,9 @@
 """The folder of a run: refused when it exists, unless the run goes on from its last checkpoint.
 
-    runs/<run_name>/config.yaml      the composed config
-                    checkpoints/     Lightning's, for going on
-                    metrics.csv      what was logged
-                    model/           the newest model, as every other part of the framework opens it
+runs/<run_name>/config.yaml      the composed config
+                checkpoints/     Lightning's, for going on
+                metrics.csv      what was logged
+                model/           the newest model, as every other part of the framework opens it
 """
 
 import os
