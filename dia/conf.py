@@ -213,7 +213,8 @@ def _key_problems(config: TrainConfig) -> list[str]:
         ("trainer.steps", config.trainer.steps), ("trainer.devices", config.trainer.devices),
         ("trainer.validate_every", config.trainer.validate_every), ("trainer.accumulate", config.trainer.accumulate),
         ("trainer.checkpoint_every", config.trainer.checkpoint_every), ("batch.frames", config.batch.frames),
-        ("schedule.warmup_steps", config.schedule.warmup_steps), ("batch.first_channel_weight", config.batch.first_channel_weight),
+        ("schedule.warmup_steps", config.schedule.warmup_steps),
+        ("batch.first_channel_weight", config.batch.first_channel_weight),
     ):  # fmt: skip
         if number <= 0:
             found.append(f"{key}={number} must be above 0")

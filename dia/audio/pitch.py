@@ -17,7 +17,8 @@ SILENT = 1e-4  # root mean square below which a frame is not voiced
 def yin(wave_BL: Tensor, sample_rate: int, hop: int) -> tuple[Tensor, Tensor]:
     """Return pitch (B, F) in hertz and whether each frame is voiced (B, F), F being ``L // hop``.
 
-    Frames are centred on multiples of ``hop``. A frame that leaps from its neighbours' median counts as unvoiced. Pitch is searched from 60 to 500 Hz; in unvoiced frames it is the best
+    Frames are centred on multiples of ``hop``. A frame that leaps from its neighbours' median counts as unvoiced.
+    Pitch is searched from 60 to 500 Hz; in unvoiced frames it is the best
     guess and means nothing.
     """
     wave_BL = _low_pass(wave_BL, sample_rate)

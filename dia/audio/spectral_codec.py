@@ -47,6 +47,7 @@ def save_spectral(network: SpectralNetwork, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     made = folder / f".{os.getpid()}-made"
     save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, made, metadata={"format": "pt"})
+    made.chmod(0o644)
     os.replace(made, folder / WEIGHTS)
     made.write_text(json.dumps({"kind": "spectral", **asdict(network.config)}, indent=2) + "\n", encoding="utf-8")
     os.replace(made, folder / CONFIG)

@@ -65,7 +65,7 @@ def page(results: dict[str, Any], clips: list[ClipScores], learning: Learning | 
     title = f"Evaluation of {results['checkpoint']}"
     parts = [
         f"<h1>{html.escape(title)}</h1><p>Suite <code>{html.escape(results['suite']['name'])}</code>, "
-        f"{results['prompts']} prompts, {results['suite']['seeds']} seed(s). Brackets: 95 % intervals by bootstrap over prompts.</p>",
+        f"{results['prompts']} prompts, {results['suite']['seeds']} seed(s). Brackets: 95 % intervals over prompts.</p>",
         _score_table(results),
         _learning_part(learning) if learning else "",
         "<h2>Distributions</h2>" + _picture(_distributions(clips), "per-clip scores"),
