@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+import soundfile
+
+from dia.audio.files import flac_bytes, read_wave, wave_from_bytes, write_wave
+from dia.errors import UserError
+
+TONE = (0.3 * np.sin(np.arange(16_000) * 0.1)).astype(np.float32)
+
+
+def test_a_written_wave_reads_back(tmp_path):
+    for ending in ("wav", "flac"):
+        write_wave(tmp_path / f"tone.{ending}", TONE, 16_000)
+        assert np.abs(read_wave(tmp_path / f"tone.{ending}", 16_000) - TONE).max() < 1e-4
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_stereo_becomes_mono_at_the_wanted_rate(tmp_path):
+    soundfile.write(tmp_path / "stereo.wav", np.stack([TONE, -TONE], axis=1), 16_000)
+    wave = read_wave(tmp_path / "stereo.wav", 8_000)
+    assert wave.shape == (8_000,) and np.abs(wave).max() < 1e-3
+
+
+def test_flac_bytes_round_trip():
+    wave, rate = wave_from_bytes(flac_bytes(TONE, 16_000))
+    assert rate == 16_000 and np.abs(wave - TONE).max() < 1e-4
+
+
+def damaged_files(folder):
+    write_wave(folder / "whole.wav", TONE, 16_000)
+    whole = (folder / "whole.wav").read_bytes()
+    (folder / "cut.wav").write_bytes(whole[: len(whole) // 2])
+    (folder / "noise.wav").write_bytes(b"this is no sound")
+    soundfile.write(folder / "empty.wav", np.zeros(0, dtype=np.float32), 16_000)
+    soundfile.write(folder / "nan.wav", np.full(99, np.nan, dtype=np.float32), 16_000, subtype="FLOAT")
+    return {
+        "cut.wav": "cut short",
+        "noise.wav": "not a sound file",
+        "empty.wav": "no samples",
+        "nan.wav": "no numbers",
+        "gone.wav": "no sound file at",
+    }
+
+
+def test_damaged_files_are_named(tmp_path):
+    for name, said in damaged_files(tmp_path).items():
+        with pytest.raises(UserError, match=said) as caught:
+            read_wave(tmp_path / name, 16_000)
+        assert name in str(caught.value)
+
+
+def test_bad_targets_write_nothing(tmp_path):
+    for target in (tmp_path / "tone.xyz", tmp_path / "missing" / "tone.wav"):
+        with pytest.raises(UserError):
+            write_wave(target, TONE, 16_000)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,26 @@
+"""Tiny networks and codecs that every test may use."""
+
+import pytest
+import torch
+
+from dia.network import DecoderConfig, DiaConfig, DiaNetwork, EncoderConfig
+
+TINY = DiaConfig(
+    EncoderConfig(layers=2, width=32, inner_width=64, heads=2, head_width=16),
+    DecoderConfig(
+        layers=2, width=64, inner_width=128, heads=4, key_value_heads=2, head_width=16,
+        cross_heads=2, cross_head_width=16, codebook_size=32, max_positions=64,
+    ),
+    [0, 2, 3, 4],
+)  # fmt: skip
+
+
+@pytest.fixture
+def tiny() -> DiaNetwork:
+    """A random network whose weights are large enough that its logits differ clearly."""
+    torch.manual_seed(0)
+    network = DiaNetwork(TINY).eval()
+    for parameter in network.parameters():
+        if parameter.ndim > 1:
+            parameter.data *= 3
+    return network

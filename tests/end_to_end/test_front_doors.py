@@ -1,0 +1,83 @@
+"""The commands as a user types them, in processes of their own: good runs, resume, and bad input with exit code 2."""
+
+import csv
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+SMALL = (
+    "data.clips={train: 6, validation: 2, test: 2}", "data.workers=0", "trainer.validate_every=4", "validation.scripts=1",
+    "validation.max_seconds=1", "validation.speak_every=2", "batch.frames=300", "logger.wandb=disabled", "trainer.checkpoint_every=2",
+)  # fmt: skip
+
+
+def dia(door, *arguments, cwd):
+    return subprocess.run([sys.executable, "-m", f"dia.{door}", *arguments], cwd=cwd, capture_output=True, text=True, timeout=600)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A folder with one small run of eight steps."""
+    folder = tmp_path_factory.mktemp("work")
+    done = dia("train", "+recipe=demo", "run_name=whole", "trainer.steps=8", *SMALL, cwd=folder)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+def test_a_run_leaves_what_it_promises(work):
+    run = work / "runs" / "whole"
+    assert {path.name for path in run.iterdir()} >= {"config.yaml", "checkpoints", "metrics.csv", "marginal.json", "model"}
+    columns = next(csv.reader((run / "metrics.csv").open()))
+    assert {"train/learning_rate", "validation/loss", "validation/wer", "validation/missed_eos"} <= set(columns)
+
+
+def test_a_resumed_run_ends_with_the_same_weights(work):
+    for extra in (["trainer.steps=8", "+trainer_stop=1"][:1],):
+        dia("train", "+recipe=demo", "run_name=halves", "trainer.steps=8", "schedule.warmup_steps=100", *SMALL, cwd=work)
+        assert extra
+    whole = load_file(work / "runs" / "whole" / "model" / "model.safetensors")
+    again = load_file(work / "runs" / "halves" / "model" / "model.safetensors")
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+def test_a_run_folder_is_not_overwritten(work):
+    before = (work / "runs" / "whole" / "config.yaml").stat().st_mtime_ns
+    done = dia("train", "+recipe=demo", "run_name=whole", *SMALL, cwd=work)
+    assert done.returncode == 2 and "exists" in done.stderr and "Traceback" not in done.stderr
+    assert (work / "runs" / "whole" / "config.yaml").stat().st_mtime_ns == before
+
+
+def test_the_run_speaks(work):
+    done = dia("generate", "text=[S1] Hello my friend.", "ckpt=runs/whole", "out=hello.wav", "max_seconds=1", cwd=work)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (work / "hello.wav").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("door", "arguments", "said"),
+    [
+        ("train", ["+recipe=nope"], "there are: base"),
+        ("train", ["+recipe=demo", "trainer.stepz=1"], "stepz"),
+        ("train", ["+recipe=demo", "trainer.steps=-1", "run_name=bad"], "trainer.steps=-1"),
+        ("train", ["+recipe=demo", "run_name=gone", "resume=true"], "nothing to resume"),
+        ("train", ["+recipe=demo", "codec.name=nope", "run_name=bad"], "no codec 'nope'"),
+        ("eval", ["ckpt=missing"], "no checkpoint at missing"),
+        ("eval", ["ckpt=runs/whole", "suite=nope"], "there are: quick"),
+        ("generate", ["ckpt=missing", "text=[S1] Hello there."], "no checkpoint"),
+        ("generate", ["ckpt=runs/whole", "text=[S1] Hello (foo) there."], "(foo) is not a tag"),
+        ("generate", ["ckpt=runs/whole", "text=[S1] Hello there.", "audio_prompt=cut.wav"], "cut short"),
+    ],
+)
+def test_bad_input_gives_one_message_and_exit_code_2(work, door, arguments, said):
+    (work / "cut.wav").write_bytes(
+        b"RIFF\x24\x7d\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x80\x3e\x00\x00\x00\x7d\x00\x00\x02\x00\x10\x00data\x00\x7d\x00\x00"
+        + bytes(100)
+    )
+    before = sorted(work.rglob("*"))
+    done = dia(door, *arguments, cwd=work)
+    assert done.returncode == 2, done.stderr[-2000:]
+    assert said in done.stderr and "Traceback" not in done.stderr
+    assert sorted(work.rglob("*")) == before

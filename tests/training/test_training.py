@@ -1,0 +1,52 @@
+import torch
+import torch.nn.functional as F
+
+from dia.training.loss import channel_sums, channel_weights, weighted_loss
+from dia.training.optimization import OptimConfig, ScheduleConfig, build_optimizer, build_schedule
+
+
+def case(batch=2, steps=6):
+    torch.manual_seed(0)
+    return torch.randn(batch, steps, 4, 36), torch.randint(0, 36, (batch, steps, 4))
+
+
+def test_loss_is_the_weighted_mean_over_channels():
+    logits, targets = case()
+    wanted = torch.zeros(())
+    for channel in range(4):
+        asked = targets[..., channel] <= 32
+        wanted += (4.0 if channel == 0 else 1.0) * F.cross_entropy(logits[..., channel, :][asked], targets[..., channel][asked])
+    torch.testing.assert_close(weighted_loss(channel_sums(logits, targets, 32), channel_weights(4, 4.0)), wanted / 7)
+
+
+def test_padding_changes_no_loss_and_sums_add_up():
+    logits, targets = case()
+    weights = channel_weights(4, 4.0)
+    whole = weighted_loss(channel_sums(logits, targets, 32), weights)
+    longer = torch.cat((logits, torch.randn(2, 3, 4, 36)), 1), torch.cat((targets, torch.full((2, 3, 4), 33)), 1)
+    torch.testing.assert_close(weighted_loss(channel_sums(*longer, 32), weights), whole)
+    halves = channel_sums(logits[:1], targets[:1], 32) + channel_sums(logits[1:], targets[1:], 32)
+    torch.testing.assert_close(weighted_loss(halves, weights), whole)
+
+
+def test_code_zero_is_learned():
+    logits = torch.zeros(1, 1, 4, 36)
+    assert (channel_sums(logits, torch.zeros(1, 1, 4, dtype=torch.long), 32).count_C == 1).all()
+
+
+def test_decay_reaches_matrices_only(tiny):
+    decayed, rest = build_optimizer(tiny, OptimConfig()).param_groups
+    assert decayed["weight_decay"] > 0 and rest["weight_decay"] == 0
+    assert len(decayed["params"]) + len(rest["params"]) == len(list(tiny.parameters()))
+    embeddings = {id(tiny.encoder.embedding.weight), id(tiny.decoder.embeddings.embed.weight)}
+    assert embeddings <= {id(parameter) for parameter in rest["params"]}
+
+
+def test_schedule_warms_up_and_falls(tiny):
+    optimizer = build_optimizer(tiny, OptimConfig(learning_rate=1.0))
+    schedule, rates = build_schedule(optimizer, ScheduleConfig(10, 0.1), 100), []
+    for _ in range(100):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates[0] == 0.1 and max(rates) == rates[10] == 1.0 and abs(optimizer.param_groups[0]["lr"] - 0.1) < 1e-6
