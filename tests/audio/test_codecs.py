@@ -44,7 +44,8 @@ def test_spectral_codec_reads_back_the_same(spectral):
     assert first.fingerprint == second.fingerprint
     made = first.decode(codes)
     assert made.shape == wave.shape
-    torch.testing.assert_close(made[1:], first.decode(codes[1:]), atol=1e-5, rtol=0)
+    # pulses are a quotient of two small numbers once a period, so rounding shows
+    torch.testing.assert_close(made[1:], first.decode(codes[1:]), atol=1e-4, rtol=0)
 
 
 def test_dac_matches_its_own_package(dac_file):
