@@ -27,7 +27,7 @@ def dia(door, *arguments, cwd):
 def work(tmp_path_factory):
     """A folder with one small run of eight steps."""
     folder = tmp_path_factory.mktemp("work")
-    done = dia("train", "+recipe=demo", "run_name=whole", "trainer.steps=8", *SMALL, cwd=folder)
+    done = dia("train", "+recipe=demo", "run_name=whole", "trainer.steps=12", *SMALL, cwd=folder)
     assert done.returncode == 0, done.stderr[-3000:]
     return folder
 
@@ -40,7 +40,7 @@ def test_a_run_leaves_what_it_promises(work):
 
 
 def test_a_killed_run_goes_on_to_the_same_weights(work):
-    command = ["+recipe=demo", "run_name=killed", "trainer.steps=8", *SMALL]
+    command = ["+recipe=demo", "run_name=killed", "trainer.steps=12", *SMALL]
     running = subprocess.Popen([sys.executable, "-m", "dia.train", *command], cwd=work, stdout=subprocess.DEVNULL)
     checkpoint = work / "runs" / "killed" / "checkpoints" / "last.ckpt"
     while not checkpoint.is_file():
