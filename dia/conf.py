@@ -190,6 +190,18 @@ def check_recipe_arguments(arguments: list[str]) -> None:
                 raise UserError(f"there is no recipe {name.strip()!r}; there are: {listed}")
 
 
+def quote_text(argument: str) -> str:
+    """Return a command-line argument whose free text (``text=...``) Hydra takes as it stands.
+
+    Unquoted, Hydra would read ``text=[S1] Hello, you`` as a list, and ``${...}`` as an interpolation.
+    """
+    key, equals, value = argument.partition("=")
+    if key != "text" or not equals:
+        return argument
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("${", "\\${")
+    return f'text="{escaped}"'
+
+
 def validate(config: TrainConfig) -> None:
     """Raise :class:`UserError` with every problem of the config at once: key, value and remedy."""
     problems = [*_key_problems(config), *config.data.problems(), *config.engine.problems()]
@@ -246,6 +258,7 @@ def run(config_name: str, task: Callable[[Any], None]) -> None:
 
     try:
         check_recipe_arguments(sys.argv[1:])
+        sys.argv[1:] = [quote_text(argument) for argument in sys.argv[1:]]
         door()
     except UserError as error:
         print(error, file=sys.stderr)

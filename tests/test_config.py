@@ -2,7 +2,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from dia.conf import TrainConfig, check_recipe_arguments, compose, recipes, validate
+from dia.conf import TrainConfig, check_recipe_arguments, compose, quote_text, recipes, validate
 from dia.errors import UserError
 from dia.network import DiaNetwork
 
@@ -47,3 +47,8 @@ def test_all_problems_are_reported_at_once():
         )
     wanted = ("trainer.steps=0", "data.tag_rate=2", "top_p=0", "batch.text_dropout=1", "logger.wandb=maybe", "delays=[1]")
     assert all(key in str(caught.value) for key in wanted)
+
+
+@pytest.mark.parametrize("text", ["[S1] Hi, you (laughs) [S2] {a}: b=c", 'say "no" twice', "it's 5 $ or ${x}"])
+def test_free_text_reaches_the_config_as_typed(text):
+    assert compose("generate", [quote_text(f"text={text}")]).text == text
