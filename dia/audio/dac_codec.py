@@ -30,13 +30,13 @@ class DacCodec:
         self.channels, self.codebook_size = int(model.n_codebooks), int(model.codebook_size)
         self.model = fold_weight_norm(model.float().eval())
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode(self, wave_BL: Tensor) -> Tensor:
         """Return codes (B, T, C), int64, of waves (B, L) with L a multiple of ``hop``."""
         codes: Tensor = self.model.encode(wave_BL.unsqueeze(1))[1]
         return codes.transpose(1, 2)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def decode(self, codes_BTC: Tensor) -> Tensor:
         """Return waves (B, T * hop), float32, cut or filled with silence to that length.
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dia.errors import UserError
 
 Wave = NDArray[np.float32]
+ENDINGS = (".wav", ".flac", ".ogg", ".mp3")
 log = logging.getLogger(__name__)
 
 
@@ -67,13 +68,22 @@ def _wav_data_bytes_missing(path: Path) -> bool:
     return False
 
 
+def _require_mono(wave: Wave, target: str) -> None:
+    """Refuse what a file would hold wrongly without a word: several channels, and values that are no numbers."""
+    if wave.ndim != 1 or not np.isfinite(wave).all():
+        raise UserError(
+            f"{target}: shape {wave.shape} with finite={bool(np.isfinite(wave).all())}; give finite samples (samples,)"
+        )
+
+
 def write_wave(path: str | Path, wave: Wave, sample_rate: int) -> None:
     """Write a file in the format of its ending. Values outside -1..1 are clipped, with a warning.
 
-    Raises :class:`UserError` when the ending is unknown or the folder is missing.
+    Raises :class:`UserError` when the ending is unknown, the folder is missing, or the samples are no mono wave.
     """
     target = Path(path)
-    if target.suffix.lstrip(".").upper() not in soundfile.available_formats():
+    _require_mono(wave, str(path))
+    if target.suffix.lower() not in ENDINGS:
         raise UserError(f"{path} has no ending of a sound file; write .wav, .flac, .ogg or .mp3")
     if not target.parent.is_dir():
         raise UserError(f"the folder {target.parent} is missing; make it, or write elsewhere")
@@ -88,7 +98,8 @@ def write_wave(path: str | Path, wave: Wave, sample_rate: int) -> None:
 
 
 def flac_bytes(wave: Wave, sample_rate: int) -> bytes:
-    """Return the wave as a FLAC file, 16 bits."""
+    """Return the wave as a FLAC file, 16 bits. Raises :class:`UserError` when the samples are no mono wave."""
+    _require_mono(wave, "FLAC")
     file = io.BytesIO()
     soundfile.write(file, np.clip(wave, -1.0, 1.0), sample_rate, format="FLAC", subtype="PCM_16")
     return file.getvalue()

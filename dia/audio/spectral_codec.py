@@ -31,12 +31,12 @@ class SpectralCodec:
         self.channels, self.codebook_size = config.codebooks, config.codebook_size
         self.network = fold_weight_norm(network.eval())
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode(self, wave_BL: Tensor) -> Tensor:
         """Return codes (B, T, C), int64, of waves (B, L) with L a multiple of ``hop``."""
         return self.network.encode(wave_BL)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def decode(self, codes_BTC: Tensor) -> Tensor:
         """Return waves (B, T * hop), float32."""
         return self.network.decode(codes_BTC)

@@ -54,3 +54,12 @@ def test_bad_targets_write_nothing(tmp_path):
         with pytest.raises(UserError):
             write_wave(target, TONE, 16_000)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("wave", [np.full(99, np.nan, dtype=np.float32), np.zeros((2, 100), dtype=np.float32)])
+def test_samples_that_are_no_mono_wave_are_refused(tmp_path, wave):
+    with pytest.raises(UserError, match="samples"):
+        write_wave(tmp_path / "bad.wav", wave, 16_000)
+    with pytest.raises(UserError):
+        flac_bytes(wave, 16_000)
+    assert not list(tmp_path.iterdir())
