@@ -75,11 +75,14 @@ def _turns(script: Script, limits: Limits) -> list[str]:
 
 def _tags(script: Script) -> list[str]:
     found = [nonverbal.tag for turn in script.turns for nonverbal in turn.nonverbals]
-    return [
+    stray = sorted({mark for turn in script.turns for mark in turn.text if mark in "()[]"})
+    problems = [f"a stray {' '.join(stray)} would be read as text; write tags as (laughs), speakers as [S1]"] if stray else []
+    problems += ["a tag is empty; write one such as (laughs), or take the parentheses out"] if "" in found else []
+    return problems + [
         f"({tag}) is not a tag that Dia knows; the nearest is ({nearest_tag(tag)}), "
         f"all {len(known_tags())} stand in data/tags.yaml"
         for tag in dict.fromkeys(found)
-        if canonical_tag(tag) is None
+        if tag and canonical_tag(tag) is None
     ]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from dia.dialogue.tags import canonical_tag
 
-SPEAKER = re.compile(r"\[S(\d+)\]")
+SPEAKER = re.compile(r"\[S([1-9][0-9]*)\]")
 TAG = re.compile(r"\(([^()]*)\)")
 CLOSING_PUNCTUATION = ",.;:!?"
 

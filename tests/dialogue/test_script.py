@@ -57,6 +57,10 @@ def test_tokens_match_transformers():
         ("[S1] a", "too short for one pass"),
         ("[S1] " + "word " * 300, "over the 1,024"),
         ("[S1] [S2] Hello there you.", "says nothing"),
+        ("[S1] Hello () there my friend.", "a tag is empty"),
+        ("[S1] Hello (laughs there my friend.", "a stray ("),
+        ("[S1] Hello [laughs] there my friend.", "a stray [ ]"),
+        ("[S01] Hello there my friend.", "begin"),
     ],
 )
 def test_lint_explains(text, said):
