@@ -7,6 +7,7 @@ import csv
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from datasets import Dataset
@@ -61,10 +62,10 @@ def main(config: EvalConfig) -> None:
     print(f"report: {written.resolve()}")
 
 
-def ground_truth(row: dict[str, object]) -> Recording:
+def ground_truth(row: dict[str, Any]) -> Recording:
     """Return a row's own recording, with its turn times."""
-    wave, rate = wave_from_bytes(row["audio"]["bytes"])  # type: ignore[index]
-    times = tuple((turn["start"], turn["end"]) for turn in row["turns"])  # type: ignore[attr-defined]
+    wave, rate = wave_from_bytes(row["audio"]["bytes"])
+    times = tuple((turn["start"], turn["end"]) for turn in row["turns"])
     return Recording(str(row["id"]), REFERENCE, Script.parse(str(row["script"])), wave, rate, turn_times=times)
 
 
@@ -113,7 +114,7 @@ def _data_config(config: EvalConfig) -> DataConfig:
     return found
 
 
-def _labelled(train: Dataset, validation: Dataset) -> list[dict[str, object]]:
+def _labelled(train: Dataset, validation: Dataset) -> list[dict[str, Any]]:
     return [*validation, *train.select(range(min(CALIBRATION_CLIPS, len(train))))]
 
 

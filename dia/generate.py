@@ -3,6 +3,8 @@
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
 from dia.audio.codec import frames_per_second
 from dia.conf import GenerateConfig, run
 from dia.errors import UserError
@@ -22,7 +24,8 @@ def main(config: GenerateConfig) -> None:
     if config.out and not Path(config.out).parent.is_dir():
         raise UserError(f"the folder {Path(config.out).parent} of out={config.out} is missing; make it, or write elsewhere")
     wave = dia.generate(config.text, room, audio_prompt=config.audio_prompt or None, seed=config.seed)
-    dia.save_audio(config.out, wave)  # type: ignore[arg-type]
+    assert isinstance(wave, np.ndarray)  # one text gives one wave
+    dia.save_audio(config.out, wave)
     print(f"wrote {config.out}: {len(wave) / dia.codec.sample_rate:.1f} s at {dia.codec.sample_rate} Hz")
 
 

@@ -133,7 +133,7 @@ def build_trainer(config: TrainConfig, claimed: Run, callbacks: list[L.Callback]
     )
     return L.Trainer(
         accelerator=settings.accelerator, devices=settings.devices, num_nodes=settings.nodes, strategy=settings.strategy,
-        precision=settings.precision,  # type: ignore[arg-type]
+        precision=settings.precision,  # type: ignore[arg-type]  # Lightning checks the name itself
         max_steps=settings.steps if steps is None else steps, max_epochs=1,
         accumulate_grad_batches=1 if manual else settings.accumulate,
         gradient_clip_val=None if manual else config.optim.clip_norm,

@@ -2,8 +2,13 @@
 
 import pytest
 import torch
+from hypothesis import settings
 
 from dia.network import DecoderConfig, DiaConfig, DiaNetwork, EncoderConfig
+
+# how long an example takes is no property of the code: the first one may import a library
+settings.register_profile("dia", deadline=None)
+settings.load_profile("dia")
 
 TINY = DiaConfig(
     EncoderConfig(layers=2, width=32, inner_width=64, heads=2, head_width=16),

@@ -5,6 +5,7 @@ One datum: Recording -> ClipScores (what each judge said of it) -> a system's ro
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import Any
 
 from rich.progress import track
@@ -95,9 +96,13 @@ def _row(clips: list[ClipScores], reference: dict[str, float], calibration: dict
         "wer_mean": sum(clip.words.rate for clip in clips) / len(clips),
         "spoken_tags": sum(clip.words.spoken_tags for clip in clips),
         "similarity": _mean([(found.right, prompt) for found, prompt in measured], "no turn could be found"),
-        "similarity_margin": _mean([(f.right - f.wrong, prompt) for f, prompt in measured], "no turn could be found"),
+        "similarity_margin": _mean(
+            [(found.right - found.wrong, prompt) for found, prompt in measured if isfinite(found.wrong)],
+            "no turn could be found, or there is no other voice",
+        ),
         "turns_not_measured": len(turns) - len(measured),
         "mos": _mean(rated, "every recording is too short"),
+        "mos_not_measured": len(clips) - len(rated),
         "missed_eos": sum(not clip.recording.ended for clip in clips) / len(clips),
         "duration_ratio": _mean(
             [(c.recording.seconds / reference[p], p) for c, p in zip(clips, prompts, strict=True) if p in reference],

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -8,6 +10,7 @@ from dia.evaluation.events import calibrate
 from dia.evaluation.recording import Recording
 from dia.evaluation.report import page
 from dia.evaluation.scoring import ClipScores, summarise
+from dia.evaluation.speakers import TurnSimilarity
 from dia.evaluation.statistics import estimate_mean
 from dia.evaluation.suites import load_suite
 from dia.evaluation.transcription import HeardWord
@@ -75,6 +78,14 @@ def test_report_escapes_and_counts_failures():
     }
     made = page(results, clips, None)
     assert "<script>" not in made and "x&lt;y" in made and "not measured: no detector" in made
+
+
+def test_one_voice_has_no_margin_and_missing_scores_are_counted():
+    recording = Recording("1", "ground truth", SCRIPT, np.zeros(8_000, dtype=np.float32), 16_000)
+    alone = TurnSimilarity(0.9, float("nan"))
+    row = summarise([ClipScores(recording, "", WordErrors(7, 7, 0), [alone, None], None, None)], "none")["ground truth"]
+    json.dumps(row, allow_nan=False)
+    assert row["similarity_margin"].startswith("not measured") and row["mos_not_measured"] == 1
 
 
 def test_unknown_suite_lists_what_exists():
