@@ -23,6 +23,11 @@ def canonical_tag(spelling: str) -> str | None:
     return _canonical_by_spelling().get(" ".join(spelling.lower().split()))
 
 
+def tag_spellings() -> tuple[str, ...]:
+    """Return every known spelling of every tag, canonical ones and aliases."""
+    return tuple(_canonical_by_spelling())
+
+
 def nearest_tag(spelling: str) -> str:
     """Return the canonical tag whose spelling or alias is most like ``spelling``."""
     close = difflib.get_close_matches(spelling.lower(), _canonical_by_spelling(), n=1, cutoff=0.0)

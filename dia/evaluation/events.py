@@ -22,7 +22,8 @@ from dia.evaluation.recording import Recording
 from dia.resources import declaration
 
 SAMPLE_RATE, WINDOW, HOP = 16_000, 15_600, 3_200
-FEWEST = 3  # clips with a tag, below which a threshold would be a guess
+FEWEST = 3  # clips with a tag, and without, below which a threshold would be a guess
+FOLDS = 5  # of the clips, when sensitivity and specificity are measured
 INFORMED = 0.5  # sensitivity + specificity - 1 that makes a tag measurable
 
 
@@ -32,7 +33,7 @@ class DetectorMissing(Exception):
 
 @dataclass(frozen=True)
 class Calibration:
-    """Threshold on a tag's score, and sensitivity and specificity at it over the clips it was chosen on."""
+    """Threshold on a tag's score; sensitivity and specificity of thresholds chosen so, on clips held out from the choice."""
 
     threshold: float
     sensitivity: float
@@ -43,7 +44,7 @@ class Calibration:
     @property
     def measurable(self) -> bool:
         """Whether the detector tells this tag's sounds apart."""
-        return self.with_tag >= FEWEST and self.sensitivity + self.specificity - 1 >= INFORMED
+        return min(self.with_tag, self.without_tag) >= FEWEST and self.sensitivity + self.specificity - 1 >= INFORMED
 
 
 class EventDetector:
@@ -89,22 +90,37 @@ class EventDetector:
 def calibrate(scores: list[dict[str, float]], asked: list[set[str]]) -> dict[str, Calibration]:
     """Choose each tag's threshold by Youden's J on clips whose tags are known; tags that never occur are left out."""
     tags = sorted(set().union(*asked) & set(scores[0])) if scores else []
-    return {tag: _best_threshold([row[tag] for row in scores], [tag in tags_of for tags_of in asked]) for tag in tags}
+    return {tag: _calibrate_tag([row[tag] for row in scores], [tag in tags_of for tags_of in asked]) for tag in tags}
 
 
-def _best_threshold(values: list[float], present: list[bool]) -> Calibration:
+def _calibrate_tag(values: list[float], present: list[bool]) -> Calibration:
     score, is_present = np.array(values), np.array(present)
+    counts = int(is_present.sum()), int((~is_present).sum())
+    if min(counts) < FEWEST:
+        return Calibration(_best_threshold(score, is_present), 0.0, 0.0, *counts)
+    heard = _heard_when_held_out(score, is_present)
+    sensitivity, specificity = heard[is_present].mean(), 1 - heard[~is_present].mean()
+    return Calibration(_best_threshold(score, is_present), float(sensitivity), float(specificity), *counts)
+
+
+def _best_threshold(score: NDArray[np.float64], is_present: NDArray[np.bool_]) -> float:
+    """Return the threshold of the highest sensitivity + specificity (Youden's J) on these clips."""
     candidates = np.unique(score)
     sensitivity = np.array([(score[is_present] >= limit).mean() for limit in candidates])
     specificity = np.array([(score[~is_present] < limit).mean() if (~is_present).any() else 0.0 for limit in candidates])
-    best = int((sensitivity + specificity).argmax())
-    return Calibration(
-        float(candidates[best]),
-        float(sensitivity[best]),
-        float(specificity[best]),
-        int(is_present.sum()),
-        int((~is_present).sum()),
-    )
+    return float(candidates[int((sensitivity + specificity).argmax())])
+
+
+def _heard_when_held_out(score: NDArray[np.float64], is_present: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return for each clip whether the tag is heard with the threshold that the other folds choose."""
+    fold = np.empty(len(score), dtype=int)
+    for group in (is_present, ~is_present):
+        fold[group] = np.arange(group.sum()) % FOLDS
+    heard = np.empty(len(score), dtype=bool)
+    for number in np.unique(fold):
+        kept = fold != number
+        heard[~kept] = score[~kept] >= _best_threshold(score[kept], is_present[kept])
+    return heard
 
 
 def _checked_file(declared: dict[str, str]) -> Path:
@@ -112,7 +128,8 @@ def _checked_file(declared: dict[str, str]) -> Path:
     path = folder / declared["file"]
     if not path.is_file():
         raise DetectorMissing(
-            f"{declared['file']} is not in {folder}; put it there (sha256 {declared['sha256']}) or set DIA_MODELS"
+            f"{declared['file']} is not in {folder}; put it there, or set DIA_MODELS to the folder that holds it "
+            f"(from {declared['source']}, sha256 {declared['sha256']})"
         )
     if hashlib.sha256(path.read_bytes()).hexdigest() != declared["sha256"]:
         raise DetectorMissing(f"{path} is another file than the one with sha256 {declared['sha256']}; download it again")

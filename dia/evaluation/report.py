@@ -94,7 +94,9 @@ def _estimate(found: dict[str, Any] | str, scale: float) -> str:
 def _nonverbals_in_short(found: dict[str, Any] | str) -> str:
     if isinstance(found, str):
         return found
-    effects = [f"{tag} {row['net_effect']:+.2f}" for tag, row in found.items() if row.get("net_effect") is not None]
+    effects = [
+        f"{tag} {row['net_effect']['value']:+.2f}" for tag, row in found.items() if isinstance(row.get("net_effect"), dict)
+    ]
     silent = sum(row["result"] != "measured" for row in found.values())
     return "; ".join([*effects, *([f"{silent} not measurable"] if silent else [])]) or "no tag asked"
 
@@ -113,10 +115,8 @@ def _nonverbal_part(results: dict[str, Any]) -> str:
         if isinstance(found, str):
             return f"<h2>Nonverbal tags</h2><p>{html.escape(found)}</p>"
         for tag, one in found.items():
-            calibration = one["calibration"]
-            detector = f"{calibration['sensitivity']:.2f} / {calibration['specificity']:.2f} ({calibration['with_tag']} clips)"
-            figures = [_number(one.get(key)) for key in ("recall", "false_insertion", "net_effect")]
-            rows.append([tag, system, one["result"], *figures, detector])
+            figures = [_estimate(one.get(key, "-"), 1.0) for key in ("recall", "false_insertion", "net_effect")]
+            rows.append([tag, system, one["result"], *figures, _detector(one.get("calibration"))])
     titles = [
         "tag",
         "system",
@@ -124,13 +124,15 @@ def _nonverbal_part(results: dict[str, Any]) -> str:
         "recall",
         "false insertions",
         "net effect",
-        "detector's sensitivity / specificity",
+        "detector's sensitivity / specificity (held out)",
     ]
     return "<h2>Nonverbal tags</h2>" + _html_table(titles, rows)
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+def _detector(calibration: dict[str, Any] | None) -> str:
+    if calibration is None:
+        return "-"
+    return f"{calibration['sensitivity']:.2f} / {calibration['specificity']:.2f} ({calibration['with_tag']} clips)"
 
 
 def _learning_part(learning: Learning) -> str:
@@ -232,5 +234,8 @@ def _distributions(clips: list[ClipScores]) -> Any:
 
 def _write(path: Path, text: str) -> None:
     made = path.with_name(f".{path.name}-{os.getpid()}")
-    made.write_text(text, encoding="utf-8")
-    os.replace(made, path)
+    try:
+        made.write_text(text, encoding="utf-8")
+        os.replace(made, path)
+    finally:
+        made.unlink(missing_ok=True)

@@ -14,12 +14,13 @@ from dia.evaluation.events import Calibration, DetectorMissing, EventDetector, c
 from dia.evaluation.quality import QualityPredictor
 from dia.evaluation.recording import Recording
 from dia.evaluation.speakers import SpeakerEncoder, TurnSimilarity
-from dia.evaluation.statistics import Estimate, estimate_mean, estimate_ratio
+from dia.evaluation.statistics import Estimate, estimate_difference, estimate_mean, estimate_ratio
 from dia.evaluation.transcription import Whisper, transcript
 from dia.evaluation.turns import Times, find_turns
 from dia.evaluation.words import WordErrors, normalisation, word_errors
 
 REFERENCE = "ground truth"
+NOT_CALIBRATED = "not measured: the detector has no class for it, or no labelled clip has it"
 
 
 @dataclass(frozen=True)
@@ -114,28 +115,31 @@ def _row(clips: list[ClipScores], reference: dict[str, float], calibration: dict
 
 def _nonverbals(clips: list[ClipScores], calibration: dict[str, Calibration]) -> dict[str, Any]:
     """Per tag: how often it is heard where asked and where not, and the difference; or why it cannot be measured."""
-    return {tag: _tag_row(clips, tag, found) for tag, found in calibration.items()}
+    asked = set().union(*(asked_tags(clip.recording) for clip in clips))
+    unknown = {tag: {"result": NOT_CALIBRATED} for tag in sorted(asked - calibration.keys())}
+    return {tag: _tag_row(clips, tag, found) for tag, found in calibration.items()} | unknown
 
 
 def _tag_row(clips: list[ClipScores], tag: str, found: Calibration) -> dict[str, Any]:
     row: dict[str, Any] = {"calibration": asdict(found)}
     if not found.measurable:
         return row | {"result": "not measurable with this detector"}
-    heard = {True: [0, 0], False: [0, 0]}
-    for clip in clips:
-        counts = heard[tag in asked_tags(clip.recording)]
-        counts[0] += (clip.events or {})[tag] >= found.threshold
-        counts[1] += 1
-    recall = heard[True][0] / heard[True][1] if heard[True][1] else None
-    inserted = heard[False][0] / heard[False][1] if heard[False][1] else None
-    net = recall - inserted if recall is not None and inserted is not None else None
+    asked, unasked = _heard(clips, tag, found, True), _heard(clips, tag, found, False)
+    nothing = "no clip of that kind"
     return row | {
         "result": "measured",
-        "asked": heard[True][1],
-        "recall": recall,
-        "false_insertion": inserted,
-        "net_effect": net,
+        "asked": len(asked[0]),
+        "recall": _mean(list(zip(*asked, strict=True)), nothing),
+        "false_insertion": _mean(list(zip(*unasked, strict=True)), nothing),
+        "net_effect": _plain(estimate_difference(asked, unasked)) if asked[0] and unasked[0] else f"not measured: {nothing}",
     }
+
+
+def _heard(clips: list[ClipScores], tag: str, found: Calibration, asked: bool) -> tuple[list[float], list[str]]:
+    """Return 1.0 where a tag is heard and 0.0 where not, and the prompts, of the clips that do or do not ask for it."""
+    chosen = [clip for clip in clips if (tag in asked_tags(clip.recording)) == asked]
+    heard = [float((clip.events or {})[tag] >= found.threshold) for clip in chosen]
+    return heard, [clip.recording.prompt_id for clip in chosen]
 
 
 def asked_tags(recording: Recording) -> set[str]:

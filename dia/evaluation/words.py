@@ -1,8 +1,9 @@
 """Word error rate that knows of tags.
 
-Both sides go through Whisper's English normaliser. Before that, speakers and tags leave the reference, and laughter
-that the recogniser spelled out ("ha ha ha") leaves the hypothesis: it was asked for, it is no insertion. A tag read
-aloud ("laughs") stays in, as the insertion it is, and is counted apart as well.
+Both sides go through Whisper's English normaliser. Before that, speakers and tags leave the reference, and spelled-out
+laughter ("ha ha ha") leaves both sides: whether it is written or only heard is the recogniser's taste. After it, numbers that
+follow each other become one word, for "seven nine twelve" may come back as 7912 or as 7, 9, 12. A tag read aloud ("laughs")
+stays in, as the insertion it is, and is counted apart as well.
 """
 
 import re
@@ -14,9 +15,11 @@ import jiwer
 from whisper_normalizer.english import EnglishTextNormalizer
 
 from dia.dialogue import Script
-from dia.dialogue.tags import known_tags
+from dia.dialogue.tags import tag_spellings
 
-LAUGHTER = re.compile(r"\b(?:a?(?:ha|hah|heh|hee|he he|ho)(?:[ ,.!-]+|(?=h)|\b)){2,}", re.IGNORECASE)
+# two syllables or more, joined or apart; a single one only where it is no other word ("he", "ho" and "aha" are)
+LAUGHTER = re.compile(r"\b(?:(?:a?hah*|he+h*|ho+h*)(?:[\s,.!?-]+|(?=h)|\b)){2,}|\b(?:ha+h?|heh)\b", re.IGNORECASE)
+NUMBERS = re.compile(r"(?<=\d) (?=\d)")
 
 
 @cache
@@ -26,17 +29,27 @@ def _normaliser() -> EnglishTextNormalizer:
 
 def normalisation() -> str:
     """Return the name and version of the normalisation; scores of different ones must not be compared."""
-    return f"dia-words-1, whisper-normalizer {version('whisper-normalizer')}"
+    return f"dia-words-2, whisper-normalizer {version('whisper-normalizer')}"
 
 
 def reference_words(script: Script) -> list[str]:
     """Return the normalised words that a script asks for."""
-    return str(_normaliser()(script.words())).split()
+    return _normalised(script.words())
 
 
 def heard_words(transcript: str) -> list[str]:
-    """Return the normalised words of a transcript, without spelled-out laughter."""
-    return str(_normaliser()(LAUGHTER.sub(" ", transcript))).split()
+    """Return the normalised words of a transcript."""
+    return _normalised(transcript)
+
+
+def alignment_keys(text: str) -> list[str]:
+    """Return a text's words one by one, without signs, so that "$20" is found in "twenty dollars"."""
+    words = (re.sub(r"\W", "", piece) for word in text.split() for piece in _normalised(word))
+    return [word for word in words if word]
+
+
+def _normalised(text: str) -> list[str]:
+    return NUMBERS.sub("", str(_normaliser()(LAUGHTER.sub(" ", text)))).split()
 
 
 @dataclass(frozen=True)
@@ -56,9 +69,17 @@ class WordErrors:
 def word_errors(script: Script, transcript: str) -> WordErrors:
     """Compare a transcript with its script."""
     wanted, heard = reference_words(script), heard_words(transcript)
-    tag_words = {word for tag in known_tags() for word in tag.split()} - {"throat"}
-    spoken = sum(max(0, heard.count(word) - wanted.count(word)) for word in tag_words)
+    spoken = _spoken_tags(heard) - _spoken_tags(wanted)
     if not wanted:
-        return WordErrors(len(heard), 0, spoken)
+        return WordErrors(len(heard), 0, max(0, spoken))
     counted = jiwer.process_words(" ".join(wanted), " ".join(heard))
-    return WordErrors(counted.substitutions + counted.deletions + counted.insertions, len(wanted), spoken)
+    return WordErrors(counted.substitutions + counted.deletions + counted.insertions, len(wanted), max(0, spoken))
+
+
+def _spoken_tags(words: list[str]) -> int:
+    """How many tags, by any of their spellings, are among the words; longer spellings first, each word once."""
+    text, count = " ".join(words), 0
+    for spelling in sorted(tag_spellings(), key=len, reverse=True):
+        text, found = re.subn(rf"\b{re.escape(' '.join(_normalised(spelling)) or spelling)}\b", "|", text)
+        count += found
+    return count

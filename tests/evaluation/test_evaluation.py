@@ -11,11 +11,11 @@ from dia.evaluation.recording import Recording
 from dia.evaluation.report import page
 from dia.evaluation.scoring import ClipScores, summarise
 from dia.evaluation.speakers import TurnSimilarity
-from dia.evaluation.statistics import estimate_mean
-from dia.evaluation.suites import load_suite
+from dia.evaluation.statistics import estimate_difference, estimate_mean
+from dia.evaluation.suites import Suite, load_suite, suite_of
 from dia.evaluation.transcription import HeardWord
 from dia.evaluation.turns import find_turns
-from dia.evaluation.words import WordErrors, word_errors
+from dia.evaluation.words import WordErrors, heard_words, word_errors
 
 SCRIPT = Script.parse("[S1] I feel very tired. (laughs) [S2] Are you hungry?")
 
@@ -25,6 +25,38 @@ def test_laughter_is_no_insertion_and_a_spoken_tag_is_counted():
     spoken = word_errors(SCRIPT, "I feel very tired laughs are you hungry")
     assert (spoken.errors, spoken.spoken_tags, spoken.words) == (1, 1, 7)
     assert word_errors(SCRIPT, "").rate == 1.0
+
+
+@pytest.mark.parametrize("laughter", ["Ha ha!", "hahaha", "hahah", "hehe", "he he he", "heheh.", "Hee hee", "ho, ho, ho", "ha"])
+def test_laughter_counts_on_neither_side(laughter):
+    assert word_errors(SCRIPT, f"I feel very tired. {laughter} Are you hungry?").errors == 0
+    written = Script.parse(f"[S1] I feel very tired. {laughter} [S2] Are you hungry?")
+    assert word_errors(written, "I feel very tired. Are you hungry?").errors == 0
+
+
+@pytest.mark.parametrize("text", ["he had a hat", "her house", "aha that is it", "hey hello"])
+def test_words_like_laughter_stay(text):
+    assert len(heard_words(text)) == len(text.split())
+
+
+@pytest.mark.parametrize("heard", ["seven nine twelve", "7, 9, 12", "7912"])
+def test_numbers_in_a_row_cost_nothing(heard):
+    script = Script.parse("[S1] The code is seven nine twelve.")
+    assert word_errors(script, f"The code is {heard}").errors == 0
+    assert word_errors(script, "The code is 7913").errors == 1
+
+
+def test_tags_read_aloud_in_any_spelling_are_counted_and_asked_words_are_not():
+    assert word_errors(SCRIPT, "I feel very tired clears her throat are you hungry laughing").spoken_tags == 2
+    assert word_errors(Script.parse("[S1] They sing and laugh. (laughs)"), "They sing and laugh").spoken_tags == 0
+
+
+def test_turns_are_found_by_amounts():
+    script = Script.parse("[S1] Twenty dollars. [S2] Thirty?")
+    for words in (["Twenty", "dollars", "thirty"], ["$20.", "30?"]):
+        heard = [HeardWord(word, float(place), place + 0.5) for place, word in enumerate(words)]
+        found = find_turns(script, heard)
+        assert found[0] is not None and found[1] == (float(len(words) - 1), len(words) - 0.5)
 
 
 def test_turns_are_found_by_their_words():
@@ -46,6 +78,28 @@ def test_takes_of_one_prompt_do_not_narrow_the_interval():
     once = estimate_mean(list(values), [str(number) for number in range(20)])
     thrice = estimate_mean(list(np.repeat(values, 3)), [str(number) for number in np.repeat(range(20), 3)])
     assert (thrice.low, thrice.high) == pytest.approx((once.low, once.high)) and thrice.prompts == 20
+
+
+def test_interval_of_a_difference_matches_scipy():
+    random = np.random.default_rng(0)
+    first, second = random.normal(1, 1, 50), random.normal(0, 2, 80)
+    ours = estimate_difference((list(first), [f"a{n}" for n in range(50)]), (list(second), [f"b{n}" for n in range(80)]))
+    theirs = stats.bootstrap(
+        (first, second), lambda a, b, axis: a.mean(axis) - b.mean(axis), method="percentile", n_resamples=5000, rng=0
+    ).confidence_interval
+    assert ours.value == pytest.approx(first.mean() - second.mean())
+    assert ours.low == pytest.approx(theirs.low, abs=0.06) and ours.high == pytest.approx(theirs.high, abs=0.06)
+
+
+def test_calibration_of_noise_does_not_look_informed():
+    """Chosen and stated on the same clips, a threshold on noise would look better than chance."""
+    random = np.random.default_rng(0)
+    stated = []
+    for _ in range(40):
+        scores = [{"laughs": float(value)} for value in random.random(40)]
+        found = calibrate(scores, [{"laughs"} if number < 10 else set() for number in range(40)])["laughs"]
+        stated.append(found.sensitivity + found.specificity - 1)
+    assert abs(np.mean(stated)) < 0.1
 
 
 def test_calibration_says_what_it_cannot_measure():
@@ -86,6 +140,45 @@ def test_one_voice_has_no_margin_and_missing_scores_are_counted():
     row = summarise([ClipScores(recording, "", WordErrors(7, 7, 0), [alone, None], None, None)], "none")["ground truth"]
     json.dumps(row, allow_nan=False)
     assert row["similarity_margin"].startswith("not measured") and row["mos_not_measured"] == 1
+
+
+def test_a_tag_nobody_calibrated_has_a_row_and_rates_have_intervals():
+    laugh, plain = Script.parse("[S1] Hi. (laughs) (sneezes)"), Script.parse("[S1] Hi.")
+    calibration = calibrate([{"laughs": 0.9}] * 5 + [{"laughs": 0.1}] * 5, [{"laughs"}] * 5 + [set()] * 5)
+    clips = [
+        ClipScores(
+            Recording(str(number), "model", laugh if number < 4 else plain, np.zeros(8_000, dtype=np.float32), 16_000),
+            "", WordErrors(0, 1, 0), [None], 3.0, {"laughs": 0.9 if number in (0, 1, 4) else 0.1},
+        )
+        for number in range(8)
+    ]  # fmt: skip
+    found = summarise(clips, calibration)["model"]["nonverbals"]
+    assert found["sneezes"]["result"].startswith("not measured")
+    rates = {key: found["laughs"][key] for key in ("recall", "false_insertion", "net_effect")}
+    assert [rates[key]["value"] for key in rates] == [0.5, 0.25, 0.25]
+    assert all(rate["low"] <= rate["value"] <= rate["high"] for rate in rates.values())
+    results = {"checkpoint": "x", "suite": {"name": "quick", "seeds": 1, "shown": 0}, "prompts": 8, "provenance": {}}
+    assert "sneezes" in page(results | {"systems": {"model": {**summarise(clips, calibration)["model"]}}}, clips, None)
+
+
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        (None, "no keys"),
+        ([1], "no keys"),
+        ({"split": 3, "prompts": "many", "seeds": True, "shown": -1, "colour": 1}, "colour"),
+        ({"split": "test", "prompts": 1.5, "seeds": 0, "shown": 1}, "seeds=0"),
+    ],
+)
+def test_wrong_suites_are_named_with_all_that_is_wrong(content, said):
+    with pytest.raises(UserError, match=said) as caught:
+        suite_of("wrong", content)
+    if isinstance(content, dict):
+        assert all(key in str(caught.value) for key, value in content.items() if key != "split" and value != 1)
+
+
+def test_the_shipped_suite_reads():
+    assert isinstance(load_suite("quick"), Suite)
 
 
 def test_unknown_suite_lists_what_exists():

@@ -1,0 +1,77 @@
+"""The real judges, on speech of the two voices, on silence, and on what is too short to judge."""
+
+import numpy as np
+import pytest
+
+from dia.data.voices import SAMPLE_RATE, STYLES, Heart, Joe, speak_styled
+from dia.dialogue import Script
+from dia.evaluation.events import DetectorMissing, EventDetector
+from dia.evaluation.quality import QualityPredictor
+from dia.evaluation.recording import Recording
+from dia.evaluation.speakers import SpeakerEncoder
+from dia.evaluation.transcription import Whisper, transcript
+from dia.evaluation.words import word_errors
+
+TEXT = "The weather is lovely today, and we are going to the park."
+
+
+def recording_of(wave, text=TEXT, speaker=1):
+    times = ((0.0, len(wave) / SAMPLE_RATE),)
+    return Recording("1", "ground truth", Script.parse(f"[S{speaker}] {text}"), wave, SAMPLE_RATE, turn_times=times)
+
+
+@pytest.fixture(scope="module")
+def spoken():
+    voices = {1: Heart(), 2: Joe()}
+    return {
+        speaker: [recording_of(speak_styled(voice, TEXT, STYLES["plain"], seed), speaker=speaker) for seed in range(2)]
+        for speaker, voice in voices.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def silence():
+    return recording_of(np.zeros(2 * SAMPLE_RATE, dtype=np.float32))
+
+
+def test_whisper_hears_both_voices_and_nothing_in_silence(spoken, silence):
+    whisper = Whisper()
+    for recordings in spoken.values():
+        heard = whisper.words(recordings[0])
+        assert word_errors(recordings[0].script, transcript(heard)).errors <= 1
+        assert all(0 <= word.start <= word.end <= recordings[0].seconds + 0.5 for word in heard)
+    assert whisper.words(silence) == [] and whisper.words(recording_of(np.zeros(100, dtype=np.float32))) == []
+    assert "beam_size=5" in whisper.provenance.settings and "sha256" in whisper.provenance.model
+
+
+def test_the_encoder_tells_the_voices_apart(spoken, silence):
+    encoder = SpeakerEncoder()
+    voices = encoder.enroll([spoken[1][0], spoken[2][0]])
+    for recordings in spoken.values():
+        found = encoder.compare(recordings[1], list(recordings[1].turn_times), voices)[0]
+        assert found is not None and found.right > 0.8 and found.right - found.wrong > 0.15
+    assert encoder.compare(silence, list(silence.turn_times), voices) == [None]
+
+
+def test_noise_rates_worse_than_speech(spoken):
+    quality = QualityPredictor()
+    clean = spoken[1][0]
+    noise = 0.1 * np.random.default_rng(0).standard_normal(len(clean.wave)).astype(np.float32)
+    noisy = recording_of(clean.wave + noise)
+    assert quality.predict(clean) > 3.5 > quality.predict(noisy)
+    assert quality.predict(recording_of(np.zeros(100, dtype=np.float32))) is None
+
+
+def test_the_detector_hears_a_tone_as_a_beep(silence):
+    try:
+        detector = EventDetector()
+    except DetectorMissing as missing:
+        pytest.skip(str(missing))
+    tone = 0.3 * np.sin(np.arange(SAMPLE_RATE) * 2 * np.pi * 1000 / SAMPLE_RATE).astype(np.float32)
+    assert detector.scores(recording_of(tone))["beep"] > detector.scores(silence)["beep"]
+
+
+def test_a_missing_detector_says_where_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("DIA_MODELS", str(tmp_path))
+    with pytest.raises(DetectorMissing, match=r"yamnet.*DIA_MODELS.*tensorflow/models.*sha256"):
+        EventDetector()
