@@ -6,7 +6,6 @@ One run: claim the folder -> codec -> data -> task -> Trainer.fit -> runs/<run_n
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import lightning as L
 import torch
@@ -64,7 +63,7 @@ def train_dia(config: TrainConfig) -> Path:
     callbacks: list[L.Callback] = [SaveModel(claimed.folder / "model", reference)]
     if config.validation.speak_every:
         callbacks.append(_speaking(config, synthesizer, codec, splits["validation"]["script"]))
-    trainer = build_trainer(config, claimed, callbacks)
+    trainer = build_trainer(config, claimed, callbacks, config.trainer.steps)
     batches, held_out = _batches(config, claimed, trainer, train, validation)
     loaders = DataLoader(batches, batch_size=None), DataLoader(held_out, batch_size=None)
     trainer.fit(task, loaders[0], loaders[1], ckpt_path=claimed.resume_from, weights_only=True)
@@ -84,12 +83,11 @@ def train_codec(config: TrainConfig) -> Path:
     waves = read_waves(splits["train"], config.spectral.sample_rate)
     begin_run(claimed.folder, as_yaml(config))
     task = CodecTask(network, training)
-    trainer = build_trainer(config, claimed, [], steps=-1)
-    done = codec_steps(claimed.resume_from) if claimed.resume_from else 0
-    crops = TrainingCrops(waves, training.clips, training.samples, config.seed, done, training.steps)
+    trainer = build_trainer(config, claimed, [], training.steps)
+    crops = TrainingCrops(waves, training.clips, training.samples, config.seed, claimed.steps_done, training.steps)
     trainer.fit(task, DataLoader(crops, batch_size=None), ckpt_path=claimed.resume_from, weights_only=True)
     finish(trainer, claimed)
-    save_spectral(network, claimed.folder / "model")
+    save_spectral(task.finished_network(), claimed.folder / "model")
     return claimed.folder
 
 
@@ -115,14 +113,8 @@ def as_yaml(config: TrainConfig) -> str:
     return OmegaConf.to_yaml(OmegaConf.structured(config))
 
 
-def codec_steps(checkpoint: Path) -> int:
-    """Return the batches that an interrupted codec run has done (it steps one optimizer, later two, for each)."""
-    state: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    return int(state["steps_done"])
-
-
-def build_trainer(config: TrainConfig, claimed: Run, callbacks: list[L.Callback], steps: int | None = None) -> L.Trainer:
-    """Return the Lightning trainer: progress bar, loggers, checkpoints for going on. ``steps`` -1 ends with the data."""
+def build_trainer(config: TrainConfig, claimed: Run, callbacks: list[L.Callback], steps: int) -> L.Trainer:
+    """Return the Lightning trainer of a run of ``steps`` optimizer steps: progress bar, loggers, checkpoints for going on."""
     settings = config.trainer
     manual = config.task == "codec"  # steps its optimizers by hand: Lightning may neither clip nor accumulate
     saver = ModelCheckpoint(
@@ -134,7 +126,7 @@ def build_trainer(config: TrainConfig, claimed: Run, callbacks: list[L.Callback]
     return L.Trainer(
         accelerator=settings.accelerator, devices=settings.devices, num_nodes=settings.nodes, strategy=settings.strategy,
         precision=settings.precision,  # type: ignore[arg-type]  # Lightning checks the name itself
-        max_steps=settings.steps if steps is None else steps, max_epochs=1,
+        max_steps=steps, max_epochs=-1,  # a finished run goes on when it is given more steps
         accumulate_grad_batches=1 if manual else settings.accumulate,
         gradient_clip_val=None if manual else config.optim.clip_norm,
         val_check_interval=None if manual else settings.validate_every * settings.accumulate,

@@ -55,7 +55,7 @@ def load_codec(name: str, device: str = "cpu") -> Codec:
     if name in DAC_NAMES:
         return load_dac(download_dac(DAC_NAMES[name]), name, device)
     path = Path(name)
-    if path.is_dir():
+    if name and path.is_dir():
         return load_spectral(path, name, device)
     if path.is_file():
         return load_dac(path, name, device)
@@ -66,6 +66,20 @@ def load_codec(name: str, device: str = "cpu") -> Codec:
 def pad_to_frames(wave_BL: Tensor, hop: int) -> Tensor:
     """Return the waves with silence after them, up to a whole number of frames."""
     return F.pad(wave_BL, (0, -wave_BL.shape[-1] % hop))
+
+
+def require_whole_frames(wave_BL: Tensor, hop: int) -> None:
+    """Raise ``ValueError`` unless waves are (B, L) with L a multiple of ``hop``: a codec would cut the rest off."""
+    if wave_BL.ndim != 2 or wave_BL.shape[1] % hop or not wave_BL.shape[1]:
+        raise ValueError(f"waves of shape {tuple(wave_BL.shape)} are no (B, L) of whole frames; pad_to_frames(wave_BL, {hop})")
+
+
+def require_codes(codes_BTC: Tensor, channels: int, codebook_size: int) -> None:
+    """Raise ``ValueError`` unless codes are integers (B, T, C) with ids of the codebooks: BOS, EOS and PAD have no sound."""
+    if codes_BTC.ndim != 3 or codes_BTC.shape[2] != channels or codes_BTC.is_floating_point():
+        raise ValueError(f"codes {tuple(codes_BTC.shape)} {codes_BTC.dtype} are no integers (B, T, {channels})")
+    if codes_BTC.numel() == 0 or int(codes_BTC.min()) < 0 or int(codes_BTC.max()) >= codebook_size:
+        raise ValueError(f"codes must be 1 frame or more of ids 0 to {codebook_size - 1}; cut special tokens off first")
 
 
 def frames_per_second(codec: Codec) -> float:

@@ -8,21 +8,26 @@ Legend: B batch, L samples, T codec frames, C codec channels.
 
 import inspect
 import pickle
+import zipfile
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import dac
 import torch
 from torch import Tensor, nn
 
-from dia.audio.codec import fingerprint
-from dia.errors import UserError
+from dia.audio.codec import fingerprint, require_codes, require_whole_frames
+from dia.errors import UserError, in_one_line
 
 Module = TypeVar("Module", bound=nn.Module)
 
 
 class DacCodec:
-    """See :class:`dia.audio.codec.Codec`."""
+    """See :class:`dia.audio.codec.Codec`. Takes the model over: fp32, weight norm folded, in place.
+
+    Encoding and decoding run on the model's device wherever their input lies. Both raise ``ValueError`` for input of a
+    wrong shape.
+    """
 
     def __init__(self, model: dac.DAC, name: str) -> None:
         self.name, self.fingerprint = name, fingerprint(model.encoder, model.quantizer)
@@ -33,7 +38,8 @@ class DacCodec:
     @torch.no_grad()
     def encode(self, wave_BL: Tensor) -> Tensor:
         """Return codes (B, T, C), int64, of waves (B, L) with L a multiple of ``hop``."""
-        codes: Tensor = self.model.encode(wave_BL.unsqueeze(1))[1]
+        require_whole_frames(wave_BL, self.hop)
+        codes: Tensor = self.model.encode(wave_BL.unsqueeze(1).to(self.model.device))[1]
         return codes.transpose(1, 2)
 
     @torch.no_grad()
@@ -42,7 +48,8 @@ class DacCodec:
 
         DAC's convolutions lose a few samples where strides are odd.
         """
-        latents = self.model.quantizer.from_codes(codes_BTC.transpose(1, 2))[0]
+        require_codes(codes_BTC, self.channels, self.codebook_size)
+        latents = self.model.quantizer.from_codes(codes_BTC.transpose(1, 2).to(self.model.device))[0]
         wave_BL: Tensor = self.model.decode(latents).squeeze(1)
         length = codes_BTC.shape[1] * self.hop
         return nn.functional.pad(wave_BL, (0, max(0, length - wave_BL.shape[1])))[:, :length]
@@ -55,7 +62,7 @@ def download_dac(model_type: str) -> Path:
     """
     try:
         return Path(dac.utils.download(model_type=model_type))
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the package raises ValueError when a server refuses
         raise UserError(
             f"the DAC model {model_type} cannot be downloaded ({error}); check the network, or give a file"
         ) from error
@@ -63,20 +70,37 @@ def download_dac(model_type: str) -> Path:
 
 def load_dac(path: Path, name: str, device: str = "cpu") -> DacCodec:
     """Open a DAC file as the package writes it. Raises :class:`UserError` when it is damaged or something else."""
+    content = _read(path, device)
+    known = inspect.signature(dac.DAC).parameters
+    settings = {key: value for key, value in content["metadata"]["kwargs"].items() if key in known}
+    try:
+        model = dac.DAC(**settings)
+        model.load_state_dict(content["state_dict"])
+    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"weights and settings in {path} make no DAC: {in_one_line(error)}; copy it again") from error
+    return DacCodec(model.to(device), name)
+
+
+def _read(path: Path, device: str) -> dict[str, Any]:
+    """Return what the package's `save(path, package=False)` wrote: ``state_dict`` and ``metadata`` with ``kwargs``."""
+    if _is_torch_package(path):
+        raise UserError(f"{path} is a torch package, which holds code; save the model again with save(path, package=False)")
     try:
         content = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError) as error:
         raise UserError(f"{path} is damaged or not a DAC file ({type(error).__name__}); copy or download it again") from error
-    if not isinstance(content, dict) or not {"state_dict", "metadata"} <= content.keys():
-        raise UserError(f"{path} is not a DAC file: it lacks state_dict or metadata")
-    known = inspect.signature(dac.DAC).parameters
-    settings = {key: value for key, value in content["metadata"].get("kwargs", {}).items() if key in known}
-    model = dac.DAC(**settings)
-    try:
-        model.load_state_dict(content["state_dict"])
-    except RuntimeError as error:
-        raise UserError(f"the weights in {path} do not fit the settings beside them: {error}") from error
-    return DacCodec(model.to(device), name)
+    if (
+        not isinstance(content, dict)
+        or not isinstance(content.get("state_dict"), dict)
+        or not isinstance(content.get("metadata"), dict)
+        or not isinstance(content["metadata"].get("kwargs"), dict)
+    ):
+        raise UserError(f"{path} is not a DAC file: it lacks state_dict, or metadata with the model's settings")
+    return content
+
+
+def _is_torch_package(path: Path) -> bool:
+    return zipfile.is_zipfile(path) and any(name.endswith(".data/extern_modules") for name in zipfile.ZipFile(path).namelist())
 
 
 def fold_weight_norm(module: Module) -> Module:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dia.errors import UserError
 
 Wave = NDArray[np.float32]
+UNKNOWN_SIZE = 0xFFFFFFFF
 ENDINGS = (".wav", ".flac", ".ogg", ".mp3")
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,10 @@ def read_wave(path: str | Path, sample_rate: int) -> Wave:
             promised, rate = file.frames, file.samplerate
             samples = file.read(dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise UserError(f"{path} is not a sound file that can be read ({error}); give WAV, FLAC, OGG or MP3") from error
+        raise UserError(
+            f"{path} cannot be read as sound ({error}): it is cut short or damaged, or no sound; copy it again, or give "
+            "WAV, FLAC, OGG or MP3"
+        ) from error
     _require_whole(path, samples, promised)
     return resample(samples.mean(axis=1), rate, sample_rate)
 
@@ -56,15 +60,24 @@ def _require_whole(path: str | Path, samples: NDArray[np.float32], promised: int
 
 
 def _wav_data_bytes_missing(path: Path) -> bool:
-    """Whether the data chunk of a RIFF file promises more bytes than follow (libsndfile reads such a file in silence)."""
-    content = path.read_bytes()
-    place = 12
-    while content[:4] == b"RIFF" and place + 8 <= len(content):
-        name, size = content[place : place + 4], int.from_bytes(content[place + 4 : place + 8], "little")
-        if name == b"data":
-            # a size of all ones means "until the end", which streaming writers leave behind
-            return size != 0xFFFFFFFF and place + 8 + size > len(content)
-        place += 8 + size + size % 2
+    """Whether the data chunk of a WAV file promises more bytes than follow (libsndfile reads such a file in silence).
+
+    RIFF, and RF64 (EBU Tech 3306), whose chunk `ds64` holds the sizes that need 64 bits.
+    """
+    length, long_size = path.stat().st_size, None
+    with path.open("rb") as file:
+        if file.read(12)[:4] not in (b"RIFF", b"RF64"):
+            return False
+        while len(header := file.read(8)) == 8:
+            name, size = header[:4], int.from_bytes(header[4:], "little")
+            if name == b"data":
+                # all ones, and no 64-bit size, means "until the end", which streaming writers leave behind
+                size = long_size or 0 if size == UNKNOWN_SIZE else size
+                return file.tell() + size > length
+            begin = file.tell()
+            if name == b"ds64":
+                long_size = int.from_bytes(file.read(16)[8:], "little")
+            file.seek(begin + size + size % 2)
     return False
 
 
@@ -79,12 +92,15 @@ def _require_mono(wave: Wave, target: str) -> None:
 def write_wave(path: str | Path, wave: Wave, sample_rate: int) -> None:
     """Write a file in the format of its ending. Values outside -1..1 are clipped, with a warning.
 
-    Raises :class:`UserError` when the ending is unknown, the folder is missing, or the samples are no mono wave.
+    Raises :class:`UserError` when the ending is unknown, the folder is missing, the samples are no mono wave, or the format
+    has no such sample rate.
     """
     target = Path(path)
     _require_mono(wave, str(path))
     if target.suffix.lower() not in ENDINGS:
         raise UserError(f"{path} has no ending of a sound file; write .wav, .flac, .ogg or .mp3")
+    if target.is_dir():
+        raise UserError(f"{path} is a folder; name a file in it")
     if not target.parent.is_dir():
         raise UserError(f"the folder {target.parent} is missing; make it, or write elsewhere")
     if len(wave) and float(np.abs(wave).max()) > 1.0:
@@ -93,6 +109,8 @@ def write_wave(path: str | Path, wave: Wave, sample_rate: int) -> None:
     try:
         soundfile.write(str(made), np.clip(wave, -1.0, 1.0), sample_rate)
         os.replace(made, target)
+    except soundfile.LibsndfileError as error:
+        raise UserError(f"{path} cannot be written at {sample_rate} Hz ({error}); choose another format or rate") from error
     finally:
         made.unlink(missing_ok=True)
 
@@ -106,6 +124,12 @@ def flac_bytes(wave: Wave, sample_rate: int) -> bytes:
 
 
 def wave_from_bytes(content: bytes) -> tuple[Wave, int]:
-    """Return the mono wave and sample rate (hertz) of a sound file in memory."""
-    samples, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
+    """Return the mono wave and sample rate (hertz) of a sound file in memory.
+
+    Raises :class:`UserError` when it is damaged or no sound.
+    """
+    try:
+        samples, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise UserError(f"stored sound of {len(content)} bytes is damaged ({error}); prepare the data set again") from error
     return samples.mean(axis=1), rate

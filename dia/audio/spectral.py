@@ -1,14 +1,18 @@
 """A small neural codec for CPU runs: log-mel in, inverse STFT out, both at frame rate.
 
 wave -> log-mel (100 frames/s) -> ConvNeXt encoder -> stride 4 -> residual vector quantizer (dac) -> codes (25 frames/s)
-codes -> x4 -> ConvNeXt decoder -> pitch and filters per frame -> inverse STFT -> wave (dia/audio/source_filter.py)
+codes -> x4 -> ConvNeXt decoder -> mean log magnitudes -> a flow adds detail (dia/audio/detail.py) -> phases by
+Griffin-Lim -> inverse STFT -> wave
 
-The decoder never upsamples to sample rate; the inverse STFT does it for nothing (the idea of Vocos, arXiv 2306.00814).
-Cost: about 0.5 GMAC a second of sound each way, some hundred times faster than real time on two cores.
+Vocos (arXiv 2306.00814) has the idea of a decoder that never upsamples to sample rate, but predicts phases as well. Here
+they are found afterwards: a regression of magnitudes has no phase to learn, each step costs a tenth of an adversarial
+one, and what a regression smooths away comes back through the flow.
 
-Legend: B batch, L samples, M mel band or feature width, F frames at `hop`, T codec frames, C codebooks.
+Legend: B batch, L samples, M mel band or feature width, F frames at `hop`, T codec frames, C codebooks, W feature width,
+K frequency bins (n_fft / 2 + 1).
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +21,10 @@ import torchaudio
 from dac.nn.quantize import ResidualVectorQuantize
 from torch import Tensor, nn
 
-from dia.audio.source_filter import SourceFilterHead
+from dia.audio.detail import DetailFlow
+
+SOFTEST = -4.6  # natural log of the smallest magnitude told apart; loud speech has magnitudes of about 20
+MOMENTUM = 0.99  # of Griffin-Lim (Perraudin et al. 2013)
 
 
 @dataclass
@@ -38,6 +45,12 @@ class SpectralCodecConfig:
     quantizer_dropout: float = 0.25
     decoder_layers: int = 8
     decoder_width: int = 256
+    detail_layers: int = 8
+    detail_width: int = 320
+    detail_steps: int = 4
+    """Euler steps of the flow that adds detail."""
+    phase_iterations: int = 32
+    """Iterations of Griffin-Lim."""
 
 
 class ConvNeXtBlock(nn.Module):
@@ -52,10 +65,10 @@ class ConvNeXtBlock(nn.Module):
         self.scale = nn.Parameter(torch.full((width,), 1.0 / layers))
 
     def forward(self, x_BMF: Tensor) -> Tensor:
-        """Return features of the same shape (B, M, F)."""
-        y_BFM = self.norm(self.depthwise(x_BMF).transpose(1, 2))
-        y_BFM = self.narrow(F.gelu(self.widen(y_BFM)))
-        return x_BMF + (self.scale * y_BFM).transpose(1, 2)
+        """Return features of the same shape."""
+        x_BFM = self.norm(self.depthwise(x_BMF).transpose(1, 2))
+        x_BFM = self.narrow(F.gelu(self.widen(x_BFM))) * self.scale
+        return x_BMF + x_BFM.transpose(1, 2)
 
 
 class SpectralEncoder(nn.Module):
@@ -78,7 +91,7 @@ class SpectralEncoder(nn.Module):
 
 
 class SpectralDecoder(nn.Module):
-    """Quantized latents to a wave."""
+    """Quantized latents to the log magnitudes that are right on average."""
 
     def __init__(self, config: SpectralCodecConfig) -> None:
         super().__init__()
@@ -87,20 +100,19 @@ class SpectralDecoder(nn.Module):
         self.read = nn.Conv1d(width, width, kernel_size=7, padding=3)
         self.blocks = nn.Sequential(*[ConvNeXtBlock(width, config.decoder_layers) for _ in range(config.decoder_layers)])
         self.norm = nn.LayerNorm(width)
-        self.head = SourceFilterHead(width, config.n_fft, config.hop, config.sample_rate)
+        self.magnitudes = nn.Linear(width, config.n_fft // 2 + 1)
 
-    def forward(self, latents_BMT: Tensor, pitch_BF: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return the wave (B, L) of quantized latents (B, M, T), L being ``T * stride * hop``, and the log pitch (B, F).
-
-        See :class:`SourceFilterHead` for the pitch.
-        """
+    def forward(self, latents_BMT: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features (B, F, W) and natural log magnitudes (B, F, K) of quantized latents (B, M, T)."""
         x_BMF = self.blocks(self.read(self.widen(latents_BMT)))
-        wave_BL, log_pitch_BF = self.head(self.norm(x_BMF.transpose(1, 2)), pitch_BF)
-        return wave_BL, log_pitch_BF
+        x_BFW = self.norm(x_BMF.transpose(1, 2))
+        return x_BFW, self.magnitudes(x_BFW).float().clamp_min(SOFTEST)
 
 
 class SpectralNetwork(nn.Module):
-    """Encoder, quantizer and decoder of the spectral codec."""
+    """Encoder, quantizer, decoder and detail flow of the spectral codec."""
+
+    window: Tensor
 
     def __init__(self, config: SpectralCodecConfig) -> None:
         super().__init__()
@@ -110,6 +122,8 @@ class SpectralNetwork(nn.Module):
             config.latent_width, config.codebooks, config.codebook_size, config.codebook_width, config.quantizer_dropout
         )
         self.decoder = SpectralDecoder(config)
+        self.detail = DetailFlow(config.n_fft // 2 + 1, config.decoder_width, config.detail_width, config.detail_layers)
+        self.register_buffer("window", torch.hann_window(config.n_fft), persistent=False)
 
     def encode(self, wave_BL: Tensor) -> Tensor:
         """Return codes (B, T, C), int64, of a wave whose length is a whole number of codec frames."""
@@ -117,4 +131,21 @@ class SpectralNetwork(nn.Module):
 
     def decode(self, codes_BTC: Tensor) -> Tensor:
         """Return the wave (B, L) of codes (B, T, C)."""
-        return self.decoder(self.quantizer.from_codes(codes_BTC.transpose(1, 2))[0])[0]
+        features_BFW, mean_BFK = self.decoder(self.quantizer.from_codes(codes_BTC.transpose(1, 2))[0])
+        magnitudes_BFK = self.detail.sharpen(features_BFW, mean_BFK, self.config.detail_steps).clamp_min(SOFTEST).exp()
+        return self.wave_of(magnitudes_BFK)
+
+    def log_magnitudes(self, wave_BL: Tensor) -> Tensor:
+        """Return the natural log magnitudes (B, F, K) of a wave, what the decoder is trained to."""
+        spectrum_BKF = torch.stft(wave_BL, self.config.n_fft, self.config.hop, window=self.window, return_complex=True)
+        return spectrum_BKF.abs()[..., :-1].transpose(1, 2).clamp_min(math.exp(SOFTEST)).log()
+
+    def wave_of(self, magnitudes_BFK: Tensor) -> Tensor:
+        """Return the wave (B, F * hop) whose magnitudes come close to those given (fast Griffin-Lim, no random start)."""
+        magnitudes_BKF = F.pad(magnitudes_BFK.transpose(1, 2), (0, 1), "replicate")  # one frame for the wave's end
+        wave_BL: Tensor = torchaudio.functional.griffinlim(
+            magnitudes_BKF, self.window, self.config.n_fft, self.config.hop, self.config.n_fft, power=1.0,
+            n_iter=self.config.phase_iterations, momentum=MOMENTUM, length=magnitudes_BFK.shape[1] * self.config.hop,
+            rand_init=False,
+        )  # fmt: skip
+        return wave_BL

@@ -7,22 +7,29 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import cast
 
 import torch
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from dia.audio.codec import fingerprint
+from dia.audio.codec import fingerprint, require_codes, require_whole_frames
 from dia.audio.dac_codec import fold_weight_norm
 from dia.audio.spectral import SpectralCodecConfig, SpectralNetwork
-from dia.errors import UserError
+from dia.errors import UserError, in_one_line
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 
 class SpectralCodec:
-    """See :class:`dia.audio.codec.Codec`. Weight norm is folded once; encoding and decoding take no gradient."""
+    """See :class:`dia.audio.codec.Codec`. Takes the network over: its weight norm is folded, in place.
+
+    Encoding and decoding take no gradient, and run on the network's device wherever their input lies. Both raise
+    ``ValueError`` for input of a wrong shape.
+    """
 
     def __init__(self, network: SpectralNetwork, name: str) -> None:
         config = network.config
@@ -34,16 +41,23 @@ class SpectralCodec:
     @torch.no_grad()
     def encode(self, wave_BL: Tensor) -> Tensor:
         """Return codes (B, T, C), int64, of waves (B, L) with L a multiple of ``hop``."""
-        return self.network.encode(wave_BL)
+        require_whole_frames(wave_BL, self.hop)
+        return self.network.encode(wave_BL.to(self.network.window.device))
 
     @torch.no_grad()
     def decode(self, codes_BTC: Tensor) -> Tensor:
         """Return waves (B, T * hop), float32."""
-        return self.network.decode(codes_BTC)
+        require_codes(codes_BTC, self.channels, self.codebook_size)
+        return self.network.decode(codes_BTC.to(self.network.window.device))
 
 
 def save_spectral(network: SpectralNetwork, folder: Path) -> None:
-    """Write a codec's config and weights, each whole or not at all. Raises ``OSError`` as the file system does."""
+    """Write a codec's config and weights, each whole or not at all.
+
+    Raises ``OSError`` as the file system does, and ``ValueError`` for a network that a :class:`SpectralCodec` has taken over.
+    """
+    if not hasattr(network.quantizer.quantizers[0].in_proj, "weight_g"):
+        raise ValueError("the network's weight norm is folded, so it cannot be read back; save it before a codec takes it over")
     folder.mkdir(parents=True, exist_ok=True)
     made = folder / f".{os.getpid()}-made"
     save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, made, metadata={"format": "pt"})
@@ -61,7 +75,7 @@ def load_spectral(folder: Path, name: str, device: str = "cpu") -> SpectralCodec
     except (OSError, SafetensorError) as error:
         raise UserError(f"{folder / WEIGHTS} is missing or damaged ({error}); copy it again or train it anew") from error
     except RuntimeError as error:
-        raise UserError(f"{folder / WEIGHTS} does not fit {CONFIG} beside it: {error}") from error
+        raise UserError(f"{folder / WEIGHTS} does not fit {CONFIG} beside it: {in_one_line(error)}") from error
     return SpectralCodec(network.to(device), name)
 
 
@@ -73,6 +87,7 @@ def _read_config(folder: Path) -> SpectralCodecConfig:
     if not isinstance(content, dict) or content.pop("kind", None) != "spectral":
         raise UserError(f'{folder / CONFIG} does not say "kind": "spectral"; name the folder of a spectral codec')
     try:
-        return SpectralCodecConfig(**content)
-    except TypeError as error:
-        raise UserError(f"{folder / CONFIG} has a key that a spectral codec has not ({error})") from error
+        config = OmegaConf.merge(OmegaConf.structured(SpectralCodecConfig), content)
+    except OmegaConfBaseException as error:
+        raise UserError(f"{folder / CONFIG} describes no spectral codec: {in_one_line(error)}") from error
+    return cast(SpectralCodecConfig, OmegaConf.to_object(config))

@@ -30,12 +30,18 @@ def damaged_files(folder):
     write_wave(folder / "whole.wav", TONE, 16_000)
     whole = (folder / "whole.wav").read_bytes()
     (folder / "cut.wav").write_bytes(whole[: len(whole) // 2])
+    soundfile.write(folder / "whole64.wav", TONE, 16_000, format="RF64")
+    (folder / "cut64.wav").write_bytes((folder / "whole64.wav").read_bytes()[:9_000])
+    write_wave(folder / "whole.flac", TONE, 16_000)
+    (folder / "cut.flac").write_bytes((folder / "whole.flac").read_bytes()[:30])
     (folder / "noise.wav").write_bytes(b"this is no sound")
     soundfile.write(folder / "empty.wav", np.zeros(0, dtype=np.float32), 16_000)
     soundfile.write(folder / "nan.wav", np.full(99, np.nan, dtype=np.float32), 16_000, subtype="FLOAT")
     return {
         "cut.wav": "cut short",
-        "noise.wav": "not a sound file",
+        "cut64.wav": "cut short",
+        "cut.flac": "cut short or damaged",
+        "noise.wav": "cannot be read as sound",
         "empty.wav": "no samples",
         "nan.wav": "no numbers",
         "gone.wav": "no sound file at",
@@ -47,6 +53,24 @@ def test_damaged_files_are_named(tmp_path):
         with pytest.raises(UserError, match=said) as caught:
             read_wave(tmp_path / name, 16_000)
         assert name in str(caught.value)
+
+
+def test_whole_files_with_64_bit_sizes_are_read(tmp_path):
+    soundfile.write(tmp_path / "whole.wav", TONE, 16_000, format="RF64")
+    assert len(read_wave(tmp_path / "whole.wav", 16_000)) == len(TONE)
+
+
+def test_damaged_bytes_are_an_error_of_the_data():
+    with pytest.raises(UserError, match="damaged"):
+        wave_from_bytes(b"this is no sound")
+
+
+def test_a_folder_or_an_impossible_rate_is_refused(tmp_path):
+    (tmp_path / "folder.wav").mkdir()
+    for target, rate, said in (("folder.wav", 16_000, "is a folder"), ("tone.mp3", 17_001, "17001 Hz")):
+        with pytest.raises(UserError, match=said):
+            write_wave(tmp_path / target, TONE, rate)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.wav"]
 
 
 def test_bad_targets_write_nothing(tmp_path):

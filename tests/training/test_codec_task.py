@@ -1,0 +1,74 @@
+import lightning as L
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from dia.audio.codec import fingerprint
+from dia.audio.spectral import SpectralCodecConfig, SpectralNetwork
+from dia.data.waves import TrainingCrops
+from dia.training.codec_task import CodecTask, CodecTraining, learning_rate
+
+SMALL = SpectralCodecConfig(
+    encoder_layers=1, encoder_width=16, latent_width=8, codebooks=3, codebook_size=16, decoder_layers=1, decoder_width=16,
+    detail_layers=1, detail_width=16,
+)  # fmt: skip
+WAVES = (0.1 * np.random.default_rng(0).standard_normal(32_000)).astype(np.float32)
+
+
+def fresh_task(steps=6, detail_from=3):
+    torch.manual_seed(0)
+    return CodecTask(SpectralNetwork(SMALL), CodecTraining(steps=steps, detail_from=detail_from, average_decay=0.5))
+
+
+def train(task, folder, stop, checkpoint=None, start=0):
+    trainer = L.Trainer(
+        accelerator="cpu", max_epochs=-1, max_steps=stop, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False,
+    )  # fmt: skip
+    crops = TrainingCrops(WAVES, clips=2, samples=3_200, seed=0, start=start, stop=stop)
+    trainer.fit(task, DataLoader(crops, batch_size=None), ckpt_path=checkpoint, weights_only=True)
+    trainer.save_checkpoint(folder / f"{stop}.ckpt")
+    return task
+
+
+def changed(before, module):
+    return any(not torch.equal(before[name], tensor) for name, tensor in module.state_dict().items())
+
+
+def copied(module):
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+
+@pytest.mark.parametrize("pause", [2, 4])
+def test_a_run_that_goes_on_ends_where_an_unbroken_one_does(tmp_path, pause):
+    whole = train(fresh_task(), tmp_path, 6)
+    train(fresh_task(), tmp_path, pause)
+    gone_on = train(fresh_task(), tmp_path, 6, tmp_path / f"{pause}.ckpt", pause)
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, gone_on.state_dict()[name]), name
+
+
+def test_stage_one_learns_codes_and_stage_two_leaves_them(tmp_path):
+    task = fresh_task()
+    first, flow = fingerprint(task.network.encoder, task.network.quantizer), copied(task.network.detail)
+    train(task, tmp_path, 3)
+    codes, decoder = fingerprint(task.network.encoder, task.network.quantizer), copied(task.network.decoder)
+    assert codes != first and not changed(flow, task.network.detail)
+    train(task, tmp_path, 6, tmp_path / "3.ckpt", 3)
+    assert fingerprint(task.network.encoder, task.network.quantizer) == codes and not changed(decoder, task.network.decoder)
+    assert changed(flow, task.network.detail)
+
+
+def test_the_finished_network_has_the_averaged_flow(tmp_path):
+    task = train(fresh_task(), tmp_path, 6)
+    averaged = copied(task.averaged.module)
+    assert changed(averaged, task.network.detail)
+    assert not changed(averaged, task.finished_network().detail)
+
+
+def test_the_learning_rate_warms_up_and_falls_in_each_stage():
+    training = CodecTraining(steps=200, detail_from=100, warmup_steps=10, learning_rate=1.0, final_learning_rate=0.1)
+    rates = [learning_rate(step, training) for step in range(200)]
+    for stage in (rates[:100], rates[100:]):
+        assert stage[0] == pytest.approx(0.1) and max(stage) > 0.97 and stage[-1] < 0.11
