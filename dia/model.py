@@ -51,7 +51,7 @@ class Dia:
             raise UserError(f"{model_name} does not say which codec its codes are of; give one (dac_44khz for Dia-1.6B)")
         opened = load_codec(codec or (checkpoint.codec.name if checkpoint.codec else ""), device)
         dia = cls(checkpoint.network, opened, Sampling(**checkpoint.sampling))
-        if checkpoint.codec:
+        if checkpoint.codec and checkpoint.codec.fingerprint:
             require_codec(opened, checkpoint.codec.fingerprint, model_name)
         return dia
 

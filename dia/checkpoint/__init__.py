@@ -1,5 +1,6 @@
-"""Reading and writing checkpoints, in the layout that transformers opens."""
+"""Reading checkpoints of any layout, writing those that transformers opens."""
 
-from dia.checkpoint.folder import Checkpoint, CodecReference, load_checkpoint, save_checkpoint
+from dia.checkpoint.folder import Checkpoint, CodecReference, convert, load_checkpoint, save_checkpoint
+from dia.checkpoint.source import Source, read_source
 
-__all__ = ["Checkpoint", "CodecReference", "load_checkpoint", "save_checkpoint"]
+__all__ = ["Checkpoint", "CodecReference", "Source", "convert", "load_checkpoint", "read_source", "save_checkpoint"]

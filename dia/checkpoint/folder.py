@@ -1,40 +1,33 @@
-"""A checkpoint folder: config.json, generation_config.json, model.safetensors; written whole or not at all.
-
-Weights are read as safetensors only; nothing is unpickled.
+"""Opening and saving checkpoints. What is saved is a folder that transformers opens too: config.json,
+generation_config.json, model.safetensors; written whole or not at all.
 """
 
-import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
-from dia.checkpoint.transformers_layout import (
-    from_config_json,
-    from_tensors,
-    generation_config,
-    to_config_json,
-    to_tensors,
-)
+from dia.checkpoint import nari_layout, transformers_layout
+from dia.checkpoint.files import write_json
+from dia.checkpoint.locate import CONFIG, GENERATION, WEIGHTS
+from dia.checkpoint.source import Source, read_source
 from dia.errors import UserError
-from dia.network import DiaNetwork
+from dia.network import DiaConfig, DiaNetwork
 
-CONFIG, GENERATION, WEIGHTS, INDEX = (
-    "config.json", "generation_config.json", "model.safetensors", "model.safetensors.index.json",
-)  # fmt: skip
 DEFAULT_SAMPLING = {"cfg_scale": 3.0, "temperature": 1.2, "top_p": 0.95, "cfg_filter_top_k": 45}
+DAC_SHAPE = (9, 1024)  # channels and codebook of dac_44khz, which nari's checkpoints speak through without saying so
 
 
 @dataclass(frozen=True)
 class CodecReference:
-    """Which codec a model's codes are of: the name or path it opens by, and the sha256 over its weights."""
+    """Which codec a model's codes are of: the name or path it opens by, and the sha256 over its weights (empty: not known)."""
 
     name: str
     fingerprint: str
@@ -42,11 +35,63 @@ class CodecReference:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """An opened checkpoint: the network in eval mode, its codec (None when the folder names none), its sampling values."""
+    """An opened checkpoint: the network in eval mode, its codec (None when nothing names one), its sampling values."""
 
     network: DiaNetwork
     codec: CodecReference | None
     sampling: dict[str, Any]
+
+
+def load_checkpoint(
+    path: str | Path,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    cross_rope: bool | None = None,
+) -> Checkpoint:
+    """Open a checkpoint of any layout: a folder, a file or a Hub id. Norms stay fp32 whatever ``dtype`` is.
+
+    Raises :class:`UserError` when something is missing, damaged, or of another architecture.
+    """
+    source = read_source(path, cross_rope)
+    network = network_of(source)
+    for name, parameter in network.named_parameters():
+        parameter.data = parameter.data.to(device, torch.float32 if "norm" in name else dtype)
+    return Checkpoint(network.eval(), codec_of(source), source.sampling)
+
+
+def network_of(source: Source) -> DiaNetwork:
+    """Return the network that a source describes, its weights in their own types."""
+    try:
+        with torch.device("meta"):
+            network = DiaNetwork(source.config)
+    except ValueError as error:
+        raise UserError(f"{source.located.path}: {error}") from error
+    if problems := shape_problems(network, source.tensors):
+        shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+        raise UserError(f"the weights in {source.located.path} do not fit its config: {shown}")
+    network.load_state_dict(source.tensors, assign=True)
+    return network
+
+
+def shape_problems(network: DiaNetwork, tensors: dict[str, Tensor]) -> list[str]:
+    """Return which tensors are missing, unknown, or of another shape than the network's."""
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    problems = [f"lacks {name}" for name in sorted(wanted.keys() - found.keys())]
+    problems += [f"has the unknown {name}" for name in sorted(found.keys() - wanted.keys())]
+    return problems + [
+        f"{name} is {found[name]}, its config says {wanted[name]}"
+        for name in sorted(wanted.keys() & found.keys())
+        if wanted[name] != found[name]
+    ]
+
+
+def codec_of(source: Source) -> CodecReference | None:
+    """Return the codec that a source names; one that says nothing and has DAC's shape is one of nari's."""
+    if reference := source.extra.get("codec"):
+        return CodecReference(reference["name"], reference["fingerprint"])
+    shape = source.config.channels, source.config.decoder.codebook_size
+    return CodecReference("dac_44khz", "") if shape == DAC_SHAPE else None
 
 
 def save_checkpoint(
@@ -56,119 +101,54 @@ def save_checkpoint(
 
     Raises ``OSError`` as the file system does; then the older folder is still whole.
     """
+    extra = {"codec": asdict(codec)} if codec else {}
+    state = {name: tensor.detach().to("cpu", torch.float32) for name, tensor in network.state_dict().items()}
+    write_folder(folder, lambda made: _write_transformers(made, network.config, state, extra, sampling or DEFAULT_SAMPLING))
+
+
+def convert(source: Source, layout: str, folder: Path) -> None:
+    """Write a source in the layout ``nari`` or ``transformers``, every tensor in its own type.
+
+    Raises :class:`UserError` for another layout and when the weights do not fit the config.
+    """
+    network_of(source)
+    if layout not in CONVERTERS:
+        raise UserError(f"there is no layout {layout!r} to convert to; choose one of {', '.join(CONVERTERS)}")
+    write_folder(folder, lambda made: CONVERTERS[layout](made, source.config, source.tensors, source.extra, source.sampling))
+
+
+def write_folder(folder: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a folder beside the target, then put it in the target's place."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        extra = {"codec": asdict(codec)} if codec else {}
-        _write_json(made / CONFIG, to_config_json(network.config, extra))
-        _write_json(made / GENERATION, generation_config(network.config, sampling or DEFAULT_SAMPLING))
-        state = {name: tensor.detach().to("cpu", torch.float32) for name, tensor in network.state_dict().items()}
-        save_file(to_tensors(state), made / WEIGHTS, metadata={"format": "pt"})
+        write(made)
         os.chmod(made, 0o755)
         _replace(made, folder)
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def load_checkpoint(path: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Checkpoint:
-    """Open a checkpoint folder or Hub id. Norms stay fp32 whatever ``dtype`` is.
-
-    Raises :class:`UserError` when the folder or a file is missing, damaged, or of another architecture.
-    """
-    folder = find_folder(path)
-    content = _read_json(folder / CONFIG)
-    network = _empty_network(content, folder)
-    tensors = from_tensors(_read_tensors(folder))
-    _require_same_tensors(network, tensors, folder)
-    network.load_state_dict(tensors, assign=True)
-    for name, parameter in network.named_parameters():
-        parameter.data = parameter.data.to(device, torch.float32 if "norm" in name else dtype)
-    reference = content.get("dia", {}).get("codec")
-    codec = CodecReference(reference["name"], reference["fingerprint"]) if reference else None
-    return Checkpoint(network.eval(), codec, _sampling(folder))
+def _write_transformers(
+    made: Path, config: DiaConfig, state: dict[str, Tensor], extra: dict[str, Any], sampling: dict[str, Any]
+) -> None:
+    content = transformers_layout.to_config_json(config, extra)
+    content["dtype"] = str(state["decoder.layers.0.mlp.down_proj.weight"].dtype).removeprefix("torch.")
+    write_json(made / CONFIG, content)
+    write_json(made / GENERATION, transformers_layout.generation_config(config, sampling))
+    save_file(transformers_layout.to_tensors(state), made / WEIGHTS, metadata={"format": "pt"})
 
 
-def find_folder(path: str | Path) -> Path:
-    """Return the folder of a checkpoint: a folder with config.json, a run folder (its `model`), or a Hub download."""
-    folder = Path(path)
-    for candidate in (folder, folder / "model"):
-        if (candidate / CONFIG).is_file():
-            return candidate
-    if folder.exists():
-        raise UserError(f"{folder} holds no checkpoint: there is no {CONFIG} in it or in its `model`; name a run or model folder")
-    if str(path).count("/") != 1 or str(path).startswith((".", "/")):
-        raise UserError(f"there is no checkpoint at {path}; name a run folder, a model folder or a Hub id (owner/name)")
-    return _download(str(path))
+def _write_nari(made: Path, config: DiaConfig, state: dict[str, Tensor], extra: dict[str, Any], sampling: dict[str, Any]) -> None:
+    """The first generation gets its nested config.json, which is what tells it apart; sampling values have no place here."""
+    flat = transformers_layout.to_config_json(config, extra)
+    for part in ("encoder_config", "decoder_config"):
+        flat[part]["rope_theta"] = config.rope_theta  # nari's reader knows it under this name
+    write_json(made / CONFIG, nari_layout.to_nested_config(config) if config.cross_rope and not extra else flat)
+    save_file(nari_layout.to_nari_tensors(state, config), made / WEIGHTS, metadata={"format": "pt"})
 
 
-def _download(hub_id: str) -> Path:
-    """Fetch a checkpoint from the Hub into its cache."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(hub_id, allow_patterns=[CONFIG, GENERATION, "*.safetensors", INDEX]))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise UserError(
-            f"{hub_id} is no folder here and cannot be had from the Hub ({type(error).__name__}); check name and network"
-        ) from error
-
-
-def _empty_network(content: dict[str, Any], folder: Path) -> DiaNetwork:
-    try:
-        with torch.device("meta"):
-            return DiaNetwork(from_config_json(content))
-    except KeyError as error:
-        raise UserError(f"{folder / CONFIG} is not a Dia config in the transformers layout: it lacks {error}") from error
-
-
-def _read_tensors(folder: Path) -> dict[str, Tensor]:
-    index = folder / INDEX
-    names = sorted(set(_read_json(index)["weight_map"].values())) if index.is_file() else [WEIGHTS]
-    tensors: dict[str, Tensor] = {}
-    for name in names:
-        try:
-            tensors |= load_file(folder / name)
-        except (OSError, SafetensorError) as error:
-            raise UserError(f"{folder / name} is missing or damaged ({error}); copy or download it again") from error
-    return tensors
-
-
-def _require_same_tensors(network: DiaNetwork, tensors: dict[str, Tensor], folder: Path) -> None:
-    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if wanted == found:
-        return
-    problems = [f"lacks {name}" for name in sorted(wanted.keys() - found.keys())]
-    problems += [f"has the unknown {name}" for name in sorted(found.keys() - wanted.keys())]
-    problems += [
-        f"{name} is {found[name]}, its config says {wanted[name]}"
-        for name in sorted(wanted.keys() & found.keys())
-        if wanted[name] != found[name]
-    ]
-    shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
-    raise UserError(f"the weights in {folder} do not fit its config: {shown}")
-
-
-def _sampling(folder: Path) -> dict[str, Any]:
-    """Sampling values of the checkpoint; what its generation config leaves out is Dia's default."""
-    names = {"cfg_scale": "guidance_scale", "temperature": "temperature", "top_p": "top_p", "cfg_filter_top_k": "top_k"}
-    content = _read_json(folder / GENERATION) if (folder / GENERATION).is_file() else {}
-    return {ours: content.get(theirs, DEFAULT_SAMPLING[ours]) for ours, theirs in names.items()}
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}); copy or download it again") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} does not hold a JSON object; copy or download it again")
-    return content
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+CONVERTERS = {"transformers": _write_transformers, "nari": _write_nari}
 
 
 def _replace(made: Path, folder: Path) -> None:

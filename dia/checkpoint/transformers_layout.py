@@ -83,7 +83,7 @@ def from_config_json(content: dict[str, Any]) -> DiaConfig:
         delays=list(content["delay_pattern"]),
         cross_rope=bool(content.get("dia", {}).get("cross_rope", False)),
         norm_epsilon=decoder.get("norm_eps", 1e-5),
-        rope_theta=float(rope.get("rope_theta", 10_000.0)),
+        rope_theta=float(rope.get("rope_theta", decoder.get("rope_theta", 10_000.0))),
     )  # fmt: skip
 
 

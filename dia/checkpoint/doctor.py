@@ -1,0 +1,41 @@
+"""What a checkpoint is, in a few lines: for the one who wants to know before sound tells."""
+
+import hashlib
+from collections import Counter
+from math import prod
+from pathlib import Path
+
+import torch
+
+from dia.checkpoint.folder import codec_of, shape_problems
+from dia.checkpoint.source import Source
+from dia.network import DiaNetwork
+
+
+def describe(source: Source) -> list[str]:
+    """Return lines on layout, generation, size, types, codec, sampling values, each file's sha256, and what does not fit."""
+    config, codec = source.config, codec_of(source)
+    types = Counter(str(tensor.dtype).removeprefix("torch.") for tensor in source.tensors.values())
+    weights = sum(prod(tensor.shape) for tensor in source.tensors.values())
+    size = sum(tensor.nbytes for tensor in source.tensors.values())
+    with torch.device("meta"):
+        problems = shape_problems(DiaNetwork(config), source.tensors)
+    return [
+        f"layout      {source.layout}",
+        f"generation  {source.generation}, cross_rope={config.cross_rope} (told by {source.told_by})",
+        f"network     encoder {config.encoder.layers} x {config.encoder.width}, decoder {config.decoder.layers} x "
+        f"{config.decoder.width}, {config.channels} channels of {config.decoder.codebook_size} codes",
+        f"weights     {weights:,} in {len(source.tensors)} tensors, {size / 1e9:.3f} GB, "
+        + ", ".join(f"{count} {name}" for name, count in sorted(types.items())),
+        f"codec       {codec.name if codec else 'not named'}",
+        "sampling    " + ", ".join(f"{key}={value}" for key, value in source.sampling.items()),
+        *(f"file        {path} sha256 {file_sha256(path)}" for path in source.located.weights),
+        "shapes      " + ("all fit" if not problems else f"{len(problems)} do not fit"),
+        *(f"            {problem}" for problem in problems),
+    ]
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,84 @@
+"""Where a checkpoint's files are: in a folder, a run folder, beside a single file, or on the Hub."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dia.checkpoint.files import read_json
+from dia.errors import UserError
+
+CONFIG, GENERATION, WEIGHTS, INDEX = (
+    "config.json", "generation_config.json", "model.safetensors", "model.safetensors.index.json",
+)  # fmt: skip
+ENDINGS = (".safetensors", ".pth", ".pt", ".ckpt")
+RUN_CONFIG = "config.yaml"
+
+
+@dataclass(frozen=True)
+class Located:
+    """A checkpoint's files. ``config`` is config.json, or the config.yaml of a run for Lightning's file; None without one."""
+
+    path: str
+    config: Path | None
+    generation: Path | None
+    weights: list[Path]
+
+
+def locate(path: str | Path) -> Located:
+    """Find a checkpoint: a weights file, a model folder, a run folder (its `model`), or a Hub id.
+
+    Raises :class:`UserError` when there is none, or more than one that could be meant.
+    """
+    here = Path(path)
+    if here.is_file():
+        return _beside(here)
+    for candidate in (here, here / "model"):
+        if candidate.is_dir() and (weights := _weights_in(candidate)):
+            return _in_folder(str(path), candidate, weights)
+    if here.exists():
+        raise UserError(f"{here} holds no checkpoint, nor does its `model`; name a run folder, a model folder or a weights file")
+    if str(path).count("/") != 1 or str(path).startswith((".", "/")):
+        raise UserError(f"there is no checkpoint at {path}; name a run folder, a model folder, a file or a Hub id (owner/name)")
+    folder = _download(str(path))
+    return _in_folder(str(path), folder, _weights_in(folder))
+
+
+def _beside(file: Path) -> Located:
+    """A single file; its config stands beside it, or in the run folder that Lightning's checkpoint lies in."""
+    if file.suffix not in ENDINGS:
+        raise UserError(f"{file} is no weights file; name one that ends with {', '.join(ENDINGS)}")
+    config = next((place for place in (file.parent / CONFIG, file.parents[1] / RUN_CONFIG) if place.is_file()), None)
+    generation = file.parent / GENERATION
+    return Located(str(file), config, generation if generation.is_file() else None, [file])
+
+
+def _in_folder(path: str, folder: Path, weights: list[Path]) -> Located:
+    if not weights:
+        raise UserError(f"{path} holds no weights ({', '.join(f'*{ending}' for ending in ENDINGS)}); name another checkpoint")
+    config, generation = folder / CONFIG, folder / GENERATION
+    return Located(path, config if config.is_file() else None, generation if generation.is_file() else None, weights)
+
+
+def _weights_in(folder: Path) -> list[Path]:
+    """The weights of a folder: those of the index, else the usual file, else the only one there is."""
+    if (folder / INDEX).is_file():
+        return [folder / name for name in sorted(set(read_json(folder / INDEX).get("weight_map", {}).values()))]
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    found = sorted(file for file in folder.iterdir() if file.suffix in ENDINGS)
+    if len(found) > 1:
+        raise UserError(f"{folder} holds several checkpoints: {', '.join(file.name for file in found)}; name one of the files")
+    return found
+
+
+def _download(hub_id: str) -> Path:
+    """Fetch a checkpoint from the Hub into its cache; `.pth` only where there are no safetensors."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(hub_id, allow_patterns=[CONFIG, GENERATION, "*.safetensors", INDEX]))
+        return folder if _weights_in(folder) else Path(snapshot_download(hub_id, allow_patterns=[CONFIG, "*.pth"]))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise UserError(
+            f"{hub_id} is no folder here and cannot be had from the Hub ({type(error).__name__}); check name and network"
+        ) from error

@@ -1,0 +1,192 @@
+"""The layout of nari-labs/dia: its config.json (two formats) and its tensors, to and from ours.
+
+Its kernels stand as (in..., out...), the transpose of a linear layer's, with heads as axes of their own; nine embeddings
+are nine tensors (nari-labs/dia, dia/layers.py and dia/config.py). The first generation of checkpoints has a nested
+config.json, 0626 a flat one that is close to transformers' own.
+"""
+
+import re
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dia.network import DecoderConfig, DiaConfig, EncoderConfig
+from dia.network.config import DIA_DELAYS
+
+NAMES = {"mlp.gate_up_proj.weight": "mlp.wi_fused.weight", "mlp.down_proj.weight": "mlp.wo.weight"}
+HEAD, NARI_HEAD = "logits_dense.weight", "decoder.logits_dense.weight"
+EMBEDDINGS = "decoder.embeddings.embed.weight"
+NARI_EMBEDDING = re.compile(r"decoder\.embeddings\.(\d+)\.weight")
+
+
+def from_nari_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return nari's tensors under our names and in our shapes, of the same type.
+
+    An unknown name keeps its name, for the caller to refuse.
+    """
+    ours: dict[str, Tensor] = {}
+    embeddings: dict[int, Tensor] = {}
+    theirs_to_ours = {theirs: name for name, theirs in NAMES.items()}
+    for name, tensor in tensors.items():
+        if found := NARI_EMBEDDING.fullmatch(name):
+            embeddings[int(found[1])] = tensor
+        elif name == NARI_HEAD:
+            ours[HEAD] = _linear(tensor, 1)
+        else:
+            kept = next(
+                (name.removesuffix(end) + ours_end for end, ours_end in theirs_to_ours.items() if name.endswith(end)), name
+            )
+            ours[kept] = _linear(tensor, tensor.ndim - 1 if name.endswith("o_proj.weight") else 1) if _is_dense(name) else tensor
+    if embeddings:  # by number, for a file may hold them in any order
+        ours[EMBEDDINGS] = torch.cat([embeddings[number] for number in sorted(embeddings)])
+    return ours
+
+
+def to_nari_tensors(state: dict[str, Tensor], config: DiaConfig) -> dict[str, Tensor]:
+    """Return our tensors under nari's names and in nari's shapes, of the same type."""
+    theirs: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        if name == EMBEDDINGS:
+            parts = tensor.chunk(config.channels)
+            theirs |= {f"decoder.embeddings.{number}.weight": part.contiguous() for number, part in enumerate(parts)}
+        elif name == HEAD:
+            theirs[NARI_HEAD] = _kernel(tensor, (config.decoder.width,), (config.channels, config.decoder.vocabulary))
+        else:
+            kept = next((name.removesuffix(end) + nari_end for end, nari_end in NAMES.items() if name.endswith(end)), name)
+            theirs[kept] = _kernel(tensor, *_kernel_axes(name, config)) if _is_dense(kept) else tensor.contiguous()
+    return theirs
+
+
+def _is_dense(name: str) -> bool:
+    return name.endswith(("_proj.weight", "mlp.wi_fused.weight", "mlp.wo.weight"))
+
+
+def _linear(kernel: Tensor, inputs: int) -> Tensor:
+    """Return a linear layer's weight (out, in) of a kernel whose first ``inputs`` axes are its input."""
+    return kernel.reshape(prod(kernel.shape[:inputs]), -1).T.contiguous()
+
+
+def _kernel(weight: Tensor, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Tensor:
+    """Return the kernel (in..., out...) of a linear layer's weight (out, in)."""
+    return weight.T.reshape(*inputs, *outputs).contiguous()
+
+
+def _kernel_axes(name: str, config: DiaConfig) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the input and output axes of the kernel that our tensor ``name`` becomes."""
+    in_encoder = name.startswith("encoder.")
+    size: EncoderConfig | DecoderConfig = config.encoder if in_encoder else config.decoder
+    if name.endswith("gate_up_proj.weight"):
+        return (size.width,), (2, size.inner_width)
+    if name.endswith("down_proj.weight"):
+        return (size.inner_width,), (size.width,)
+    heads, memory_heads, head_width, memory_width = _attention_sizes(name, config)
+    if name.endswith("o_proj.weight"):
+        return (heads, head_width), (size.width,)
+    if name.endswith("q_proj.weight"):
+        return (size.width,), (heads, head_width)
+    return (memory_width,), (memory_heads, head_width)
+
+
+def _attention_sizes(name: str, config: DiaConfig) -> tuple[int, int, int, int]:
+    """Return heads, key-value heads, head width and the width of what is attended to."""
+    encoder, decoder = config.encoder, config.decoder
+    if name.startswith("encoder."):
+        return encoder.heads, encoder.heads, encoder.head_width, encoder.width
+    if ".cross_attention." in name:
+        return decoder.cross_heads, decoder.cross_heads, decoder.cross_head_width, encoder.width
+    return decoder.heads, decoder.key_value_heads, decoder.head_width, decoder.width
+
+
+def is_nested(content: dict[str, Any]) -> bool:
+    """Whether a config.json is of the first generation's format."""
+    return "model" in content and "data" in content
+
+
+def from_nested_config(content: dict[str, Any]) -> DiaConfig:
+    """Return our config of a nested config.json. Raises ``KeyError`` naming a key that is missing.
+
+    Lengths are rounded up to a multiple of 128, as nari's own reader does. This generation rotates cross-attention.
+    """
+    model, data = content["model"], content["data"]
+    encoder, decoder = model["encoder"], model["decoder"]
+    return DiaConfig(
+        encoder=EncoderConfig(
+            layers=encoder["n_layer"], width=encoder["n_embd"], inner_width=encoder["n_hidden"], heads=encoder["n_head"],
+            head_width=encoder["head_dim"], vocabulary=model["src_vocab_size"], max_positions=_whole(data["text_length"]),
+        ),
+        decoder=DecoderConfig(
+            layers=decoder["n_layer"], width=decoder["n_embd"], inner_width=decoder["n_hidden"],
+            heads=decoder["gqa_query_heads"], key_value_heads=decoder["kv_heads"], head_width=decoder["gqa_head_dim"],
+            cross_heads=decoder["cross_query_heads"], cross_head_width=decoder["cross_head_dim"],
+            codebook_size=model["tgt_vocab_size"] - 4, max_positions=_whole(data["audio_length"]),
+        ),
+        delays=list(data.get("delay_pattern", DIA_DELAYS)),
+        cross_rope=True,
+        norm_epsilon=model.get("normalization_layer_epsilon", 1e-5),
+        rope_theta=float(model.get("rope_max_timescale", 10_000)),
+    )  # fmt: skip
+
+
+def to_nested_config(config: DiaConfig) -> dict[str, Any]:
+    """Return the content of a nested config.json."""
+    encoder, decoder = config.encoder, config.decoder
+    return {
+        "version": "1.0",
+        "model": {
+            "encoder": {
+                "n_layer": encoder.layers, "n_embd": encoder.width, "n_hidden": encoder.inner_width,
+                "n_head": encoder.heads, "head_dim": encoder.head_width,
+            },
+            "decoder": {
+                "n_layer": decoder.layers, "n_embd": decoder.width, "n_hidden": decoder.inner_width,
+                "gqa_query_heads": decoder.heads, "kv_heads": decoder.key_value_heads, "gqa_head_dim": decoder.head_width,
+                "cross_query_heads": decoder.cross_heads, "cross_head_dim": decoder.cross_head_width,
+            },
+            "src_vocab_size": encoder.vocabulary, "tgt_vocab_size": decoder.vocabulary, "dropout": 0.0,
+            "normalization_layer_epsilon": config.norm_epsilon, "weight_dtype": "float32",
+            "rope_min_timescale": 1, "rope_max_timescale": int(config.rope_theta),
+        },
+        "training": {"dtype": "float32", "logits_dot_in_fp32": False},
+        "data": {
+            "text_length": encoder.max_positions, "audio_length": decoder.max_positions, "channels": config.channels,
+            "text_pad_value": 0, "audio_eos_value": decoder.eos, "audio_pad_value": decoder.pad,
+            "audio_bos_value": decoder.bos, "delay_pattern": list(config.delays),
+        },
+    }  # fmt: skip
+
+
+def config_of_nari_tensors(tensors: dict[str, Tensor]) -> DiaConfig:
+    """Return the config that nari's tensors themselves tell; lengths and delays are those of Dia-1.6B.
+
+    A `.pth` file may come without its config.json. Raises ``KeyError`` naming a tensor that is missing.
+    """
+    query = tensors["encoder.layers.0.self_attention.q_proj.weight"].shape
+    own, cross = (tensors[f"decoder.layers.0.{kind}_attention.q_proj.weight"].shape for kind in ("self", "cross"))
+    vocabulary, width = tensors["encoder.embedding.weight"].shape
+    return DiaConfig(
+        encoder=EncoderConfig(
+            layers=_layers(tensors, "encoder"), width=width, inner_width=tensors["encoder.layers.0.mlp.wi_fused.weight"].shape[2],
+            heads=query[1], head_width=query[2], vocabulary=vocabulary,
+        ),
+        decoder=DecoderConfig(
+            layers=_layers(tensors, "decoder"), width=own[0],
+            inner_width=tensors["decoder.layers.0.mlp.wi_fused.weight"].shape[2], heads=own[1],
+            key_value_heads=tensors["decoder.layers.0.self_attention.k_proj.weight"].shape[1], head_width=own[2],
+            cross_heads=cross[1], cross_head_width=cross[2],
+            codebook_size=tensors[NARI_HEAD].shape[2] - 4,
+        ),
+        delays=list(DIA_DELAYS[: tensors[NARI_HEAD].shape[1]]),
+        cross_rope=True,
+    )  # fmt: skip
+
+
+def _layers(tensors: dict[str, Tensor], part: str) -> int:
+    numbered: Callable[[str], re.Match[str] | None] = re.compile(rf"{part}\.layers\.(\d+)\.").match
+    return 1 + max(int(found[1]) for found in map(numbered, tensors) if found)
+
+
+def _whole(length: int) -> int:
+    return (length + 127) // 128 * 128

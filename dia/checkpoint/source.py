@@ -1,0 +1,142 @@
+"""Any Dia checkpoint, brought into our names: nari's layout, transformers', Lightning's and our own, told by key names.
+
+The repository's id tells nothing: one id may serve two layouts. Nor do the tensors tell the generation: the first rotates
+cross-attention, 0626 does not, and a wrong pairing loads without an error and sounds bad. The config's format tells it, or
+the one who opens the checkpoint.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from torch import Tensor
+
+from dia.checkpoint import nari_layout, transformers_layout
+from dia.checkpoint.files import read_json, read_tensors
+from dia.checkpoint.locate import Located, locate
+from dia.errors import UserError, in_one_line
+from dia.network import DiaConfig
+
+LIGHTNING_PREFIX = "network."
+FIRST, SECOND = "first", "0626"
+# what nari recommends for each generation (README of the release, and of 0626)
+PRESETS: dict[str, dict[str, Any]] = {
+    FIRST: {"cfg_scale": 3.0, "temperature": 1.3, "top_p": 0.95, "cfg_filter_top_k": 35},
+    SECOND: {"cfg_scale": 3.0, "temperature": 1.8, "top_p": 0.90, "cfg_filter_top_k": 45},
+}
+# what transformers' converter writes for every checkpoint, whatever its generation
+CONVERTER_SAMPLING = {"cfg_scale": 3.0, "temperature": 1.2, "top_p": 0.95, "cfg_filter_top_k": 45}
+SAMPLING_NAMES = {"cfg_scale": "guidance_scale", "temperature": "temperature", "top_p": "top_p", "cfg_filter_top_k": "top_k"}
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a kind of file names its tensors: a name that only it has, and the way to ours."""
+
+    name: str
+    mark: str
+    to_ours: Callable[[dict[str, Tensor]], dict[str, Tensor]]
+
+
+LAYOUTS = (
+    Layout("nari", "encoder.layers.0.mlp.wi_fused.weight", nari_layout.from_nari_tensors),
+    Layout("transformers", "model.encoder.layers.0.mlp.gate_up_proj.weight", transformers_layout.from_tensors),
+    Layout(
+        "lightning",
+        LIGHTNING_PREFIX + "encoder.layers.0.mlp.gate_up_proj.weight",
+        lambda tensors: {
+            name.removeprefix(LIGHTNING_PREFIX): tensor for name, tensor in tensors.items() if name.startswith(LIGHTNING_PREFIX)
+        },
+    ),
+    Layout("plain", "encoder.layers.0.mlp.gate_up_proj.weight", dict),
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a checkpoint holds: its layout, config, tensors under our names in their own types, codec and sampling values.
+
+    ``told_by`` says what told the generation.
+    """
+
+    located: Located
+    layout: str
+    config: DiaConfig
+    told_by: str
+    tensors: dict[str, Tensor]
+    extra: dict[str, Any]
+    sampling: dict[str, Any]
+
+    @property
+    def generation(self) -> str:
+        """``first`` or ``0626``."""
+        return FIRST if self.config.cross_rope else SECOND
+
+
+def read_source(path: str | Path, cross_rope: bool | None = None) -> Source:
+    """Read a checkpoint of any layout. ``cross_rope`` overrides what its config tells of its generation.
+
+    Raises :class:`UserError` when files are missing or damaged, or hold no Dia.
+    """
+    located = locate(path)
+    tensors = read_tensors(located.weights)
+    layout = _layout(tensors, located)
+    content = _config_content(located)
+    config, told_by = _config(content, tensors, layout, located)
+    if cross_rope is not None:
+        config, told_by = replace(config, cross_rope=cross_rope), f"cross_rope={cross_rope}"
+    elif not content and layout.name == "nari":
+        log.warning("%s: no config tells its generation; taken for the first (cross_rope=False is 0626)", located.path)
+    extra = {key: value for key, value in content.get("dia", {}).items() if key != "cross_rope"}
+    return Source(located, layout.name, config, told_by, layout.to_ours(tensors), extra, _sampling(located, content, config))
+
+
+def _layout(tensors: dict[str, Tensor], located: Located) -> Layout:
+    for layout in LAYOUTS:
+        if layout.mark in tensors:
+            return layout
+    some = ", ".join(sorted(tensors)[:3])
+    raise UserError(f"{located.path} holds no Dia: {len(tensors)} tensors such as {some}; name a Dia checkpoint")
+
+
+def _config_content(located: Located) -> dict[str, Any]:
+    if located.config is None or located.config.suffix == ".yaml":
+        return {}
+    return read_json(located.config)
+
+
+def _config(content: dict[str, Any], tensors: dict[str, Tensor], layout: Layout, located: Located) -> tuple[DiaConfig, str]:
+    """Return the config and what told its generation."""
+    try:
+        if located.config is not None and located.config.suffix == ".yaml":
+            return _run_config(located.config), "the run's config.yaml"
+        if nari_layout.is_nested(content):
+            return nari_layout.from_nested_config(content), "the nested config.json"
+        if content:
+            told = "cross_rope in config.json" if "dia" in content else "the flat config.json"
+            return transformers_layout.from_config_json(content), told
+        if layout.name == "nari":
+            return nari_layout.config_of_nari_tensors(tensors), "nothing: there is no config.json"
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{located.config or located.path} is not a Dia config: {error!r}; download it again") from error
+    raise UserError(f"{located.path} has no config.json beside it; copy the one it belongs to")
+
+
+def _run_config(path: Path) -> DiaConfig:
+    try:
+        return cast(DiaConfig, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(DiaConfig), OmegaConf.load(path).model)))
+    except (OmegaConfBaseException, OSError) as error:
+        raise UserError(f"{path} holds no model's config ({in_one_line(error)}); it was changed by hand") from error
+
+
+def _sampling(located: Located, content: dict[str, Any], config: DiaConfig) -> dict[str, Any]:
+    """Sampling values: what the checkpoint says, unless nobody chose it; then what suits its generation."""
+    preset = PRESETS[FIRST if config.cross_rope else SECOND]
+    said = read_json(located.generation) if located.generation else {}
+    values = {ours: said.get(theirs, preset[ours]) for ours, theirs in SAMPLING_NAMES.items()}
+    return preset if values == CONVERTER_SAMPLING and "dia" not in content else values

@@ -1,0 +1,185 @@
+"""Every layout of a Dia checkpoint, and the way between them. nari's kernels are judged by what they do, not by our code."""
+
+import json
+from dataclasses import asdict, replace
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from safetensors.torch import load_file, save_file
+
+from dia.checkpoint import CodecReference, convert, load_checkpoint, read_source, save_checkpoint
+from dia.checkpoint.nari_layout import to_nari_tensors, to_nested_config
+from dia.errors import UserError
+from dia.network import DiaNetwork
+from tests.network.test_network import inputs
+
+
+def nari_folder(network, folder, nested, dtype=torch.float32, file="model.safetensors"):
+    """What nari's own code would have saved."""
+    folder.mkdir()
+    state = {
+        name: tensor.to(dtype).contiguous() for name, tensor in to_nari_tensors(network.state_dict(), network.config).items()
+    }
+    save_file(state, folder / file) if file.endswith("safetensors") else torch.save(state, folder / file)
+    if nested is not None:
+        save_checkpoint(network, folder / "other", None)
+        flat = json.loads((folder / "other" / "config.json").read_text())
+        del flat["dia"]
+        (folder / "config.json").write_text(json.dumps(to_nested_config(network.config) if nested else flat))
+        for path in (folder / "other").iterdir():
+            path.unlink()
+        (folder / "other").rmdir()
+    return folder
+
+
+@torch.no_grad()
+def test_naris_kernels_do_what_our_layers_do(tiny):
+    """nari's dense layers contract the last axes of their input with the first of the kernel (its DenseGeneral)."""
+    theirs, layer = to_nari_tensors(tiny.state_dict(), tiny.config), tiny.decoder.layers[1]
+    x = torch.randn(2, 5, 64)
+    prefix = "decoder.layers.1"
+    for part in ("q", "k", "v"):
+        ours = getattr(layer.self_attention, f"{part}_proj")(x).unflatten(-1, (-1, 16))
+        torch.testing.assert_close(torch.tensordot(x, theirs[f"{prefix}.self_attention.{part}_proj.weight"], 1), ours)
+    mixed = torch.randn(2, 5, 4, 16)
+    made = torch.tensordot(mixed, theirs[f"{prefix}.self_attention.o_proj.weight"], 2)
+    torch.testing.assert_close(made, layer.self_attention.o_proj(mixed.flatten(2)))
+    fused = torch.tensordot(x, theirs[f"{prefix}.mlp.wi_fused.weight"], 1)
+    hidden = torch.nn.functional.silu(fused[..., 0, :]) * fused[..., 1, :]
+    torch.testing.assert_close(torch.tensordot(hidden, theirs[f"{prefix}.mlp.wo.weight"], 1), layer.mlp(x))
+    torch.testing.assert_close(torch.tensordot(x, theirs["decoder.logits_dense.weight"], 1), tiny.logits(x))
+    memory = torch.randn(2, 5, 32)
+    made = torch.tensordot(memory, theirs[f"{prefix}.cross_attention.v_proj.weight"], 1)
+    torch.testing.assert_close(made.transpose(1, 2), layer.cross_attention.keys_values(memory)[1])
+    embedded = sum(theirs[f"decoder.embeddings.{channel}.weight"][7 + channel] for channel in range(4))
+    torch.testing.assert_close(embedded, tiny.decoder.embeddings(torch.tensor([[[7, 8, 9, 10]]]))[0, 0])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("nested", [True, False])
+@pytest.mark.parametrize("file", ["model.safetensors", "dia-v0_1.pth"])
+def test_naris_folders_open_and_the_config_tells_the_generation(tiny, tmp_path, nested, file):
+    config = replace(tiny.config, cross_rope=nested, decoder=replace(tiny.config.decoder, max_positions=128))
+    network = DiaNetwork(config).eval()
+    network.load_state_dict(tiny.state_dict())
+    folder = nari_folder(network, tmp_path / "nari", nested, file=file)
+    opened = load_checkpoint(folder)
+    assert opened.network.config == config and opened.sampling["temperature"] == (1.3 if nested else 1.8)
+    assert torch.equal(opened.network(*inputs()), network(*inputs()))
+    assert torch.equal(load_checkpoint(folder / file).network(*inputs()), network(*inputs()))
+    assert load_checkpoint(folder, cross_rope=not nested).network.config.cross_rope is not nested
+
+
+def test_a_lone_pth_file_tells_its_own_shape(tiny, tmp_path, caplog):
+    folder = nari_folder(tiny, tmp_path / "nari", None, file="dia.pth")
+    found = read_source(folder / "dia.pth")
+    assert (found.config.encoder.layers, found.config.decoder.key_value_heads, found.config.channels) == (2, 2, 4)
+    assert found.generation == "first" and "cross_rope=False is 0626" in caplog.text
+    assert read_source(folder, cross_rope=False).generation == "0626"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("nested", [True, False])
+def test_conversion_there_and_back_keeps_every_bit(tiny, tmp_path, dtype, nested):
+    tiny.config.cross_rope = nested
+    tiny.config.decoder.max_positions = 128
+    folder = nari_folder(tiny, tmp_path / "nari", nested, dtype)
+    convert(read_source(folder), "transformers", tmp_path / "transformers")
+    convert(read_source(tmp_path / "transformers"), "nari", tmp_path / "back")
+    before, after = (load_file(place / "model.safetensors") for place in (folder, tmp_path / "back"))
+    assert before.keys() == after.keys()
+    for name, tensor in before.items():
+        assert tensor.dtype == after[name].dtype and torch.equal(tensor, after[name]), name
+    sources = [read_source(place) for place in (folder, tmp_path / "transformers", tmp_path / "back")]
+    assert sources[0].config == sources[1].config == sources[2].config
+    assert [source.layout for source in sources] == ["nari", "transformers", "nari"]
+
+
+@torch.no_grad()
+def test_transformers_opens_what_was_converted(tiny, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    convert(read_source(nari_folder(tiny, tmp_path / "nari", False)), "transformers", tmp_path / "made")
+    theirs = transformers.DiaForConditionalGeneration.from_pretrained(tmp_path / "made").eval()
+    text, mask, tokens = inputs()
+    logits = theirs(input_ids=text, attention_mask=mask.long(), decoder_input_ids=tokens).logits
+    torch.testing.assert_close(tiny(text, mask, tokens), logits.view(2, 4, 7, 36).transpose(1, 2), atol=1e-5, rtol=0)
+
+
+def test_the_codec_survives_conversion(tiny, tmp_path):
+    save_checkpoint(tiny, tmp_path / "ours", CodecReference("codec_nano", "1" * 64))
+    convert(read_source(tmp_path / "ours"), "nari", tmp_path / "nari")
+    assert load_checkpoint(tmp_path / "nari").codec == CodecReference("codec_nano", "1" * 64)
+
+
+def test_what_is_no_dia_is_named(tiny, tmp_path):
+    save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
+    (tmp_path / "text.pth").write_text("no weights")
+    torch.save([1, 2], tmp_path / "list.pth")
+    (tmp_path / "notes.txt").write_text("no weights")
+    (tmp_path / "two").mkdir()
+    for name in ("a.pth", "b.pth"):
+        torch.save({}, tmp_path / "two" / name)
+    for name, said in (
+        ("other.safetensors", "holds no Dia"), ("text.pth", "damaged"), ("list.pth", "no tensors by name"),
+        ("notes.txt", "no weights file"), ("two", "several checkpoints"), ("nothing", "no checkpoint at"),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match=said) as caught:
+            read_source(tmp_path / name)
+        assert name in str(caught.value)
+    save_checkpoint(tiny, tmp_path / "ours", None)
+    (tmp_path / "ours" / "config.json").unlink()
+    with pytest.raises(UserError, match=r"no config\.json"):
+        read_source(tmp_path / "ours")
+    with pytest.raises(UserError, match="no layout 'gguf'"):
+        convert(read_source(nari_folder(tiny, tmp_path / "nari", False)), "gguf", tmp_path / "made")
+    assert not (tmp_path / "made").exists()
+
+
+class Payload:
+    """What a hostile file holds: unpickled, it would run a function of its choice."""
+
+    def __reduce__(self):
+        return open, (Payload.target, "w")
+
+
+def test_code_in_a_file_is_never_run(tmp_path):
+    Payload.target = str(tmp_path / "run")
+    torch.save({"encoder.layers.0.mlp.wi_fused.weight": Payload()}, tmp_path / "hostile.pth")
+    with pytest.raises(UserError, match="more than weights"):
+        read_source(tmp_path / "hostile.pth")
+    assert not (tmp_path / "run").exists()
+
+
+@torch.no_grad()
+def test_a_file_of_lightning_opens_with_its_runs_config(tiny, tmp_path):
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    state = {f"network.{name}": tensor for name, tensor in tiny.state_dict().items()}
+    torch.save(
+        {"state_dict": state | {"weights_C": torch.ones(4)}, "global_step": 3}, tmp_path / "run" / "checkpoints" / "last.ckpt"
+    )
+    (tmp_path / "run" / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create({"model": asdict(tiny.config)})))
+    opened = load_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    assert opened.network.config == tiny.config and torch.equal(opened.network(*inputs()), tiny(*inputs()))
+
+
+@torch.no_grad()
+def test_a_hub_id_opens_from_the_hubs_local_cache(tiny, tmp_path, monkeypatch):
+    """Laid out as the Hub's client does: blobs, refs, and a snapshot of links; the network is off."""
+    import huggingface_hub.constants as constants
+
+    repository = tmp_path / "models--someone--Dia-tiny"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("a" * 40)
+    (repository / "snapshots").mkdir()
+    nari_folder(tiny, repository / "blobs", False)
+    snapshot = repository / "snapshots" / ("a" * 40)
+    snapshot.mkdir()
+    for file in (repository / "blobs").iterdir():
+        (snapshot / file.name).symlink_to(file)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    opened = load_checkpoint("someone/Dia-tiny")
+    assert torch.equal(opened.network(*inputs()), tiny(*inputs()))
+    with pytest.raises(UserError, match="cannot be had from the Hub"):
+        load_checkpoint("someone/Dia-nowhere")

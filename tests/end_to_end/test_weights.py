@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+import torch
+
+from dia.audio.codec import load_codec
+from dia.audio.files import write_wave
+from dia.audio.spectral import SpectralCodecConfig, SpectralNetwork
+from dia.audio.spectral_codec import save_spectral
+from dia.checkpoint import CodecReference, read_source, save_checkpoint
+from dia.errors import UserError
+from dia.weights import main
+
+CODEC = SpectralCodecConfig(
+    encoder_layers=1, encoder_width=16, latent_width=8, codebooks=4, codebook_size=32, decoder_layers=1, decoder_width=16,
+    detail_layers=1, detail_width=16,
+)  # fmt: skip
+
+
+@pytest.fixture
+def model(tiny, tmp_path):
+    save_spectral(SpectralNetwork(CODEC), tmp_path / "codec")
+    codec = load_codec(str(tmp_path / "codec"))
+    save_checkpoint(tiny, tmp_path / "model", CodecReference(codec.name, codec.fingerprint))
+    return tmp_path / "model"
+
+
+def test_the_doctor_describes_and_probes(model, tmp_path, capsys):
+    write_wave(tmp_path / "clip.wav", 0.1 * np.random.default_rng(0).standard_normal(16_000).astype(np.float32), 16_000)
+    main(["doctor", str(model), f"audio={tmp_path / 'clip.wav'}", "text=[S1] Hello."])
+    said = capsys.readouterr().out
+    for part in ("transformers", "0626", "all fit", "sha256", "float32", "cross_rope=True:", "cross_rope=False:", "fits better"):
+        assert part in said, part
+
+
+def test_the_doctor_lists_shapes_that_do_not_fit(model, capsys):
+    config = model / "config.json"
+    config.write_text(config.read_text().replace('"num_hidden_layers": 2', '"num_hidden_layers": 3'))
+    main(["doctor", str(model)])
+    said = capsys.readouterr().out
+    assert "do not fit" in said and "lacks decoder.layers.2.mlp.down_proj.weight" in said
+
+
+def test_convert_writes_the_other_layout_once(model, tmp_path, capsys):
+    main(["convert", str(model), "to=nari", f"out={tmp_path / 'nari'}"])
+    first, second = read_source(model), read_source(tmp_path / "nari")
+    assert second.layout == "nari" and first.config == second.config
+    assert all(torch.equal(tensor, second.tensors[name]) for name, tensor in first.tensors.items())
+    with pytest.raises(UserError, match="exists"):
+        main(["convert", str(model), "to=nari", f"out={tmp_path / 'nari'}"])
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        ([], "name a command"),
+        (["heal", "x"], "name a command"),
+        (["convert", "x"], r"out=\.\.\. is missing; to=\.\.\. is missing"),
+        (["doctor", "x", "audio=a.wav"], "go together"),
+        (["doctor", "x", "colour=red", "loud"], "'loud' is no key=value; colour is unknown"),
+    ],
+)
+def test_wrong_command_lines_are_named(arguments, said):
+    with pytest.raises(UserError, match=said):
+        main(arguments)
