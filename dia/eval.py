@@ -3,7 +3,6 @@
 Three systems are scored on the same prompts: the ground truth, the codec's round trip of it, and the model.
 """
 
-import csv
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +25,7 @@ from dia.evaluation.report import Learning, table, write_report
 from dia.evaluation.scoring import REFERENCE, Judges, calibrate_events, summarise
 from dia.evaluation.suites import Suite, load_suite
 from dia.model import Dia
+from dia.training.run_folder import read_metrics
 
 ROUND_TRIP, MODEL = "codec round trip", "model"
 CALIBRATION_CLIPS = 200  # clips of the training split, beside all of validation, that the event detector is calibrated on
@@ -92,11 +92,9 @@ def speak(dia: Dia, prompts: list[Recording], seeds: int) -> list[Recording]:
 
 def read_learning(run_folder: Path) -> Learning | None:
     """Return the curve of a run folder, None for a checkpoint that is no run."""
-    marginal, metrics = run_folder / "marginal.json", run_folder / "metrics.csv"
-    if not (marginal.is_file() and metrics.is_file()):
+    marginal, rows = run_folder / "marginal.json", read_metrics(run_folder)
+    if not (marginal.is_file() and rows):
         return None
-    with metrics.open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
     curves = [[(int(row["step"]), float(row[key])) for row in rows if row.get(key)] for key in ("train/loss", "validation/loss")]
     loss = json.loads(marginal.read_text(encoding="utf-8"))["loss"]
     return Learning(curves[0], curves[1], loss) if curves[0] else None

@@ -33,7 +33,7 @@ class CodecLossWeights:
 class CodecTraining:
     """How the codec is trained. Steps are batches."""
 
-    steps: int = 20_000
+    steps: int = 15_000
     detail_from: int = 5_000
     """The step at which stage two begins."""
     clips: int = 12

@@ -2,14 +2,17 @@
 
 runs/<run_name>/config.yaml      the composed config
                 checkpoints/     Lightning's, for going on
-                metrics.csv      what was logged
+                metrics.csv      what was logged; metrics-1.csv ... by the parts before a crash
                 model/           the newest model, as every other part of the framework opens it
 """
 
+import csv
 import os
 from pathlib import Path
 
 from dia.errors import UserError
+
+METRICS = "metrics.csv"
 
 
 def require_run_folder(folder: Path, resume: bool) -> Path | None:
@@ -31,6 +34,25 @@ def begin_run(folder: Path, config_text: str) -> None:
     """Make the folder and write its config, when everything else is ready to train."""
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "config.yaml", config_text)
+    if (folder / METRICS).is_file():  # the logger would begin it anew, and the run's curve would be gone
+        (folder / METRICS).rename(folder / f"metrics-{len(_older_metrics(folder)) + 1}.csv")
+
+
+def read_metrics(folder: Path) -> list[dict[str, str]]:
+    """Return all rows that a run logged, in order; what a part logged after the checkpoint that the next one began at is left out."""
+    rows: list[dict[str, str]] = []
+    for path in (*_older_metrics(folder), folder / METRICS):
+        if not path.is_file():
+            continue
+        with path.open(encoding="utf-8") as file:
+            part = list(csv.DictReader(file))
+        if part:
+            rows = [row for row in rows if int(row["step"]) < int(part[0]["step"])] + part
+    return rows
+
+
+def _older_metrics(folder: Path) -> list[Path]:
+    return sorted(folder.glob("metrics-*.csv"), key=lambda path: int(path.stem.removeprefix("metrics-")))
 
 
 def write_text(path: Path, text: str) -> None:

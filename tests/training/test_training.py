@@ -3,6 +3,7 @@ import torch.nn.functional as F
 
 from dia.training.loss import channel_sums, channel_weights, weighted_loss
 from dia.training.optimization import OptimConfig, ScheduleConfig, build_optimizer, build_schedule
+from dia.training.run_folder import begin_run, read_metrics
 
 
 def case(batch=2, steps=6):
@@ -50,3 +51,11 @@ def test_schedule_warms_up_and_falls(tiny):
         optimizer.step()
         schedule.step()
     assert rates[0] == 0.1 and max(rates) == rates[10] == 1.0 and abs(optimizer.param_groups[0]["lr"] - 0.1) < 1e-6
+
+
+def test_the_curve_of_a_run_survives_two_crashes(tmp_path):
+    for first, last in ((0, 5), (3, 8), (6, 9)):
+        begin_run(tmp_path, "")
+        lines = [f"{step},{step}.5" for step in range(first, last)]
+        (tmp_path / "metrics.csv").write_text("\n".join(["step,train/loss", *lines]) + "\n")
+    assert [(row["step"], row["train/loss"]) for row in read_metrics(tmp_path)] == [(str(n), f"{n}.5") for n in range(9)]
