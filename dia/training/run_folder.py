@@ -39,7 +39,7 @@ def begin_run(folder: Path, config_text: str) -> None:
 
 
 def read_metrics(folder: Path) -> list[dict[str, str]]:
-    """Return all rows that a run logged, in order; what a part logged after the checkpoint that the next one began at is left out."""
+    """Return all rows that a run logged, in order, without what a part logged beyond the step that the next one began at."""
     rows: list[dict[str, str]] = []
     for path in (*_older_metrics(folder), folder / METRICS):
         if not path.is_file():
