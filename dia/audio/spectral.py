@@ -132,16 +132,19 @@ class SpectralNetwork(nn.Module):
     def decode(self, codes_BTC: Tensor) -> Tensor:
         """Return the wave (B, L) of codes (B, T, C)."""
         features_BFW, mean_BFK = self.decoder(self.quantizer.from_codes(codes_BTC.transpose(1, 2))[0])
-        magnitudes_BFK = self.detail.sharpen(features_BFW, mean_BFK, self.config.detail_steps).clamp_min(SOFTEST).exp()
-        return self.wave_of(magnitudes_BFK)
+        return self.wave_of(self.detail.sharpen(features_BFW, mean_BFK, self.config.detail_steps))
 
     def log_magnitudes(self, wave_BL: Tensor) -> Tensor:
         """Return the natural log magnitudes (B, F, K) of a wave, what the decoder is trained to."""
         spectrum_BKF = torch.stft(wave_BL, self.config.n_fft, self.config.hop, window=self.window, return_complex=True)
         return spectrum_BKF.abs()[..., :-1].transpose(1, 2).clamp_min(math.exp(SOFTEST)).log()
 
-    def wave_of(self, magnitudes_BFK: Tensor) -> Tensor:
-        """Return the wave (B, F * hop) whose magnitudes come close to those given (fast Griffin-Lim, no random start)."""
+    def wave_of(self, log_magnitudes_BFK: Tensor) -> Tensor:
+        """Return the wave (B, F * hop) whose log magnitudes come close to those given (fast Griffin-Lim, no random start).
+
+        The floor of the logarithm is taken off again: left in, it would be a hiss under every pause.
+        """
+        magnitudes_BFK = (log_magnitudes_BFK.exp() - math.exp(SOFTEST)).clamp_min(0)
         magnitudes_BKF = F.pad(magnitudes_BFK.transpose(1, 2), (0, 1), "replicate")  # one frame for the wave's end
         wave_BL: Tensor = torchaudio.functional.griffinlim(
             magnitudes_BKF, self.window, self.config.n_fft, self.config.hop, self.config.n_fft, power=1.0,
