@@ -48,7 +48,8 @@ class SpectralCodec:
     def decode(self, codes_BTC: Tensor) -> Tensor:
         """Return waves (B, T * hop), float32."""
         require_codes(codes_BTC, self.channels, self.codebook_size)
-        return self.network.decode(codes_BTC.to(self.network.window.device))
+        # one by one: phases are found by iteration, which would turn the rounding of a batch's matrix products into sound
+        return torch.cat([self.network.decode(codes_1TC) for codes_1TC in codes_BTC.to(self.network.window.device).split(1)])
 
 
 def save_spectral(network: SpectralNetwork, folder: Path) -> None:
