@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dia.audio.codec import Codec, load_codec, pad_to_frames, require_codec
+from dia.audio.codec import Codec, pad_to_frames, require_codec
 from dia.audio.files import read_wave, write_wave
+from dia.audio.load import load_codec
 from dia.checkpoint import load_checkpoint
 from dia.dialogue.lint import Limits, require_clean
 from dia.errors import UserError

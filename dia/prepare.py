@@ -1,6 +1,6 @@
 """Prepare a data set: ``python -m dia.prepare +recipe=demo``. The same request again finds it there."""
 
-from dia.audio.codec import load_codec
+from dia.audio.load import load_codec
 from dia.conf import TrainConfig, run, validate
 from dia.data.prepare import prepare
 from dia.data.prepared import read_card

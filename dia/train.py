@@ -14,7 +14,8 @@ from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 
-from dia.audio.codec import Codec, frames_per_second, load_codec
+from dia.audio.codec import Codec, frames_per_second
+from dia.audio.load import load_codec
 from dia.audio.spectral import SpectralNetwork
 from dia.audio.spectral_codec import save_spectral
 from dia.checkpoint import CodecReference, save_checkpoint

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import torch
 
-from dia.audio.codec import load_codec, pad_to_frames
+from dia.audio.codec import pad_to_frames
 from dia.audio.files import read_wave
+from dia.audio.load import load_codec
 from dia.checkpoint import Source, convert, read_source
 from dia.checkpoint.doctor import describe
 from dia.checkpoint.folder import codec_of, network_of

@@ -1,21 +1,18 @@
-"""One protocol for codecs, and how a name or a path becomes one.
+"""The protocol of codecs, and what all of them share.
 
 Legend: B batch, L samples, T codec frames, C codec channels.
 """
 
 import hashlib
-from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dia.errors import UserError
-from dia.resources import resource
 
-SHIPPED = {"codec_nano": "data/models/codec_nano"}
-DAC_NAMES = {"dac_44khz": "44khz", "dac_24khz": "24khz", "dac_16khz": "16khz"}
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class Codec(Protocol):
@@ -40,27 +37,6 @@ class Codec(Protocol):
     def decode(self, codes_BTC: Tensor) -> Tensor:
         """Return waves (B, T * hop), float32."""
         ...
-
-
-def load_codec(name: str, device: str = "cpu") -> Codec:
-    """Open a shipped codec, a DAC by name, a DAC `.pth` file, or the folder of a spectral codec.
-
-    Raises :class:`UserError` for an unknown name (listing what exists) and for missing or damaged files.
-    """
-    from dia.audio.dac_codec import download_dac, load_dac
-    from dia.audio.spectral_codec import load_spectral
-
-    if name in SHIPPED:
-        return load_spectral(resource(SHIPPED[name]), name, device)
-    if name in DAC_NAMES:
-        return load_dac(download_dac(DAC_NAMES[name]), name, device)
-    path = Path(name)
-    if name and path.is_dir():
-        return load_spectral(path, name, device)
-    if path.is_file():
-        return load_dac(path, name, device)
-    known = ", ".join((*SHIPPED, *DAC_NAMES))
-    raise UserError(f"there is no codec {name!r}; name one of {known}, a DAC .pth file, or the folder of a spectral codec")
 
 
 def pad_to_frames(wave_BL: Tensor, hop: int) -> Tensor:
@@ -103,3 +79,11 @@ def require_codec(codec: Codec, expected: str, owner: str) -> None:
             f"the codec {codec.name} (sha256 {codec.fingerprint[:12]}) is not the one that {owner} was made with "
             f"(sha256 {expected[:12]}); give that codec with codec.name=..."
         )
+
+
+def fold_weight_norm(module: Module) -> Module:
+    """Replace every weight-normed weight by its value, in place, and return the module."""
+    for child in module.modules():
+        if hasattr(child, "weight_g"):
+            nn.utils.remove_weight_norm(child)
+    return module

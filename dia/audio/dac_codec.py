@@ -10,16 +10,14 @@ import inspect
 import pickle
 import zipfile
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import dac
 import torch
 from torch import Tensor, nn
 
-from dia.audio.codec import fingerprint, require_codes, require_whole_frames
+from dia.audio.codec import fingerprint, fold_weight_norm, require_codes, require_whole_frames
 from dia.errors import UserError, in_one_line
-
-Module = TypeVar("Module", bound=nn.Module)
 
 
 class DacCodec:
@@ -101,11 +99,3 @@ def _read(path: Path, device: str) -> dict[str, Any]:
 
 def _is_torch_package(path: Path) -> bool:
     return zipfile.is_zipfile(path) and any(name.endswith(".data/extern_modules") for name in zipfile.ZipFile(path).namelist())
-
-
-def fold_weight_norm(module: Module) -> Module:
-    """Replace every weight-normed weight by its value, in place, and return the module."""
-    for child in module.modules():
-        if hasattr(child, "weight_g"):
-            nn.utils.remove_weight_norm(child)
-    return module

@@ -16,8 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from dia.audio.codec import fingerprint, require_codes, require_whole_frames
-from dia.audio.dac_codec import fold_weight_norm
+from dia.audio.codec import fingerprint, fold_weight_norm, require_codes, require_whole_frames
 from dia.audio.spectral import SpectralCodecConfig, SpectralNetwork
 from dia.errors import UserError, in_one_line
 

@@ -4,7 +4,8 @@ import dac
 import pytest
 import torch
 
-from dia.audio.codec import load_codec, pad_to_frames, require_codec
+from dia.audio.codec import pad_to_frames, require_codec
+from dia.audio.load import load_codec
 from dia.audio.spectral import SpectralCodecConfig, SpectralNetwork
 from dia.audio.spectral_codec import SpectralCodec, save_spectral
 from dia.errors import UserError

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from dia.audio.codec import load_codec
 from dia.audio.files import write_wave
+from dia.audio.load import load_codec
 from dia.audio.spectral import SpectralCodecConfig, SpectralNetwork
 from dia.audio.spectral_codec import save_spectral
 from dia.checkpoint import CodecReference, read_source, save_checkpoint

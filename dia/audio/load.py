@@ -1,0 +1,30 @@
+"""How a name or a path becomes a codec."""
+
+from pathlib import Path
+
+from dia.audio.codec import Codec
+from dia.audio.dac_codec import download_dac, load_dac
+from dia.audio.spectral_codec import load_spectral
+from dia.errors import UserError
+from dia.resources import resource
+
+SHIPPED = {"codec_nano": "data/models/codec_nano"}
+DAC_NAMES = {"dac_44khz": "44khz", "dac_24khz": "24khz", "dac_16khz": "16khz"}
+
+
+def load_codec(name: str, device: str = "cpu") -> Codec:
+    """Open a shipped codec, a DAC by name, a DAC `.pth` file, or the folder of a spectral codec.
+
+    Raises :class:`UserError` for an unknown name (listing what exists) and for missing or damaged files.
+    """
+    if name in SHIPPED:
+        return load_spectral(resource(SHIPPED[name]), name, device)
+    if name in DAC_NAMES:
+        return load_dac(download_dac(DAC_NAMES[name]), name, device)
+    path = Path(name)
+    if name and path.is_dir():
+        return load_spectral(path, name, device)
+    if path.is_file():
+        return load_dac(path, name, device)
+    known = ", ".join((*SHIPPED, *DAC_NAMES))
+    raise UserError(f"there is no codec {name!r}; name one of {known}, a DAC .pth file, or the folder of a spectral codec")
