@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dia.audio.codec import Codec, pad_to_frames, require_codec
+from dia.audio.codec import Codec, pad_to_frames, require_codec, require_codes
 from dia.audio.files import read_wave, write_wave
 from dia.audio.load import load_codec
 from dia.checkpoint import load_checkpoint
@@ -26,6 +26,8 @@ from dia.resources import resource
 
 Wave = NDArray[np.float32]
 SHIPPED = {"dia_nano": "data/models/dia_nano"}
+SHORTEST_PROMPT = 0.5  # seconds that tell something of a voice
+SILENT = 1e-3  # highest sample of what counts as silence
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -109,12 +111,29 @@ class Dia:
             raise UserError(str(error)) from error
 
     def encode_prompt(self, prompt: str | Wave | torch.Tensor | None) -> torch.Tensor | None:
-        """Return the codes (T, C) of a voice prompt: a file, samples (samples,) at the codec's rate, or codes as they are."""
-        if prompt is None or (isinstance(prompt, torch.Tensor) and not prompt.is_floating_point()):
+        """Return the codes (T, C) of a voice prompt: a file, samples (samples,) at the codec's rate, or codes as they are.
+
+        Raises :class:`UserError` for a prompt that is silent, too short to tell a voice, or longer than the model's room.
+        """
+        if prompt is None:
+            return None
+        if isinstance(prompt, torch.Tensor) and not prompt.is_floating_point():
+            require_codes(prompt[None], self.codec.channels, self.codec.codebook_size)
             return prompt
         wave = read_wave(prompt, self.codec.sample_rate) if isinstance(prompt, str | Path) else prompt
-        wave_L = torch.as_tensor(wave, dtype=torch.float32).flatten()
+        wave_L = torch.as_tensor(wave, dtype=torch.float32)
+        self._require_voice(wave_L, str(prompt) if isinstance(prompt, str | Path) else "the audio prompt")
         return self.codec.encode(pad_to_frames(wave_L[None], self.codec.hop))[0]
+
+    def _require_voice(self, wave_L: torch.Tensor, name: str) -> None:
+        longest = self.network.config.max_frames * self.codec.hop / self.codec.sample_rate
+        if wave_L.ndim != 1 or not bool(wave_L.isfinite().all()):
+            raise UserError(f"{name}: samples of shape {tuple(wave_L.shape)}; give finite mono samples (samples,)")
+        seconds = len(wave_L) / self.codec.sample_rate
+        if not SHORTEST_PROMPT <= seconds < longest:
+            raise UserError(f"{name} is {seconds:.3f} s long; give {SHORTEST_PROMPT} to {longest:.0f} s (best are 5 to 10)")
+        if float(wave_L.abs().max()) < SILENT:
+            raise UserError(f"{name} is silent; give a recording of the voice")
 
     def save_audio(self, path: str, audio: Wave) -> None:
         """Write a wave that :meth:`generate` returned. Raises :class:`UserError` as :func:`write_wave` does."""

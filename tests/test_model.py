@@ -1,0 +1,101 @@
+"""What people hand to Dia that it cannot use: each gets a clear error or a defined result."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dia.audio.spectral import SpectralCodecConfig, SpectralNetwork
+from dia.audio.spectral_codec import SpectralCodec
+from dia.inference import Sampling
+from dia.model import Dia
+from dia.network import DiaNetwork
+from tests.conftest import TINY
+
+CODEC = SpectralCodecConfig(
+    encoder_layers=1, encoder_width=16, latent_width=8, codebooks=4, codebook_size=32, decoder_layers=1, decoder_width=16,
+    detail_layers=1, detail_width=16, phase_iterations=2,
+)  # fmt: skip
+NOISE = (0.1 * np.random.default_rng(0).standard_normal(16_000)).astype(np.float32)
+
+
+@cache
+def speaker():
+    torch.manual_seed(0)
+    return Dia(DiaNetwork(TINY).eval(), SpectralCodec(SpectralNetwork(CODEC), "tiny"), Sampling())
+
+
+@pytest.fixture
+def dia():
+    return speaker()
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("", "empty"),
+        ("[S1] " + "word " * 200_000, "bytes"),
+        ("[S1] half a pair \ud83d here", "surrogate"),
+        ("[S1] nul \x00 byte", "control characters"),
+    ],
+)
+def test_texts_that_cannot_be_spoken(dia, text, said):
+    with pytest.raises(ValueError, match=said):
+        dia.generate(text, 20)
+
+
+@pytest.mark.parametrize(
+    "values, said",
+    [
+        ({"cfg_scale": float("nan")}, "cfg_scale=nan"),
+        ({"cfg_scale": float("inf")}, "cfg_scale=inf"),
+        ({"temperature": -1.0}, "temperature=-1"),
+        ({"top_p": 0.0}, "top_p=0"),
+        ({"cfg_filter_top_k": 0}, "cfg_filter_top_k=0"),
+        ({"max_tokens": 10**6}, "max_tokens=1000000"),
+        ({"max_tokens": 3}, "max_tokens=3"),
+        ({"seed": [1, 2]}, "2 seeds"),
+        ({"audio_prompt": [None, None]}, "2 audio prompts"),
+    ],
+)
+def test_values_out_of_range(dia, values, said):
+    with pytest.raises(ValueError, match=said):
+        dia.generate("[S1] Hello.", **{"max_tokens": 20} | values)
+
+
+@pytest.mark.parametrize(
+    "prompt, said",
+    [
+        (np.zeros(16_000, dtype=np.float32), "silent"),
+        (NOISE[:16], "0.001 s long"),
+        (np.tile(NOISE, 600), "600.000 s long"),
+        (NOISE.reshape(2, -1), "mono"),
+        (np.full(16_000, np.nan, dtype=np.float32), "finite"),
+        (torch.full((3, 4), 99), "codes must be"),
+        (torch.zeros(3, 5, dtype=torch.long), "codes"),
+    ],
+)
+def test_voice_prompts_that_tell_no_voice(dia, prompt, said):
+    with pytest.raises(ValueError, match=said):
+        dia.generate("[S1] Hello.", 50, audio_prompt=prompt)
+
+
+def test_a_prompt_of_another_rate_and_in_stereo_is_taken(dia, tmp_path):
+    soundfile.write(tmp_path / "stereo.wav", np.stack([NOISE[:8_000], NOISE[:8_000]], axis=1), 8_000)
+    soundfile.write(tmp_path / "mono.wav", NOISE[:8_000], 8_000)
+    codes = [dia.encode_prompt(str(tmp_path / f"{name}.wav")) for name in ("stereo", "mono")]
+    assert codes[0].shape == (25, 4) and torch.equal(*codes)
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_spoken_or_refused_with_a_reason(text):
+    try:
+        wave = speaker().generate(text, 8, seed=0)
+    except ValueError as error:
+        assert "text" in str(error)
+    else:
+        assert wave.dtype == np.float32 and np.isfinite(wave).all()
