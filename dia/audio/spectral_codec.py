@@ -21,6 +21,7 @@ from dia.audio.spectral import SpectralCodecConfig, SpectralNetwork
 from dia.errors import UserError, in_one_line
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+HALVED = ("decoder.", "detail.")  # saved in half precision, computed in full: what makes codes keeps every bit
 
 
 class SpectralCodec:
@@ -60,7 +61,11 @@ def save_spectral(network: SpectralNetwork, folder: Path) -> None:
         raise ValueError("the network's weight norm is folded, so it cannot be read back; save it before a codec takes it over")
     folder.mkdir(parents=True, exist_ok=True)
     made = folder / f".{os.getpid()}-made"
-    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, made, metadata={"format": "pt"})
+    tensors = {
+        name: tensor.contiguous().half() if name.startswith(HALVED) else tensor.contiguous()
+        for name, tensor in network.state_dict().items()
+    }
+    save_file(tensors, made, metadata={"format": "pt"})
     made.chmod(0o644)
     os.replace(made, folder / WEIGHTS)
     made.write_text(json.dumps({"kind": "spectral", **asdict(network.config)}, indent=2) + "\n", encoding="utf-8")
