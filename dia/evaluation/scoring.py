@@ -14,7 +14,7 @@ from dia.evaluation.events import Calibration, DetectorMissing, EventDetector, c
 from dia.evaluation.quality import QualityPredictor
 from dia.evaluation.recording import Recording
 from dia.evaluation.speakers import SpeakerEncoder, TurnSimilarity
-from dia.evaluation.statistics import Estimate, estimate_difference, estimate_mean, estimate_ratio
+from dia.evaluation.statistics import Estimate, difference_of_rates, estimate_mean, estimate_rate, estimate_ratio
 from dia.evaluation.transcription import Whisper, transcript
 from dia.evaluation.turns import Times, find_turns
 from dia.evaluation.words import WordErrors, normalisation, word_errors
@@ -124,22 +124,21 @@ def _tag_row(clips: list[ClipScores], tag: str, found: Calibration) -> dict[str,
     row: dict[str, Any] = {"calibration": asdict(found)}
     if not found.measurable:
         return row | {"result": "not measurable with this detector"}
-    asked, unasked = _heard(clips, tag, found, True), _heard(clips, tag, found, False)
-    nothing = "no clip of that kind"
+    recall, inserted = _rate(clips, tag, found, True), _rate(clips, tag, found, False)
+    nothing = "not measured: no clip of that kind"
     return row | {
         "result": "measured",
-        "asked": len(asked[0]),
-        "recall": _mean(list(zip(*asked, strict=True)), nothing),
-        "false_insertion": _mean(list(zip(*unasked, strict=True)), nothing),
-        "net_effect": _plain(estimate_difference(asked, unasked)) if asked[0] and unasked[0] else f"not measured: {nothing}",
+        "recall": _plain(recall) if recall else nothing,
+        "false_insertion": _plain(inserted) if inserted else nothing,
+        "net_effect": _plain(difference_of_rates(recall, inserted)) if recall and inserted else nothing,
     }
 
 
-def _heard(clips: list[ClipScores], tag: str, found: Calibration, asked: bool) -> tuple[list[float], list[str]]:
-    """Return 1.0 where a tag is heard and 0.0 where not, and the prompts, of the clips that do or do not ask for it."""
+def _rate(clips: list[ClipScores], tag: str, found: Calibration, asked: bool) -> Estimate | None:
+    """Return how often a tag is heard in the clips that do, or do not, ask for it; None when there are none."""
     chosen = [clip for clip in clips if (tag in asked_tags(clip.recording)) == asked]
     heard = [float((clip.events or {})[tag] >= found.threshold) for clip in chosen]
-    return heard, [clip.recording.prompt_id for clip in chosen]
+    return estimate_rate(heard, [clip.recording.prompt_id for clip in chosen]) if chosen else None
 
 
 def asked_tags(recording: Recording) -> set[str]:

@@ -11,7 +11,7 @@ from dia.evaluation.recording import Recording
 from dia.evaluation.report import page
 from dia.evaluation.scoring import ClipScores, summarise
 from dia.evaluation.speakers import TurnSimilarity
-from dia.evaluation.statistics import estimate_difference, estimate_mean
+from dia.evaluation.statistics import difference_of_rates, estimate_mean, estimate_rate
 from dia.evaluation.suites import Suite, load_suite, suite_of
 from dia.evaluation.transcription import HeardWord
 from dia.evaluation.turns import find_turns
@@ -80,15 +80,26 @@ def test_takes_of_one_prompt_do_not_narrow_the_interval():
     assert (thrice.low, thrice.high) == pytest.approx((once.low, once.high)) and thrice.prompts == 20
 
 
-def test_interval_of_a_difference_matches_scipy():
-    random = np.random.default_rng(0)
-    first, second = random.normal(1, 1, 50), random.normal(0, 2, 80)
-    ours = estimate_difference((list(first), [f"a{n}" for n in range(50)]), (list(second), [f"b{n}" for n in range(80)]))
-    theirs = stats.bootstrap(
-        (first, second), lambda a, b, axis: a.mean(axis) - b.mean(axis), method="percentile", n_resamples=5000, rng=0
-    ).confidence_interval
-    assert ours.value == pytest.approx(first.mean() - second.mean())
-    assert ours.low == pytest.approx(theirs.low, abs=0.06) and ours.high == pytest.approx(theirs.high, abs=0.06)
+@pytest.mark.parametrize("hits, trials", [(7, 7), (0, 5), (3, 10), (56, 70)])
+def test_interval_of_a_rate_matches_scipy(hits, trials):
+    ours = estimate_rate([1.0] * hits + [0.0] * (trials - hits), [str(number) for number in range(trials)])
+    theirs = stats.binomtest(hits, trials).proportion_ci(method="wilson")
+    assert (ours.value, ours.low, ours.high) == pytest.approx((hits / trials, theirs.low, theirs.high), abs=1e-6)
+
+
+def test_interval_of_a_difference_is_the_published_one():
+    """Newcombe 1998, table II, 56 of 70 against 48 of 80, method 10."""
+    rates = [
+        estimate_rate([1.0] * hits + [0.0] * (trials - hits), [str(number) for number in range(trials)])
+        for hits, trials in ((56, 70), (48, 80))
+    ]
+    found = difference_of_rates(*rates)
+    assert (found.value, found.low, found.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)
+
+
+def test_seeds_of_one_prompt_do_not_narrow_a_rate():
+    once, thrice = (estimate_rate([1.0, 0.0, 1.0] * seeds, ["a", "b", "c"] * seeds) for seeds in (1, 3))
+    assert (once.low, once.high) == (thrice.low, thrice.high) and thrice.clips == 9
 
 
 def test_calibration_of_noise_does_not_look_informed():
