@@ -40,19 +40,27 @@ class Dia:
 
     @classmethod
     def from_pretrained(
-        cls, model_name: str = "dia_nano", compute_dtype: str = "float32", device: str = "cpu", codec: str | None = None
+        cls,
+        model_name: str = "dia_nano",
+        compute_dtype: str = "float32",
+        device: str | torch.device | None = None,
+        codec: str | None = None,
+        cross_rope: bool | None = None,
     ) -> "Dia":
-        """Open a shipped model by name, a run or model folder, or a Hub id; ``codec`` replaces the one it names.
+        """Open a shipped model by name, a run or model folder, a weights file, or a Hub id, in any layout.
 
+        ``device`` None takes a GPU where there is one. ``codec`` replaces the codec that the checkpoint names;
+        ``cross_rope`` says of which generation it is, where its config does not (true: the first).
         Raises :class:`UserError` when the checkpoint or its codec is missing, damaged, or they do not fit each other.
         """
         if compute_dtype not in DTYPES:
             raise UserError(f"compute_dtype={compute_dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
         path = resource(SHIPPED[model_name]) if model_name in SHIPPED else model_name
-        checkpoint = load_checkpoint(path, device, DTYPES[compute_dtype])
+        place = str(device) if device is not None else "cuda" if torch.cuda.is_available() else "cpu"
+        checkpoint = load_checkpoint(path, place, DTYPES[compute_dtype], cross_rope)
         if checkpoint.codec is None and codec is None:
             raise UserError(f"{model_name} does not say which codec its codes are of; give one (dac_44khz for Dia-1.6B)")
-        opened = load_codec(codec or (checkpoint.codec.name if checkpoint.codec else ""), device)
+        opened = load_codec(codec or (checkpoint.codec.name if checkpoint.codec else ""), place)
         dia = cls(checkpoint.network, opened, Sampling(**checkpoint.sampling))
         if checkpoint.codec and checkpoint.codec.fingerprint:
             require_codec(opened, checkpoint.codec.fingerprint, model_name)
@@ -109,6 +117,12 @@ class Dia:
             require_clean(text, Limits(shortest_seconds=0.5, longest_seconds=longest))
         except ValueError as error:
             raise UserError(str(error)) from error
+
+    def load_audio(self, audio_path: str) -> torch.Tensor:
+        """Return the codes (T, C) of a sound file, to be given as ``audio_prompt`` again and again."""
+        codes = self.encode_prompt(audio_path)
+        assert codes is not None  # only no prompt has no codes
+        return codes
 
     def encode_prompt(self, prompt: str | Wave | torch.Tensor | None) -> torch.Tensor | None:
         """Return the codes (T, C) of a voice prompt: a file, samples (samples,) at the codec's rate, or codes as they are.
