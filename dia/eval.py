@@ -72,7 +72,7 @@ def ground_truth(row: dict[str, Any]) -> Recording:
 def round_trip(recording: Recording, codec: Codec) -> Recording:
     """Return a recording as the codec gives it back: the best that any model over this codec can sound."""
     wave_BL = torch.from_numpy(resample(recording.wave, recording.sample_rate, codec.sample_rate))[None]
-    made = codec.decode(codec.encode(pad_to_frames(wave_BL, codec.hop)))[0, : wave_BL.shape[1]].numpy()
+    made = codec.decode(codec.encode(pad_to_frames(wave_BL, codec.hop)))[0, : wave_BL.shape[1]].cpu().numpy()
     return Recording(recording.prompt_id, ROUND_TRIP, recording.script, made, codec.sample_rate, turn_times=recording.turn_times)
 
 
