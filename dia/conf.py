@@ -27,6 +27,7 @@ from dia.training.codec_task import CodecTraining
 from dia.training.optimization import OptimConfig, ScheduleConfig
 
 CONFIGS = str(resource("configs").resolve())
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")  # of Lightning
 
 
 @dataclass
@@ -207,8 +208,18 @@ def validate(config: TrainConfig) -> None:
     problems = [*_key_problems(config), *config.data.problems(), *config.engine.problems()]
     if config.task == "dia":
         problems += [f"model.{problem}" for problem in config.model.problems()]
+    if config.task == "codec":
+        problems += config.codec_training.problems() + _codec_problems(config)
     if problems:
         raise UserError("the configuration has problems:\n" + "\n".join(f"  - {problem}" for problem in problems))
+
+
+def _codec_problems(config: TrainConfig) -> list[str]:
+    """Rules that the codec's shape sets its training."""
+    frame = config.spectral.hop * config.spectral.stride
+    if config.codec_training.samples % frame:
+        return [f"codec_training.samples={config.codec_training.samples} must be a multiple of {frame}, a codec frame"]
+    return []
 
 
 def _key_problems(config: TrainConfig) -> list[str]:
@@ -218,6 +229,7 @@ def _key_problems(config: TrainConfig) -> list[str]:
         ("task", config.task, ("dia", "codec")),
         ("logger.wandb", config.logger.wandb, ("offline", "online", "disabled")),
         ("trainer.accelerator", config.trainer.accelerator, ("cpu", "cuda", "auto")),
+        ("trainer.precision", config.trainer.precision, PRECISIONS),
     ):
         if value not in choices:
             found.append(f"{key}={value} is unknown; choose one of {', '.join(choices)}")

@@ -83,7 +83,7 @@ def train_codec(config: TrainConfig) -> Path:
     splits = open_prepared(prepare(config.data, None))
     waves = read_waves(splits["train"], config.spectral.sample_rate)
     begin_run(claimed.folder, as_yaml(config))
-    task = CodecTask(network, training)
+    task = CodecTask(network, training, config.schedule, config.seed)
     trainer = build_trainer(config, claimed, [], training.steps)
     crops = TrainingCrops(waves, training.clips, training.samples, config.seed, claimed.steps_done, training.steps)
     trainer.fit(task, DataLoader(crops, batch_size=None), ckpt_path=claimed.resume_from, weights_only=True)
@@ -126,7 +126,7 @@ def build_trainer(config: TrainConfig, claimed: Run, callbacks: list[L.Callback]
     )
     return L.Trainer(
         accelerator=settings.accelerator, devices=settings.devices, num_nodes=settings.nodes, strategy=settings.strategy,
-        precision=settings.precision,  # type: ignore[arg-type]  # Lightning checks the name itself
+        precision=settings.precision,  # type: ignore[arg-type]  # a string from the config; `validate` knows the names that Lightning's type lists
         max_steps=steps, max_epochs=-1,  # a finished run goes on when it is given more steps
         accumulate_grad_batches=1 if manual else settings.accumulate,
         gradient_clip_val=None if manual else config.optim.clip_norm,

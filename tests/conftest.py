@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import settings
 
+from dia.audio.spectral import SpectralCodecConfig
 from dia.network import DecoderConfig, DiaConfig, DiaNetwork, EncoderConfig
 
 # how long an example takes is no property of the code: the first one may import a library
@@ -17,6 +18,10 @@ TINY = DiaConfig(
         cross_heads=2, cross_head_width=16, codebook_size=32, max_positions=64,
     ),
     [0, 2, 3, 4],
+)  # fmt: skip
+TINY_CODEC = SpectralCodecConfig(
+    encoder_layers=1, encoder_width=16, latent_width=8, codebooks=4, codebook_size=32, decoder_layers=1, decoder_width=16,
+    detail_layers=1, detail_width=16, phase_iterations=2,
 )  # fmt: skip
 
 

@@ -9,24 +9,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dia.audio.spectral import SpectralCodecConfig, SpectralNetwork
+from dia.audio.spectral import SpectralNetwork
 from dia.audio.spectral_codec import SpectralCodec
 from dia.inference import Sampling
 from dia.model import Dia
 from dia.network import DiaNetwork
-from tests.conftest import TINY
+from tests.conftest import TINY, TINY_CODEC
 
-CODEC = SpectralCodecConfig(
-    encoder_layers=1, encoder_width=16, latent_width=8, codebooks=4, codebook_size=32, decoder_layers=1, decoder_width=16,
-    detail_layers=1, detail_width=16, phase_iterations=2,
-)  # fmt: skip
 NOISE = (0.1 * np.random.default_rng(0).standard_normal(16_000)).astype(np.float32)
 
 
 @cache
 def speaker():
     torch.manual_seed(0)
-    return Dia(DiaNetwork(TINY).eval(), SpectralCodec(SpectralNetwork(CODEC), "tiny"), Sampling())
+    return Dia(DiaNetwork(TINY).eval(), SpectralCodec(SpectralNetwork(TINY_CODEC), "tiny"), Sampling())
 
 
 @pytest.fixture

@@ -98,4 +98,7 @@ def _read(path: Path, device: str) -> dict[str, Any]:
 
 
 def _is_torch_package(path: Path) -> bool:
-    return zipfile.is_zipfile(path) and any(name.endswith(".data/extern_modules") for name in zipfile.ZipFile(path).namelist())
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith(".data/extern_modules") for name in archive.namelist())

@@ -5,8 +5,8 @@ codes -> x4 -> ConvNeXt decoder -> mean log magnitudes -> a flow adds detail (di
 Griffin-Lim -> inverse STFT -> wave
 
 Vocos (arXiv 2306.00814) has the idea of a decoder that never upsamples to sample rate, but predicts phases as well. Here
-they are found afterwards: a regression of magnitudes has no phase to learn, each step costs a tenth of an adversarial
-one, and what a regression smooths away comes back through the flow.
+they are found afterwards: a regression of magnitudes has no phase to learn, a step takes .2 s on two cores where one
+against dac's discriminators takes 1.4 s, and what a regression smooths away comes back through the flow.
 
 Legend: B batch, L samples, M mel band or feature width, F frames at `hop`, T codec frames, C codebooks, W feature width,
 K frequency bins (n_fft / 2 + 1).

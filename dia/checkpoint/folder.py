@@ -17,11 +17,10 @@ from torch import Tensor
 from dia.checkpoint import nari_layout, transformers_layout
 from dia.checkpoint.files import write_json
 from dia.checkpoint.locate import CONFIG, GENERATION, WEIGHTS
-from dia.checkpoint.source import Source, read_source
+from dia.checkpoint.source import DEFAULT_SAMPLING, Source, read_source
 from dia.errors import UserError
 from dia.network import DiaConfig, DiaNetwork
 
-DEFAULT_SAMPLING = {"cfg_scale": 3.0, "temperature": 1.2, "top_p": 0.95, "cfg_filter_top_k": 45}
 DAC_SHAPE = (9, 1024)  # channels and codebook of dac_44khz, which nari's checkpoints speak through without saying so
 
 
@@ -111,9 +110,9 @@ def convert(source: Source, layout: str, folder: Path) -> None:
 
     Raises :class:`UserError` for another layout and when the weights do not fit the config.
     """
-    network_of(source)
     if layout not in CONVERTERS:
         raise UserError(f"there is no layout {layout!r} to convert to; choose one of {', '.join(CONVERTERS)}")
+    network_of(source)  # refuses weights that do not fit
     write_folder(folder, lambda made: CONVERTERS[layout](made, source.config, source.tensors, source.extra, source.sampling))
 
 

@@ -46,7 +46,7 @@ def _beside(file: Path) -> Located:
     """A single file; its config stands beside it, or in the run folder that Lightning's checkpoint lies in."""
     if file.suffix not in ENDINGS:
         raise UserError(f"{file} is no weights file; name one that ends with {', '.join(ENDINGS)}")
-    config = next((place for place in (file.parent / CONFIG, file.parents[1] / RUN_CONFIG) if place.is_file()), None)
+    config = next((place for place in (file.parent / CONFIG, file.absolute().parents[1] / RUN_CONFIG) if place.is_file()), None)
     generation = file.parent / GENERATION
     return Located(str(file), config, generation if generation.is_file() else None, [file])
 

@@ -28,9 +28,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     FIRST: {"cfg_scale": 3.0, "temperature": 1.3, "top_p": 0.95, "cfg_filter_top_k": 35},
     SECOND: {"cfg_scale": 3.0, "temperature": 1.8, "top_p": 0.90, "cfg_filter_top_k": 45},
 }
-# what transformers' converter writes for every checkpoint, whatever its generation
-CONVERTER_SAMPLING = {"cfg_scale": 3.0, "temperature": 1.2, "top_p": 0.95, "cfg_filter_top_k": 45}
-SAMPLING_NAMES = {"cfg_scale": "guidance_scale", "temperature": "temperature", "top_p": "top_p", "cfg_filter_top_k": "top_k"}
+# those of nari's signature, which transformers' converter writes for every checkpoint, whatever its generation
+DEFAULT_SAMPLING = {"cfg_scale": 3.0, "temperature": 1.2, "top_p": 0.95, "cfg_filter_top_k": 45}
 log = logging.getLogger(__name__)
 
 
@@ -138,5 +137,5 @@ def _sampling(located: Located, content: dict[str, Any], config: DiaConfig) -> d
     """Sampling values: what the checkpoint says, unless nobody chose it; then what suits its generation."""
     preset = PRESETS[FIRST if config.cross_rope else SECOND]
     said = read_json(located.generation) if located.generation else {}
-    values = {ours: said.get(theirs, preset[ours]) for ours, theirs in SAMPLING_NAMES.items()}
-    return preset if values == CONVERTER_SAMPLING and "dia" not in content else values
+    values = {ours: said.get(theirs, preset[ours]) for ours, theirs in transformers_layout.SAMPLING_NAMES.items()}
+    return preset if values == DEFAULT_SAMPLING and "dia" not in content else values

@@ -12,6 +12,7 @@ from dia.network import DecoderConfig, DiaConfig, EncoderConfig
 
 PREFIX = "model."
 HEAD = "logits_dense."
+SAMPLING_NAMES = {"cfg_scale": "guidance_scale", "temperature": "temperature", "top_p": "top_p", "cfg_filter_top_k": "top_k"}
 
 
 def to_config_json(config: DiaConfig, extra: dict[str, Any]) -> dict[str, Any]:
@@ -101,10 +102,7 @@ def generation_config(config: DiaConfig, sampling: dict[str, Any]) -> dict[str, 
     """Return the content of `generation_config.json`. ``sampling`` has cfg_scale, temperature, top_p, cfg_filter_top_k."""
     return {
         "do_sample": True,
-        "guidance_scale": sampling["cfg_scale"],
-        "temperature": sampling["temperature"],
-        "top_p": sampling["top_p"],
-        "top_k": sampling["cfg_filter_top_k"],
+        **{theirs: sampling[ours] for ours, theirs in SAMPLING_NAMES.items()},
         "max_length": config.decoder.max_positions,
         "eos_token_id": config.decoder.eos,
         "pad_token_id": config.decoder.pad,

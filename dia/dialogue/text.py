@@ -1,5 +1,7 @@
 """Dia's text tokens: UTF-8 bytes, with the speaker tags as single ids (nari-labs/dia, dia/model.py `_encode_text`)."""
 
+from dia.errors import UserError
+
 PAD_ID = 0
 MAX_BYTES = 1024
 SPEAKER_BYTES = ((b"[S1]", b"\x01"), (b"[S2]", b"\x02"))
@@ -8,19 +10,19 @@ SPEAKER_BYTES = ((b"[S1]", b"\x01"), (b"[S2]", b"\x02"))
 def encode_text(text: str) -> list[int]:
     """Return the byte ids of ``text``: [S1] is 1, [S2] is 2, everything else its UTF-8 bytes.
 
-    Raises ``ValueError`` above 1,024 ids (Dia itself cuts silently there), for text that UTF-8 cannot carry (a lone
+    Raises :class:`UserError` above 1,024 ids (Dia itself cuts silently there), for text that UTF-8 cannot carry (a lone
     surrogate) and for the characters 0, 1 and 2, which would collide with padding and speakers.
     """
     try:
         data = text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise ValueError(f"the text has a lone surrogate at character {error.start}; remove it") from error
+        raise UserError(f"the text has a lone surrogate at character {error.start}; remove it") from error
     if clash := sorted(set(data) & {0, 1, 2}):
-        raise ValueError(f"the text has the control characters {clash}, which mean padding and speakers; remove them")
+        raise UserError(f"the text has the control characters {clash}, which mean padding and speakers; remove them")
     for tag, byte in SPEAKER_BYTES:
         data = data.replace(tag, byte)
     if len(data) > MAX_BYTES:
-        raise ValueError(f"the text has {len(data):,} bytes, over the {MAX_BYTES:,} of one pass; cut it at a turn")
+        raise UserError(f"the text has {len(data):,} bytes, over the {MAX_BYTES:,} of one pass; cut it at a turn")
     return list(data)
 
 

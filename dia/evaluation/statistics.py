@@ -7,7 +7,6 @@ of few clips have intervals of their own, which stay honest at 0 and 1.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 RESAMPLES = 2000
 Z = 1.959964  # 97.5 % of the standard normal distribution lie below
@@ -15,7 +14,7 @@ Z = 1.959964  # 97.5 % of the standard normal distribution lie below
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its 95 % percentile interval and what it rests on."""
+    """A value with its 95 % interval and what it rests on."""
 
     value: float
     low: float
@@ -31,9 +30,14 @@ def estimate_ratio(numerators: list[float], denominators: list[float], prompts: 
     """
     if not numerators or sum(denominators) == 0:
         raise ValueError("an estimate needs at least one clip with a denominator above 0")
-    low, high = np.quantile(_drawn_ratios(numerators, denominators, prompts, seed), [0.025, 0.975])
-    value = float(np.sum(numerators) / np.sum(denominators))
-    return Estimate(value, float(low), float(high), len(numerators), len(set(prompts)))
+    names, cluster = np.unique(prompts, return_inverse=True)
+    top = np.bincount(cluster, weights=numerators)
+    bottom = np.bincount(cluster, weights=denominators)
+    drawn = np.random.default_rng(seed).integers(0, len(names), (RESAMPLES, len(names)))
+    sums = bottom[drawn].sum(axis=1)
+    ratios = top[drawn].sum(axis=1)[sums > 0] / sums[sums > 0]
+    low, high = np.quantile(ratios, [0.025, 0.975])
+    return Estimate(float(top.sum() / bottom.sum()), float(low), float(high), len(numerators), len(names))
 
 
 def estimate_rate(heard: list[float], prompts: list[str]) -> Estimate:
@@ -64,13 +68,3 @@ def difference_of_rates(first: Estimate, second: Estimate) -> Estimate:
 def estimate_mean(values: list[float], prompts: list[str], seed: int = 0) -> Estimate:
     """Return the mean of per-clip values with its clustered interval. Raises ``ValueError`` for no clips."""
     return estimate_ratio(values, [1.0] * len(values), prompts, seed)
-
-
-def _drawn_ratios(numerators: list[float], denominators: list[float], prompts: list[str], seed: int) -> NDArray[np.float64]:
-    """Return the ratio of every resample of prompts that has a denominator above 0."""
-    names, cluster = np.unique(prompts, return_inverse=True)
-    top = np.bincount(cluster, weights=numerators)
-    bottom = np.bincount(cluster, weights=denominators)
-    drawn = np.random.default_rng(seed).integers(0, len(names), (RESAMPLES, len(names)))
-    sums = bottom[drawn].sum(axis=1)
-    return np.asarray(top[drawn].sum(axis=1)[sums > 0] / sums[sums > 0], dtype=np.float64)

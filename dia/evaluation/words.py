@@ -7,6 +7,7 @@ stays in, as the insertion it is, and is counted apart as well.
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -69,17 +70,20 @@ class WordErrors:
 def word_errors(script: Script, transcript: str) -> WordErrors:
     """Compare a transcript with its script."""
     wanted, heard = reference_words(script), heard_words(transcript)
-    spoken = _spoken_tags(heard) - _spoken_tags(wanted)
+    spoken = (_spoken_tags(heard) - _spoken_tags(wanted)).total()
     if not wanted:
-        return WordErrors(len(heard), 0, max(0, spoken))
+        return WordErrors(len(heard), 0, spoken)
     counted = jiwer.process_words(" ".join(wanted), " ".join(heard))
-    return WordErrors(counted.substitutions + counted.deletions + counted.insertions, len(wanted), max(0, spoken))
+    return WordErrors(counted.substitutions + counted.deletions + counted.insertions, len(wanted), spoken)
 
 
-def _spoken_tags(words: list[str]) -> int:
-    """How many tags, by any of their spellings, are among the words; longer spellings first, each word once."""
-    text, count = " ".join(words), 0
-    for spelling in sorted(tag_spellings(), key=len, reverse=True):
-        text, found = re.subn(rf"\b{re.escape(' '.join(_normalised(spelling)) or spelling)}\b", "|", text)
-        count += found
-    return count
+@cache
+def _tag_pattern() -> re.Pattern[str]:
+    """Any spelling of any tag as the normaliser leaves it, longer ones first; those that are laughter leave nothing."""
+    spellings = {" ".join(_normalised(spelling)) for spelling in tag_spellings()} - {""}
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(spellings, key=len, reverse=True)))})\b")
+
+
+def _spoken_tags(words: list[str]) -> Counter[str]:
+    """How often each spelling of a tag is among the words."""
+    return Counter(_tag_pattern().findall(" ".join(words)))

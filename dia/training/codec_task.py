@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dia.audio.detail import frequency_weights
 from dia.audio.spectral import SpectralNetwork
+from dia.training.optimization import ScheduleConfig, warmup_cosine
 
 
 @dataclass
@@ -41,14 +42,26 @@ class CodecTraining:
     samples: int = 16_000
     """Samples of a clip."""
     learning_rate: float = 1e-3
-    """The highest of each stage."""
-    final_learning_rate: float = 5e-5
-    """The last of each stage."""
-    warmup_steps: int = 100
+    """The highest of each stage; each stage has the schedule of its own steps."""
     average_decay: float = 0.999
     """How much of the flow's averaged weights stays at each step."""
-    seed: int = 0
     weights: CodecLossWeights = field(default_factory=CodecLossWeights)
+
+    def problems(self) -> list[str]:
+        """Return what is out of range, one sentence each with its remedy."""
+        found = [
+            f"codec_training.{key}={value} must be above 0"
+            for key, value in (("clips", self.clips), ("samples", self.samples), ("learning_rate", self.learning_rate))
+            if value <= 0
+        ]
+        if not 0 < self.detail_from < self.steps:
+            found.append(
+                f"codec_training.detail_from={self.detail_from} must lie between 0 and steps={self.steps}: without either of "
+                "its stages the codec does not work"
+            )
+        if not 0 <= self.average_decay < 1:
+            found.append(f"codec_training.average_decay={self.average_decay} must be 0 to below 1; usual is .999")
+        return found
 
 
 class CodecTask(L.LightningModule):
@@ -56,10 +69,10 @@ class CodecTask(L.LightningModule):
 
     weights_K: Tensor
 
-    def __init__(self, network: SpectralNetwork, training: CodecTraining) -> None:
+    def __init__(self, network: SpectralNetwork, training: CodecTraining, schedule: ScheduleConfig, seed: int) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.network, self.training_config = network, training
+        self.network, self.training_config, self.schedule, self.seed = network, training, schedule, seed
         self.averaged = AveragedModel(network.detail, multi_avg_fn=get_ema_multi_avg_fn(training.average_decay))
         weights_K = frequency_weights(network.config.n_fft // 2 + 1, network.config.sample_rate)
         self.register_buffer("weights_K", weights_K, persistent=False)
@@ -76,13 +89,13 @@ class CodecTask(L.LightningModule):
         """One step on waves (B, L) in -1..1."""
         codes_optimizer, detail_optimizer = cast(list[torch.optim.Optimizer], self.optimizers())
         step = self.global_step
-        torch.manual_seed(self.training_config.seed + step)  # a run that goes on draws what it would have drawn
+        torch.manual_seed(self.seed + step)  # a run that goes on draws what it would have drawn
         if step < self.training_config.detail_from:
             losses, optimizer = self._codes_losses(wave_BL), codes_optimizer
         else:
             losses, optimizer = self._detail_losses(wave_BL), detail_optimizer
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, self.training_config)
+            group["lr"] = learning_rate(step, self.training_config, self.schedule)
         self._descend(torch.stack(list(losses.values())).sum(), optimizer)
         if optimizer is detail_optimizer:
             self.averaged.update_parameters(self.network.detail)
@@ -126,10 +139,7 @@ class CodecTask(L.LightningModule):
         optimizer.step()
 
 
-def learning_rate(step: int, training: CodecTraining) -> float:
-    """Learning rate at a step: in each of the two stages a warm-up, then a cosine."""
+def learning_rate(step: int, training: CodecTraining, schedule: ScheduleConfig) -> float:
+    """Return the learning rate at a step: each of the two stages has a schedule of its own steps."""
     begin, end = (0, training.detail_from) if step < training.detail_from else (training.detail_from, training.steps)
-    done = (step - begin) / max(end - begin, 1)
-    falling = float(0.5 * (1 + torch.cos(torch.tensor(min(done, 1.0) * torch.pi))))
-    rate = training.final_learning_rate + (training.learning_rate - training.final_learning_rate) * falling
-    return min(1.0, (step - begin + 1) / training.warmup_steps) * rate
+    return training.learning_rate * warmup_cosine(step - begin, end - begin, schedule)

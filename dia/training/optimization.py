@@ -38,11 +38,12 @@ def build_optimizer(module: nn.Module, config: OptimConfig) -> torch.optim.AdamW
 
 def build_schedule(optimizer: torch.optim.Optimizer, config: ScheduleConfig, steps: int) -> LambdaLR:
     """Return the schedule over ``steps`` optimizer steps."""
+    return LambdaLR(optimizer, lambda step: warmup_cosine(step, steps, config))
 
-    def factor(step: int) -> float:
-        if step < config.warmup_steps:
-            return (step + 1) / config.warmup_steps
-        done = min(1.0, (step - config.warmup_steps) / max(1, steps - config.warmup_steps))
-        return config.final_fraction + (1 - config.final_fraction) * 0.5 * (1 + math.cos(math.pi * done))
 
-    return LambdaLR(optimizer, factor)
+def warmup_cosine(step: int, steps: int, config: ScheduleConfig) -> float:
+    """Return the share of the highest learning rate at a step: a linear warm-up, then a cosine."""
+    if step < config.warmup_steps:
+        return (step + 1) / config.warmup_steps
+    done = min(1.0, (step - config.warmup_steps) / max(1, steps - config.warmup_steps))
+    return config.final_fraction + (1 - config.final_fraction) * 0.5 * (1 + math.cos(math.pi * done))

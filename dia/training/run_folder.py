@@ -10,6 +10,8 @@ import csv
 import os
 from pathlib import Path
 
+from lightning.pytorch.utilities import rank_zero_only
+
 from dia.errors import UserError
 
 METRICS = "metrics.csv"
@@ -34,7 +36,13 @@ def begin_run(folder: Path, config_text: str) -> None:
     """Make the folder and write its config, when everything else is ready to train."""
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "config.yaml", config_text)
-    if (folder / METRICS).is_file():  # the logger would begin it anew, and the run's curve would be gone
+    _set_metrics_aside(folder)
+
+
+@rank_zero_only
+def _set_metrics_aside(folder: Path) -> None:
+    """The logger would begin the file anew, and the run's curve would be gone."""
+    if (folder / METRICS).is_file():
         (folder / METRICS).rename(folder / f"metrics-{len(_older_metrics(folder)) + 1}.csv")
 
 

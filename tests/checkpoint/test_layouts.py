@@ -71,8 +71,10 @@ def test_naris_folders_open_and_the_config_tells_the_generation(tiny, tmp_path, 
     assert load_checkpoint(folder, cross_rope=not nested).network.config.cross_rope is not nested
 
 
-def test_a_lone_pth_file_tells_its_own_shape(tiny, tmp_path, caplog):
+def test_a_lone_pth_file_tells_its_own_shape(tiny, tmp_path, caplog, monkeypatch):
     folder = nari_folder(tiny, tmp_path / "nari", None, file="dia.pth")
+    monkeypatch.chdir(folder)
+    assert read_source("dia.pth").layout == "nari"  # by a name without a folder
     found = read_source(folder / "dia.pth")
     assert (found.config.encoder.layers, found.config.decoder.key_value_heads, found.config.channels) == (2, 2, 4)
     assert found.generation == "first" and "cross_rope=False is 0626" in caplog.text

@@ -4,21 +4,17 @@ import torch
 
 from dia.audio.files import write_wave
 from dia.audio.load import load_codec
-from dia.audio.spectral import SpectralCodecConfig, SpectralNetwork
+from dia.audio.spectral import SpectralNetwork
 from dia.audio.spectral_codec import save_spectral
 from dia.checkpoint import CodecReference, read_source, save_checkpoint
 from dia.errors import UserError
 from dia.weights import main
-
-CODEC = SpectralCodecConfig(
-    encoder_layers=1, encoder_width=16, latent_width=8, codebooks=4, codebook_size=32, decoder_layers=1, decoder_width=16,
-    detail_layers=1, detail_width=16,
-)  # fmt: skip
+from tests.conftest import TINY_CODEC
 
 
 @pytest.fixture
 def model(tiny, tmp_path):
-    save_spectral(SpectralNetwork(CODEC), tmp_path / "codec")
+    save_spectral(SpectralNetwork(TINY_CODEC), tmp_path / "codec")
     codec = load_codec(str(tmp_path / "codec"))
     save_checkpoint(tiny, tmp_path / "model", CodecReference(codec.name, codec.fingerprint))
     return tmp_path / "model"

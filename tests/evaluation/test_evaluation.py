@@ -49,6 +49,7 @@ def test_numbers_in_a_row_cost_nothing(heard):
 def test_tags_read_aloud_in_any_spelling_are_counted_and_asked_words_are_not():
     assert word_errors(SCRIPT, "I feel very tired clears her throat are you hungry laughing").spoken_tags == 2
     assert word_errors(Script.parse("[S1] They sing and laugh. (laughs)"), "They sing and laugh").spoken_tags == 0
+    assert word_errors(Script.parse("[S1] They laugh. (coughs)"), "They coughs").spoken_tags == 1
 
 
 def test_turns_are_found_by_amounts():
@@ -175,17 +176,20 @@ def test_a_tag_nobody_calibrated_has_a_row_and_rates_have_intervals():
 @pytest.mark.parametrize(
     "content, said",
     [
-        (None, "no keys"),
-        ([1], "no keys"),
-        ({"split": 3, "prompts": "many", "seeds": True, "shown": -1, "colour": 1}, "colour"),
-        ({"split": "test", "prompts": 1.5, "seeds": 0, "shown": 1}, "seeds=0"),
+        (None, ["no keys"]),
+        ([1], ["no keys"]),
+        (
+            {"split": 3, "prompts": "many", "seeds": True, "shown": -1, "colour": 1},
+            ["split=3", "prompts='many'", "seeds=True", "shown=-1", "unknown key colour"],
+        ),
+        ({"split": "test", "prompts": 1.5, "seeds": 0}, ["prompts=1.5", "seeds=0", "lacks shown"]),
     ],
 )
 def test_wrong_suites_are_named_with_all_that_is_wrong(content, said):
-    with pytest.raises(UserError, match=said) as caught:
+    with pytest.raises(UserError) as caught:
         suite_of("wrong", content)
-    if isinstance(content, dict):
-        assert all(key in str(caught.value) for key, value in content.items() if key != "split" and value != 1)
+    for part in said:
+        assert part in str(caught.value), part
 
 
 def test_the_shipped_suite_reads():

@@ -7,7 +7,7 @@ from dia.audio.delay import delay, undelay
 from dia.checkpoint import save_checkpoint
 from dia.inference import Sampling
 from dia.inference.engine import Request, encode_texts, generate_codes
-from dia.network.layers import rotate
+from dia.network.layers import rotary_angles, rotate
 
 TEXTS = ["[S1] Hello there.", "[S1] Hi. [S2] Yes, I do."]
 STEPS = 41
@@ -87,9 +87,7 @@ def test_cross_attention_is_what_float64_gives(tiny, cross_rope):
     scores = torch.einsum("btnh,bsnh->bnts", q, k).masked_fill(~mask[:, None, None], float("-inf"))
     mixed = torch.einsum("bnts,bsnh->btnh", scores.softmax(-1), v).flatten(2)
     wanted = mixed @ cross.o_proj.weight.double().T
-    angles = tiny.decoder._cross_angles(0, 6, x.device)
-    queries = cross.queries(x)
-    if cross_rope:
-        queries = rotate(queries, angles)
-    made = cross.attend(queries, *layer.memory(memory, tiny.decoder._cross_angles(0, 11, x.device)), mask[:, None, None], False)
+    angles = [rotary_angles(torch.arange(count), 16, theta) for count in (6, 11)]
+    queries = rotate(cross.queries(x), angles[0]) if cross_rope else cross.queries(x)
+    made = cross.attend(queries, *layer.memory(memory, angles[1]), mask[:, None, None], False)
     torch.testing.assert_close(made.double(), wanted, atol=1e-5, rtol=1e-4)

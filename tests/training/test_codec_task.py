@@ -2,23 +2,25 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 
 from dia.audio.codec import fingerprint
-from dia.audio.spectral import SpectralCodecConfig, SpectralNetwork
+from dia.audio.spectral import SpectralNetwork
+from dia.conf import compose, validate
 from dia.data.waves import TrainingCrops
+from dia.errors import UserError
 from dia.training.codec_task import CodecTask, CodecTraining, learning_rate
+from dia.training.optimization import ScheduleConfig
+from tests.conftest import TINY_CODEC
 
-SMALL = SpectralCodecConfig(
-    encoder_layers=1, encoder_width=16, latent_width=8, codebooks=3, codebook_size=16, decoder_layers=1, decoder_width=16,
-    detail_layers=1, detail_width=16,
-)  # fmt: skip
 WAVES = (0.1 * np.random.default_rng(0).standard_normal(32_000)).astype(np.float32)
 
 
 def fresh_task(steps=6, detail_from=3):
     torch.manual_seed(0)
-    return CodecTask(SpectralNetwork(SMALL), CodecTraining(steps=steps, detail_from=detail_from, average_decay=0.5))
+    training = CodecTraining(steps=steps, detail_from=detail_from, average_decay=0.5)
+    return CodecTask(SpectralNetwork(TINY_CODEC), training, ScheduleConfig(2, 0.1), seed=0)
 
 
 def train(task, folder, stop, checkpoint=None, start=0):
@@ -68,7 +70,16 @@ def test_the_finished_network_has_the_averaged_flow(tmp_path):
 
 
 def test_the_learning_rate_warms_up_and_falls_in_each_stage():
-    training = CodecTraining(steps=200, detail_from=100, warmup_steps=10, learning_rate=1.0, final_learning_rate=0.1)
-    rates = [learning_rate(step, training) for step in range(200)]
+    training = CodecTraining(steps=200, detail_from=100, learning_rate=1.0)
+    rates = [learning_rate(step, training, ScheduleConfig(10, 0.1)) for step in range(200)]
     for stage in (rates[:100], rates[100:]):
         assert stage[0] == pytest.approx(0.1) and max(stage) > 0.97 and stage[-1] < 0.11
+
+
+def test_wrong_codec_training_is_reported_whole():
+    config = compose("train", ["+recipe=codec_nano", "codec_training.steps=10", "codec_training.detail_from=10",
+                               "codec_training.samples=1000", "codec_training.clips=0", "trainer.precision=8-bit"])  # fmt: skip
+    with pytest.raises(UserError) as caught:
+        validate(OmegaConf.to_object(config))
+    for part in ("detail_from=10", "samples=1000", "multiple of 640", "clips=0", "trainer.precision=8-bit"):
+        assert part in str(caught.value), part
