@@ -18,10 +18,12 @@ from dia.network import DiaNetwork
 
 @dataclass(frozen=True)
 class Speech:
-    """A spoken text: float32 wave (samples,), its sample rate in hertz, its seed, and whether the model ended by itself."""
+    """A spoken text: float32 wave (samples,), its sample rate in hertz, the codes (T, C) it was decoded from, its seed, and
+    whether the model ended by itself."""
 
     wave: NDArray[np.float32]
     sample_rate: int
+    codes_TC: torch.Tensor
     seed: int
     ended: bool
 
@@ -50,7 +52,7 @@ class Synthesizer:
         steps = max_tokens or self.network.config.decoder.max_positions
         generated = generate_codes(self.network, requests, sampling, steps)
         return [
-            Speech(self._decode(item.codes_TC), self.codec.sample_rate, request.seed, item.ended)
+            Speech(self._decode(item.codes_TC), self.codec.sample_rate, item.codes_TC, request.seed, item.ended)
             for item, request in zip(generated, requests, strict=True)
         ]
 
