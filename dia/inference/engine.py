@@ -1,8 +1,8 @@
 """The engine: texts (and voice prompts) to codec codes, a batch at a time.
 
-A canvas (B, T, C) holds the delayed ids of every item: what is known from the start (BOS, the prompt's codes) and what
-has been drawn. Step t reads row t and fills the free cells of row t + 1. When channel 0 draws EOS (or room runs out),
-the other channels end at their delays; the codes between are undelayed and returned.
+A canvas holds the delayed ids of every item; a step reads row t and fills the free cells of row t + 1 (dia/inference/step.py).
+When channel 0 draws EOS (or room runs out), the other channels end at their delays; the codes between are undelayed and
+returned, and the item leaves the batch.
 
 Each item has its own random numbers, so a batch gives every item what it would get alone (up to the rounding of
 matrix products of other sizes).
@@ -10,6 +10,7 @@ matrix products of other sizes).
 Legend: B item, T step, S text byte, C codec channel, V ids per channel.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -17,10 +18,13 @@ from torch import Tensor
 
 from dia.dialogue.text import PAD_ID, encode_text
 from dia.errors import UserError
-from dia.inference.sampling import Sampling, sample
+from dia.inference.compiled import StepRunner
+from dia.inference.sampling import Sampling
+from dia.inference.step import FREE, State
 from dia.network import DiaNetwork
 
-FREE = -1
+LOOK_EVERY = {"cpu": 1}  # steps between two looks at who has ended; elsewhere a look waits for the device
+LOOK_EVERY_ELSEWHERE = 16
 
 
 @dataclass(frozen=True)
@@ -63,20 +67,45 @@ def known_rows(prompt_TC: Tensor | None, delays: list[int], bos: int, steps: int
 
 
 @torch.inference_mode()
-def generate_codes(network: DiaNetwork, requests: list[Request], sampling: Sampling, max_tokens: int) -> list[Generated]:
+def generate_codes(
+    network: DiaNetwork, requests: list[Request], sampling: Sampling, max_tokens: int, compiled: bool = False
+) -> list[Generated]:
     """Return the codes of every request, in order.
 
-    ``max_tokens`` is the number of decoder steps including prompt and delayed tail. Raises :class:`UserError` when the
-    sampling values are out of range or a prompt leaves no room.
+    ``max_tokens`` is the number of decoder steps including prompt and delayed tail; ``compiled`` runs the step through
+    `torch.compile`, and on a GPU as a CUDA graph, which takes a minute once. Raises :class:`UserError` when the sampling values
+    are out of range or a prompt leaves no room.
     """
-    problems = sampling.problems() + _room_problems(network, requests, max_tokens)
-    if problems:
-        raise UserError("cannot generate:\n" + "\n".join(f"  - {problem}" for problem in problems))
-    return _Run(network, requests, sampling, max_tokens).finish()
+    run = Run(network, requests, sampling, max_tokens, compiled)
+    run.advance(max_tokens)
+    return [run.results[item] for item in range(len(requests))]
 
 
-def _room_problems(network: DiaNetwork, requests: list[Request], max_tokens: int) -> list[str]:
+@torch.inference_mode()
+def stream_codes(
+    network: DiaNetwork, request: Request, sampling: Sampling, max_tokens: int, frames: int, compiled: bool = False
+) -> Iterator[Generated]:
+    """Yield the codes of one request as they become complete, ``frames`` at a time; only the last may say ``ended``.
+
+    A frame is complete when its last channel has come, so the first are there after the longest delay and ``frames`` steps.
+    Raises as :func:`generate_codes` does.
+    """
+    run, given = Run(network, [request], sampling, max_tokens, compiled), 0
+    run.advance(max(network.config.delays))
+    while not run.results:
+        run.advance(frames)
+        if not run.results:
+            codes_TC = run.complete_codes(given)
+            given += len(codes_TC)
+            yield Generated(codes_TC, ended=False)
+    last = run.results[0]
+    yield Generated(last.codes_TC[given:], last.ended)
+
+
+def _problems(network: DiaNetwork, requests: list[Request], max_tokens: int) -> list[str]:
     config, problems = network.config, []
+    if not requests:
+        return ["there is no text; give one or more"]
     if max_tokens > config.decoder.max_positions:
         problems.append(f"max_tokens={max_tokens} is above the model's {config.decoder.max_positions} steps; lower it")
     longest = max((0 if item.prompt_TC is None else len(item.prompt_TC)) for item in requests)
@@ -85,67 +114,93 @@ def _room_problems(network: DiaNetwork, requests: list[Request], max_tokens: int
     return problems
 
 
-class _Run:
-    """The state of one batch while it is generated."""
+class Run:
+    """A batch while it is generated. ``results`` fills as items end; who has ended leaves the batch.
 
-    def __init__(self, network: DiaNetwork, requests: list[Request], sampling: Sampling, max_tokens: int) -> None:
+    Raises :class:`UserError` as :func:`generate_codes` says. To be used under `torch.inference_mode`.
+    """
+
+    def __init__(
+        self, network: DiaNetwork, requests: list[Request], sampling: Sampling, max_tokens: int, compiled: bool = False
+    ) -> None:
+        if problems := sampling.problems() + _problems(network, requests, max_tokens):
+            raise UserError("cannot generate:\n" + "\n".join(f"  - {problem}" for problem in problems))
         self.network, self.sampling, self.steps = network, sampling, max_tokens
         self.device = next(network.parameters()).device
-        config = network.config
-        self.delays_C = torch.tensor(config.delays, device=self.device)
-        self.prompts = [0 if item.prompt_TC is None else len(item.prompt_TC) for item in requests]
-        canvas = [known_rows(item.prompt_TC, config.delays, config.decoder.bos, max_tokens) for item in requests]
-        self.canvas_BTC = torch.stack(canvas).to(self.device)
-        self.uniform_BTC = torch.stack(
-            [torch.rand(max_tokens, config.channels, generator=torch.Generator().manual_seed(item.seed)) for item in requests]
-        ).to(self.device)
-        self.last_eos = max_tokens - 1 - max(config.delays)
-        self.eos_B = torch.full((len(requests),), max_tokens, device=self.device)
-        self.cache = network.start(*self._texts([item.text for item in requests]), max_tokens)
+        self.look_every = LOOK_EVERY.get(self.device.type, LOOK_EVERY_ELSEWHERE)
+        self.runner = StepRunner(compiled, self.device)
+        self.state = self._state(requests)
+        self.cache = network.start(*self._texts([item.text for item in requests]), max_tokens, self.runner.block)
+        self.items, self.results = list(range(len(requests))), dict[int, Generated]()
+        self.row = 0  # the last row that is filled
+        self._prefill(int(self.state.prompt_B.min()))
+
+    def _state(self, requests: list[Request]) -> State:
+        config, steps = self.network.config, self.steps
+        canvas = [known_rows(item.prompt_TC, config.delays, config.decoder.bos, steps) for item in requests]
+        uniform = [torch.rand(steps, config.channels, generator=torch.Generator().manual_seed(item.seed)) for item in requests]
+        prompts = [0 if item.prompt_TC is None else len(item.prompt_TC) for item in requests]
+        return State(
+            torch.stack(canvas).to(self.device),
+            torch.stack(uniform).to(self.device),
+            torch.tensor(prompts, device=self.device),
+            torch.full((len(requests),), steps, device=self.device),
+            torch.tensor(config.delays, device=self.device),
+            steps - 1 - max(config.delays),
+        )
 
     def _texts(self, texts: list[str]) -> tuple[Tensor, Tensor]:
         """Conditional rows, then the unconditional ones: all-zero ids under the conditional mask."""
         text_BS, mask_BS = (tensor.to(self.device) for tensor in encode_texts(texts))
-        if self.sampling.cfg_scale == 0:
+        if not self.sampling.guided:
             return text_BS, mask_BS
         return torch.cat((text_BS, torch.zeros_like(text_BS))), torch.cat((mask_BS, mask_BS))
 
-    def finish(self) -> list[Generated]:
-        """Run to the end of every item and cut the codes out of the canvas."""
-        known = min(self.prompts)
+    def _prefill(self, known: int) -> None:
+        """Feed the rows that every item knows, all at once."""
         if known:
-            self._logits(0, known)
-        for step in range(known, self.steps - 1):
-            logits = self._logits(step, step + 1)
-            self._fill(step + 1, *logits)
-            if bool((self.eos_B + self.delays_C[-1] <= step + 1).all()):
-                break
-        return [self._cut(item) for item in range(len(self.prompts))]
+            self.cache.reserve(known)
+            tokens_BTC = self.state.canvas_BTC[:, :known]
+            self.network.prefill(torch.cat((tokens_BTC, tokens_BTC)) if self.sampling.guided else tokens_BTC, self.cache)
+            self.row = known
 
-    def _logits(self, begin: int, end: int) -> tuple[Tensor, Tensor | None]:
-        """Feed rows ``begin`` to ``end``; return the last row's conditional and unconditional logits (B, C, V), fp32."""
-        tokens_BTC = self.canvas_BTC[:, begin:end]
-        guided = self.sampling.cfg_scale != 0
-        logits = self.network.step(torch.cat((tokens_BTC, tokens_BTC)) if guided else tokens_BTC, self.cache)[:, -1].float()
-        cond, uncond = logits.chunk(2) if guided else (logits, None)
-        return cond, uncond
+    def advance(self, steps: int) -> None:
+        """Take that many steps more, or as many as there are until every item has ended."""
+        for _ in range(steps):
+            if not self.items:
+                return
+            self.cache.reserve(self.row + 1)
+            self.runner.advance(self.network, self.state, self.cache, self.sampling)
+            self.row += 1
+            if self.row % self.look_every == 0 or self.row == self.steps - 1:
+                self._release()
 
-    def _fill(self, step: int, cond_BCV: Tensor, uncond_BCV: Tensor | None) -> None:
-        """Write row ``step``: known cells stay, ended channels get EOS and PAD, the others are drawn."""
-        ids = self.network.config.decoder
-        drawn_BC = sample(cond_BCV, uncond_BCV, self.uniform_BTC[:, step], ids.eos, self.sampling)
-        row_BC = torch.where(self.canvas_BTC[:, step] == FREE, drawn_BC, self.canvas_BTC[:, step])
-        if step >= self.last_eos:
-            row_BC[:, 0] = torch.where(self.eos_B > step, ids.eos, row_BC[:, 0])
-        ends_now = (row_BC[:, 0] == ids.eos) & (self.eos_B > step)
-        self.eos_B = torch.where(ends_now, step, self.eos_B)
-        since_BC = step - self.eos_B[:, None] - self.delays_C
-        row_BC = torch.where(since_BC == 0, ids.eos, torch.where(since_BC > 0, ids.pad, row_BC))
-        self.canvas_BTC[:, step] = row_BC
+    def complete_codes(self, begin: int) -> Tensor:
+        """Return the codes (T, C) of the only item from frame ``begin`` after its prompt on, as far as they are complete."""
+        first = int(self.state.prompt_B[0])
+        end = min(self.row - int(self.state.delays_C[-1]), int(self.state.eos_B[0]) - 1)
+        return self._codes(0, first + begin, max(end, first + begin))
 
-    def _cut(self, item: int) -> Generated:
-        """Undelay one item: channel c of frame f stands in row f + 1 + delay[c]."""
-        frames = int(self.eos_B[item]) - 1
-        rows = torch.arange(self.prompts[item], frames, device=self.device)[:, None] + 1 + self.delays_C
-        codes_TC = self.canvas_BTC[item].gather(0, rows)
-        return Generated(codes_TC, ended=frames + 1 < self.last_eos)
+    def _release(self) -> None:
+        """Give out what has ended and go on with the rest."""
+        ended = (self.state.eos_B + self.state.delays_C[-1] <= self.row).tolist()
+        if not any(ended):
+            return
+        for place in (place for place, over in enumerate(ended) if over):
+            eos = int(self.state.eos_B[place])
+            codes_TC = self._codes(place, int(self.state.prompt_B[place]), eos - 1)
+            self.results[self.items[place]] = Generated(codes_TC, ended=eos < self.state.last_eos)
+        self._keep([place for place, over in enumerate(ended) if not over])
+
+    def _keep(self, places: list[int]) -> None:
+        rows = torch.tensor(places, device=self.device, dtype=torch.long)
+        both = torch.cat((rows, rows + len(self.items))) if self.sampling.guided else rows
+        self.items = [self.items[place] for place in places]
+        if places:
+            self.state.keep(rows)
+            self.cache.keep(both)
+
+    def _codes(self, place: int, begin: int, end: int) -> Tensor:
+        """Undelay frames of one row: channel c of frame f stands in row f + 1 + delay[c]."""
+        rows = torch.arange(begin, end, device=self.device)[:, None] + 1 + self.state.delays_C
+        return self.state.canvas_BTC[place].gather(0, rows)

@@ -6,7 +6,9 @@
 4. top p, then one draw per channel with the item's own random number
 The release's second top k after step 3 keeps what step 1 kept, so it is not repeated.
 
-Legend: B item, C codec channel, V ids per channel.
+What may be drawn are few ids (the top k), and all that follows looks at these only: sorting 45 numbers is not sorting 1,028.
+
+Legend: B item, C codec channel, V ids per channel, K candidates of a channel.
 """
 
 from dataclasses import dataclass
@@ -16,75 +18,135 @@ import torch
 from torch import Tensor
 
 FORBIDDEN = float("-inf")
+TINY = 1e-6
+SPECIALS = 4  # ids of a channel that are no code: EOS, PAD, BOS and one that is never used
 
 
 @dataclass
 class Sampling:
-    """How codes are drawn. ``cfg_scale`` 0 turns guidance off; ``temperature`` 0 takes the largest."""
+    """How codes are drawn. ``cfg_scale`` 0 turns guidance off; ``temperature`` 0 takes the largest.
+
+    ``cfg_final`` is the scale that guidance reaches, along a line, ``cfg_steps`` steps after the prompt (None: it stays):
+    strong guidance is what makes Dia hurry, and the first seconds are where it is needed most. ``cfg_rescale`` (0 to 1)
+    brings guided logits back to the spread of the conditional ones (Lin et al. 2023, arXiv 2305.08891, section 3.4).
+    ``draw_guided`` draws from the guided logits, as the first release of Dia does; 0626 draws from the conditional ones,
+    and guidance only says which ids may be drawn, so there a rescale changes nothing unless there is no filter.
+    """
 
     cfg_scale: float = 3.0
     temperature: float = 1.2
     top_p: float = 0.95
     cfg_filter_top_k: int | None = 45
+    cfg_final: float | None = None
+    cfg_steps: int = 172
+    cfg_rescale: float = 0.0
+    draw_guided: bool = False
 
     def problems(self) -> list[str]:
         """Return what is out of range, one sentence each with its remedy."""
         found = []
-        if not (isfinite(self.cfg_scale) and self.cfg_scale >= 0):
-            found.append(f"cfg_scale={self.cfg_scale} must be 0 (off) or more; Dia-1.6B speaks best at 3 to 4")
+        for name, scale in (("cfg_scale", self.cfg_scale), ("cfg_final", self.cfg_final)):
+            if scale is not None and not (isfinite(scale) and scale >= 0):
+                found.append(f"{name}={scale} must be 0 (off) or more; Dia-1.6B speaks best at 3 to 4")
+        if self.cfg_steps < 1:
+            found.append(f"cfg_steps={self.cfg_steps} must be 1 or more; 172 are two seconds of Dia-1.6B")
+        if not 0 <= self.cfg_rescale <= 1:
+            found.append(f"cfg_rescale={self.cfg_rescale} is a share; choose 0 (off) to 1, usual is .7")
         if not (isfinite(self.temperature) and self.temperature >= 0):
             found.append(f"temperature={self.temperature} must be 0 (no chance) or more; usual are 1.2 to 1.8")
         if not 0 < self.top_p <= 1:
             found.append(f"top_p={self.top_p} must be above 0 and at most 1; usual are 0.9 to 0.95")
-        if self.cfg_filter_top_k is not None and self.cfg_filter_top_k < 1:
-            found.append(f"cfg_filter_top_k={self.cfg_filter_top_k} must be 1 or more, or null for no filter")
+        if self.cfg_filter_top_k is not None and self.cfg_filter_top_k <= SPECIALS:
+            found.append(
+                f"cfg_filter_top_k={self.cfg_filter_top_k} must be {SPECIALS + 1} or more, so that the special ids alone "
+                "cannot fill it, or null for no filter"
+            )
         return found
 
+    @property
+    def guided(self) -> bool:
+        """Whether any step is guided, so that unconditional rows are needed."""
+        return self.cfg_scale != 0 or bool(self.cfg_final)
 
-def guide(cond_BCV: Tensor, uncond_BCV: Tensor | None, sampling: Sampling) -> Tensor:
-    """Return the logits to sample from, (B, C, V): step 1. Without ``uncond_BCV`` guidance is off."""
-    guided = cond_BCV if uncond_BCV is None else cond_BCV + sampling.cfg_scale * (cond_BCV - uncond_BCV)
+    def scale_at(self, step_B: Tensor) -> Tensor:
+        """Return the scale (B, 1, 1), fp32, of each item's own step, counted from 0 after its prompt."""
+        final = self.cfg_scale if self.cfg_final is None else self.cfg_final
+        way_B = (step_B.float() / self.cfg_steps).clamp(0, 1)
+        return (self.cfg_scale + (final - self.cfg_scale) * way_B)[:, None, None]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The ids (B, C, K) that guidance leaves to each channel, and their logits."""
+
+    ids_BCK: Tensor
+    logits_BCK: Tensor
+
+
+def guide(cond_BCV: Tensor, uncond_BCV: Tensor | None, sampling: Sampling, scale_B11: Tensor | float | None = None) -> Candidates:
+    """Return what may be drawn: step 1. Without ``uncond_BCV`` guidance is off; without a filter all ids are candidates.
+
+    ``scale_B11`` is the scale of this step, by default ``sampling.cfg_scale``.
+    """
+    guided = cond_BCV if uncond_BCV is None else _guided(cond_BCV, uncond_BCV, sampling, scale_B11)
     if sampling.cfg_filter_top_k is None:
+        return Candidates(torch.arange(guided.shape[-1], device=guided.device).expand_as(guided), guided)
+    kept = guided.topk(min(sampling.cfg_filter_top_k, guided.shape[-1]), dim=-1)
+    return Candidates(kept.indices, kept.values if sampling.draw_guided else cond_BCV.gather(-1, kept.indices))
+
+
+def _guided(cond_BCV: Tensor, uncond_BCV: Tensor, sampling: Sampling, scale_B11: Tensor | float | None) -> Tensor:
+    scale = sampling.cfg_scale if scale_B11 is None else scale_B11
+    guided = cond_BCV + scale * (cond_BCV - uncond_BCV)
+    if sampling.cfg_rescale == 0:
         return guided
-    kept = guided.topk(min(sampling.cfg_filter_top_k, guided.shape[-1]), dim=-1).indices
-    forbidden = torch.ones_like(guided, dtype=torch.bool).scatter(-1, kept, False)
-    return cond_BCV.masked_fill(forbidden, FORBIDDEN)
+    mean = guided.mean(-1, keepdim=True)
+    shrunk = (guided - mean) * (cond_BCV.std(-1, keepdim=True) / guided.std(-1, keepdim=True).clamp_min(TINY)) + mean
+    return guided.lerp(shrunk, sampling.cfg_rescale)
 
 
-def forbid_specials(logits_BCV: Tensor, eos: int) -> Tensor:
-    """Return logits where only codes, and in channel 0 EOS, can be drawn: step 2."""
-    logits_BCV = logits_BCV.clone()
-    logits_BCV[:, 0, eos + 1 :] = FORBIDDEN
-    logits_BCV[:, 1:, eos:] = FORBIDDEN
-    return logits_BCV
+def forbid_specials(candidates: Candidates, eos: int) -> Candidates:
+    """Return candidates of which only codes, and in channel 0 EOS, can be drawn: step 2."""
+    ids = candidates.ids_BCK
+    first = torch.arange(ids.shape[1], device=ids.device)[:, None] == 0
+    forbidden = torch.where(first, ids > eos, ids >= eos)
+    return Candidates(ids, candidates.logits_BCK.masked_fill(forbidden, FORBIDDEN))
 
 
-def settle_eos(logits_BCV: Tensor, eos: int) -> Tensor:
-    """Return logits where EOS is certain if it was the largest of its channel and impossible if not: step 3."""
-    largest = logits_BCV.argmax(-1, keepdim=True) == eos
-    is_eos = torch.arange(logits_BCV.shape[-1], device=logits_BCV.device) == eos
-    return logits_BCV.masked_fill(largest != is_eos, FORBIDDEN)
+def settle_eos(candidates: Candidates, eos: int) -> Candidates:
+    """Return candidates where EOS is certain if it was the largest of its channel and impossible if not: step 3."""
+    ids, logits = candidates.ids_BCK, candidates.logits_BCK
+    largest = ids.gather(-1, logits.argmax(-1, keepdim=True)) == eos
+    return Candidates(ids, logits.masked_fill(largest != (ids == eos), FORBIDDEN))
 
 
-def keep_top_p(probabilities_BCV: Tensor, top_p: float) -> Tensor:
-    """Return probabilities with the tail beyond ``top_p`` set to zero; the id that crosses it is kept."""
-    ordered, places = probabilities_BCV.sort(dim=-1, descending=True, stable=True)
-    before = ordered.cumsum(-1) - ordered
-    return torch.zeros_like(ordered).scatter(-1, places, ordered.masked_fill(before > top_p, 0.0))
+def keep_top_p(ordered_BCK: Tensor, top_p: float) -> Tensor:
+    """Return falling probabilities with the tail beyond ``top_p`` set to zero; the one that crosses it is kept."""
+    before = ordered_BCK.cumsum(-1) - ordered_BCK
+    return ordered_BCK.masked_fill(before > top_p, 0.0)
 
 
-def draw(probabilities_BCV: Tensor, uniform_BC: Tensor) -> Tensor:
-    """Return ids (B, C): where the cumulated probability passes each uniform number in 0..1."""
-    cumulated = probabilities_BCV.double().cumsum(-1)
+def draw(probabilities_BCK: Tensor, uniform_BC: Tensor) -> Tensor:
+    """Return places (B, C, 1): where the cumulated probability passes each uniform number in 0..1."""
+    cumulated = probabilities_BCK.double().cumsum(-1)
     below = cumulated <= uniform_BC.double()[..., None] * cumulated[..., -1:]
-    last = (probabilities_BCV > 0).int().cumsum(-1).argmax(-1)
-    return torch.minimum(below.sum(-1), last)
+    last = (probabilities_BCK > 0).int().cumsum(-1).argmax(-1, keepdim=True)
+    return torch.minimum(below.sum(-1, keepdim=True), last)
 
 
-def sample(cond_BCV: Tensor, uncond_BCV: Tensor | None, uniform_BC: Tensor, eos: int, sampling: Sampling) -> Tensor:
+def sample(
+    cond_BCV: Tensor,
+    uncond_BCV: Tensor | None,
+    uniform_BC: Tensor,
+    eos: int,
+    sampling: Sampling,
+    scale_B11: Tensor | float | None = None,
+) -> Tensor:
     """Return the next ids (B, C) of fp32 logits. Each item depends on its own logits and numbers only."""
-    logits = forbid_specials(guide(cond_BCV, uncond_BCV, sampling), eos)
+    candidates = forbid_specials(guide(cond_BCV, uncond_BCV, sampling, scale_B11), eos)
     if sampling.temperature == 0:
-        return logits.argmax(-1)
-    probabilities = (settle_eos(logits, eos) / sampling.temperature).softmax(-1)
-    return draw(keep_top_p(probabilities, sampling.top_p), uniform_BC)
+        return candidates.ids_BCK.gather(-1, candidates.logits_BCK.argmax(-1, keepdim=True)).squeeze(-1)
+    candidates = settle_eos(candidates, eos)
+    ordered, places = (candidates.logits_BCK / sampling.temperature).softmax(-1).sort(dim=-1, descending=True, stable=True)
+    drawn = draw(keep_top_p(ordered, sampling.top_p), uniform_BC)
+    return candidates.ids_BCK.gather(-1, places.gather(-1, drawn)).squeeze(-1)

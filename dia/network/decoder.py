@@ -5,12 +5,13 @@ Two ways through the same layers: ``forward`` for whole sequences (training), ``
 Legend: B batch, T audio step, S text byte, C codec channel, V ids per channel, D width.
 """
 
+from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from dia.network.cache import DecoderCache, LayerCache
+from dia.network.cache import BLOCK, DecoderCache, LayerCache
 from dia.network.config import DiaConfig
 from dia.network.layers import Attention, GatedSiLU, RMSNorm, rotary_angles, rotate
 
@@ -52,29 +53,32 @@ class DecoderLayer(nn.Module):
         keys, values = self.cross_attention.keys_values(memory_BSD)
         return (rotate(keys, angles) if self.cross_rope else keys), values
 
-    def forward(
-        self,
-        x_BTD: Tensor,
-        angles: Angles,
-        cross_angles: Angles,
-        memory: tuple[Tensor, Tensor],
-        memory_mask_B11S: Tensor,
-        cache: LayerCache | None,
-        at: int,
-    ) -> Tensor:
-        """Return features of the same shape; with a cache, the steps stand at ``at`` and see what it holds."""
+    def forward(self, x_BTD: Tensor, place: "Place", memory: tuple[Tensor, Tensor], cache: LayerCache | None) -> Tensor:
+        """Return features of the same shape; with a cache, the steps are written to it and see what it holds."""
         normed = self.pre_sa_norm(x_BTD)
         keys, values = self.self_attention.keys_values(normed)
-        queries, keys = rotate(self.self_attention.queries(normed), angles), rotate(keys, angles)
+        queries, keys = rotate(self.self_attention.queries(normed), place.angles), rotate(keys, place.angles)
         if cache is not None:
-            keys, values = cache.append(at, keys, values)
-        mask, causal = _causal_mask(x_BTD, at)
-        x_BTD = x_BTD + self.self_attention.attend(queries, keys, values, mask, causal)
+            cache.write(place.positions_T, keys, values)
+            keys, values = cache.keys_BKTH[:, :, : place.visible], cache.values_BKTH[:, :, : place.visible]
+        x_BTD = x_BTD + self.self_attention.attend(queries, keys, values, place.mask, causal=cache is None)
         queries = self.cross_attention.queries(self.pre_ca_norm(x_BTD))
-        queries = rotate(queries, cross_angles) if self.cross_rope else queries
-        x_BTD = x_BTD + self.cross_attention.attend(queries, *memory, memory_mask_B11S, causal=False)
+        queries = rotate(queries, place.cross_angles) if self.cross_rope else queries
+        x_BTD = x_BTD + self.cross_attention.attend(queries, *memory, place.memory_mask_B11S, causal=False)
         out: Tensor = x_BTD + self.mlp(self.pre_mlp_norm(x_BTD))
         return out
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the steps at hand stand, the same for all layers: positions, rotary angles, and what attention may see."""
+
+    positions_T: Tensor
+    angles: Angles
+    cross_angles: Angles
+    memory_mask_B11S: Tensor
+    mask: Tensor | None = None
+    visible: int = 0
 
 
 class Decoder(nn.Module):
@@ -90,50 +94,43 @@ class Decoder(nn.Module):
 
     def forward(self, tokens_BTC: Tensor, memory_BSD: Tensor, memory_mask_BS: Tensor) -> Tensor:
         """Return features (B, T, D) of whole sequences, each step seeing itself and what came before."""
-        cache = DecoderCache([], self._memories(memory_BSD), memory_mask_BS[:, None, None, :])
-        return self._run(tokens_BTC, cache)
+        positions_T = torch.arange(tokens_BTC.shape[1], device=tokens_BTC.device)
+        place = Place(positions_T, *self._angles(positions_T), memory_mask_BS[:, None, None, :])
+        return self._run(tokens_BTC, place, self._memories(memory_BSD), None)
 
-    def start(self, memory_BSD: Tensor, memory_mask_BS: Tensor, steps: int) -> DecoderCache:
-        """Return an empty cache for ``steps`` steps over these texts."""
+    def start(self, memory_BSD: Tensor, memory_mask_BS: Tensor, steps: int, block: int = BLOCK) -> DecoderCache:
+        """Return an empty cache for at most ``steps`` steps over these texts; its shapes change every ``block`` steps."""
         size, batch = self.config.decoder, memory_BSD.shape[0]
-        layers = [LayerCache(batch, size.key_value_heads, steps, size.head_width, memory_BSD) for _ in self.layers]
-        return DecoderCache(layers, self._memories(memory_BSD), memory_mask_BS[:, None, None, :])
+        layers = [LayerCache(batch, size.key_value_heads, size.head_width, memory_BSD) for _ in self.layers]
+        position = torch.zeros((), dtype=torch.long, device=memory_BSD.device)
+        return DecoderCache(layers, self._memories(memory_BSD), memory_mask_BS[:, None, None, :], position, steps, block)
 
     def step(self, tokens_BTC: Tensor, cache: DecoderCache) -> Tensor:
-        """Return features (B, T, D) of the next T steps and move the cache on."""
-        features = self._run(tokens_BTC, cache)
-        cache.length += tokens_BTC.shape[1]
+        """Return features (B, T, D) of the next T steps and move the cache on; it must have reserved them."""
+        positions_T = cache.position + torch.arange(tokens_BTC.shape[1], device=tokens_BTC.device)
+        seen_TT = torch.arange(cache.visible, device=tokens_BTC.device) <= positions_T[:, None]
+        place = Place(positions_T, *self._angles(positions_T), cache.memory_mask_B11S, seen_TT, cache.visible)
+        features = self._run(tokens_BTC, place, cache.memory, cache.layers)
+        cache.position.add_(tokens_BTC.shape[1])
         return features
 
     def _memories(self, memory_BSD: Tensor) -> list[tuple[Tensor, Tensor]]:
-        angles = self._cross_angles(0, memory_BSD.shape[1], memory_BSD.device)
+        _, angles = self._angles(torch.arange(memory_BSD.shape[1], device=memory_BSD.device))
         return [layer.memory(memory_BSD, angles) for layer in self._layers()]
 
-    def _run(self, tokens_BTC: Tensor, cache: DecoderCache) -> Tensor:
-        at, steps, device = cache.length, tokens_BTC.shape[1], tokens_BTC.device
-        positions = torch.arange(at, at + steps, device=device)
-        angles = rotary_angles(positions, self.config.decoder.head_width, self.config.rope_theta)
-        cross_angles = self._cross_angles(at, steps, device)
+    def _run(
+        self, tokens_BTC: Tensor, place: Place, memory: list[tuple[Tensor, Tensor]], caches: list[LayerCache] | None
+    ) -> Tensor:
         x_BTD = self.embeddings(tokens_BTC)
         for index, layer in enumerate(self._layers()):
-            kept = cache.layers[index] if cache.layers else None
-            x_BTD = layer(x_BTD, angles, cross_angles, cache.memory[index], cache.memory_mask_B11S, kept, at)
+            x_BTD = layer(x_BTD, place, memory[index], caches[index] if caches else None)
         out: Tensor = self.norm(x_BTD)
         return out
 
-    def _cross_angles(self, at: int, steps: int, device: torch.device) -> Angles:
-        positions = torch.arange(at, at + steps, device=device)
-        return rotary_angles(positions, self.config.decoder.cross_head_width, self.config.rope_theta)
+    def _angles(self, positions_T: Tensor) -> tuple[Angles, Angles]:
+        """Rotary angles of self-attention and of cross-attention."""
+        size, theta = self.config.decoder, self.config.rope_theta
+        return rotary_angles(positions_T, size.head_width, theta), rotary_angles(positions_T, size.cross_head_width, theta)
 
     def _layers(self) -> list[DecoderLayer]:
         return cast(list[DecoderLayer], list(self.layers))
-
-
-def _causal_mask(x_BTD: Tensor, at: int) -> tuple[Tensor | None, bool]:
-    """Return (mask, is_causal) for new steps at ``at``: none for one step, the built-in one for a fresh sequence."""
-    steps = x_BTD.shape[1]
-    if steps == 1:
-        return None, False
-    if at == 0:
-        return None, True
-    return torch.ones(steps, at + steps, dtype=torch.bool, device=x_BTD.device).tril(at), False

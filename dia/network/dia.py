@@ -5,7 +5,7 @@ Legend: B batch, T audio step, S text byte, C codec channel, V ids per channel, 
 
 from torch import Tensor, nn
 
-from dia.network.cache import DecoderCache
+from dia.network.cache import BLOCK, DecoderCache
 from dia.network.config import DiaConfig
 from dia.network.decoder import Decoder
 from dia.network.encoder import Encoder
@@ -37,12 +37,16 @@ class DiaNetwork(nn.Module):
         memory_BSD = self.encoder(text_BS, text_mask_BS)
         return self.logits(self.decoder(tokens_BTC, memory_BSD, text_mask_BS))
 
-    def start(self, text_BS: Tensor, text_mask_BS: Tensor, steps: int) -> DecoderCache:
-        """Encode the texts and return the cache for decoding up to ``steps`` steps."""
-        return self.decoder.start(self.encoder(text_BS, text_mask_BS), text_mask_BS, steps)
+    def start(self, text_BS: Tensor, text_mask_BS: Tensor, steps: int, block: int = BLOCK) -> DecoderCache:
+        """Encode the texts and return the cache for decoding up to ``steps`` steps; its shapes change every ``block`` steps."""
+        return self.decoder.start(self.encoder(text_BS, text_mask_BS), text_mask_BS, steps, block)
+
+    def prefill(self, tokens_BTC: Tensor, cache: DecoderCache) -> None:
+        """Incremental: take T steps whose successors are known, so that nobody asks for their logits."""
+        self.decoder.step(tokens_BTC, cache)
 
     def step(self, tokens_BTC: Tensor, cache: DecoderCache) -> Tensor:
-        """Incremental: return logits (B, T, C, V) of the next T steps and move the cache on."""
+        """Incremental: return logits (B, T, C, V) of the next T steps and move the cache on; it must have reserved them."""
         return self.logits(self.decoder.step(tokens_BTC, cache))
 
     def logits(self, features_BTD: Tensor) -> Tensor:

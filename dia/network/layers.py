@@ -77,10 +77,17 @@ class Attention(nn.Module):
 
     def attend(self, queries_BNTH: Tensor, keys_BKSH: Tensor, values_BKSH: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
         """Return the attended features (B, T, D). ``mask`` is boolean, true where a key may be seen."""
+        heads, steps = queries_BNTH.shape[1:3]
+        shared = heads // keys_BKSH.shape[1]
+        if steps == 1 and shared > 1:
+            # one step: the queries that share a key stand in a row, as if they were steps, and no key is copied
+            queries_BNTH = queries_BNTH.unflatten(1, (-1, shared)).flatten(2, 3)
         mixed = F.scaled_dot_product_attention(
             queries_BNTH, keys_BKSH, values_BKSH, attn_mask=mask, is_causal=causal, scale=1.0,
             enable_gqa=queries_BNTH.shape[1] != keys_BKSH.shape[1],
         )  # fmt: skip
+        if steps == 1 and shared > 1:
+            mixed = mixed.flatten(1, 2).unsqueeze(2)
         out: Tensor = self.o_proj(mixed.transpose(1, 2).flatten(2))
         return out
 

@@ -1,3 +1,5 @@
+from functools import cache
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -5,14 +7,31 @@ from hypothesis import strategies as st
 
 from dia.errors import UserError
 from dia.inference import Request, Sampling, generate_codes
-from dia.inference.engine import known_rows
-from dia.inference.sampling import draw, forbid_specials, guide, keep_top_p, settle_eos
+from dia.inference.engine import known_rows, stream_codes
+from dia.inference.sampling import draw, forbid_specials, guide, keep_top_p, sample, settle_eos
+from dia.network import DiaNetwork
+from tests.conftest import TINY
 
 EOS = 32
 
 
+@cache
+def ending_network():
+    """A random network whose channel 0 likes to end, now and then."""
+    torch.manual_seed(0)
+    network = DiaNetwork(TINY).eval()
+    network.logits_dense.weight.data *= 30
+    network.logits_dense.weight.data[EOS] = network.logits_dense.weight.data[9] * 1.2
+    return network
+
+
 def logits(seed):
     return torch.randn(3, 4, 36, generator=torch.Generator().manual_seed(seed)) * 3
+
+
+def spread(candidates):
+    """The candidates' logits at their ids, -inf elsewhere: what transformers' processors return."""
+    return torch.full((3, 4, 36), float("-inf")).scatter(-1, candidates.ids_BCK, candidates.logits_BCK)
 
 
 @given(st.integers(0, 999), st.floats(0.5, 5.0), st.integers(1, 36))
@@ -22,7 +41,11 @@ def test_guidance_matches_transformers(seed, scale, top_k):
     cond, uncond = logits(seed), logits(seed + 1)
     processor = processors.DiaClassifierFreeGuidanceLogitsProcessor(scale + 1, top_k)
     wanted = processor(torch.zeros(12, 1), torch.cat((cond.flatten(0, 1), uncond.flatten(0, 1)))).view(3, 4, 36)
-    assert torch.equal(guide(cond, uncond, Sampling(cfg_scale=scale + 1, cfg_filter_top_k=top_k)), wanted)
+    assert torch.equal(spread(guide(cond, uncond, Sampling(cfg_scale=scale + 1, cfg_filter_top_k=top_k))), wanted)
+
+
+def everything(seed):
+    return guide(logits(seed), None, Sampling(cfg_filter_top_k=None))
 
 
 @given(st.integers(0, 999))
@@ -30,19 +53,79 @@ def test_guidance_matches_transformers(seed, scale, top_k):
 def test_eos_rule_matches_transformers(seed):
     processors = pytest.importorskip("transformers.generation.logits_process")
     wanted = processors.DiaEOSChannelFilterLogitsProcessor(4, EOS)(None, logits(seed).flatten(0, 1)).view(3, 4, 36)
-    assert torch.equal(settle_eos(forbid_specials(logits(seed), EOS), EOS), wanted)
+    assert torch.equal(spread(settle_eos(forbid_specials(everything(seed), EOS), EOS)), wanted)
+
+
+@given(st.integers(0, 999), st.floats(0.3, 2.0), st.floats(0.1, 1.0), st.integers(5, 36))
+@settings(max_examples=20)
+def test_every_draw_is_one_that_the_rules_of_transformers_allow(seed, temperature, top_p, top_k):
+    """Drawing with all of 200 evenly spaced numbers gives each id its share of what transformers' chain of rules leaves."""
+    processors = pytest.importorskip("transformers.generation.logits_process")
+    cond, uncond = logits(seed), logits(seed + 1)
+    scores = processors.DiaClassifierFreeGuidanceLogitsProcessor(3.0, top_k)(
+        torch.zeros(12, 1), torch.cat((cond, uncond)).flatten(0, 1)
+    )
+    scores = processors.DiaEOSChannelFilterLogitsProcessor(4, EOS)(None, scores)
+    scores = processors.TopPLogitsWarper(top_p)(None, processors.TemperatureLogitsWarper(temperature)(None, scores))
+    wanted = scores.softmax(-1).view(3, 4, 36)
+    sampling = Sampling(3.0, temperature, top_p, top_k)
+    numbers = (torch.arange(200) + 0.5) / 200
+    drawn = torch.stack([sample(cond, uncond, number.expand(3, 4), EOS, sampling) for number in numbers], -1)
+    shares = torch.nn.functional.one_hot(drawn, 36).float().mean(-2)
+    torch.testing.assert_close(shares, wanted, atol=0.011, rtol=0)
 
 
 def test_draws_follow_the_probabilities():
-    probabilities = torch.tensor([0.1, 0.0, 0.6, 0.3]).expand(1, 1, 4)
+    probabilities = torch.tensor([0.6, 0.3, 0.1, 0.0]).expand(1, 1, 4)
     numbers = (torch.arange(10_000) + 0.5) / 10_000
     drawn = torch.stack([draw(probabilities, number.view(1, 1)) for number in numbers]).flatten()
-    assert torch.bincount(drawn, minlength=4).tolist() == [1_000, 0, 6_000, 3_000]
+    assert torch.bincount(drawn, minlength=4).tolist() == [6_000, 3_000, 1_000, 0]
 
 
-def test_top_p_keeps_the_id_that_crosses():
-    kept = keep_top_p(torch.tensor([[[0.1, 0.2, 0.3, 0.4]]]), 0.6)
-    assert (kept > 0).flatten().tolist() == [False, False, True, True]
+def test_top_p_keeps_the_one_that_crosses():
+    kept = keep_top_p(torch.tensor([[[0.4, 0.3, 0.2, 0.1]]]), 0.6)
+    assert (kept > 0).flatten().tolist() == [True, True, False, False]
+
+
+def test_guidance_that_falls_along_a_line():
+    sampling = Sampling(cfg_scale=3.0, cfg_final=1.0, cfg_steps=10)
+    assert sampling.scale_at(torch.tensor([0, 5, 10, 99])).flatten().tolist() == [3.0, 2.0, 1.0, 1.0]
+    cond, uncond = logits(1), logits(2)
+    told = guide(cond, uncond, sampling, sampling.scale_at(torch.tensor([5, 5, 5])))
+    assert torch.equal(told.ids_BCK, guide(cond, uncond, Sampling(cfg_scale=2.0)).ids_BCK)
+
+
+def test_a_rescale_brings_back_the_spread_of_the_conditional_logits():
+    cond, uncond = logits(1), logits(2)
+    free = Sampling(3.0, cfg_filter_top_k=None, cfg_rescale=1.0)
+    made = guide(cond, uncond, free).logits_BCK
+    torch.testing.assert_close(made.std(-1), cond.std(-1))
+    assert torch.equal(made.argsort(-1), (cond + 3.0 * (cond - uncond)).argsort(-1))
+
+
+def test_the_first_generation_draws_from_the_guided_logits():
+    cond, uncond = logits(1), logits(2)
+    told = guide(cond, uncond, Sampling(3.0, cfg_filter_top_k=5, draw_guided=True))
+    assert torch.equal(told.logits_BCK, (cond + 3.0 * (cond - uncond)).topk(5).values)
+
+
+@pytest.mark.parametrize("sampling", [Sampling(), Sampling(0.0), Sampling(3.0, cfg_final=0.0, cfg_steps=5), Sampling(3.0, 0.0)])
+def test_a_compiled_step_gives_the_same_codes(tiny, sampling):
+    prompt = torch.randint(0, 32, (9, 4), generator=torch.Generator().manual_seed(3))
+    requests = [Request("[S1] Hello there.", 0, prompt), Request("[S1] Hi.", 1), Request("[S1] Ho. [S2] No!", 2, prompt[:3])]
+    for plain, fast in zip(*(generate_codes(tiny, requests, sampling, 40, compiled) for compiled in (False, True)), strict=True):
+        assert torch.equal(plain.codes_TC, fast.codes_TC) and plain.ended == fast.ended
+
+
+@given(st.integers(0, 50), st.integers(1, 9))
+@settings(max_examples=15)
+def test_a_stream_joins_to_what_is_generated_at_once(seed, frames):
+    network = ending_network()
+    whole = generate_codes(network, [Request("[S1] Hello there.", seed)], Sampling(), 60)[0]
+    pieces = list(stream_codes(network, Request("[S1] Hello there.", seed), Sampling(), 60, frames))
+    assert torch.equal(torch.cat([piece.codes_TC for piece in pieces]), whole.codes_TC)
+    assert [piece.ended for piece in pieces] == [False] * (len(pieces) - 1) + [whole.ended]
+    assert all(len(piece.codes_TC) == frames for piece in pieces[:-1])
 
 
 def test_an_item_does_not_depend_on_its_batch(tiny):
@@ -73,7 +156,8 @@ def test_greedy_codes_match_a_loop_over_teacher_forcing(tiny):
     canvas = known_rows(None, tiny.config.delays, tiny.config.decoder.bos, 20)
     with torch.no_grad():
         for step in range(len(made.codes_TC)):
-            following = forbid_specials(tiny(text, mask, canvas[None, : step + 1].clamp_min(0))[:, -1], EOS).argmax(-1)[0]
+            logits = tiny(text, mask, canvas[None, : step + 1].clamp_min(0))[:, -1]
+            following = sample(logits, None, torch.zeros(1, 4), EOS, Sampling(0, 0, 1, None))[0]
             canvas[step + 1] = torch.where(canvas[step + 1] < 0, following, canvas[step + 1])
     frames = len(made.codes_TC) - max(tiny.config.delays)
     rows = torch.arange(frames)[:, None] + 1 + torch.tensor(tiny.config.delays)
