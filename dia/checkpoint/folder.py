@@ -46,16 +46,21 @@ def load_checkpoint(
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
     cross_rope: bool | None = None,
+    before_placing: Callable[[DiaNetwork], None] | None = None,
 ) -> Checkpoint:
     """Open a checkpoint of any layout: a folder, a file or a Hub id. Norms stay fp32 whatever ``dtype`` is.
 
-    Raises :class:`UserError` when something is missing, damaged, or of another architecture.
+    ``before_placing`` may change the network while its weights still lie in the file (in their own type, mapped): what makes
+    them smaller needs no memory for the whole. Raises :class:`UserError` when something is missing, damaged, or of another architecture.
     """
     source = read_source(path, cross_rope)
-    network = network_of(source)
+    network, codec, sampling = network_of(source), codec_of(source), source.sampling
+    del source  # it holds every tensor
+    if before_placing is not None:
+        before_placing(network)
     for name, parameter in network.named_parameters():
         parameter.data = parameter.data.to(device, torch.float32 if "norm" in name else dtype)
-    return Checkpoint(network.eval(), codec_of(source), source.sampling)
+    return Checkpoint(network.eval(), codec, sampling)
 
 
 def network_of(source: Source) -> DiaNetwork:

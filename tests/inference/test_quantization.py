@@ -1,0 +1,87 @@
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from dia.errors import UserError
+from dia.inference import Request, Sampling, generate_codes
+from dia.inference.quantization import GROUP, Int4Linear, Int8Linear, quantize, quantize_with_torchao, to_int4, to_int8
+
+
+def weights(seed, out, into):
+    return torch.randn(out, into, generator=torch.Generator().manual_seed(seed))
+
+
+@given(st.integers(0, 99), st.integers(1, 40), st.integers(1, 70), st.integers(1, 5))
+@settings(max_examples=25)
+def test_int8_is_the_product_of_the_rounded_numbers(seed, out, into, rows):
+    weight, x = weights(seed, out, into), weights(seed + 1, rows, into) * 10
+    (codes, scale), (x_codes, x_scale) = to_int8(weight), to_int8(x)
+    assert (codes.float() * scale[:, None] - weight).abs().max() <= scale.max() * 0.501
+    wanted = (x_codes.double() @ codes.double().T) * scale.double() * x_scale.double()[:, None]
+    torch.testing.assert_close(Int8Linear(weight)(x).double(), wanted, atol=1e-6, rtol=1e-5)
+
+
+@given(st.integers(0, 99), st.integers(1, 6), st.integers(1, 4), st.integers(1, 5))
+@settings(max_examples=25)
+def test_int4_is_the_product_of_the_rounded_numbers(seed, sixteens, groups, rows):
+    weight, x = weights(seed, 16 * sixteens, GROUP * groups), weights(seed + 1, rows, GROUP * groups)
+    codes, scales = to_int4(weight)
+    scale, middle = scales.float().unbind(-1)
+    back = (codes.unflatten(1, (groups, GROUP)) - 8) * scale.T[..., None] + middle.T[..., None]
+    assert (back - weight.unflatten(1, (groups, GROUP))).abs().amax(-1).le(scale.T * 0.75 + 0.02).all()
+    wanted = x.bfloat16().float() @ back.flatten(1).T
+    torch.testing.assert_close(Int4Linear(weight)(x), wanted, atol=0.02 * float(wanted.abs().max()), rtol=0.02)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_a_row_gets_the_same_bits_in_any_batch(dtype):
+    layer, x = Int8Linear(weights(0, 96, 64)), weights(1, 9, 64).to(dtype)
+    assert layer(x).dtype == dtype
+    assert all(torch.equal(layer(x[row : row + 1]), layer(x)[row : row + 1]) for row in range(9))
+    assert torch.equal(layer(x[:, None, None]).flatten(0, 2), layer(x))
+
+
+def test_a_row_of_zeros_gives_zeros():
+    assert torch.equal(Int8Linear(weights(0, 8, 16))(torch.zeros(2, 16)), torch.zeros(2, 8))
+
+
+@pytest.mark.parametrize("kind, close", [("int8", 0.06), ("int4", 0.5)])
+def test_a_quantized_network_says_nearly_the_same(tiny, kind, close):
+    text, mask, tokens = torch.full((1, 9), 70), torch.ones(1, 9, dtype=torch.bool), torch.randint(0, 32, (1, 12, 4))
+    small = copy.deepcopy(tiny)
+    quantize(small, kind)
+    assert not any(isinstance(module, nn.Linear) for module in small.modules())
+    with torch.inference_mode():
+        wanted, made = tiny(text, mask, tokens), small(text, mask, tokens)
+    assert (made - wanted).norm() / wanted.norm() < close
+
+
+def test_a_quantized_network_generates_each_item_as_alone(tiny):
+    quantize(tiny, "int8")
+    requests = [Request(text, seed) for seed, text in enumerate(["[S1] Hello there.", "[S1] No. [S2] Yes, I do!", "[S1] Hm."])]
+    together = generate_codes(tiny, requests, Sampling(), 40)
+    for request, result in zip(requests, together, strict=True):
+        assert torch.equal(generate_codes(tiny, [request], Sampling(), 40)[0].codes_TC, result.codes_TC)
+        assert torch.equal(generate_codes(tiny, [request], Sampling(), 40, compiled=True)[0].codes_TC, result.codes_TC)
+
+
+def test_torchao_s_int8_agrees_with_ours(tiny):
+    pytest.importorskip("torchao")
+    ours, theirs = copy.deepcopy(tiny), copy.deepcopy(tiny)
+    quantize(ours, "int8")
+    quantize_with_torchao(theirs)
+    text, mask, tokens = torch.full((1, 9), 70), torch.ones(1, 9, dtype=torch.bool), torch.randint(0, 32, (1, 12, 4))
+    with torch.inference_mode():
+        made, wanted = ours(text, mask, tokens), theirs(text, mask, tokens)
+    assert (made - wanted).norm() / wanted.norm() < 0.06
+
+
+def test_kinds_that_do_not_exist_are_named(tiny):
+    with pytest.raises(UserError, match="int8, int4"):
+        quantize(tiny, "int2")
+    with pytest.raises(UserError, match="whole groups of 32"):
+        to_int4(weights(0, 16, 33))
