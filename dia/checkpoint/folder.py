@@ -51,7 +51,9 @@ def load_checkpoint(
     """Open a checkpoint of any layout: a folder, a file or a Hub id. Norms stay fp32 whatever ``dtype`` is.
 
     ``before_placing`` may change the network while its weights still lie in the file (in their own type, mapped): what makes
-    them smaller needs no memory for the whole. Raises :class:`UserError` when something is missing, damaged, or of another architecture.
+    them smaller needs no memory for the whole.
+
+    Raises :class:`UserError` when something is missing, damaged, or of another architecture.
     """
     source = read_source(path, cross_rope)
     network, codec, sampling = network_of(source), codec_of(source), source.sampling

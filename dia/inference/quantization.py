@@ -19,14 +19,16 @@ import torch
 from torch import Tensor, nn
 
 from dia.errors import UserError
+from dia.network.layers import Attention
 
 ENGINE = "fbgemm"
-KINDS = ("int8", "int4")
 LARGEST = 127
 # without instructions for it, products of full 8-bit numbers are summed in pairs of 16 bits, which overflow
 LARGEST_ACTIVATION = LARGEST if torch.cpu._is_vnni_supported() else LARGEST // 2
+OUTPUTS_OF_INT4 = 16  # which torch asks to be whole
 GROUP = 32  # weights that share a scale in int4
 SMALLEST_SCALE = 1e-12  # of a row of zeros
+ROWS_AT_ONCE = 1024
 HANDLES = itertools.count()
 PACKED: dict[int, Any] = {}  # the weights of the layers that are alive, by handle
 
@@ -44,24 +46,34 @@ class Int8Linear(nn.Module):
         """Return (..., O) of features (..., I), in their type."""
         codes_BI, scale_B = to_int8(x.flatten(0, -2).float(), LARGEST_ACTIVATION)
         out_BO = integer_product(codes_BI, self.handle, self.outputs)
-        return (out_BO * scale_B[:, None]).to(x.dtype).unflatten(0, x.shape[:-1])
+        return out_BO.mul_(scale_B[:, None]).to(x.dtype).unflatten(0, x.shape[:-1])
 
 
 def pack_int8(weight_OI: Tensor) -> Any:
     """Return the weights as fbgemm lays them out for its product of integers."""
     if ENGINE not in torch.backends.quantized.supported_engines:
         raise UserError(f"quantize=int8 needs {ENGINE}, which this build of torch lacks (it is for x86); run without it")
-    codes_OI, scale_O = to_int8(weight_OI.detach().float())
+    codes_OI, scale_O = _in_blocks(weight_OI.detach())
     usual = torch.backends.quantized.engine
     torch.backends.quantized.engine = ENGINE
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch means to drop quantized tensors; the product has no other door yet
             zeros_O = torch.zeros(len(scale_O), dtype=torch.long)
-            quantized = torch._make_per_channel_quantized_tensor(codes_OI.to(torch.int8), scale_O.double(), zeros_O, 0)
+            quantized = torch._make_per_channel_quantized_tensor(codes_OI, scale_O.double(), zeros_O, 0)
         return torch.ops.quantized.linear_prepack(quantized, None)
     finally:
         torch.backends.quantized.engine = usual
+
+
+def _in_blocks(weight_OI: Tensor) -> tuple[Tensor, Tensor]:
+    """Integers (O, I) and scales (O,), some rows at a time, so that no large copy is made on the way."""
+    codes_OI, scale_O = torch.empty(weight_OI.shape, dtype=torch.int8), torch.empty(len(weight_OI))
+    for begin in range(0, len(weight_OI), ROWS_AT_ONCE):
+        rows = slice(begin, begin + ROWS_AT_ONCE)
+        codes, scale_O[rows] = to_int8(weight_OI[rows].float())
+        codes_OI[rows] = codes.to(torch.int8)
+    return codes_OI, scale_O
 
 
 def integer_product(codes_BI: Tensor, handle: int, outputs: int) -> Tensor:
@@ -101,17 +113,15 @@ class Int4Linear(nn.Module):
 def to_int8(rows_BI: Tensor, largest: int = LARGEST) -> tuple[Tensor, Tensor]:
     """Return whole numbers (B, I) in -largest..largest and the scale (B,) of each row, by which they are multiplied to come
     back."""
-    scale_B = rows_BI.abs().amax(-1).clamp_min(SMALLEST_SCALE) / largest
-    return (rows_BI / scale_B[:, None]).round(), scale_B
+    scale_B1 = torch.linalg.vector_norm(rows_BI, float("inf"), -1, keepdim=True).clamp_min_(SMALLEST_SCALE * largest) / largest
+    return (rows_BI / scale_B1).round_(), scale_B1.squeeze(-1)
 
 
 def to_int4(weight_OI: Tensor) -> tuple[Tensor, Tensor]:
     """Return integers (O, I) in 0..15, int32, and scale and middle (G, O, 2), bfloat16: weight = (integer - 8) * scale + middle.
 
-    Raises :class:`UserError` when the input features are no whole number of groups.
+    The input features must be whole groups.
     """
-    if weight_OI.shape[1] % GROUP:
-        raise UserError(f"a layer of {weight_OI.shape[1]} inputs has no whole groups of {GROUP}; int8 takes any")
     groups_OGI = weight_OI.unflatten(1, (-1, GROUP))
     low_OG, high_OG = groups_OGI.amin(-1), groups_OGI.amax(-1)
     scale_OG = ((high_OG - low_OG).clamp_min(SMALLEST_SCALE) / 15).bfloat16().float()
@@ -126,11 +136,11 @@ def quantize(network: nn.Module, kind: str) -> None:
 
     Raises :class:`UserError` for an unknown kind, and for a device or shape that has no such kind.
     """
-    if kind not in KINDS:
-        raise UserError(f"quantize={kind!r} is unknown; choose one of {', '.join(KINDS)}")
+    if kind not in LAYERS:
+        raise UserError(f"quantize={kind!r} is unknown; choose one of {', '.join(LAYERS)}")
     device = next(network.parameters()).device
     if device.type == "cpu":
-        _replace_linears(network, Int8Linear if kind == "int8" else Int4Linear)
+        replace_linears(network, LAYERS[kind])
     elif kind == "int8":
         quantize_with_torchao(network)
     else:
@@ -146,9 +156,21 @@ def quantize_with_torchao(network: nn.Module) -> None:
     quantize_(network, Int8WeightOnlyConfig())
 
 
-def _replace_linears(module: nn.Module, make: Callable[[Tensor], nn.Module]) -> None:
+def replace_linears(module: nn.Module, make: Callable[[Tensor], nn.Module]) -> None:
+    """Replace the linear layers below a module by what ``make`` makes of their weights (O, I). The three projections of a
+    self-attention become one."""
     for name, child in module.named_children():
         if isinstance(child, nn.Linear):
-            setattr(module, name, make(child.weight))
-        else:
-            _replace_linears(child, make)
+            setattr(module, name, make(child.weight.detach()))
+            continue
+        if name == "self_attention" and isinstance(child, Attention):
+            child.fuse(make)
+        replace_linears(child, make)
+
+
+def int4_where_it_fits(weight_OI: Tensor) -> nn.Module:
+    """Return a layer of 4 bits, or of 8 where torch's product has no such shape (Dia's head)."""
+    return Int8Linear(weight_OI) if len(weight_OI) % OUTPUTS_OF_INT4 or weight_OI.shape[1] % GROUP else Int4Linear(weight_OI)
+
+
+LAYERS: dict[str, Callable[[Tensor], nn.Module]] = {"int8": Int8Linear, "int4": int4_where_it_fits}

@@ -55,9 +55,8 @@ class DecoderLayer(nn.Module):
 
     def forward(self, x_BTD: Tensor, place: "Place", memory: tuple[Tensor, Tensor], cache: LayerCache | None) -> Tensor:
         """Return features of the same shape; with a cache, the steps are written to it and see what it holds."""
-        normed = self.pre_sa_norm(x_BTD)
-        keys, values = self.self_attention.keys_values(normed)
-        queries, keys = rotate(self.self_attention.queries(normed), place.angles), rotate(keys, place.angles)
+        queries, keys, values = self.self_attention.queries_keys_values(self.pre_sa_norm(x_BTD))
+        queries, keys = rotate(queries, place.angles), rotate(keys, place.angles)
         if cache is not None:
             cache.write(place.positions_T, keys, values)
             keys, values = cache.keys_BKTH[:, :, : place.visible], cache.values_BKTH[:, :, : place.visible]

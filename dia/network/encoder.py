@@ -23,10 +23,9 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x_BSD: Tensor, angles: tuple[Tensor, Tensor], mask_B11S: Tensor) -> Tensor:
         """Return features of the same shape; ``mask_B11S`` is true where there is text."""
-        normed = self.pre_sa_norm(x_BSD)
-        keys, values = self.self_attention.keys_values(normed)
-        queries = rotate(self.self_attention.queries(normed), angles)
-        x_BSD = x_BSD + self.self_attention.attend(queries, rotate(keys, angles), values, mask_B11S, causal=False)
+        queries, keys, values = self.self_attention.queries_keys_values(self.pre_sa_norm(x_BSD))
+        queries, keys = rotate(queries, angles), rotate(keys, angles)
+        x_BSD = x_BSD + self.self_attention.attend(queries, keys, values, mask_B11S, causal=False)
         out: Tensor = x_BSD + self.mlp(self.post_sa_norm(x_BSD))
         return out
 

@@ -5,6 +5,8 @@ Submodule names follow the transformers layout, so that a checkpoint maps name b
 Legend: B batch, T query step, S key step, D width, N heads, K key-value heads, H head width.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -57,11 +59,15 @@ def rotate(x_BNTH: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Multi-head attention of scale 1.0 with grouped keys and values, as Dia has it (not 1/sqrt(H))."""
+    """Multi-head attention of scale 1.0 with grouped keys and values, as Dia has it (not 1/sqrt(H)).
+
+    ``qkv_proj`` may take the place of the three projections (:meth:`fuse`): one product of few rows instead of three.
+    """
 
     def __init__(self, width: int, memory_width: int, heads: int, key_value_heads: int, head_width: int) -> None:
         super().__init__()
         self.head_width = head_width
+        self.qkv_proj: nn.Module | None = None
         self.q_proj = nn.Linear(width, heads * head_width, bias=False)
         self.k_proj = nn.Linear(memory_width, key_value_heads * head_width, bias=False)
         self.v_proj = nn.Linear(memory_width, key_value_heads * head_width, bias=False)
@@ -70,6 +76,20 @@ class Attention(nn.Module):
     def queries(self, x_BTD: Tensor) -> Tensor:
         """Return the queries (B, N, T, H)."""
         return self._heads(self.q_proj(x_BTD))
+
+    def queries_keys_values(self, x_BTD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries (B, N, T, H), keys and values (B, K, T, H) of a sequence that attends to itself."""
+        if self.qkv_proj is None:
+            return self.queries(x_BTD), *self.keys_values(x_BTD)
+        queries, keys, values = self.qkv_proj(x_BTD).split(self.widths, dim=-1)
+        return self._heads(queries), self._heads(keys), self._heads(values)
+
+    def fuse(self, make: Callable[[Tensor], nn.Module]) -> None:
+        """Let ``make`` turn the three projections' weights, joined (O, I), into one module; only for self-attention."""
+        weights = [projection.weight.data for projection in (self.q_proj, self.k_proj, self.v_proj)]
+        self.widths = [len(weight) for weight in weights]
+        del self.q_proj, self.k_proj, self.v_proj
+        self.qkv_proj = make(torch.cat(weights))
 
     def keys_values(self, memory_BSD: Tensor) -> tuple[Tensor, Tensor]:
         """Return keys and values (B, K, S, H)."""

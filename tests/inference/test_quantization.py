@@ -83,5 +83,3 @@ def test_torchao_s_int8_agrees_with_ours(tiny):
 def test_kinds_that_do_not_exist_are_named(tiny):
     with pytest.raises(UserError, match="int8, int4"):
         quantize(tiny, "int2")
-    with pytest.raises(UserError, match="whole groups of 32"):
-        to_int4(weights(0, 16, 33))
