@@ -1,73 +1,115 @@
-"""Class Dia: open a checkpoint, speak, save. Names and defaults follow nari-labs/dia's `dia.model.Dia`.
+"""Class Dia: open a checkpoint, speak, save. A drop-in for nari-labs/dia's `dia.model.Dia`, with what its users ask for.
 
 from dia.model import Dia
 dia = Dia.from_pretrained("dia_nano")
 dia.save_audio("out.wav", dia.generate("[S1] Hello there. [S2] Hello!", seed=1))
 """
 
+import logging
 import os
-from dataclasses import replace
-from pathlib import Path
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dia.audio.codec import Codec, pad_to_frames, require_codec, require_codes
-from dia.audio.files import read_wave, write_wave
+from dia.audio.codec import Codec, frames_per_second, require_codec
+from dia.audio.files import write_wave
 from dia.audio.load import load_codec
-from dia.checkpoint import load_checkpoint
+from dia.audio.stretch import require_speed, stretch
+from dia.checkpoint import Checkpoint, load_checkpoint
 from dia.dialogue.lint import Limits, require_clean
 from dia.errors import UserError
-from dia.inference import Sampling, Speech, Synthesizer
+from dia.inference import Generated, Guarded, GuardLimits, Request, Sampling, Speech, Synthesizer, Voice, generate_codes, quantize
+from dia.inference.guard import speak_guarded
+from dia.inference.long_form import cut, join
+from dia.inference.prompt import Prompt, encode_prompt, is_codes
+from dia.inference.voice import LONGEST, SHORTEST, voice_problems
 from dia.network import DiaNetwork
 from dia.resources import resource
 
 Wave = NDArray[np.float32]
+Prompts = Prompt | list[Prompt | None] | None
 SHIPPED = {"dia_nano": "data/models/dia_nano"}
-SHORTEST_PROMPT = 0.5  # seconds that tell something of a voice
-SILENT = 1e-3  # highest sample of what counts as silence
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+log = logging.getLogger(__name__)
+
+
+class ComputeDtype(StrEnum):
+    """Types to compute in, under the names that nari-labs/dia gives them."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
 
 
 class Dia:
-    """A checkpoint and its codec, ready to speak."""
+    """A checkpoint and its codec, ready to speak. Without a codec (``load_dac=False``) it gives codes instead of sound."""
 
-    def __init__(self, network: DiaNetwork, codec: Codec, sampling: Sampling) -> None:
-        self.synthesizer, self.default_sampling = Synthesizer(network, codec), sampling
-        self.network, self.codec = network, codec
+    def __init__(self, network: DiaNetwork, codec: Codec | None, sampling: Sampling) -> None:
+        self.network, self.default_sampling = network, sampling
+        self._synthesizer = Synthesizer(network, codec) if codec is not None else None
 
     @classmethod
     def from_pretrained(
         cls,
         model_name: str = "dia_nano",
-        compute_dtype: str = "float32",
+        compute_dtype: str | ComputeDtype = "float32",
         device: str | torch.device | None = None,
+        load_dac: bool = True,
+        *,
         codec: str | None = None,
         cross_rope: bool | None = None,
+        quantization: str | None = None,
+        config_path: str | None = None,
     ) -> "Dia":
         """Open a shipped model by name, a run or model folder, a weights file, or a Hub id, in any layout.
 
-        ``device`` None takes a GPU where there is one. ``codec`` replaces the codec that the checkpoint names;
-        ``cross_rope`` says of which generation it is, where its config does not (true: the first).
+        ``device`` None takes a GPU where there is one. ``codec`` replaces the codec that the checkpoint names; without
+        ``load_dac`` none is opened. ``cross_rope`` says of which generation the checkpoint is, where its config does not (true:
+        the first). ``quantization`` is `int8` or `int4` (dia/inference/quantization.py).
         Raises :class:`UserError` when the checkpoint or its codec is missing, damaged, or they do not fit each other.
         """
-        if compute_dtype not in DTYPES:
-            raise UserError(f"compute_dtype={compute_dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
+        place = torch.device(device if device is not None else "cuda" if torch.cuda.is_available() else "cpu")
         path = resource(SHIPPED[model_name]) if model_name in SHIPPED else model_name
-        place = str(device) if device is not None else "cuda" if torch.cuda.is_available() else "cpu"
-        checkpoint = load_checkpoint(path, place, DTYPES[compute_dtype], cross_rope)
-        if checkpoint.codec is None and codec is None:
-            raise UserError(f"{model_name} does not say which codec its codes are of; give one (dac_44khz for Dia-1.6B)")
-        opened = load_codec(codec or (checkpoint.codec.name if checkpoint.codec else ""), place)
-        dia = cls(checkpoint.network, opened, Sampling(**checkpoint.sampling))
-        if checkpoint.codec and checkpoint.codec.fingerprint:
-            require_codec(opened, checkpoint.codec.fingerprint, model_name)
-        return dia
+        smaller = (lambda network: quantize(network, quantization)) if quantization and place.type == "cpu" else None
+        checkpoint = load_checkpoint(path, place, _dtype(compute_dtype), cross_rope, smaller, config_path)
+        if quantization and smaller is None:
+            quantize(checkpoint.network, quantization)
+        opened = _codec(checkpoint, codec, model_name, str(place)) if load_dac else None
+        return cls(checkpoint.network, opened, Sampling(**checkpoint.sampling))
+
+    @classmethod
+    def from_local(
+        cls,
+        config_path: str,
+        checkpoint_path: str,
+        compute_dtype: str | ComputeDtype = "float32",
+        device: str | torch.device | None = None,
+        load_dac: bool = True,
+        **more: Any,
+    ) -> "Dia":
+        """Open a weights file whose config lies anywhere; ``more`` and errors are those of :meth:`from_pretrained`."""
+        return cls.from_pretrained(checkpoint_path, compute_dtype, device, load_dac, config_path=config_path, **more)
+
+    @property
+    def synthesizer(self) -> Synthesizer:
+        """Network and codec. Raises :class:`UserError` when no codec was opened."""
+        if self._synthesizer is None:
+            raise UserError("no codec was opened (load_dac=False), so there is no sound; give and take codes, or open one")
+        return self._synthesizer
+
+    @property
+    def codec(self) -> Codec:
+        """The codec. Raises :class:`UserError` when none was opened."""
+        return self.synthesizer.codec
 
     def sampling(self, **overrides: Any) -> "Dia":
-        """Replace sampling defaults (cfg_scale, temperature, top_p, cfg_filter_top_k; None leaves one); returns itself."""
+        """Replace sampling defaults (fields of :class:`Sampling`; None leaves one); returns itself."""
         self.default_sampling = _replaced(self.default_sampling, overrides)
         return self
 
@@ -78,41 +120,107 @@ class Dia:
         cfg_scale: float | None = None,
         temperature: float | None = None,
         top_p: float | None = None,
+        use_torch_compile: bool = False,
         cfg_filter_top_k: int | None = None,
-        audio_prompt: str | Wave | torch.Tensor | list[str | Wave | torch.Tensor | None] | None = None,
-        seed: int | list[int] | None = None,
+        audio_prompt: Prompts = None,
+        audio_prompt_path: Prompts = None,
+        use_cfg_filter: bool | None = None,
         verbose: bool = False,
-    ) -> Wave | list[Wave]:
+        *,
+        seed: int | list[int] | None = None,
+        voice: Voice | None = None,
+        speed: float = 1.0,
+        retries: int = 0,
+    ) -> Any:
         """Return the wave of one text, or a list for a list: float32 (samples,) at ``codec.sample_rate``.
 
-        ``audio_prompt`` is a file, samples at the codec's rate, or codes (T, C); its transcript must begin the text.
-        ``seed`` may be one for all or one each; without it every call differs. Values left out are the checkpoint's.
+        ``max_tokens`` are decoder steps. Values left out are the checkpoint's own (nari's signature has one set for all).
+        ``audio_prompt`` is a file, samples at the codec's rate, or codes (T, C), one or one for each text; its transcript must
+        begin the text. A ``voice`` brings both. ``seed`` may be one for all or one each; without it every call differs.
+        ``speed`` changes the pace and not the pitch. ``retries`` lets a guard speak what failed again (:meth:`speak`).
+        ``audio_prompt_path`` and ``use_cfg_filter`` are old names: the first is taken for ``audio_prompt``, the second does
+        nothing. Without a codec the result is codes (T, C), integers.
         Raises :class:`UserError` for values out of range and for empty or overlong texts.
         """
-        texts = [text] if isinstance(text, str) else list(text)
-        values = {
-            "cfg_scale": cfg_scale,
-            "temperature": temperature,
-            "top_p": top_p,
-            "cfg_filter_top_k": cfg_filter_top_k,
-        }
-        sampling = _replaced(self.default_sampling, values)
-        prompts = audio_prompt if isinstance(audio_prompt, list) else [audio_prompt] * len(texts)
-        if len(prompts) != len(texts):
-            raise UserError(f"{len(texts)} texts but {len(prompts)} audio prompts; give one prompt for each, or None")
-        codes = [self.encode_prompt(prompt) for prompt in prompts]
-        spoken = self.synthesizer.speak(texts, _seeds(seed, len(texts)), sampling, max_tokens, codes)
+        if use_cfg_filter is not None:
+            log.warning("use_cfg_filter does nothing; cfg_filter_top_k says how many ids guidance leaves")
+        if audio_prompt_path is not None:
+            log.warning("audio_prompt_path is an old name of audio_prompt")
+        require_speed(speed)
+        begun, texts = time.perf_counter(), [text] if isinstance(text, str) else list(text)
+        values = {"cfg_scale": cfg_scale, "temperature": temperature, "top_p": top_p, "cfg_filter_top_k": cfg_filter_top_k}
+        prompts = self._prompts(audio_prompt if audio_prompt_path is None else audio_prompt_path, len(texts))
+        task = _Task(_replaced(self.default_sampling, values), max_tokens, prompts, voice, use_torch_compile)
+        seeds = _seeds(seed, len(texts))
+        if self._synthesizer is None:
+            made = [item.codes_TC.cpu().numpy() for item in self._codes(texts, seeds, task)]
+        else:
+            spoken = (
+                [item.speech for item in self._guarded(texts, seeds, task, retries)]
+                if retries
+                else self._speak(texts, seeds, task)
+            )
+            made = [stretch(speech.wave, speech.sample_rate, speed) for speech in spoken]
         if verbose:
-            print(f"spoke {sum(len(item.wave) for item in spoken) / self.codec.sample_rate:.1f} s of sound")
-        return spoken[0].wave if isinstance(text, str) else [item.wave for item in spoken]
+            print(f"generate: {sum(map(len, made))} samples or frames in {time.perf_counter() - begun:.2f} s")
+        return made[0] if isinstance(text, str) else made
 
-    def speak(self, texts: list[str], seeds: list[int], max_tokens: int | None = None) -> list[Speech]:
-        """Speak a batch with the default sampling; each result also says whether the model ended by itself."""
-        return self.synthesizer.speak(texts, seeds, self.default_sampling, max_tokens)
+    def speak(
+        self,
+        texts: list[str],
+        seeds: list[int],
+        max_tokens: int | None = None,
+        voice: Voice | None = None,
+        retries: int = 0,
+        limits: GuardLimits = GuardLimits(),
+    ) -> list[Guarded]:
+        """Speak a batch with the default sampling under a guard: each result says what is wrong with it and how many attempts
+        there were. What failed is spoken again with the next seed, up to ``retries`` times, and logged."""
+        task = _Task(self.default_sampling, max_tokens, [None] * len(texts), voice, False)
+        return self._guarded(texts, seeds, task, retries, limits)
+
+    def stream(self, text: str, seed: int = 0, voice: Voice | None = None, max_tokens: int | None = None) -> Iterator[Wave]:
+        """Yield the sound of a text while it is generated, chunk by chunk; joined it is what :meth:`generate` returns."""
+        script, prompt_TC = (voice.script(text), self._voice_codes(voice)) if voice else (text, None)
+        return self.synthesizer.stream(Request(script, seed, prompt_TC), self.default_sampling, max_tokens)
+
+    def speak_long(
+        self,
+        text: str,
+        voice: Voice,
+        seed: int = 0,
+        batch: int = 8,
+        piece_seconds: float = 12.0,
+        pause: float = 0.25,
+        retries: int = 1,
+    ) -> Iterator[Wave]:
+        """Yield the sound of a script of any length, in one voice; joined it is one wave without clicks.
+
+        The script is cut at turns into pieces of ``piece_seconds``, spoken ``batch`` at a time; one batch is in memory.
+        """
+        pieces = cut(text, piece_seconds)
+
+        def spoken() -> Iterator[Wave]:
+            for begin in range(0, len(pieces), batch):
+                some = pieces[begin : begin + batch]
+                seeds = list(range(seed + begin, seed + begin + len(some)))
+                yield from (item.speech.wave for item in self.speak(some, seeds, voice=voice, retries=retries))
+
+        return join(spoken(), self.codec.sample_rate, pause)
+
+    def make_voice(self, audio: Prompt, transcript: str, shortest: float = SHORTEST, longest: float = LONGEST) -> Voice:
+        """Return the voice of a recording (a file, samples or codes) and its transcript, to be used and saved.
+
+        Raises :class:`UserError` with all that makes it a bad one: no transcript, not 5 to 10 s, an unlikely pace.
+        """
+        codes_TC, rate = self.encode_prompt(audio), frames_per_second(self.codec)
+        if problems := voice_problems(transcript, len(codes_TC) / rate, shortest, longest):
+            raise UserError("this makes no good voice:\n" + "\n".join(f"  - {problem}" for problem in problems))
+        return Voice(transcript, codes_TC.cpu(), self.codec.name, self.codec.fingerprint, rate)
 
     def require_script(self, text: str) -> None:
         """Raise :class:`UserError` with everything that the lint finds in a script, for this model's length."""
-        longest = self.network.config.max_frames * self.codec.hop / self.codec.sample_rate
+        longest = self.network.config.max_frames / frames_per_second(self.codec)
         try:
             require_clean(text, Limits(shortest_seconds=0.5, longest_seconds=longest))
         except ValueError as error:
@@ -120,38 +228,85 @@ class Dia:
 
     def load_audio(self, audio_path: str) -> torch.Tensor:
         """Return the codes (T, C) of a sound file, to be given as ``audio_prompt`` again and again."""
-        codes = self.encode_prompt(audio_path)
-        assert codes is not None  # only no prompt has no codes
-        return codes
+        return self.encode_prompt(audio_path)
 
-    def encode_prompt(self, prompt: str | Wave | torch.Tensor | None) -> torch.Tensor | None:
-        """Return the codes (T, C) of a voice prompt: a file, samples (samples,) at the codec's rate, or codes as they are.
-
-        Raises :class:`UserError` for a prompt that is silent, too short to tell a voice, or longer than the model's room.
-        """
-        if prompt is None:
-            return None
-        if isinstance(prompt, torch.Tensor) and not prompt.is_floating_point():
-            require_codes(prompt[None], self.codec.channels, self.codec.codebook_size)
+    def encode_prompt(self, prompt: Prompt) -> torch.Tensor:
+        """Return the codes (T, C) of a voice prompt, as :func:`dia.inference.prompt.encode_prompt` does."""
+        if self._synthesizer is None and isinstance(prompt, torch.Tensor) and is_codes(prompt):
             return prompt
-        wave = read_wave(prompt, self.codec.sample_rate) if isinstance(prompt, str | Path) else prompt
-        wave_L = torch.as_tensor(wave, dtype=torch.float32)
-        self._require_voice(wave_L, str(prompt) if isinstance(prompt, str | Path) else "the audio prompt")
-        return self.codec.encode(pad_to_frames(wave_L[None], self.codec.hop))[0]
-
-    def _require_voice(self, wave_L: torch.Tensor, name: str) -> None:
-        longest = self.network.config.max_frames * self.codec.hop / self.codec.sample_rate
-        if wave_L.ndim != 1 or not bool(wave_L.isfinite().all()):
-            raise UserError(f"{name}: samples of shape {tuple(wave_L.shape)}; give finite mono samples (samples,)")
-        seconds = len(wave_L) / self.codec.sample_rate
-        if not SHORTEST_PROMPT <= seconds < longest:
-            raise UserError(f"{name} is {seconds:.3f} s long; give {SHORTEST_PROMPT} to {longest:.0f} s (best are 5 to 10)")
-        if float(wave_L.abs().max()) < SILENT:
-            raise UserError(f"{name} is silent; give a recording of the voice")
+        return encode_prompt(prompt, self.codec, self.network.config.max_frames)
 
     def save_audio(self, path: str, audio: Wave) -> None:
         """Write a wave that :meth:`generate` returned. Raises :class:`UserError` as :func:`write_wave` does."""
         write_wave(path, audio, self.codec.sample_rate)
+
+    def _guarded(
+        self, texts: list[str], seeds: list[int], task: "_Task", retries: int, limits: GuardLimits = GuardLimits()
+    ) -> list[Guarded]:
+        def speak(places: list[int], seeds: list[int]) -> list[Speech]:
+            return self._speak([texts[place] for place in places], seeds, task.of(places))
+
+        return speak_guarded(speak, texts, seeds, retries, limits)
+
+    def _speak(self, texts: list[str], seeds: list[int], task: "_Task") -> list[Speech]:
+        scripts, prompts = self._scripts(texts, task)
+        return self.synthesizer.speak(scripts, seeds, task.sampling, task.max_tokens, prompts, task.compiled)
+
+    def _codes(self, texts: list[str], seeds: list[int], task: "_Task") -> list[Generated]:
+        scripts, prompts = self._scripts(texts, task)
+        requests = [Request(*item) for item in zip(scripts, seeds, prompts, strict=True)]
+        steps = task.max_tokens or self.network.config.decoder.max_positions
+        return generate_codes(self.network, requests, task.sampling, steps, task.compiled)
+
+    def _scripts(self, texts: list[str], task: "_Task") -> tuple[list[str], list[torch.Tensor | None]]:
+        """What the model reads: texts and prompts as they are, or behind a voice's."""
+        if task.voice is None:
+            return texts, task.prompts
+        if any(prompt is not None for prompt in task.prompts):
+            raise UserError("a voice and an audio_prompt were given; give one of them")
+        return [task.voice.script(text) for text in texts], [self._voice_codes(task.voice)] * len(texts)
+
+    def _voice_codes(self, voice: Voice) -> torch.Tensor:
+        if self._synthesizer is not None:
+            require_codec(self.codec, voice.fingerprint, "the voice")
+        return voice.codes_TC
+
+    def _prompts(self, given: Prompts, count: int) -> list[torch.Tensor | None]:
+        prompts = given if isinstance(given, list) else [given] * count
+        if len(prompts) != count:
+            raise UserError(f"{count} texts but {len(prompts)} audio prompts; give one prompt for each, or None")
+        return [None if prompt is None else self.encode_prompt(prompt) for prompt in prompts]
+
+
+@dataclass(frozen=True)
+class _Task:
+    """How a batch is spoken: sampling values, room, prompts' codes, a voice, compiled or not."""
+
+    sampling: Sampling
+    max_tokens: int | None
+    prompts: list[torch.Tensor | None]
+    voice: Voice | None
+    compiled: bool
+
+    def of(self, places: list[int]) -> "_Task":
+        """The same for some items of the batch."""
+        return replace(self, prompts=[self.prompts[place] for place in places])
+
+
+def _dtype(name: str | ComputeDtype) -> torch.dtype:
+    if name not in DTYPES:
+        raise UserError(f"compute_dtype={name!r} is unknown; choose one of {', '.join(DTYPES)}")
+    return DTYPES[name]
+
+
+def _codec(checkpoint: Checkpoint, name: str | None, model_name: str, device: str) -> Codec:
+    """Open the codec of a checkpoint, or the one named."""
+    if checkpoint.codec is None and name is None:
+        raise UserError(f"{model_name} does not say which codec its codes are of; give one (dac_44khz for Dia-1.6B)")
+    opened = load_codec(name or (checkpoint.codec.name if checkpoint.codec else ""), device)
+    if checkpoint.codec and checkpoint.codec.fingerprint:
+        require_codec(opened, checkpoint.codec.fingerprint, model_name)
+    return opened
 
 
 def _replaced(sampling: Sampling, values: dict[str, Any]) -> Sampling:

@@ -19,8 +19,10 @@ class Codec(Protocol):
     """Sound to codes and back.
 
     ``name`` opens it again, ``sample_rate`` is in hertz, ``hop`` are the samples of one frame, ``channels`` the codes
-    of one frame, ``codebook_size`` the ids of one channel. ``fingerprint`` is the sha256 over the weights that decide what
-    a code means (encoder and quantizer): a decoder may learn to sound better, and stored codes stay valid.
+    of one frame, ``codebook_size`` the ids of one channel. ``context`` are the frames on either side of a frame that its sound
+    depends on: with these, a window of the codes gives the sound that the whole gives. ``fingerprint`` is the sha256 over the
+    weights that decide what a code means (encoder and quantizer): a decoder may learn to sound better, and stored codes stay
+    valid.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Codec(Protocol):
     hop: int
     channels: int
     codebook_size: int
+    context: int
     fingerprint: str
 
     def encode(self, wave_BL: Tensor) -> Tensor:

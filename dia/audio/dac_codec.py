@@ -7,6 +7,7 @@ Legend: B batch, L samples, T codec frames, C codec channels.
 """
 
 import inspect
+import math
 import pickle
 import zipfile
 from pathlib import Path
@@ -31,6 +32,7 @@ class DacCodec:
         self.name, self.fingerprint = name, fingerprint(model.encoder, model.quantizer)
         self.sample_rate, self.hop = int(model.sample_rate), int(model.hop_length)
         self.channels, self.codebook_size = int(model.n_codebooks), int(model.codebook_size)
+        self.context = decoder_context([int(rate) for rate in model.decoder_rates])
         self.model = fold_weight_norm(model.float().eval())
 
     @torch.no_grad()
@@ -51,6 +53,20 @@ class DacCodec:
         wave_BL: Tensor = self.model.decode(latents).squeeze(1)
         length = codes_BTC.shape[1] * self.hop
         return nn.functional.pad(wave_BL, (0, max(0, length - wave_BL.shape[1])))[:, :length]
+
+
+def decoder_context(rates: list[int]) -> int:
+    """Return how many frames on either side reach a frame's sound through DAC's decoder of these upsampling rates.
+
+    A convolution of width 7 over the frames, then per block a transposed one (one step of its input) and three of width 7 with
+    dilations 1, 3 and 9 (39 steps of its output), and a last one of width 7 over samples (dac/model/dac.py of the package).
+    """
+    reach, steps_in_a_frame = 3.0, 1
+    for rate in rates:
+        reach += 1 / steps_in_a_frame
+        steps_in_a_frame *= rate
+        reach += 39 / steps_in_a_frame
+    return math.ceil(reach + 3 / steps_in_a_frame)
 
 
 def download_dac(model_type: str) -> Path:

@@ -4,6 +4,7 @@ Legend: B batch, L samples, T codec frames, C codec channels.
 """
 
 import json
+import math
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +22,9 @@ from dia.audio.spectral import SpectralCodecConfig, SpectralNetwork
 from dia.errors import UserError, in_one_line
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+# Seconds on either side that a frame's sound depends on. Phases are found by iteration, which carries far: a window with .6 s
+# more on either side is 50 dB close to the whole, with 1.6 s 114 dB (codec_nano, largest difference 1e-6).
+CONTEXT = 1.6
 HALVED = ("decoder.", "detail.")  # saved in half precision, computed in full: what makes codes keeps every bit
 
 
@@ -36,6 +40,7 @@ class SpectralCodec:
         self.name, self.fingerprint = name, fingerprint(network.encoder, network.quantizer)
         self.sample_rate, self.hop = config.sample_rate, config.hop * config.stride
         self.channels, self.codebook_size = config.codebooks, config.codebook_size
+        self.context = math.ceil(CONTEXT * self.sample_rate / self.hop)
         self.network = fold_weight_norm(network.eval())
 
     @torch.no_grad()

@@ -47,15 +47,17 @@ def load_checkpoint(
     dtype: torch.dtype = torch.float32,
     cross_rope: bool | None = None,
     before_placing: Callable[[DiaNetwork], None] | None = None,
+    config_path: str | Path | None = None,
 ) -> Checkpoint:
     """Open a checkpoint of any layout: a folder, a file or a Hub id. Norms stay fp32 whatever ``dtype`` is.
 
+    ``config_path`` is a config.json that does not lie beside the weights.
     ``before_placing`` may change the network while its weights still lie in the file (in their own type, mapped): what makes
     them smaller needs no memory for the whole.
 
     Raises :class:`UserError` when something is missing, damaged, or of another architecture.
     """
-    source = read_source(path, cross_rope)
+    source = read_source(path, cross_rope, config_path)
     network, codec, sampling = network_of(source), codec_of(source), source.sampling
     del source  # it holds every tensor
     if before_placing is not None:

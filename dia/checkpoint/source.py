@@ -25,7 +25,7 @@ LIGHTNING_PREFIX = "network."
 FIRST, SECOND = "first", "0626"
 # what nari recommends for each generation (README of the release, and of 0626)
 PRESETS: dict[str, dict[str, Any]] = {
-    FIRST: {"cfg_scale": 3.0, "temperature": 1.3, "top_p": 0.95, "cfg_filter_top_k": 35},
+    FIRST: {"cfg_scale": 3.0, "temperature": 1.3, "top_p": 0.95, "cfg_filter_top_k": 35, "draw_guided": True},
     SECOND: {"cfg_scale": 3.0, "temperature": 1.8, "top_p": 0.90, "cfg_filter_top_k": 45},
 }
 # those of nari's signature, which transformers' converter writes for every checkpoint, whatever its generation
@@ -77,12 +77,13 @@ class Source:
         return FIRST if self.config.cross_rope else SECOND
 
 
-def read_source(path: str | Path, cross_rope: bool | None = None) -> Source:
-    """Read a checkpoint of any layout. ``cross_rope`` overrides what its config tells of its generation.
+def read_source(path: str | Path, cross_rope: bool | None = None, config_path: str | Path | None = None) -> Source:
+    """Read a checkpoint of any layout. ``cross_rope`` overrides what its config tells of its generation, ``config_path`` is a
+    config.json that lies elsewhere.
 
     Raises :class:`UserError` when files are missing or damaged, or hold no Dia.
     """
-    located = locate(path)
+    located = locate(path) if config_path is None else replace(locate(path), config=Path(config_path))
     tensors = read_tensors(located.weights)
     layout = _layout(tensors, located)
     content = _config_content(located)
@@ -138,4 +139,4 @@ def _sampling(located: Located, content: dict[str, Any], config: DiaConfig) -> d
     preset = PRESETS[FIRST if config.cross_rope else SECOND]
     said = read_json(located.generation) if located.generation else {}
     values = {ours: said.get(theirs, preset[ours]) for ours, theirs in transformers_layout.SAMPLING_NAMES.items()}
-    return preset if values == DEFAULT_SAMPLING and "dia" not in content else values
+    return preset if values == DEFAULT_SAMPLING and "dia" not in content else {**preset, **values}

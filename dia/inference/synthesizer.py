@@ -3,17 +3,22 @@
 Legend: T codec frame, C codec channel.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dia.audio.codec import Codec
 from dia.errors import UserError
-from dia.inference.engine import Request, generate_codes
+from dia.inference.engine import Request, generate_codes, stream_codes
 from dia.inference.sampling import Sampling
+from dia.inference.streaming import chunk_frames, stream_waves
 from dia.network import DiaNetwork
+
+Wave = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -21,9 +26,9 @@ class Speech:
     """A spoken text: float32 wave (samples,), its sample rate in hertz, the codes (T, C) it was decoded from, its seed, and
     whether the model ended by itself."""
 
-    wave: NDArray[np.float32]
+    wave: Wave
     sample_rate: int
-    codes_TC: torch.Tensor
+    codes_TC: Tensor
     seed: int
     ended: bool
 
@@ -44,24 +49,47 @@ class Synthesizer:
         seeds: list[int],
         sampling: Sampling,
         max_tokens: int | None = None,
-        prompts: list[torch.Tensor | None] | None = None,
+        prompts: list[Tensor | None] | None = None,
+        compiled: bool = False,
     ) -> list[Speech]:
-        """Speak a batch; ``max_tokens`` are decoder steps (by default all the model has), ``prompts`` codes (T, C)."""
+        """Speak a batch; ``max_tokens`` are decoder steps (by default all the model has), ``prompts`` codes (T, C).
+
+        ``compiled`` is as in :func:`dia.inference.generate_codes`.
+        """
         given = prompts or [None] * len(texts)
         requests = [Request(*item) for item in zip(texts, seeds, given, strict=True)]
-        steps = max_tokens or self.network.config.decoder.max_positions
-        generated = generate_codes(self.network, requests, sampling, steps)
+        generated = generate_codes(self.network, requests, sampling, max_tokens or self.most_steps, compiled)
+        waves = decode_all(self.codec, [item.codes_TC for item in generated])
         return [
-            Speech(self._decode(item.codes_TC), self.codec.sample_rate, item.codes_TC, request.seed, item.ended)
-            for item, request in zip(generated, requests, strict=True)
+            Speech(wave, self.codec.sample_rate, item.codes_TC, request.seed, item.ended)
+            for wave, item, request in zip(waves, generated, requests, strict=True)
         ]
 
-    def _decode(self, codes_TC: torch.Tensor) -> NDArray[np.float32]:
-        """Decode one item; no frames at all (EOS at once) are no sound, which codecs cannot decode."""
-        if len(codes_TC) == 0:
-            return np.zeros(0, dtype=np.float32)
-        wave: NDArray[np.float32] = self.codec.decode(codes_TC[None]).squeeze(0).float().cpu().numpy()
-        return wave
+    def stream(
+        self, request: Request, sampling: Sampling, max_tokens: int | None = None, compiled: bool = False
+    ) -> Iterator[Wave]:
+        """Yield the sound of one request while it is generated: the first a quarter of a second long, after the longest delay
+        and one chunk (:func:`dia.inference.streaming.chunk_frames`). Joined it is what :meth:`speak` gives.
+        """
+        frames = chunk_frames(self.codec)
+        pieces = stream_codes(self.network, request, sampling, max_tokens or self.most_steps, frames, compiled)
+        return stream_waves(self.codec, (piece.codes_TC for piece in pieces if len(piece.codes_TC)))
+
+    @property
+    def most_steps(self) -> int:
+        """Decoder steps that the model has."""
+        return self.network.config.decoder.max_positions
+
+
+def decode_all(codec: Codec, items: list[Tensor]) -> list[Wave]:
+    """Return the waves of codes (T, C) each; those of one length are decoded together. No frames are no sound."""
+    waves: list[Wave] = [np.zeros(0, dtype=np.float32)] * len(items)
+    for length in sorted({len(codes_TC) for codes_TC in items} - {0}):
+        places = [place for place, codes_TC in enumerate(items) if len(codes_TC) == length]
+        decoded = codec.decode(torch.stack([items[place] for place in places])).float().cpu().numpy()
+        for place, wave in zip(places, decoded, strict=True):
+            waves[place] = wave
+    return waves
 
 
 def require_fitting(network: DiaNetwork, codec: Codec) -> None:

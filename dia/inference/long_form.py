@@ -1,0 +1,120 @@
+"""Scripts of any length: cut at turns into pieces that one pass can say, spoken in one voice, joined without a click.
+
+Pieces of a later turn may begin with [S2]: what stands before them in the model's text is the voice's transcript.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dia.dialogue.lint import CHARACTERS_PER_SECOND, SECONDS_PER_NONVERBAL
+from dia.dialogue.script import TAG, Script
+from dia.errors import UserError
+
+Wave = NDArray[np.float32]
+BREAKS = (r"(?<=[.!?;:])\s+", r"(?<=,)\s+", r"\s+")  # sentences, clauses, words
+SPACES_IN_TAGS = re.compile(r"\s+(?=[^()]*\))")
+STAND_IN = "\ue000"  # for a space within a tag, where nothing may be cut; of the private use area
+EDGE = 0.05  # seconds of quiet that stay around a piece
+FADE = 0.005  # seconds over which a piece comes and goes
+QUIET = 0.01  # share of a piece's peak that counts as silence
+
+
+def cut(text: str, longest_seconds: float, most_bytes: int = 512) -> list[str]:
+    """Return scripts that say the same words in the same order, each of at most ``longest_seconds`` and ``most_bytes``.
+
+    Whole turns stay together as far as they fit; one that is too long is cut at sentences, then clauses, then words, and its
+    parts keep its speaker. A single word is never cut. Raises :class:`UserError` when the text is no script.
+    """
+    try:
+        script = Script.parse(text)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    turns = [turn.render() for turn in script.turns]
+    parts = [part for turn in turns for part in _cut_turn(turn, longest_seconds, most_bytes)]
+    return _packed(parts, " ", longest_seconds, most_bytes)
+
+
+def _cut_turn(turn: str, longest_seconds: float, most_bytes: int) -> list[str]:
+    """A rendered turn as one or more turns of the same speaker."""
+    if _fits(turn, longest_seconds, most_bytes):
+        return [turn]
+    speaker, _, words = turn.partition(" ")
+    room = most_bytes - len(speaker) - 1
+    pieces = [SPACES_IN_TAGS.sub(STAND_IN, words)]
+    for pattern in BREAKS:
+        pieces = [
+            finer
+            for piece in pieces
+            for finer in (re.split(pattern, piece) if not _fits(piece, longest_seconds, room) else [piece])
+        ]
+    return [f"{speaker} {piece}".replace(STAND_IN, " ") for piece in _packed(pieces, " ", longest_seconds, room)]
+
+
+def _packed(parts: list[str], glue: str, longest_seconds: float, most_bytes: int) -> list[str]:
+    """Join neighbours as evenly as the limits allow: as few pieces as filling them up would give, none of them tiny."""
+    seconds = [_seconds(part) for part in parts]
+    least = _fill(parts, seconds, glue, longest_seconds, most_bytes)
+    even = sum(seconds) / len(least) * 1.1  # a little more than the mean, so that the last piece is not left over
+    spread = _fill(parts, seconds, glue, min(longest_seconds, even), most_bytes)
+    return spread if len(spread) == len(least) else least
+
+
+def _fill(parts: list[str], seconds: list[float], glue: str, longest_seconds: float, most_bytes: int) -> list[str]:
+    groups: list[list[str]] = []
+    used, size = float("inf"), 0
+    for part, length in zip(parts, seconds, strict=True):
+        bytes_of_part = len(part.encode("utf-8", errors="replace")) + len(glue)
+        if used + length > longest_seconds or size + bytes_of_part > most_bytes:
+            groups.append([])
+            used, size = 0.0, 0
+        groups[-1].append(part)
+        used, size = used + length, size + bytes_of_part
+    return [glue.join(group) for group in groups]
+
+
+def _fits(text: str, longest_seconds: float, most_bytes: int) -> bool:
+    return _seconds(text) <= longest_seconds and len(text.encode("utf-8", errors="replace")) <= most_bytes
+
+
+def _seconds(text: str) -> float:
+    """About how long a piece of a script takes to say, by the lint's measure; a little more, as speakers count as words."""
+    tags = TAG.findall(text)
+    return (len(text) - sum(len(tag) + 2 for tag in tags)) / CHARACTERS_PER_SECOND + len(tags) * SECONDS_PER_NONVERBAL
+
+
+def join(waves: Iterable[Wave], sample_rate: int, pause: float = 0.25) -> Iterator[Wave]:
+    """Yield the pieces' sound one after another, ``pause`` seconds of silence between: one piece is in memory at a time.
+
+    Silence around a piece is cut to 50 ms, and it fades in and out over 5 ms, so that there is no click.
+    """
+    first = True
+    for wave in waves:
+        piece = faded(trimmed(wave, sample_rate), sample_rate)
+        if not len(piece):
+            continue
+        if not first:
+            yield np.zeros(round(pause * sample_rate), dtype=np.float32)
+        first = False
+        yield piece
+
+
+def trimmed(wave: Wave, sample_rate: int) -> Wave:
+    """Return a wave without the silence before and after it, but for 50 ms; nothing of one that is all silence."""
+    loud = np.flatnonzero(np.abs(wave) > QUIET * np.abs(wave).max(initial=0.0))
+    if not len(loud):
+        return wave[:0]
+    edge = round(EDGE * sample_rate)
+    return wave[max(0, loud[0] - edge) : loud[-1] + 1 + edge]
+
+
+def faded(wave: Wave, sample_rate: int) -> Wave:
+    """Return a wave that begins and ends in zero, by raised cosines of 5 ms."""
+    length = min(round(FADE * sample_rate), len(wave) // 2)
+    slope = (0.5 - 0.5 * np.cos(np.pi * np.arange(length) / max(length, 1))).astype(np.float32)
+    made = wave.copy()
+    made[:length] *= slope
+    made[len(made) - length :] *= slope[::-1]
+    return made
