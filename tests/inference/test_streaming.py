@@ -1,0 +1,102 @@
+"""A stream is the sound of the whole, in bounded pieces."""
+
+from functools import cache
+
+import dac
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dia.audio.codec import frames_per_second
+from dia.audio.dac_codec import DacCodec, decoder_context
+from dia.audio.load import load_codec
+from dia.audio.spectral import SpectralNetwork
+from dia.audio.spectral_codec import SpectralCodec
+from dia.inference import Request, Sampling, Synthesizer
+from dia.inference.streaming import chunk_frames, stream_waves
+from dia.network import DiaNetwork
+from tests.conftest import TINY, TINY_CODEC
+
+
+@cache
+def codec(name):
+    torch.manual_seed(0)
+    if name == "codec_nano":
+        return load_codec(name)
+    rates = [4, 4, 2]
+    model = dac.DAC(
+        encoder_dim=4, encoder_rates=rates, decoder_dim=32, decoder_rates=rates, n_codebooks=4, codebook_size=32, sample_rate=1_600
+    )
+    return DacCodec(model, "tiny_dac")
+
+
+def codes_of(codec, frames, seed=0):
+    shape = (frames, codec.channels)
+    return torch.randint(0, codec.codebook_size, shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("name, frames", [("tiny_dac", 300), ("codec_nano", 260)])
+def test_a_stream_joins_to_the_whole_and_has_no_seam(name, frames):
+    chosen = codec(name)
+    codes_TC = codes_of(chosen, frames)
+    whole = chosen.decode(codes_TC[None])[0].numpy()
+    pieces = list(stream_waves(chosen, codes_TC.split(chunk_frames(chosen))))
+    assert len(pieces) >= 4
+    joined = np.concatenate(pieces)
+    assert joined.shape == whole.shape
+    assert np.abs(whole).max() > 1e-3
+    assert np.abs(joined - whole).max() <= 1e-4  # at the borders of chunks too
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=8), st.integers(0, 99))
+@settings(max_examples=15)
+def test_codes_may_come_in_pieces_of_any_size(sizes, seed):
+    chosen = codec("tiny_dac")
+    codes_TC = codes_of(chosen, sum(sizes), seed)
+    joined = np.concatenate(list(stream_waves(chosen, codes_TC.split(sizes))))
+    np.testing.assert_allclose(joined, chosen.decode(codes_TC[None])[0].numpy(), atol=1e-4)
+
+
+def test_the_work_for_a_chunk_does_not_grow():
+    chosen, decoded = codec("tiny_dac"), []
+
+    class Watched:
+        context, hop = chosen.context, chosen.hop
+
+        def decode(self, codes_BTC):
+            decoded.append(codes_BTC.shape[1])
+            return chosen.decode(codes_BTC)
+
+    assert sum(map(len, stream_waves(Watched(), codes_of(chosen, 1_000).split(20)))) == 1_000 * chosen.hop
+    assert max(decoded) <= 20 + 2 * chosen.context
+
+
+@pytest.mark.parametrize("rates", [[4, 4, 2], [3, 2], [8, 8, 4, 2]])
+def test_the_context_of_dac_is_what_a_changed_frame_reaches(rates):
+    torch.manual_seed(0)
+    model = dac.DAC(encoder_dim=4, encoder_rates=rates[::-1], decoder_dim=64, decoder_rates=rates, n_codebooks=2, codebook_size=16)
+    chosen, context = DacCodec(model, "any"), decoder_context(rates)
+    codes_TC = torch.zeros(1, 4 * context + 1, 2, dtype=torch.long)
+    changed = codes_TC.clone()
+    changed[0, 2 * context] = 7
+    reached = (chosen.decode(codes_TC) != chosen.decode(changed))[0].nonzero().flatten() // chosen.hop
+    assert 2 * context - int(reached.min()) <= context and int(reached.max()) - 2 * context <= context
+
+
+def test_first_sound_comes_after_the_longest_delay_and_one_chunk():
+    torch.manual_seed(0)
+    network, steps = DiaNetwork(TINY).eval(), []
+    step = network.decoder.step
+    network.decoder.step = lambda *given: (steps.append(1), step(*given))[1]
+    chosen = SpectralCodec(SpectralNetwork(TINY_CODEC), "tiny")
+    synthesizer = Synthesizer(network, chosen)
+    stream = synthesizer.stream(Request("[S1] Hello there.", 0), Sampling())
+    first = next(stream)
+    assert len(first) / chosen.sample_rate >= 0.25 - 1 / frames_per_second(chosen)
+    assert chunk_frames(chosen) < len(steps) <= chunk_frames(chosen) + max(TINY.delays) + 1
+    joined = np.concatenate([first, *stream])
+    spoken = synthesizer.speak(["[S1] Hello there."], [0], Sampling())[0]
+    assert joined.shape == spoken.wave.shape
+    np.testing.assert_allclose(joined, spoken.wave, atol=1e-4)
