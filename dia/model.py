@@ -196,9 +196,13 @@ class Dia:
     ) -> Iterator[Wave]:
         """Yield the sound of a script of any length, in one voice; joined it is one wave without clicks.
 
-        The script is cut at turns into pieces of ``piece_seconds``, spoken ``batch`` at a time; one batch is in memory.
+        The script is cut at turns into pieces of ``piece_seconds`` or what the model has room for behind the voice, spoken
+        ``batch`` at a time under a guard; one batch is in memory. Raises :class:`UserError`, before anything is spoken, for a
+        text that is no script, with other speakers than the voice's, or when the voice leaves no room.
         """
-        pieces = cut(text, piece_seconds)
+        pieces = cut(text, min(piece_seconds, voice.room_seconds(self.network.config.max_frames)), voice.room_bytes)
+        for piece in pieces:
+            voice.script(piece)
 
         def spoken() -> Iterator[Wave]:
             for begin in range(0, len(pieces), batch):

@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 
 from dia.dialogue.lint import CHARACTERS_PER_SECOND, SECONDS_PER_NONVERBAL
 from dia.dialogue.script import TAG, Script
+from dia.dialogue.text import MAX_BYTES
 from dia.errors import UserError
 
 Wave = NDArray[np.float32]
 BREAKS = (r"(?<=[.!?;:])\s+", r"(?<=,)\s+", r"\s+")  # sentences, clauses, words
-SPACES_IN_TAGS = re.compile(r"\s+(?=[^()]*\))")
 STAND_IN = "\ue000"  # for a space within a tag, where nothing may be cut; of the private use area
 EDGE = 0.05  # seconds of quiet that stay around a piece
 FADE = 0.005  # seconds over which a piece comes and goes
 QUIET = 0.01  # share of a piece's peak that counts as silence
 
 
-def cut(text: str, longest_seconds: float, most_bytes: int = 512) -> list[str]:
+def cut(text: str, longest_seconds: float, most_bytes: int = MAX_BYTES) -> list[str]:
     """Return scripts that say the same words in the same order, each of at most ``longest_seconds`` and ``most_bytes``.
 
     Whole turns stay together as far as they fit; one that is too long is cut at sentences, then clauses, then words, and its
@@ -34,7 +34,7 @@ def cut(text: str, longest_seconds: float, most_bytes: int = 512) -> list[str]:
         raise UserError(str(error)) from error
     turns = [turn.render() for turn in script.turns]
     parts = [part for turn in turns for part in _cut_turn(turn, longest_seconds, most_bytes)]
-    return _packed(parts, " ", longest_seconds, most_bytes)
+    return _packed(parts, longest_seconds, most_bytes)
 
 
 def _cut_turn(turn: str, longest_seconds: float, most_bytes: int) -> list[str]:
@@ -43,40 +43,45 @@ def _cut_turn(turn: str, longest_seconds: float, most_bytes: int) -> list[str]:
         return [turn]
     speaker, _, words = turn.partition(" ")
     room = most_bytes - len(speaker) - 1
-    pieces = [SPACES_IN_TAGS.sub(STAND_IN, words)]
+    pieces = [TAG.sub(lambda tag: tag[0].replace(" ", STAND_IN), words)]
     for pattern in BREAKS:
         pieces = [
             finer
             for piece in pieces
             for finer in (re.split(pattern, piece) if not _fits(piece, longest_seconds, room) else [piece])
         ]
-    return [f"{speaker} {piece}".replace(STAND_IN, " ") for piece in _packed(pieces, " ", longest_seconds, room)]
+    return [f"{speaker} {piece}".replace(STAND_IN, " ") for piece in _packed(pieces, longest_seconds, room)]
 
 
-def _packed(parts: list[str], glue: str, longest_seconds: float, most_bytes: int) -> list[str]:
+def _packed(parts: list[str], longest_seconds: float, most_bytes: int) -> list[str]:
     """Join neighbours as evenly as the limits allow: as few pieces as filling them up would give, none of them tiny."""
     seconds = [_seconds(part) for part in parts]
-    least = _fill(parts, seconds, glue, longest_seconds, most_bytes)
+    least = _fill(parts, seconds, longest_seconds, most_bytes)
     even = sum(seconds) / len(least) * 1.1  # a little more than the mean, so that the last piece is not left over
-    spread = _fill(parts, seconds, glue, min(longest_seconds, even), most_bytes)
+    spread = _fill(parts, seconds, min(longest_seconds, even), most_bytes)
     return spread if len(spread) == len(least) else least
 
 
-def _fill(parts: list[str], seconds: list[float], glue: str, longest_seconds: float, most_bytes: int) -> list[str]:
+def _fill(parts: list[str], seconds: list[float], longest_seconds: float, most_bytes: int) -> list[str]:
     groups: list[list[str]] = []
     used, size = float("inf"), 0
     for part, length in zip(parts, seconds, strict=True):
-        bytes_of_part = len(part.encode("utf-8", errors="replace")) + len(glue)
-        if used + length > longest_seconds or size + bytes_of_part > most_bytes:
-            groups.append([])
-            used, size = 0.0, 0
-        groups[-1].append(part)
-        used, size = used + length, size + bytes_of_part
-    return [glue.join(group) for group in groups]
+        more_seconds, more_bytes = length + 1 / CHARACTERS_PER_SECOND, 1 + _size(part)
+        if used + more_seconds > longest_seconds or size + more_bytes > most_bytes:
+            groups.append([part])
+            used, size = length, _size(part)
+        else:
+            groups[-1].append(part)
+            used, size = used + more_seconds, size + more_bytes
+    return [" ".join(group) for group in groups]
 
 
 def _fits(text: str, longest_seconds: float, most_bytes: int) -> bool:
-    return _seconds(text) <= longest_seconds and len(text.encode("utf-8", errors="replace")) <= most_bytes
+    return _seconds(text) <= longest_seconds and _size(text) <= most_bytes
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", errors="replace"))
 
 
 def _seconds(text: str) -> float:

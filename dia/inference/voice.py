@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dia.dialogue.lint import Limits, lint
 from dia.dialogue.script import Script
-from dia.dialogue.text import MAX_BYTES, SPEAKER_BYTES
+from dia.dialogue.text import MAX_BYTES, encode_text
 from dia.errors import UserError, in_one_line
 
 FORMAT = "dia voice 1"
@@ -39,6 +39,19 @@ class Voice:
         """Length of the recording."""
         return len(self.codes_TC) / self.frame_rate
 
+    @property
+    def room_bytes(self) -> int:
+        """Bytes of text that one pass can speak in this voice."""
+        return MAX_BYTES - len(encode_text(self.transcript)) - 1
+
+    def room_seconds(self, max_frames: int) -> float:
+        """Return how much a model of ``max_frames`` should be asked to say in one pass: two thirds of what the voice leaves, as
+        a script may take longer than is thought. Raises :class:`UserError` when that is under a second."""
+        room = (max_frames - len(self.codes_TC)) / self.frame_rate * 2 / 3
+        if room < 1.0:
+            raise UserError(f"a voice of {self.seconds:.1f} s leaves no room in a model of {max_frames / self.frame_rate:.1f} s")
+        return room
+
     def script(self, text: str) -> str:
         """Return what the model reads so as to speak ``text`` in this voice: the transcript, then the text.
 
@@ -58,11 +71,10 @@ class Voice:
             f"[S{speaker}] speaks in the text but not in the voice's transcript; record both speakers, or leave it out"
             for speaker in sorted(asked - known)
         ]
-        size = sum(_bytes(part) for part in (self.transcript, text)) + 1
-        if size > MAX_BYTES:
-            problems.append(
-                f"transcript and text have {size:,} bytes, over the {MAX_BYTES:,} of one pass; cut the text at a turn"
-            )
+        try:
+            encode_text(f"{self.transcript} {text}")
+        except UserError as error:
+            problems.append(f"transcript and text: {error}")
         return problems
 
     def save(self, path: str | Path) -> None:
@@ -115,10 +127,3 @@ def voice_problems(transcript: str, seconds: float, shortest: float = SHORTEST, 
             f"the transcript makes {pace:.1f} characters a second, speech has about 14; write all that is said and only that"
         )
     return problems
-
-
-def _bytes(text: str) -> int:
-    data = text.encode("utf-8", errors="replace")
-    for tag, byte in SPEAKER_BYTES:
-        data = data.replace(tag, byte)
-    return len(data)

@@ -27,7 +27,13 @@ def codec(name):
         return load_codec(name)
     rates = [4, 4, 2]
     model = dac.DAC(
-        encoder_dim=4, encoder_rates=rates, decoder_dim=32, decoder_rates=rates, n_codebooks=4, codebook_size=32, sample_rate=1_600
+        encoder_dim=4,
+        encoder_rates=rates,
+        decoder_dim=32,
+        decoder_rates=rates,
+        n_codebooks=4,
+        codebook_size=32,
+        sample_rate=1_600,
     )
     return DacCodec(model, "tiny_dac")
 
@@ -76,7 +82,9 @@ def test_the_work_for_a_chunk_does_not_grow():
 @pytest.mark.parametrize("rates", [[4, 4, 2], [3, 2], [8, 8, 4, 2]])
 def test_the_context_of_dac_is_what_a_changed_frame_reaches(rates):
     torch.manual_seed(0)
-    model = dac.DAC(encoder_dim=4, encoder_rates=rates[::-1], decoder_dim=64, decoder_rates=rates, n_codebooks=2, codebook_size=16)
+    model = dac.DAC(
+        encoder_dim=4, encoder_rates=rates[::-1], decoder_dim=64, decoder_rates=rates, n_codebooks=2, codebook_size=16
+    )
     chosen, context = DacCodec(model, "any"), decoder_context(rates)
     codes_TC = torch.zeros(1, 4 * context + 1, 2, dtype=torch.long)
     changed = codes_TC.clone()

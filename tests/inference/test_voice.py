@@ -111,7 +111,7 @@ def test_a_good_voice_has_no_problems():
 def test_a_text_needs_the_voices_speakers_and_room(voice):
     assert voice.problems_with("[S1] Yes.") == []
     assert "[S2] speaks in the text but not" in voice.problems_with("[S1] Yes? [S2] No.")[0]
-    assert "cut the text at a turn" in voice.problems_with("[S1] " + "word " * 400)[0]
+    assert "cut it at a turn" in voice.problems_with("[S1] " + "word " * 400)[0]
     with pytest.raises(UserError, match="does not go with the voice"):
         voice.script("[S2] No.")
 

@@ -1,0 +1,175 @@
+"""Scripts of any length: nothing is lost or moved by the cuts, and nothing clicks at the joints."""
+
+import time
+import weakref
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dia.audio.spectral import SpectralNetwork
+from dia.audio.spectral_codec import SpectralCodec
+from dia.dialogue.script import Script
+from dia.dialogue.tags import known_tags
+from dia.errors import UserError
+from dia.inference import Sampling
+from dia.inference.long_form import cut, faded, join, trimmed
+from dia.model import Dia
+from dia.network import DiaNetwork
+from tests.conftest import TINY, TINY_CODEC
+
+RATE = 16_000
+WORDS = st.lists(
+    st.sampled_from(["yes", "river,", "over", "the", "light.", "(laughs)", "nobody!", "(clears throat)"]), max_size=60
+)
+SCRIPTS = st.lists(st.tuples(st.sampled_from([1, 2]), WORDS), min_size=1, max_size=6)
+
+
+def said(script):
+    """Speakers with what each says and sounds, in order; neighbours of one speaker as one turn."""
+    told = []
+    for turn in script.turns:
+        content = turn.render().split(" ", 1)[1:]
+        if told and told[-1][0] == turn.speaker:
+            told[-1][1].extend(content)
+        else:
+            told.append((turn.speaker, content))
+    return [(speaker, " ".join(content)) for speaker, content in told]
+
+
+@given(SCRIPTS, st.floats(2.0, 12.0), st.integers(60, 512))
+@settings(max_examples=100)
+def test_pieces_say_the_same_in_order_and_keep_the_limits(turns, seconds, size):
+    text = " ".join(f"[S{speaker}] {' '.join(words)}" for speaker, words in turns)
+    pieces = cut(text, seconds, size)
+    rejoined = Script.parse(" ".join(pieces))
+    assert said(rejoined) == said(Script.parse(text))
+    for piece in pieces:
+        assert len(piece.encode()) <= size
+        parsed = Script.parse(piece)
+        nonverbals = sum(len(turn.nonverbals) for turn in parsed.turns)
+        assert all(nonverbal.tag in known_tags() for turn in parsed.turns for nonverbal in turn.nonverbals)
+        assert len(parsed.words()) / 14.5 + nonverbals <= seconds + 1e-6
+
+
+def test_turns_stay_whole_where_they_fit():
+    turns = [f"[S{1 + place % 2}] This is turn number {place}, and it says a few words." for place in range(12)]
+    pieces = cut(" ".join(turns), 13.0)
+    assert " ".join(pieces) == " ".join(turns)
+    assert len(pieces) == 4 and len({len(piece.split("[S")) for piece in pieces}) == 1  # evenly
+
+
+def test_a_long_turn_is_cut_at_sentences_then_clauses_then_words():
+    sentence = "This sentence takes about three seconds to say."
+    assert cut(f"[S2] {sentence} {sentence}", 4.0) == [f"[S2] {sentence}"] * 2
+    assert cut("[S1] Down by the river in the evening light, we walked and nobody said a word to us", 4.0)[1].startswith(
+        "[S1] we"
+    )
+    assert all(len(piece) < 40 for piece in cut("[S1] " + "word " * 50, 2.0))
+
+
+def test_a_megabyte_is_cut_in_no_time():
+    text = "".join(f"[S{1 + place % 2}] " + "We said what there was to say. " * 4 for place in range(8_000))
+    assert len(text) > 1_000_000
+    begun = time.perf_counter()
+    pieces = cut(text, 12.0)
+    assert time.perf_counter() - begun < 60  # it takes a second or two; what grows with the square would take hours
+    assert max(map(len, pieces)) <= 1_024 and Script.parse(" ".join(pieces)).words() == Script.parse(text).words()
+    assert len(cut("[S1] " + "word " * 200_000, 12.0)) > 4_000
+
+
+@pytest.mark.parametrize("text", ["", "Hello without a speaker.", " \n"])
+def test_what_is_no_script_is_refused(text):
+    with pytest.raises(UserError, match="does not begin with a speaker"):
+        cut(text, 12.0)
+
+
+def piece(seed, quiet=4_000):
+    wave = 0.3 * np.random.default_rng(seed).standard_normal(12_000)
+    wave[[0, -1]] = 0.3
+    return np.concatenate([np.zeros(quiet), wave, np.zeros(quiet)]).astype(np.float32)
+
+
+@given(st.lists(st.integers(0, 99), min_size=1, max_size=4), st.floats(0.0, 0.5))
+@settings(max_examples=20)
+def test_pieces_are_joined_without_a_click(seeds, pause):
+    """Each piece is there, whole but for its fades, with the pause between; where one begins or ends there is no step."""
+    parts = list(join(map(piece, seeds), RATE, pause))
+    sounds = parts[::2]
+    assert len(sounds) == len(seeds) and all(len(part) == round(pause * RATE) and not part.any() for part in parts[1::2])
+    for seed, sound in zip(seeds, sounds, strict=True):
+        assert sound[0] == sound[-1] == 0
+        assert len(sound) == 12_000 + 2 * 800  # 50 ms on either side
+        assert np.array_equal(sound[80:-80], piece(seed)[3_280:-3_280])
+
+
+def test_fades_have_no_step_even_in_a_constant():
+    made = faded(np.ones(1_000, dtype=np.float32), RATE)
+    assert made[0] == made[-1] == 0 and np.abs(np.diff(made)).max() < 0.025  # of 80 steps, the steepest is pi / 160
+    assert faded(np.ones(1, dtype=np.float32), RATE).tolist() == [1.0] and not len(faded(made[:0], RATE))
+
+
+def test_pieces_of_silence_are_left_out():
+    silent = np.zeros(8_000, dtype=np.float32)
+    assert not len(trimmed(silent, RATE)) and not len(trimmed(silent[:0], RATE))
+    parts = list(join([silent, piece(1), silent, piece(2), silent], RATE))
+    assert len(parts) == 3 and len(parts[1]) == RATE // 4
+
+
+@pytest.fixture
+def dia():
+    torch.manual_seed(0)
+    return Dia(DiaNetwork(TINY).eval(), SpectralCodec(SpectralNetwork(TINY_CODEC), "tiny"), Sampling())
+
+
+@pytest.fixture
+def voice(dia):
+    noise = (0.1 * np.random.default_rng(0).standard_normal(RATE // 2)).astype(np.float32)
+    return dia.make_voice(noise, "[S1] Hi. [S2] Ho.", shortest=0.4)
+
+
+def test_each_piece_is_what_it_would_be_alone_in_the_same_voice(dia, voice):
+    text = " ".join(f"[S{1 + place % 2}] Turn {place}." for place in range(10))
+    joined = np.concatenate(list(dia.speak_long(text, voice, seed=5, batch=3, retries=0)))
+    pieces = cut(text, voice.room_seconds(TINY.max_frames), voice.room_bytes)
+    assert len(pieces) > 3
+    alone = [dia.generate(part, seed=5 + place, voice=voice) for place, part in enumerate(pieces)]
+    assert np.array_equal(joined, np.concatenate(list(join(alone, RATE))))
+
+
+def test_ten_minutes_of_script_keep_one_batch_in_memory(dia, voice, monkeypatch):
+    text = " ".join(f"[S{1 + place % 2}] So this is turn {place}." for place in range(500))
+    assert len(Script.parse(text).words()) / 14.5 > 600
+    alive, most, speak = weakref.WeakSet(), 0, Dia.speak
+
+    class Wave(np.ndarray):
+        """An array that may be watched, and hashed by who it is."""
+
+        __hash__ = object.__hash__
+        __eq__ = object.__eq__
+
+    def watched(self, some, seeds, **more):
+        made = speak(self, some, seeds, max_tokens=24, **more)
+        for item in made:
+            object.__setattr__(item.speech, "wave", item.speech.wave.view(Wave))
+            alive.add(item.speech.wave)
+        return made
+
+    monkeypatch.setattr(Dia, "speak", watched)
+    pieces = 0
+    for _ in dia.speak_long(text, voice, retries=0):
+        pieces, most = pieces + 1, max(most, len(alive))
+    assert pieces > 900 and most <= 16  # a batch, and the one before it while its last piece is read
+
+
+def test_what_cannot_be_spoken_is_refused_before_anything_is(dia, voice):
+    with pytest.raises(UserError, match="[S3] speaks".replace("[", r"\[")):
+        dia.speak_long("[S1] Yes. [S3] No.", voice)
+    with pytest.raises(UserError, match="bytes"):
+        dia.speak_long("[S1] " + "a" * 2_000, voice)
+    with pytest.raises(UserError, match="surrogate"):
+        dia.speak_long("[S1] half \ud83d", voice)
+    with pytest.raises(UserError, match="leaves no room"):
+        voice.room_seconds(30)
