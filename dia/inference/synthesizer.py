@@ -82,7 +82,10 @@ class Synthesizer:
 
 
 def decode_all(codec: Codec, items: list[Tensor]) -> list[Wave]:
-    """Return the waves of codes (T, C) each; those of one length are decoded together. No frames are no sound."""
+    """Return the waves of codes (T, C) each; those of one length are decoded together. No frames are no sound.
+
+    An item's codes are exactly those it would get alone; its sound is too, up to the rounding of a codec's products (1e-6).
+    """
     waves: list[Wave] = [np.zeros(0, dtype=np.float32)] * len(items)
     for length in sorted({len(codes_TC) for codes_TC in items} - {0}):
         places = [place for place, codes_TC in enumerate(items) if len(codes_TC) == length]
