@@ -91,6 +91,10 @@ class EngineOverrides:
     temperature: float | None = None
     top_p: float | None = None
     cfg_filter_top_k: int | None = None
+    cfg_final: float | None = None
+    cfg_steps: int | None = None
+    cfg_rescale: float | None = None
+    draw_guided: bool | None = None
 
 
 @dataclass
@@ -128,6 +132,8 @@ class EvalConfig:
     data: DataConfig = field(default_factory=DataConfig)
     codec: CodecConfig = field(default_factory=lambda: CodecConfig(""))
     """Empty name: the codec that the checkpoint names."""
+    quantization: str | None = None
+    """Null, `int8` or `int4`."""
     engine: EngineOverrides = field(default_factory=EngineOverrides)
 
 

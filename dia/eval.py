@@ -35,7 +35,8 @@ BATCH = 8
 def main(config: EvalConfig) -> None:
     """Score a checkpoint. Raises ``UserError`` for a missing checkpoint, suite or codec."""
     suite = load_suite(config.suite)
-    dia = Dia.from_pretrained(config.ckpt, codec=config.codec.name or None).sampling(**asdict(config.engine))
+    dia = Dia.from_pretrained(config.ckpt, codec=config.codec.name or None, quantization=config.quantization)
+    dia.sampling(**asdict(config.engine))
     splits = open_prepared(prepare(_data_config(config), dia.codec))
     rows = splits[suite.split].select(range(min(suite.prompts, len(splits[suite.split]))))
     truth = [ground_truth(row) for row in rows]
@@ -45,6 +46,7 @@ def main(config: EvalConfig) -> None:
     clips = judges.score(recordings, enrolment=labelled[:60])
     results = {
         "checkpoint": config.ckpt,
+        "quantization": config.quantization,
         "suite": asdict(suite),
         "prompts": len(truth),
         "codec": {"name": dia.codec.name, "fingerprint": dia.codec.fingerprint},
