@@ -1,0 +1,112 @@
+"""The networks that are measured. They share their weights, so that all of them fit into memory at once."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dia.benchmark.variants import DTYPES, OURS, Variant
+from dia.checkpoint import load_checkpoint, transformers_layout
+from dia.checkpoint.source import DEFAULT_SAMPLING
+from dia.errors import UserError
+from dia.inference.quantization import LAYERS, quantize, replace_linears
+from dia.network import DiaConfig, DiaNetwork
+
+SPREAD = 0.02  # of random weights; what they are does not change how long a product takes
+BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "int8": 1.0, "int4": 0.5 + 4 / 32}  # a weight; 4 bytes of scales for 32 of int4
+
+
+def random_like(tensor: Tensor, device: torch.device | None = None) -> Tensor:
+    """Return random weights of a tensor's shape; ones for norms."""
+    made = torch.empty(tensor.shape, device=device)
+    return made.uniform_(-SPREAD, SPREAD) if tensor.ndim > 1 else made.fill_(1.0)
+
+
+def random_network(config: DiaConfig, weights: str, device: torch.device) -> DiaNetwork:
+    """Return a network of random weights, made layer by layer, so that quantized ones are never whole in fp32.
+
+    It never chooses to end in fp32, where its EOS has no weights; the other variants are made of that one.
+    """
+    with torch.device("meta"):
+        network = DiaNetwork(config)
+    quantized = weights in LAYERS and device.type == "cpu"
+    if quantized:
+        replace_linears(network, lambda weight: LAYERS[weights](random_like(weight)))
+    for module in network.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            kept = torch.float32 if weights in LAYERS or isinstance(module, nn.RMSNorm) else DTYPES[weights]
+            setattr(module, name, nn.Parameter(random_like(parameter, device).to(kept), requires_grad=False))
+    if not quantized:
+        network.logits_dense.weight.data[config.decoder.eos] = 0
+    if weights in LAYERS and not quantized:
+        quantize(network, weights)
+    return network.eval()
+
+
+def base_network(config: DiaConfig, weights: str, device: torch.device) -> DiaNetwork:
+    """Return the network that all variants share: random in the config's shape, or a checkpoint's, in fp32."""
+    return random_network(config, "fp32", device) if weights == "random" else load_checkpoint(weights, device).network
+
+
+def variant_network(base: DiaNetwork, weights: str) -> DiaNetwork:
+    """Return the same network in other weights; what stays as it is is shared with ``base``."""
+    if weights == "fp32":
+        return base
+    with torch.device("meta"):
+        network = DiaNetwork(base.config)
+    kept = torch.float32 if weights in LAYERS else DTYPES[weights]
+    state = {name: tensor.to(torch.float32 if "norm" in name else kept) for name, tensor in base.state_dict().items()}
+    network.load_state_dict(state, assign=True)
+    if weights in LAYERS:
+        quantize(network, weights)
+    return network.eval()
+
+
+def theirs(network: DiaNetwork) -> Any:
+    """Return transformers' model over the same weights (not quantized ones). Raises :class:`UserError` without transformers."""
+    try:
+        import transformers
+        from transformers.initialization import no_init_weights
+    except ImportError as error:
+        raise UserError("this compares with transformers; install it: pip install 'dia-framework[bench]'") from error
+    config = transformers.DiaConfig.from_dict(transformers_layout.to_config_json(network.config, {}))
+    with no_init_weights():
+        model = transformers.DiaForConditionalGeneration(config)
+    model.load_state_dict(transformers_layout.to_tensors(network.state_dict()), assign=True)
+    settings = transformers_layout.generation_config(network.config, DEFAULT_SAMPLING)
+    model.generation_config = transformers.GenerationConfig.from_dict(settings)
+    return model.to(next(network.parameters()).device).eval()
+
+
+def make_networks(base: DiaNetwork, variants: list[Variant]) -> dict[tuple[str, str], Any]:
+    """Return the model of each owner and kind of weights that the variants ask for."""
+    ours = {weights: variant_network(base, weights) for weights in dict.fromkeys(item.weights for item in variants)}
+    made: dict[tuple[str, str], Any] = {}
+    for item in variants:
+        if (item.who, item.weights) not in made:
+            made[item.who, item.weights] = ours[item.weights] if item.who == OURS else theirs(ours[item.weights])
+    return made
+
+
+def bytes_of_a_step(config: DiaConfig, weights: str) -> float:
+    """Return the bytes of weights that one decoder step must read: the decoder's products without the keys and values of the
+    text (made once), and the head. Of embeddings a step reads single rows."""
+    with torch.device("meta"):
+        network = DiaNetwork(config)
+    skipped = ("cross_attention.k_proj", "cross_attention.v_proj")
+    read: Callable[[str], bool] = lambda name: (
+        name == "logits_dense" or (name.startswith("decoder.") and not name.endswith(skipped))
+    )
+    count = sum(
+        layer.weight.numel() for name, layer in network.named_modules() if isinstance(layer, nn.Linear) and read(name)
+    )
+    return count * BYTES[weights]
+
+
+def bytes_of_attention(config: DiaConfig, steps: int, text: int, rows: int) -> float:
+    """Return the bytes of keys and values, fp32, that a step after ``steps`` others reads for ``rows`` rows."""
+    decoder = config.decoder
+    own = steps * decoder.key_value_heads * decoder.head_width
+    cross = text * decoder.cross_heads * decoder.cross_head_width
+    return rows * decoder.layers * 2 * (own + cross) * 4.0
