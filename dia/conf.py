@@ -154,7 +154,40 @@ class GenerateConfig:
     engine: EngineOverrides = field(default_factory=EngineOverrides)
 
 
-SCHEMAS: dict[str, type] = {"train": TrainConfig, "eval": EvalConfig, "generate": GenerateConfig}
+@dataclass
+class BenchConfig:
+    """Everything `python -m dia.bench` reads."""
+
+    model: DiaConfig = field(default_factory=DiaConfig)
+    """The shape of random weights."""
+    weights: str = "random"
+    """`random`, or a checkpoint as `python -m dia.generate` opens it."""
+    codec: str = ""
+    """Empty: the checkpoint's; for random weights descript's 44.1 kHz model with random weights."""
+    device: str = "cpu"
+    threads: int = 0
+    """0: all cores that this process may use."""
+    variants: list[str] = field(
+        default_factory=lambda: [
+            "dia-fp32", "dia-bf16", "dia-int8", "dia-int4", "dia-fp32-compiled", "dia-int8-compiled",
+            "transformers-fp32", "transformers-bf16", "transformers-fp32-compiled", "transformers-bf16-compiled",
+        ]
+    )  # fmt: skip
+    """Whose code, with which weights, compiled or not: `dia-int8`, `transformers-bf16-compiled`."""
+    rounds: int = 3
+    steps: int = 16
+    """Of a generation, in each round."""
+    seconds: float = 1.0
+    """Of sound, for what goes from text to sound; 0: the whole text for a batch, and nothing else."""
+    batch: int = 1
+    """Above 1, a batch is compared with its texts one by one."""
+    memory: bool = True
+    """Peak memory, each variant in a process of its own."""
+    out: str = ""
+    """JSON file of all that was measured."""
+
+
+SCHEMAS: dict[str, type] = {"train": TrainConfig, "eval": EvalConfig, "generate": GenerateConfig, "bench": BenchConfig}
 
 
 def recipes() -> list[str]:

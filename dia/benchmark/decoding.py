@@ -1,5 +1,6 @@
 """Prefill and decoder steps, of ours and of transformers, each by its own way of generating."""
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -27,7 +28,7 @@ def time_ours(network: DiaNetwork, steps: int, compiled: bool) -> tuple[float, l
     for _ in range(steps):
         run.advance(1)
         times.append(now(device))
-    return times[0] - begun, [after - before for before, after in zip(times, times[1:], strict=False)]
+    return times[0] - begun, [after - before for before, after in pairwise(times)]
 
 
 @torch.inference_mode()
@@ -84,4 +85,4 @@ def time_theirs(model: Any, config: Any, steps: int, compiled: bool) -> tuple[fl
     ticks = Ticks(model.device)
     begun = now(model.device)
     generate_theirs(model, config, steps + 1, compiled, ticks)
-    return ticks.times[0] - begun, [after - before for before, after in zip(ticks.times, ticks.times[1:], strict=False)]
+    return ticks.times[0] - begun, [after - before for before, after in pairwise(ticks.times)]

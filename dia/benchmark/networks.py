@@ -1,6 +1,5 @@
 """The networks that are measured. They share their weights, so that all of them fit into memory at once."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -33,15 +32,20 @@ def random_network(config: DiaConfig, weights: str, device: torch.device) -> Dia
     quantized = weights in LAYERS and device.type == "cpu"
     if quantized:
         replace_linears(network, lambda weight: LAYERS[weights](random_like(weight)))
-    for module in network.modules():
+    for prefix, module in network.named_modules():
         for name, parameter in module.named_parameters(recurse=False):
-            kept = torch.float32 if weights in LAYERS or isinstance(module, nn.RMSNorm) else DTYPES[weights]
-            setattr(module, name, nn.Parameter(random_like(parameter, device).to(kept), requires_grad=False))
+            made = random_like(parameter, device).to(stored_as(f"{prefix}.{name}", weights))
+            setattr(module, name, nn.Parameter(made, requires_grad=False))
     if not quantized:
         network.logits_dense.weight.data[config.decoder.eos] = 0
     if weights in LAYERS and not quantized:
         quantize(network, weights)
     return network.eval()
+
+
+def stored_as(name: str, weights: str) -> torch.dtype:
+    """Return the type of a parameter before it is quantized; norms stay fp32."""
+    return torch.float32 if "norm" in name or weights in LAYERS else DTYPES[weights]
 
 
 def base_network(config: DiaConfig, weights: str, device: torch.device) -> DiaNetwork:
@@ -55,8 +59,7 @@ def variant_network(base: DiaNetwork, weights: str) -> DiaNetwork:
         return base
     with torch.device("meta"):
         network = DiaNetwork(base.config)
-    kept = torch.float32 if weights in LAYERS else DTYPES[weights]
-    state = {name: tensor.to(torch.float32 if "norm" in name else kept) for name, tensor in base.state_dict().items()}
+    state = {name: tensor.to(stored_as(name, weights)) for name, tensor in base.state_dict().items()}
     network.load_state_dict(state, assign=True)
     if weights in LAYERS:
         quantize(network, weights)
@@ -72,21 +75,24 @@ def theirs(network: DiaNetwork) -> Any:
         raise UserError("this compares with transformers; install it: pip install 'dia-framework[bench]'") from error
     config = transformers.DiaConfig.from_dict(transformers_layout.to_config_json(network.config, {}))
     with no_init_weights():
-        model = transformers.DiaForConditionalGeneration(config)
+        model: Any = transformers.DiaForConditionalGeneration(config)
     model.load_state_dict(transformers_layout.to_tensors(network.state_dict()), assign=True)
     settings = transformers_layout.generation_config(network.config, DEFAULT_SAMPLING)
     model.generation_config = transformers.GenerationConfig.from_dict(settings)
     return model.to(next(network.parameters()).device).eval()
 
 
-def make_networks(base: DiaNetwork, variants: list[Variant]) -> dict[tuple[str, str], Any]:
-    """Return the model of each owner and kind of weights that the variants ask for."""
+def make_models(base: DiaNetwork, variants: list[Variant]) -> dict[Variant, Any]:
+    """Return the model of each variant: ours, compiled or not, is one network; theirs is wrapped to be compiled."""
     ours = {weights: variant_network(base, weights) for weights in dict.fromkeys(item.weights for item in variants)}
-    made: dict[tuple[str, str], Any] = {}
-    for item in variants:
-        if (item.who, item.weights) not in made:
-            made[item.who, item.weights] = ours[item.weights] if item.who == OURS else theirs(ours[item.weights])
-    return made
+    return {item: ours[item.weights] if item.who == OURS else _theirs_as_asked(ours[item.weights], item) for item in variants}
+
+
+def _theirs_as_asked(network: DiaNetwork, variant: Variant) -> Any:
+    model = theirs(network)
+    if variant.compiled:
+        model.forward = torch.compile(model.forward)
+    return model
 
 
 def bytes_of_a_step(config: DiaConfig, weights: str) -> float:
@@ -95,18 +101,15 @@ def bytes_of_a_step(config: DiaConfig, weights: str) -> float:
     with torch.device("meta"):
         network = DiaNetwork(config)
     skipped = ("cross_attention.k_proj", "cross_attention.v_proj")
-    read: Callable[[str], bool] = lambda name: (
-        name == "logits_dense" or (name.startswith("decoder.") and not name.endswith(skipped))
-    )
     count = sum(
-        layer.weight.numel() for name, layer in network.named_modules() if isinstance(layer, nn.Linear) and read(name)
+        layer.weight.numel()
+        for name, layer in network.named_modules()
+        if isinstance(layer, nn.Linear) and not name.startswith("encoder.") and not name.endswith(skipped)
     )
     return count * BYTES[weights]
 
 
-def bytes_of_attention(config: DiaConfig, steps: int, text: int, rows: int) -> float:
-    """Return the bytes of keys and values, fp32, that a step after ``steps`` others reads for ``rows`` rows."""
-    decoder = config.decoder
-    own = steps * decoder.key_value_heads * decoder.head_width
-    cross = text * decoder.cross_heads * decoder.cross_head_width
-    return rows * decoder.layers * 2 * (own + cross) * 4.0
+def bytes_of_attention(config: DiaConfig, weights: str, steps: int, rows: int = 2) -> float:
+    """Return the bytes of its own keys and values that a step after ``steps`` others reads; the text's are always the same."""
+    decoder, size = config.decoder, 2.0 if weights in ("bf16", "fp16") else 4.0
+    return size * 2 * rows * decoder.layers * steps * decoder.key_value_heads * decoder.head_width
