@@ -149,6 +149,14 @@ class GenerateConfig:
     """Longest sound; 0 is all the model can do."""
     audio_prompt: str = ""
     """A recording of the voice; its transcript must begin the text."""
+    voice: str = ""
+    """A voice file, made by `Dia.make_voice(...).save(path)`; it brings its transcript. With one the text may be of any length."""
+    speed: float = 1.0
+    """Pace, at the same pitch."""
+    retries: int = 0
+    """How often what fails (no end, hurry, silence, loops, a cut-off end) is spoken again."""
+    quantization: str | None = None
+    """Null, `int8` or `int4`."""
     codec: CodecConfig = field(default_factory=lambda: CodecConfig(""))
     """Empty name: the codec that the checkpoint names."""
     engine: EngineOverrides = field(default_factory=EngineOverrides)

@@ -8,13 +8,14 @@ import resource
 import subprocess
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from dia.benchmark.decoding import time_ours, time_theirs
 from dia.benchmark.networks import random_network, theirs
-from dia.benchmark.variants import OURS, Variant
+from dia.benchmark.variants import DTYPES, OURS, Variant
 from dia.checkpoint import load_checkpoint
 from dia.inference.quantization import LAYERS, quantize
 from dia.network import DecoderConfig, DiaConfig, DiaNetwork, EncoderConfig
@@ -43,19 +44,28 @@ def _measure(asked: dict[str, Any]) -> float:
     if variant.who == OURS:
         time_ours(network, STEPS, variant.compiled)
     else:
-        model = theirs(network)
+        model, config = theirs(network), network.config
         del network
         time_theirs(model, config, STEPS, False)
     if device.type == "cuda":
         return float(torch.cuda.max_memory_allocated(device))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+    return _largest_resident_size()
+
+
+def _largest_resident_size() -> float:
+    """Bytes. (getrusage would do on other systems; on Linux a new process inherits its parent's figure there.)"""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        kibibytes = next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return float(kibibytes) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1.0 if sys.platform == "darwin" else 1024.0)
 
 
 def _open(variant: Variant, config: DiaConfig, weights: str, device: torch.device) -> DiaNetwork:
     if weights == "random":
         return random_network(config, variant.weights, device)
     smaller = (lambda network: quantize(network, variant.weights)) if variant.weights in LAYERS else None
-    return load_checkpoint(weights, device, before_placing=smaller).network
+    return load_checkpoint(weights, device, DTYPES.get(variant.weights, torch.float32), before_placing=smaller).network
 
 
 if __name__ == "__main__":

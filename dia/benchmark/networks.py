@@ -79,7 +79,8 @@ def theirs(network: DiaNetwork) -> Any:
     model.load_state_dict(transformers_layout.to_tensors(network.state_dict()), assign=True)
     settings = transformers_layout.generation_config(network.config, DEFAULT_SAMPLING)
     model.generation_config = transformers.GenerationConfig.from_dict(settings)
-    return model.to(next(network.parameters()).device).eval()
+    head = network.logits_dense.weight
+    return model.to(head.device, head.dtype).eval()  # which their norms follow
 
 
 def make_models(base: DiaNetwork, variants: list[Variant]) -> dict[Variant, Any]:

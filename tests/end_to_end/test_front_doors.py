@@ -12,6 +12,8 @@ import soundfile
 import torch
 from safetensors.torch import load_file
 
+from dia.model import Dia
+
 SMALL = (
     "data.clips={train: 6, validation: 2, test: 2}", "data.workers=0", "trainer.validate_every=4", "validation.scripts=1",
     "validation.max_seconds=1", "validation.speak_every=2", "batch.frames=300", "logger.wandb=disabled",
@@ -65,6 +67,21 @@ def test_the_run_speaks(work):
     done = dia("generate", "text=[S1] Hello my friend.", "ckpt=runs/whole", "out=hello.wav", "max_seconds=1", cwd=work)
     assert done.returncode == 0, done.stderr[-2000:]
     assert (work / "hello.wav").stat().st_size > 1000
+
+
+def test_the_run_speaks_a_long_script_in_a_voice(work):
+    """A noise is no voice, but what is made of it is a voice file; the script is longer than one pass of the model."""
+    noise = (0.1 * np.random.default_rng(0).standard_normal(5 * 16_000)).astype(np.float32)
+    transcript = "[S1] We walked along the river until it was dark. [S2] So we did."
+    Dia.from_pretrained(str(work / "runs" / "whole")).make_voice(noise, transcript).save(work / "anna.voice")
+    text = " ".join(f"[S{1 + place % 2}] And this is what was said in turn {place} of the evening." for place in range(6))
+    done = dia("generate", f"text={text}", "ckpt=runs/whole", "voice=anna.voice", "speed=1.5", "quantization=int8",
+               "out=long.wav", cwd=work)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    wave, rate = soundfile.read(work / "long.wav")
+    assert rate == 16_000 and len(wave) > 0 and np.isfinite(wave).all()
+    refused = dia("generate", f"text={text} [S3] No.", "ckpt=runs/whole", "voice=anna.voice", "out=bad.wav", cwd=work)
+    assert refused.returncode == 2 and "[S3] speaks" in refused.stderr and not (work / "bad.wav").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,160 @@
+"""What the benchmark compares is comparable: the same weights, the same number of steps, each by its own clock."""
+
+import json
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dia.benchmark.decoding import time_ours, time_ours_at, time_theirs
+from dia.benchmark.measure import Measured, growth, share_of_limit
+from dia.benchmark.memory import peak_memory
+from dia.benchmark.networks import (
+    base_network,
+    bytes_of_a_step,
+    bytes_of_attention,
+    make_models,
+    random_network,
+    theirs,
+    variant_network,
+)
+from dia.benchmark.timing import READ, read_bandwidth
+from dia.benchmark.variants import Variant
+from dia.checkpoint import save_checkpoint
+from dia.network import DiaConfig
+from tests.conftest import TINY
+from tests.network.test_network import inputs
+
+CPU = torch.device("cpu")
+
+
+@given(st.sampled_from(["dia", "transformers"]), st.sampled_from(["fp32", "bf16", "fp16"]), st.booleans())
+def test_a_variant_is_what_its_name_says(who, weights, compiled):
+    variant = Variant(who, weights, compiled)
+    assert Variant.parse(str(variant)) == variant
+
+
+@pytest.mark.parametrize(
+    "name", ["", "dia", "nari-fp32", "transformers-int8", "dia-int3", "dia-fp32-fast", "dia-fp32-compiled-x"]
+)
+def test_unknown_variants_are_named(name):
+    with pytest.raises(ValueError, match="is unknown; write dia-WEIGHTS"):
+        Variant.parse(name)
+
+
+def test_a_step_of_dia_reads_what_the_reference_says():
+    """1.265 G parameters, 2.53 GB in 16 bits; .53 GB of keys and values in 16 bits after all 3,072 steps, text included."""
+    config = DiaConfig()
+    assert bytes_of_a_step(config, "bf16") == pytest.approx(2.53e9, rel=0.01)
+    assert bytes_of_a_step(config, "fp32") == 4 * bytes_of_a_step(config, "int8") == 2 * bytes_of_a_step(config, "bf16")
+    text = 2 * 2 * 18 * 2 * 1_024 * 16 * 128
+    assert bytes_of_attention(config, "bf16", 3_072) + text == pytest.approx(0.53e9, rel=0.02)
+
+
+@torch.no_grad()
+def test_variants_share_their_weights_and_agree(tiny):
+    text, mask, tokens = inputs()
+    wanted = tiny(text, mask, tokens)
+    assert variant_network(tiny, "fp32") is tiny
+    for weights, error in (("bf16", 0.05), ("int8", 0.05), ("int4", 0.4)):
+        network = variant_network(tiny, weights)
+        difference = (network(text, mask, tokens) - wanted).norm() / wanted.norm()
+        assert 0 < difference < error
+        assert network.decoder.norm.weight.dtype == torch.float32
+    model = theirs(tiny)
+    assert model.logits_dense.weight.data_ptr() == tiny.logits_dense.weight.data_ptr()
+    made = model(input_ids=text, attention_mask=mask.long(), decoder_input_ids=tokens).logits
+    torch.testing.assert_close(made.view(wanted.shape), wanted, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("weights", ["fp32", "bf16", "int8", "int4"])
+def test_random_networks_speak(weights):
+    network = random_network(TINY, weights, CPU)
+    prefill, steps = time_ours(network, 20, False)
+    assert prefill > 0 and len(steps) == 20 and min(steps) > 0
+
+
+def test_a_random_network_does_not_end_while_it_is_measured():
+    network = base_network(TINY, "random", CPU)
+    assert len(time_ours(network, 60, False)[1]) == 60
+    assert not network.logits_dense.weight[TINY.decoder.eos].any()
+
+
+def test_both_take_the_steps_that_are_asked_for(tiny):
+    prefill, steps = time_theirs(theirs(tiny), TINY, 12, False)
+    assert prefill > 0 and len(steps) == 12 and min(steps) > 0
+
+
+def test_steps_are_timed_at_the_places_asked_for(tiny):
+    lengths, step = [], tiny.decoder.step
+    tiny.decoder.step = lambda tokens, cache: (lengths.append(int(cache.position)), step(tokens, cache))[1]
+    measured = time_ours_at(tiny, (40, 10), 5, False)
+    assert {place: len(times) for place, times in measured.items()} == {10: 5, 40: 5}
+    assert lengths == [*range(10, 18), *range(40, 48)]
+
+
+def test_shares_and_growth_are_what_their_definition_gives():
+    made, item, config = Measured(bandwidth=1e9), Variant.parse("dia-fp32"), DiaConfig()
+    made.step.add("dia-fp32", [2 * bytes_of_a_step(config, "fp32") / 1e9] * 3)
+    assert share_of_limit(made, config, item) == pytest.approx(0.5)
+    assert growth(made, config, item) is None
+    explained = bytes_of_attention(config, "fp32", 1_900) / 1e9
+    made.early.add("dia-fp32", [1.0])
+    made.late.add("dia-fp32", [1.1 + explained])
+    assert growth(made, config, item) == pytest.approx(0.1)
+
+
+def test_memory_is_read_at_a_speed_that_a_machine_can_have():
+    assert 1e9 < read_bandwidth(CPU, 2) < 1e12 and READ >= 1 << 29
+
+
+def test_memory_is_that_of_the_process_asked_for_and_not_of_this_one(tiny, tmp_path):
+    ballast = np.ones(1 << 27)  # a gibibyte
+    save_checkpoint(tiny, tmp_path / "model", None)
+    for weights in ("random", str(tmp_path / "model")):
+        size = peak_memory(Variant.parse("dia-int8"), TINY, weights, CPU)
+        assert 1e8 < size < resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    assert ballast.all()
+    with pytest.raises(RuntimeError, match="measuring the memory of dia-int8 failed"):
+        peak_memory(Variant.parse("dia-int8"), TINY, str(tmp_path / "nothing"), CPU)
+
+
+def test_models_are_one_for_each_variant(tiny):
+    names = ["dia-fp32", "dia-fp32-compiled", "transformers-fp32", "dia-int8"]
+    models = make_models(tiny, [Variant.parse(name) for name in names])
+    assert [str(item) for item in models] == names
+    assert models[Variant.parse("dia-fp32")] is models[Variant.parse("dia-fp32-compiled")] is tiny
+
+
+def bench(*arguments, cwd):
+    return subprocess.run([sys.executable, "-m", "dia.bench", *arguments], cwd=cwd, capture_output=True, text=True, timeout=600)
+
+
+def test_the_command_measures_and_writes_what_it_measured(tmp_path):
+    done = bench(
+        "model=nano", "weights=random", "codec=codec_nano", "variants=[dia-fp32,dia-int8,transformers-fp32]", "rounds=1",
+        "steps=8", "seconds=1", "batch=2", "out=figures.json", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2_000:]
+    assert "times the best" in done.stdout and "a batch of 2" in done.stdout
+    found = json.loads((tmp_path / "figures.json").read_text())
+    assert found["machine"]["torch"] == torch.__version__.split("+")[0] or found["machine"]["torch"] == torch.__version__
+    assert set(found["variants"]) == {"dia-fp32", "dia-int8", "transformers-fp32"}
+    assert found["variants"]["transformers-fp32"]["times_the_best_of_transformers"] == 1.0
+    measured = found["measured"]
+    assert {len(measured[name]["dia-int8"]) for name in ("prefill", "speech", "first_sound", "memory")} == {1}
+    assert [path.name for path in tmp_path.iterdir()] == ["figures.json"]
+
+
+def test_impossible_settings_are_all_named_at_once(tmp_path):
+    done = bench("variants=[dia-int3]", "rounds=0", "steps=1", "device=tpu", "out=nowhere/figures.json", cwd=tmp_path)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert all(part in done.stderr for part in ("dia-int3", "rounds=0", "steps=1", "device=tpu", "nowhere"))
+    missing = bench("weights=nothing", cwd=tmp_path)
+    assert missing.returncode == 2 and "no checkpoint at nothing" in missing.stderr
+    assert not list(tmp_path.iterdir())
