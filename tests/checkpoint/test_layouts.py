@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from dia.checkpoint import CodecReference, convert, load_checkpoint, read_source, save_checkpoint
 from dia.checkpoint.nari_layout import to_nari_tensors, to_nested_config
 from dia.errors import UserError
+from dia.model import Dia
 from dia.network import DiaNetwork
 from tests.network.test_network import inputs
 
@@ -185,3 +186,30 @@ def test_a_hub_id_opens_from_the_hubs_local_cache(tiny, tmp_path, monkeypatch):
     assert torch.equal(opened.network(*inputs()), tiny(*inputs()))
     with pytest.raises(UserError, match="cannot be had from the Hub"):
         load_checkpoint("someone/Dia-nowhere")
+
+
+@pytest.mark.parametrize("first, wanted", [(True, (3.0, 1.3, 0.95, 35, True)), (False, (3.0, 1.8, 0.90, 45, False))])
+def test_a_generation_brings_its_recommended_values(tiny, tmp_path, first, wanted):
+    tiny.config.cross_rope = first
+    dia = Dia.from_pretrained(str(nari_folder(tiny, tmp_path / "nari", nested=first)), load_dac=False, device="cpu")
+    made = dia.default_sampling
+    assert (made.cfg_scale, made.temperature, made.top_p, made.cfg_filter_top_k, made.draw_guided) == wanted
+    assert dia.sampling(temperature=1.0, top_p=None).default_sampling == replace(made, temperature=1.0)
+
+
+def test_a_checkpoint_s_own_values_go_before_the_preset(tiny, tmp_path):
+    convert(read_source(nari_folder(tiny, tmp_path / "nari", nested=False)), "transformers", tmp_path / "made")
+    said = json.loads((tmp_path / "made" / "generation_config.json").read_text())
+    (tmp_path / "made" / "generation_config.json").write_text(json.dumps(said | {"temperature": 1.45}))
+    assert load_checkpoint(tmp_path / "made").sampling["temperature"] == 1.45
+
+
+@pytest.mark.parametrize("kind", ["int8", "int4"])
+def test_a_checkpoint_opens_quantized(tiny, tmp_path, kind):
+    folder = str(nari_folder(tiny, tmp_path / "nari", nested=False))
+    whole, small = (Dia.from_pretrained(folder, load_dac=False, device="cpu", quantization=value) for value in (None, kind))
+    assert small.generate("[S1] Yes.", 40, seed=1).shape[1] == 4
+    count = [sum(parameter.numel() for parameter in dia.network.parameters()) for dia in (whole, small)]
+    assert count[1] < 0.5 * count[0]
+    with pytest.raises(UserError, match="quantize='int3' is unknown"):
+        Dia.from_pretrained(folder, load_dac=False, device="cpu", quantization="int3")
