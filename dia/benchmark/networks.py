@@ -92,6 +92,7 @@ def make_models(base: DiaNetwork, variants: list[Variant]) -> dict[Variant, Any]
 def _theirs_as_asked(network: DiaNetwork, variant: Variant) -> Any:
     model = theirs(network)
     if variant.compiled:
+        torch._dynamo.config.recompile_limit = 64  # each length of its static cache is one, and 8 would put it back to eager
         model.forward = torch.compile(model.forward)
     return model
 
