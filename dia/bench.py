@@ -26,7 +26,7 @@ def main(config: BenchConfig) -> None:
     plan = _plan(config)
     torch.set_num_threads(config.threads or len(os.sched_getaffinity(0)))
     console = Console(width=160)
-    codec = config.codec or _codec_of(plan.weights)
+    codec = config.codec.name or _codec_of(plan.weights)
     made, shape = measure(plan, config.model, codec, lambda line: console.print(f"[dim]{line}"))
     machine = describe_machine(plan.device)
     show(plan, made, shape, machine, console)
@@ -67,7 +67,7 @@ def _codec_of(weights: str) -> str:
         return "random"
     named = load_checkpoint(weights).codec
     if named is None:
-        raise UserError(f"{weights} names no codec; give one with codec=...")
+        raise UserError(f"{weights} names no codec; give one with codec.name=...")
     return named.name
 
 

@@ -150,7 +150,7 @@ class GenerateConfig:
     audio_prompt: str = ""
     """A recording of the voice; its transcript must begin the text."""
     voice: str = ""
-    """A voice file, made by `Dia.make_voice(...).save(path)`; it brings its transcript. With one the text may be of any length."""
+    """A file that `Dia.make_voice(...).save(path)` wrote; it brings its transcript. With one the text may be of any length."""
     speed: float = 1.0
     """Pace, at the same pitch."""
     retries: int = 0
@@ -170,8 +170,8 @@ class BenchConfig:
     """The shape of random weights."""
     weights: str = "random"
     """`random`, or a checkpoint as `python -m dia.generate` opens it."""
-    codec: str = ""
-    """Empty: the checkpoint's; for random weights descript's 44.1 kHz model with random weights."""
+    codec: CodecConfig = field(default_factory=lambda: CodecConfig(""))
+    """Empty name: the checkpoint's; for random weights descript's 44.1 kHz model with random weights."""
     device: str = "cpu"
     threads: int = 0
     """0: all cores that this process may use."""
