@@ -17,8 +17,7 @@ from dia.benchmark.variants import Variant
 from dia.checkpoint import load_checkpoint
 from dia.conf import BenchConfig, run
 from dia.errors import UserError
-from dia.model import SHIPPED
-from dia.resources import resource
+from dia.opening import shipped_or
 
 
 def main(config: BenchConfig) -> None:
@@ -56,9 +55,15 @@ def _plan(config: BenchConfig) -> Plan:
         problems.append(f"the folder of out={config.out} is missing; make it, or write elsewhere")
     if problems:
         raise UserError("cannot measure:\n" + "\n".join(f"  - {problem}" for problem in problems))
-    weights = str(resource(SHIPPED[config.weights])) if config.weights in SHIPPED else config.weights
     return Plan(
-        variants, weights, torch.device(config.device), config.rounds, config.steps, config.seconds, config.batch, config.memory
+        variants,
+        str(shipped_or(config.weights)),
+        torch.device(config.device),
+        config.rounds,
+        config.steps,
+        config.seconds,
+        config.batch,
+        config.memory,
     )
 
 

@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -19,32 +18,21 @@ from numpy.typing import NDArray
 
 from dia.audio.codec import Codec, frames_per_second, require_codec
 from dia.audio.files import write_wave
-from dia.audio.load import load_codec
 from dia.audio.stretch import require_speed, stretch
-from dia.checkpoint import Checkpoint, load_checkpoint
 from dia.dialogue.lint import Limits, require_clean
 from dia.errors import UserError
-from dia.inference import Generated, Guarded, GuardLimits, Request, Sampling, Speech, Synthesizer, Voice, generate_codes, quantize
+from dia.inference import Generated, Guarded, GuardLimits, Request, Sampling, Speech, Synthesizer, Voice, generate_codes
 from dia.inference.guard import speak_guarded
 from dia.inference.long_form import cut, join
 from dia.inference.prompt import Prompt, encode_prompt, is_codes
 from dia.inference.voice import LONGEST, SHORTEST, voice_problems
 from dia.network import DiaNetwork
-from dia.resources import resource
+from dia.opening import ComputeDtype, open_checkpoint, open_codec
 
 Wave = NDArray[np.float32]
 Prompts = Prompt | list[Prompt | None] | None
-SHIPPED = {"dia_nano": "data/models/dia_nano"}
-DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+__all__ = ["ComputeDtype", "Dia"]
 log = logging.getLogger(__name__)
-
-
-class ComputeDtype(StrEnum):
-    """Types to compute in, under the names that nari-labs/dia gives them."""
-
-    FLOAT32 = "float32"
-    FLOAT16 = "float16"
-    BFLOAT16 = "bfloat16"
 
 
 class Dia:
@@ -75,12 +63,8 @@ class Dia:
         Raises :class:`UserError` when the checkpoint or its codec is missing, damaged, or they do not fit each other.
         """
         place = torch.device(device if device is not None else "cuda" if torch.cuda.is_available() else "cpu")
-        path = resource(SHIPPED[model_name]) if model_name in SHIPPED else model_name
-        smaller = (lambda network: quantize(network, quantization)) if quantization and place.type == "cpu" else None
-        checkpoint = load_checkpoint(path, place, _dtype(compute_dtype), cross_rope, smaller, config_path)
-        if quantization and smaller is None:
-            quantize(checkpoint.network, quantization)
-        opened = _codec(checkpoint, codec, model_name, str(place)) if load_dac else None
+        checkpoint = open_checkpoint(model_name, compute_dtype, place, cross_rope, quantization, config_path)
+        opened = open_codec(checkpoint, codec, model_name, place) if load_dac else None
         return cls(checkpoint.network, opened, Sampling(**checkpoint.sampling))
 
     @classmethod
@@ -295,22 +279,6 @@ class _Task:
     def of(self, places: list[int]) -> "_Task":
         """The same for some items of the batch."""
         return replace(self, prompts=[self.prompts[place] for place in places])
-
-
-def _dtype(name: str | ComputeDtype) -> torch.dtype:
-    if name not in DTYPES:
-        raise UserError(f"compute_dtype={name!r} is unknown; choose one of {', '.join(DTYPES)}")
-    return DTYPES[name]
-
-
-def _codec(checkpoint: Checkpoint, name: str | None, model_name: str, device: str) -> Codec:
-    """Open the codec of a checkpoint, or the one named."""
-    if checkpoint.codec is None and name is None:
-        raise UserError(f"{model_name} does not say which codec its codes are of; give one (dac_44khz for Dia-1.6B)")
-    opened = load_codec(name or (checkpoint.codec.name if checkpoint.codec else ""), device)
-    if checkpoint.codec and checkpoint.codec.fingerprint:
-        require_codec(opened, checkpoint.codec.fingerprint, model_name)
-    return opened
 
 
 def _replaced(sampling: Sampling, values: dict[str, Any]) -> Sampling:

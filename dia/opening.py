@@ -1,0 +1,63 @@
+"""How a name becomes a network, its codec and its sampling values: what `Dia.from_pretrained` and `python -m dia.bench` open."""
+
+from enum import StrEnum
+from pathlib import Path
+
+import torch
+
+from dia.audio.codec import Codec, require_codec
+from dia.audio.load import load_codec
+from dia.checkpoint import Checkpoint, load_checkpoint
+from dia.errors import UserError
+from dia.inference import quantize
+from dia.resources import resource
+
+SHIPPED = {"dia_nano": "data/models/dia_nano"}
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+class ComputeDtype(StrEnum):
+    """Types to compute in, under the names that nari-labs/dia gives them."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
+
+
+def shipped_or(name: str) -> str | Path:
+    """Return where a shipped model lies, or the name itself: a path or a Hub id."""
+    return resource(SHIPPED[name]) if name in SHIPPED else name
+
+
+def open_checkpoint(
+    name: str,
+    compute_dtype: str | ComputeDtype,
+    device: torch.device,
+    cross_rope: bool | None,
+    quantization: str | None,
+    config_path: str | None,
+) -> Checkpoint:
+    """Open a checkpoint, quantized if asked: on a CPU while its weights still lie in the file, on a GPU after they are there.
+
+    Raises :class:`UserError` for an unknown type or kind, and as :func:`load_checkpoint` does.
+    """
+    if compute_dtype not in DTYPES:
+        raise UserError(f"compute_dtype={compute_dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
+    smaller = (lambda network: quantize(network, quantization)) if quantization and device.type == "cpu" else None
+    made = load_checkpoint(shipped_or(name), device, DTYPES[compute_dtype], cross_rope, smaller, config_path)
+    if quantization and smaller is None:
+        quantize(made.network, quantization)
+    return made
+
+
+def open_codec(checkpoint: Checkpoint, codec: str | None, name: str, device: torch.device) -> Codec:
+    """Open the codec of a checkpoint, or the one named in its stead.
+
+    Raises :class:`UserError` when there is none, it is not there, or it is not the one that the checkpoint was made with.
+    """
+    if checkpoint.codec is None and codec is None:
+        raise UserError(f"{name} does not say which codec its codes are of; give one (dac_44khz for Dia-1.6B)")
+    opened = load_codec(codec or (checkpoint.codec.name if checkpoint.codec else ""), str(device))
+    if checkpoint.codec and checkpoint.codec.fingerprint:
+        require_codec(opened, checkpoint.codec.fingerprint, name)
+    return opened
