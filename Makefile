@@ -8,7 +8,7 @@ RUN := demo-$(shell date +%Y%m%d-%H%M%S)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export WANDB_MODE ?= offline
 export TOKENIZERS_PARALLELISM ?= false
-# model files that tests and the evaluation may use, when they lie beside the checkout (see dia/evaluation/events.py)
+# model files that tests and the evaluation may use, when they lie beside the checkout (see dia/judges/events.py)
 ifneq ($(wildcard ../shared/models/.),)
 export DIA_MODELS ?= $(abspath ../shared/models)
 endif

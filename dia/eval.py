@@ -20,10 +20,10 @@ from dia.data.prepare import DataConfig, prepare
 from dia.data.prepared import open_prepared
 from dia.dialogue import Script
 from dia.errors import UserError
-from dia.evaluation.recording import Recording
 from dia.evaluation.report import Learning, table, write_report
 from dia.evaluation.scoring import REFERENCE, Judges, calibrate_events, summarise
 from dia.evaluation.suites import Suite, load_suite
+from dia.judges.recording import Recording
 from dia.model import Dia
 from dia.training.run_folder import read_metrics
 

@@ -13,8 +13,8 @@ import numpy as np
 from rich.table import Table
 
 from dia.audio.files import flac_bytes
-from dia.evaluation.recording import Recording
 from dia.evaluation.scoring import ClipScores
+from dia.judges.recording import Recording
 
 COLUMNS = (
     ("wer", "WER %", 100.0), ("similarity", "similarity", 1.0), ("similarity_margin", "right minus wrong voice", 1.0),

@@ -3,10 +3,9 @@
 import jiwer
 
 from dia.dialogue import Script
-from dia.evaluation.transcription import HeardWord
 from dia.evaluation.words import alignment_keys
-
-Times = tuple[float, float]
+from dia.judges.recording import Times
+from dia.judges.transcription import HeardWord
 
 
 def find_turns(script: Script, heard: list[HeardWord]) -> list[Times | None]:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from dia.audio.files import resample
-from dia.evaluation.provenance import Provenance
-from dia.evaluation.recording import Recording
+from dia.judges.provenance import Provenance
+from dia.judges.recording import Recording
 
 SAMPLE_RATE = 16_000
 SHORTEST = 0.1  # seconds; less than that has no words, and Whisper invents some

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from dia.dialogue import Script
 
+Times = tuple[float, float]  # start and end in seconds
+
 
 @dataclass(frozen=True)
 class Recording:

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dia.audio.files import resample
-from dia.evaluation.provenance import Provenance
-from dia.evaluation.recording import Recording
-from dia.evaluation.turns import Times
+from dia.judges.provenance import Provenance
+from dia.judges.recording import Recording, Times
 
 SAMPLE_RATE = 16_000
 SHORTEST = 0.5  # seconds of speech that an embedding needs

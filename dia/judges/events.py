@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dia.audio.files import resample
-from dia.evaluation.provenance import Provenance
-from dia.evaluation.recording import Recording
+from dia.judges.provenance import Provenance
+from dia.judges.recording import Recording
 from dia.resources import declaration
 
 SAMPLE_RATE, WINDOW, HOP = 16_000, 15_600, 3_200

@@ -5,12 +5,12 @@ import pytest
 
 from dia.data.voices import SAMPLE_RATE, STYLES, Heart, Joe, speak_styled
 from dia.dialogue import Script
-from dia.evaluation.events import DetectorMissing, EventDetector
-from dia.evaluation.quality import QualityPredictor
-from dia.evaluation.recording import Recording
-from dia.evaluation.speakers import SpeakerEncoder
-from dia.evaluation.transcription import Whisper, transcript
 from dia.evaluation.words import word_errors
+from dia.judges.events import DetectorMissing, EventDetector
+from dia.judges.quality import QualityPredictor
+from dia.judges.recording import Recording
+from dia.judges.speakers import SpeakerEncoder
+from dia.judges.transcription import Whisper, transcript
 
 TEXT = "The weather is lovely today, and we are going to the park."
 

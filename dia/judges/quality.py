@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from dia.audio.files import resample
-from dia.evaluation.provenance import Provenance
-from dia.evaluation.recording import Recording
+from dia.judges.provenance import Provenance
+from dia.judges.recording import Recording
 
 SAMPLE_RATE = 16_000
 SHORTEST = 0.3  # seconds that the model needs
