@@ -18,6 +18,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from dia.audio.spectral import SpectralCodecConfig
+from dia.data.engine import EngineConfig
 from dia.data.prepare import DataConfig
 from dia.errors import UserError
 from dia.inference import Sampling
@@ -84,7 +85,7 @@ class ValidationConfig:
 
 
 @dataclass
-class EngineOverrides:
+class SamplingOverrides:
     """Sampling values that replace the checkpoint's own; null leaves its own."""
 
     cfg_scale: float | None = None
@@ -115,7 +116,8 @@ class TrainConfig:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
-    engine: Sampling = field(default_factory=Sampling)
+    sampling: Sampling = field(default_factory=Sampling)
+    engine: EngineConfig = field(default_factory=EngineConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     spectral: SpectralCodecConfig = field(default_factory=SpectralCodecConfig)
     codec_training: CodecTraining = field(default_factory=CodecTraining)
@@ -134,7 +136,7 @@ class EvalConfig:
     """Empty name: the codec that the checkpoint names."""
     quantization: str | None = None
     """Null, `int8` or `int4`."""
-    engine: EngineOverrides = field(default_factory=EngineOverrides)
+    sampling: SamplingOverrides = field(default_factory=SamplingOverrides)
 
 
 @dataclass
@@ -159,7 +161,7 @@ class GenerateConfig:
     """Null, `int8` or `int4`."""
     codec: CodecConfig = field(default_factory=lambda: CodecConfig(""))
     """Empty name: the codec that the checkpoint names."""
-    engine: EngineOverrides = field(default_factory=EngineOverrides)
+    sampling: SamplingOverrides = field(default_factory=SamplingOverrides)
 
 
 @dataclass
@@ -252,7 +254,7 @@ def quote_text(argument: str) -> str:
 
 def validate(config: TrainConfig) -> None:
     """Raise :class:`UserError` with every problem of the config at once: key, value and remedy."""
-    problems = [*_key_problems(config), *config.data.problems(), *config.engine.problems()]
+    problems = [*_key_problems(config), *config.data.problems(), *config.engine.problems(), *config.sampling.problems()]
     if config.task == "dia":
         problems += [f"model.{problem}" for problem in config.model.problems()]
     if config.task == "codec":

@@ -6,11 +6,12 @@ Three systems are scored on the same prompts: the ground truth, the codec's roun
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from datasets import Dataset
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from dia.audio.codec import Codec, pad_to_frames
@@ -19,7 +20,7 @@ from dia.conf import EvalConfig, run
 from dia.data.prepare import DataConfig, prepare
 from dia.data.prepared import open_prepared
 from dia.dialogue import Script
-from dia.errors import UserError
+from dia.errors import UserError, in_one_line
 from dia.evaluation.report import Learning, table, write_report
 from dia.evaluation.scoring import REFERENCE, Judges, calibrate_events, summarise
 from dia.evaluation.suites import Suite, load_suite
@@ -36,7 +37,7 @@ def main(config: EvalConfig) -> None:
     """Score a checkpoint. Raises ``UserError`` for a missing checkpoint, suite or codec."""
     suite = load_suite(config.suite)
     dia = Dia.from_pretrained(config.ckpt, codec=config.codec.name or None, quantization=config.quantization)
-    dia.sampling(**asdict(config.engine))
+    dia.sampling(**asdict(config.sampling))
     splits = open_prepared(prepare(_data_config(config), dia.codec))
     rows = splits[suite.split].select(range(min(suite.prompts, len(splits[suite.split]))))
     truth = [ground_truth(row) for row in rows]
@@ -108,11 +109,11 @@ def _data_config(config: EvalConfig) -> DataConfig:
     recorded = Path(config.ckpt) / "config.yaml"
     if not recorded.is_file():
         return config.data
-    merged = OmegaConf.merge(OmegaConf.structured(DataConfig), OmegaConf.load(recorded).data)
-    found = OmegaConf.to_object(merged)
-    if not isinstance(found, DataConfig):
-        raise UserError(f"{recorded} holds no data config; it was changed by hand")
-    return found
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(DataConfig), OmegaConf.load(recorded).data)
+    except OmegaConfBaseException as error:
+        raise UserError(f"{recorded} holds no data config of this version: {in_one_line(error)}") from error
+    return cast(DataConfig, OmegaConf.to_object(merged))
 
 
 def _labelled(train: Dataset, validation: Dataset) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ def main(config: GenerateConfig) -> None:
     if config.voice and (config.audio_prompt or config.max_seconds):
         raise UserError("with voice=... neither audio_prompt=... nor max_seconds=... has a meaning; leave them out")
     dia = Dia.from_pretrained(config.ckpt, codec=config.codec.name or None, quantization=config.quantization)
-    dia.sampling(**asdict(config.engine))
+    dia.sampling(**asdict(config.sampling))
     wave = stretch(_spoken(dia, config), dia.codec.sample_rate, config.speed)
     dia.save_audio(config.out, wave)
     print(f"wrote {config.out}: {len(wave) / dia.codec.sample_rate:.1f} s at {dia.codec.sample_rate} Hz")

@@ -55,7 +55,7 @@ def train_dia(config: TrainConfig) -> Path:
     codec = load_codec(config.codec.name)
     network = seeded_network(config)
     synthesizer = Synthesizer(network, codec)
-    splits = open_prepared(prepare(config.data, codec))
+    splits = open_prepared(prepare(config.data, codec, config.engine))
     train, validation = (read_examples(splits[name], config.model) for name in ("train", "validation"))
     begin_run(claimed.folder, as_yaml(config))
     write_marginal(claimed.folder, train, validation, config)
@@ -80,7 +80,7 @@ def train_codec(config: TrainConfig) -> Path:
     claimed = claim(config)
     L.seed_everything(config.seed)
     network = SpectralNetwork(config.spectral)
-    splits = open_prepared(prepare(config.data, None))
+    splits = open_prepared(prepare(config.data, None, config.engine))
     waves = read_waves(splits["train"], config.spectral.sample_rate)
     begin_run(claimed.folder, as_yaml(config))
     task = CodecTask(network, training, config.schedule, config.seed)
@@ -177,7 +177,7 @@ def _speaking(config: TrainConfig, synthesizer: Synthesizer, codec: Codec, scrip
     settings = config.validation
     room = round(settings.max_seconds * frames_per_second(codec)) + 2 + max(config.model.delays)
     return SpeakScripts(
-        synthesizer, scripts[: settings.scripts], config.engine, min(room, config.model.decoder.max_positions),
+        synthesizer, scripts[: settings.scripts], config.sampling, min(room, config.model.decoder.max_positions),
         settings.speak_every, SpokenWordErrorRate(),
     )  # fmt: skip
 

@@ -38,14 +38,14 @@ def test_all_problems_are_reported_at_once():
         validate(
             typed(
                 "trainer.steps=0",
-                "data.tag_rate=2",
-                "engine.top_p=0",
+                "data.demo.tag_rate=2",
+                "sampling.top_p=0",
                 "batch.text_dropout=1",
                 "logger.wandb=maybe",
                 "model.delays=[1]",
             )
         )
-    wanted = ("trainer.steps=0", "data.tag_rate=2", "top_p=0", "batch.text_dropout=1", "logger.wandb=maybe", "delays=[1]")
+    wanted = ("trainer.steps=0", "data.demo.tag_rate=2", "top_p=0", "batch.text_dropout=1", "logger.wandb=maybe", "delays=[1]")
     assert all(key in str(caught.value) for key in wanted)
 
 

@@ -33,6 +33,7 @@ class DacCodec:
         self.sample_rate, self.hop = int(model.sample_rate), int(model.hop_length)
         self.channels, self.codebook_size = int(model.n_codebooks), int(model.codebook_size)
         self.context = decoder_context([int(rate) for rate in model.decoder_rates])
+        self.encode_context = encoder_context([int(rate) for rate in model.encoder_rates])
         self.model = fold_weight_norm(model.float().eval())
 
     @torch.no_grad()
@@ -53,6 +54,19 @@ class DacCodec:
         wave_BL: Tensor = self.model.decode(latents).squeeze(1)
         length = codes_BTC.shape[1] * self.hop
         return nn.functional.pad(wave_BL, (0, max(0, length - wave_BL.shape[1])))[:, :length]
+
+
+def encoder_context(rates: list[int]) -> int:
+    """Return how many frames on either side reach a frame's code through DAC's encoder of these downsampling rates.
+
+    A convolution of width 7 over samples, then per block three of width 7 with dilations 1, 3 and 9 (39 steps of its input) and
+    one of width twice the rate, and a last one of width 3 over frames (dac/model/dac.py of the package).
+    """
+    reach, step = 3, 1
+    for rate in rates:
+        reach += (39 + rate) * step
+        step *= rate
+    return math.ceil((reach + step) / step)
 
 
 def decoder_context(rates: list[int]) -> int:

@@ -29,7 +29,13 @@ def resample(wave: Wave, from_rate: float, to_rate: float) -> Wave:
 
 
 def read_wave(path: str | Path, sample_rate: int) -> Wave:
-    """Read a file as mono at ``sample_rate`` hertz; several channels are averaged.
+    """Read a file as mono at ``sample_rate`` hertz; several channels are averaged. Raises as :func:`read_sound` does."""
+    wave, rate = read_sound(path)
+    return resample(wave, rate, sample_rate)
+
+
+def read_sound(path: str | Path) -> tuple[Wave, int]:
+    """Read a file as mono, and its sample rate in hertz; several channels are averaged.
 
     Raises :class:`UserError` for a file that is missing, empty, no sound file, cut short, or holds values that are no
     numbers.
@@ -46,7 +52,7 @@ def read_wave(path: str | Path, sample_rate: int) -> Wave:
             "WAV, FLAC, OGG or MP3"
         ) from error
     _require_whole(path, samples, promised)
-    return resample(samples.mean(axis=1), rate, sample_rate)
+    return samples.mean(axis=1), rate
 
 
 def _require_whole(path: str | Path, samples: NDArray[np.float32], promised: int) -> None:
@@ -131,5 +137,7 @@ def wave_from_bytes(content: bytes) -> tuple[Wave, int]:
     try:
         samples, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise UserError(f"stored sound of {len(content)} bytes is damaged ({error}); prepare the data set again") from error
+        raise UserError(f"stored sound of {len(content)} bytes is damaged ({error}); fetch or prepare it again") from error
+    if not len(samples) or not np.isfinite(samples).all():
+        raise UserError(f"stored sound of {len(content)} bytes holds no samples, or values that are no numbers")
     return samples.mean(axis=1), rate

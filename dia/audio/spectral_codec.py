@@ -41,6 +41,8 @@ class SpectralCodec:
         self.sample_rate, self.hop = config.sample_rate, config.hop * config.stride
         self.channels, self.codebook_size = config.codebooks, config.codebook_size
         self.context = math.ceil(CONTEXT * self.sample_rate / self.hop)
+        reach = 3 * (config.encoder_layers + 1) + config.n_fft / 2 / config.hop  # log-mel frames: kernels of 7, half a window
+        self.encode_context = math.ceil(reach / config.stride) + 1
         self.network = fold_weight_norm(network.eval())
 
     @torch.no_grad()

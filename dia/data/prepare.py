@@ -1,86 +1,163 @@
-"""Preparation: plan the clips, speak them, label and tokenize them, and store the result once.
+"""Preparation: units of a source become shards, on whatever engine, and the shards a data set, once.
 
-The same request again finds its folder and does nothing.
+The same request again finds its folder and does nothing; one that was stopped goes on with the shards that are missing.
 """
 
-from dataclasses import asdict, dataclass, field
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rich.progress import track
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dia.audio.codec import Codec
-from dia.data.demo_corpus import render_clips
-from dia.data.demo_scripts import plan_clips
-from dia.data.nonverbal_sounds import MAKERS
-from dia.data.prepared import folder_for, write_prepared
-from dia.data.rows import finish_row
-
-RECIPE_VERSION = 1  # raise when the corpus sounds otherwise for the same request
+from dia.data.engine import EngineConfig, run_jobs
+from dia.data.prepared import finish_prepared, folder_for, folder_of_parts
+from dia.data.shards import Report, ShardJob, Storing, finished_report, make_shard
+from dia.data.source import Source, Unit
+from dia.data.sources.settings import SourceConfig, open_source, source_problems
+from dia.errors import UserError
 
 
 @dataclass
-class DataConfig:
-    """What is prepared. Rates are probabilities per turn."""
+class DataConfig(SourceConfig):
+    """What is prepared, and how it is stored."""
 
     name: str = "demo"
     root: str = "prepared"
     """Folder that prepared data sets lie in, relative to the working directory."""
-    clips: dict[str, int] = field(default_factory=lambda: {"train": 300, "validation": 24, "test": 24})
-    """Dialogues per split."""
-    tags: list[str] = field(default_factory=lambda: ["laughs", "coughs", "sighs", "humming"])
-    """Nonverbal tags that occur."""
-    tag_rate: float = 0.4
-    style_rate: float = 0.3
     sample_rate: int = 16_000
     """Hertz of the stored audio."""
     tokens: bool = True
     """Whether codes are made (a codec's own training needs none)."""
-    seed: int = 0
-    workers: int = 2
-    """Processes that speak; 0 speaks in this one."""
+    keep_audio: bool = True
+    """Whether the sound is kept beside its codes."""
+    shard_units: int = 64
+    """Units (dialogues, rows, recordings) in one shard, which is what is made or lost as one."""
+    device: str = "cpu"
+    """Where codes are made: `cpu` or `cuda`."""
 
     def problems(self) -> list[str]:
         """Return what is out of range, one sentence each with its remedy."""
-        found = [
-            f"data.tags has ({tag}), which has no sound; there are: {', '.join(MAKERS)}" for tag in self.tags if tag not in MAKERS
-        ]
-        for name, rate in (("tag_rate", self.tag_rate), ("style_rate", self.style_rate)):
-            if not 0 <= rate <= 1:
-                found.append(f"data.{name}={rate} is a probability; choose 0 to 1")
-        found += [f"data.clips.{split}={count} must be 1 or more" for split, count in self.clips.items() if count < 1]
-        if missing := {"train", "validation", "test"} - self.clips.keys():
-            found.append(f"data.clips lacks {sorted(missing)}; give each split a number of clips")
+        found = source_problems(self)
+        if self.shard_units < 1:
+            found.append(f"data.shard_units={self.shard_units} must be 1 or more; usual is 64")
+        if self.sample_rate < 8000:
+            found.append(f"data.sample_rate={self.sample_rate} is too low for speech; usual are 16000 to 44100")
+        if self.device not in ("cpu", "cuda"):
+            found.append(f"data.device={self.device} is unknown; choose cpu or cuda")
         return found
 
 
-def prepare(config: DataConfig, codec: Codec | None) -> Path:
-    """Return the folder of the prepared data set, made now unless it is there. ``codec`` None makes no codes."""
-    request = _request(config, codec)
+@dataclass
+class Summary:
+    """What became of everything: clips and hours by split, labels, counts by sentence, and units that were left out."""
+
+    clips: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
+    tags: Counter[str] = field(default_factory=Counter)
+    emotions: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    left_out: list[dict[str, str]] = field(default_factory=list)
+
+    def add(self, report: Report) -> None:
+        """Take a shard in."""
+        self.clips[report.split] += report.rows
+        self.seconds[report.split] = self.seconds.get(report.split, 0.0) + report.seconds
+        self.tags.update(report.tags)
+        self.emotions.update(report.emotions)
+        self.counts.update(report.counts)
+        self.left_out += report.left_out
+
+    def figures(self) -> dict[str, Any]:
+        """Return it as plain values, sorted: the same whatever came first."""
+        return {
+            "clips": dict(sorted(self.clips.items())),
+            "hours": {split: round(seconds / 3600, 3) for split, seconds in sorted(self.seconds.items())},
+            "tags": dict(sorted(self.tags.items())),
+            "emotions": dict(sorted(self.emotions.items())),
+            "counts": dict(sorted(self.counts.items())),
+        }
+
+
+def prepare(config: DataConfig, codec: Codec | None, engine: EngineConfig | None = None) -> Path:
+    """Return the folder of the prepared data set, made now unless it is there. ``codec`` None makes no codes.
+
+    Raises :class:`UserError` for labels that no table knows, for a lost worker or cluster, and when nothing could be read.
+    """
+    source = open_source(config)
+    request = _request(config, source, codec)
     folder = folder_for(Path(config.root), config.name, request)
     if folder.exists():
         return folder
-    clips = plan_clips(config.clips, config.tags, config.tag_rate, config.style_rate, config.seed)
-    rendered = render_clips(clips, config.seed, config.workers)
-    rows = [finish_row(row, codec, config.sample_rate) for row in track(rendered, "speaking the corpus", total=len(clips))]
-    write_prepared(folder, rows, {"request": request, "figures": figures(rows)})
+    storing = Storing(
+        config.sample_rate, config.keep_audio, codec.name if codec else "", codec.fingerprint if codec else "",
+        config.device, batch=1 if config.device == "cpu" else 16,
+    )  # fmt: skip
+    reports = _make_shards(source, folder_of_parts(folder), storing, config.shard_units, engine or EngineConfig())
+    summary = Summary()
+    for report in reports:
+        summary.add(report)
+    if not sum(summary.clips.values()):
+        raise UserError("\n".join(["nothing could be prepared:", *_reasons(summary)]))
+    finish_prepared(folder, reports, {"request": request, "figures": summary.figures(), "left_out": summary.left_out})
     return folder
 
 
-def figures(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return clips and hours per split, and how often each tag and emotion occurs."""
-    tags = [nonverbal["tag"] for row in rows for nonverbal in row["nonverbals"]]
-    emotions = [turn["emotion"]["label"] for row in rows for turn in row["turns"] if turn["emotion"]]
-    splits = sorted({row["split"] for row in rows})
-    return {
-        "clips": {split: sum(row["split"] == split for row in rows) for split in splits},
-        "hours": {split: round(sum(row["seconds"] for row in rows if row["split"] == split) / 3600, 3) for split in splits},
-        "tags": {tag: tags.count(tag) for tag in sorted(set(tags))},
-        "emotions": {label: emotions.count(label) for label in sorted(set(emotions))},
-    }
+def _make_shards(source: Source, parts: Path, storing: Storing, size: int, engine: EngineConfig) -> list[Report]:
+    """Return the reports of all shards, in order; those that are there and whole are not made again."""
+    reports: list[Report] = []
+
+    def missing() -> Iterator[ShardJob]:
+        for job in plan_shards(source, parts, storing, size):
+            if report := finished_report(job):
+                reports.append(report)
+                continue
+            for path in (job.path, job.report_path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            yield job
+
+    columns = (TextColumn("preparing {task.fields[hours]:.2f} h of sound, {task.fields[pace]:.1f} h an hour"), BarColumn())
+    with Progress(*columns, TextColumn("{task.completed}/{task.total} units"), TimeRemainingColumn()) as progress:
+        total = source.count()
+        bar = progress.add_task("", total=total, hours=0.0, pace=0.0)
+        begun, made = time.monotonic(), 0.0
+        for report in run_jobs(engine, make_shard, missing(), storing.device == "cuda"):
+            reports.append(report)
+            made += report.seconds
+            pace = made / max(time.monotonic() - begun, 1e-3)
+            done = min(total or len(reports) * size, len(reports) * size)
+            progress.update(bar, completed=done, hours=sum(item.seconds for item in reports) / 3600, pace=pace)
+    return sorted(reports, key=lambda report: (report.split, report.name))
 
 
-def _request(config: DataConfig, codec: Codec | None) -> dict[str, Any]:
-    """Everything the result depends on; where it lies and how many processes make it is left out."""
-    asked = {key: value for key, value in asdict(config).items() if key not in ("root", "workers")}
-    return asked | {"recipe_version": RECIPE_VERSION, "codec": codec.fingerprint if codec else "none"}
+def plan_shards(source: Source, parts: Path, storing: Storing, size: int) -> Iterator[ShardJob]:
+    """Yield the shards of a source: ``size`` units of one split each, in the source's order."""
+    waiting: dict[str, list[Unit]] = {}
+    numbers = Counter[str]()
+
+    def job(split: str) -> ShardJob:
+        numbers[split] += 1
+        return ShardJob(str(parts), split, numbers[split] - 1, source, tuple(waiting.pop(split)), storing)
+
+    for unit in source.units():
+        waiting.setdefault(unit.split, []).append(unit)
+        if len(waiting[unit.split]) == size:
+            yield job(unit.split)
+    for split in sorted(waiting):
+        yield job(split)
+
+
+def _reasons(summary: Summary) -> list[str]:
+    """The first reasons why clips were left out or dropped."""
+    found = [f"  - {item['id']}: {item['error']}" for item in summary.left_out[:10]]
+    return found + [f"  - {count} times {what}" for what, count in islice(summary.counts.items(), 10)]
+
+
+def _request(config: DataConfig, source: Source, codec: Codec | None) -> dict[str, Any]:
+    """Everything the result depends on; where it lies and who makes it is left out."""
+    stored = {key: getattr(config, key) for key in ("sample_rate", "keep_audio", "shard_units", "device")}
+    return source.request() | stored | {"codec": codec.fingerprint if codec else "none"}

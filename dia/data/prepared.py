@@ -1,19 +1,20 @@
 """A prepared data set on disk: an ordinary `datasets` folder with a card that says what it was made from.
 
-It is written under a temporary name and renamed, so a folder that exists is whole. Its name ends in a hash of the
-request, so that another request never meets an older answer.
+Shards gather in a folder under a hidden name, which is renamed when the last one is there: a folder that exists is whole.
+Its name ends in a hash of the request, so that another request never meets an older answer. The files beside the shards
+are written here and not by `datasets`, which would put times and random fingerprints into them.
 """
 
 import hashlib
 import json
-import shutil
-import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, DatasetDict, load_from_disk
+from datasets import DatasetDict, load_from_disk
 
-from dia.data.rows import AUDIO, FEATURES
+from dia.data.rows import FEATURES
+from dia.data.shards import REPORTS, Report, write_json
 from dia.errors import UserError
 
 CARD = "dia.json"
@@ -25,19 +26,29 @@ def folder_for(root: Path, name: str, request: dict[str, Any]) -> Path:
     return root / f"{name}-{digest[:10]}"
 
 
-def write_prepared(folder: Path, rows: list[dict[str, Any]], card: dict[str, Any]) -> None:
-    """Write rows, split by their ``split``, and the card. Raises ``OSError`` as the file system does."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        splits = {split: [row for row in rows if row["split"] == split] for split in dict.fromkeys(row["split"] for row in rows)}
-        tables = {split: Dataset.from_list(kept, features=FEATURES).cast_column("audio", AUDIO) for split, kept in splits.items()}
-        DatasetDict(tables).save_to_disk(made)
-        (made / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-        made.chmod(0o755)
-        made.rename(folder)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+def folder_of_parts(folder: Path) -> Path:
+    """Return where the shards of a data set gather until all are there."""
+    return folder.with_name(f".{folder.name}.parts")
+
+
+def finish_prepared(folder: Path, reports: Iterable[Report], card: dict[str, Any]) -> None:
+    """Turn the folder of parts into the data set. Raises ``OSError`` as the file system does."""
+    parts = folder_of_parts(folder)
+    by_split: dict[str, list[Report]] = {}
+    for report in sorted(reports, key=lambda report: (report.split, report.name)):
+        by_split.setdefault(report.split, []).append(report)
+    for split, found in by_split.items():
+        fingerprint = hashlib.sha256("".join(report.sha256 for report in found).encode()).hexdigest()[:16]
+        state: dict[str, Any] = {
+            "_data_files": [{"filename": f"{report.name}.arrow"} for report in found], "_fingerprint": fingerprint,
+            "_format_columns": None, "_format_kwargs": {}, "_format_type": None, "_output_all_columns": False,
+            "_split": split,
+        }  # fmt: skip
+        write_json(parts / split / "state.json", state)
+        write_json(parts / split / "dataset_info.json", {"features": FEATURES.to_dict()})
+    write_json(parts / "dataset_dict.json", {"splits": sorted(by_split)})
+    write_json(parts / CARD, card)
+    parts.rename(folder)
 
 
 def open_prepared(folder: Path) -> DatasetDict:
@@ -50,7 +61,18 @@ def open_prepared(folder: Path) -> DatasetDict:
         raise UserError(f"the data set at {folder} is damaged ({error}); delete the folder and prepare it again") from error
 
 
+def verify_prepared(folder: Path) -> list[str]:
+    """Return the names of shards whose bytes are not what their reports say."""
+    damaged = []
+    for path in sorted((folder / REPORTS).glob("*/*.json")):
+        report = Report(**json.loads(path.read_text(encoding="utf-8")))
+        shard = folder / report.split / f"{report.name}.arrow"
+        if not shard.is_file() or hashlib.sha256(shard.read_bytes()).hexdigest() != report.sha256:
+            damaged.append(f"{report.split}/{report.name}.arrow")
+    return damaged
+
+
 def read_card(folder: Path) -> dict[str, Any]:
-    """Return the card of a prepared data set: what it was made from, and its figures."""
+    """Return the card of a prepared data set: what it was made from, its figures, and what was left out."""
     card: dict[str, Any] = json.loads((folder / CARD).read_text(encoding="utf-8"))
     return card

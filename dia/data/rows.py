@@ -1,69 +1,64 @@
-"""What one row of a prepared data set holds; the schema of the design, as Hugging Face `Features`.
+"""What one row of a prepared data set holds: the schema, as Hugging Face `Features`, and how a clip becomes a row.
 
 Times are in seconds, valence, arousal and dominance in -1..1, codes are (frames, channels). Every label carries its
-origin. A turn whose sound has no true emotion label has none (null), not a neutral one.
+origin and confidence. A turn of which nobody said how it is spoken has no emotions, not a neutral one.
 """
 
 import hashlib
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import torch
 from datasets import Audio, Features, List, Value
+from numpy.typing import NDArray
 
-from dia.audio.codec import Codec, pad_to_frames
-from dia.audio.files import flac_bytes, resample
+from dia.audio.files import flac_bytes
+from dia.data.clip import Clip, script_of
 
 EMOTION = {
     "label": Value("string"), "intensity": Value("float32"), "valence": Value("float32"), "arousal": Value("float32"),
-    "dominance": Value("float32"), "origin": Value("string"),
+    "dominance": Value("float32"), "origin": Value("string"), "confidence": Value("float32"),
 }  # fmt: skip
 TURN = {
-    "speaker": Value("int32"), "text": Value("string"), "start": Value("float32"), "end": Value("float32"),
-    "emotion": EMOTION,
+    "speaker": Value("int32"), "voice": Value("string"), "text": Value("string"), "start": Value("float32"),
+    "end": Value("float32"), "emotions": List(EMOTION),
 }  # fmt: skip
 NONVERBAL = {
     "tag": Value("string"), "turn": Value("int32"), "char": Value("int32"), "start": Value("float32"),
     "end": Value("float32"), "confidence": Value("float32"), "origin": Value("string"),
 }  # fmt: skip
+QUALITY = ("peak", "rms_db", "snr_db", "clipped", "mos", "agreement")
 FEATURES = Features(
     {
         "id": Value("string"), "source": Value("string"), "split": Value("string"), "licence": Value("string"),
         "commercial_ok": Value("bool"), "script": Value("string"), "turns": List(TURN), "nonverbals": List(NONVERBAL),
         "codes": List(List(Value("uint16"))), "frames": Value("int32"), "seconds": Value("float32"),
-        "codec": Value("string"), "quality": {"peak": Value("float32"), "rms_db": Value("float32")},
-        "audio_sha256": Value("string"), "audio": {"bytes": Value("binary"), "path": Value("string")},
+        "codec": Value("string"), "quality": {name: Value("float32") for name in QUALITY},
+        "audio_sha256": Value("string"), "audio": Audio(decode=False),
     }
 )  # fmt: skip
 
-AUDIO = Audio(decode=False)  # what `audio` becomes once written: `datasets` would need torchcodec to take it as Audio
 
-
-def finish_row(row: dict[str, Any], codec: Codec | None, sample_rate: int) -> dict[str, Any]:
-    """Turn a rendered clip (with ``audio`` samples and ``sample_rate``) into a row of ``FEATURES``.
-
-    The audio is kept as FLAC at ``sample_rate``; codes are made when a codec is given, and empty when not.
-    """
-    wave = np.clip(resample(row["audio"], row["sample_rate"], sample_rate), -1.0, 1.0)
+def row_of(
+    clip: Clip, split: str, codes_TC: NDArray[np.uint16], codec: str, sample_rate: int, keep_audio: bool
+) -> dict[str, Any]:
+    """Return a row of ``FEATURES``. ``clip`` is at ``sample_rate`` already; its sound is kept as FLAC, or only its sha256."""
+    wave = np.clip(clip.wave, -1.0, 1.0)
     stored = flac_bytes(wave, sample_rate)
-    codes_TC = tokenize(wave, sample_rate, codec) if codec else np.zeros((0, 0), dtype=np.uint16)
-    kept = {key: value for key, value in row.items() if key != "sample_rate"}
-    return kept | {
-        "codes": codes_TC.tolist(),
-        "frames": len(codes_TC),
-        "seconds": len(wave) / sample_rate,
-        "codec": codec.name if codec else "none",
-        "quality": {
-            "peak": float(np.abs(wave).max()),
-            "rms_db": float(20 * np.log10(np.sqrt(np.mean(wave**2)) + 1e-9)),
-        },
+    turns, nonverbals = [asdict(turn) for turn in clip.turns], [asdict(sound) for sound in clip.nonverbals]
+    return {
+        "id": clip.id, "source": clip.source, "split": split, "licence": clip.licence, "commercial_ok": clip.commercial_ok,
+        "script": script_of(turns, nonverbals).render(), "turns": turns, "nonverbals": nonverbals,
+        "codes": codes_TC.tolist(), "frames": len(codes_TC), "seconds": clip.seconds, "codec": codec,
+        "quality": dict.fromkeys(QUALITY) | levels(wave) | clip.quality,
         "audio_sha256": hashlib.sha256(stored).hexdigest(),
-        "audio": {"bytes": stored, "path": f"{row['id']}.flac"},
+        "audio": {"bytes": stored if keep_audio else None, "path": f"{clip.id}.flac"},
+    }  # fmt: skip
+
+
+def levels(wave: NDArray[np.float32]) -> dict[str, float]:
+    """Return the peak (0..1) and the root mean square in decibels of full scale."""
+    return {
+        "peak": float(np.abs(wave).max(initial=0)),
+        "rms_db": float(20 * np.log10(np.sqrt(np.mean(np.square(wave, dtype=np.float64))) + 1e-9)),
     }
-
-
-def tokenize(wave: np.ndarray, sample_rate: int, codec: Codec) -> np.ndarray:
-    """Return the codes (frames, channels) of a mono wave, uint16; the last frame is filled with silence."""
-    wave_BL = torch.from_numpy(resample(wave, sample_rate, codec.sample_rate)).float()[None]
-    codes: np.ndarray = codec.encode(pad_to_frames(wave_BL, codec.hop))[0].cpu().numpy().astype(np.uint16)
-    return codes

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dia.dialogue import Script
-from dia.evaluation.words import word_errors
 from dia.judges.recording import Recording
 from dia.judges.transcription import Whisper, transcript
+from dia.judges.words import word_errors
 
 
 class Spoken(Protocol):

@@ -3,9 +3,9 @@
 import jiwer
 
 from dia.dialogue import Script
-from dia.evaluation.words import alignment_keys
 from dia.judges.recording import Times
 from dia.judges.transcription import HeardWord
+from dia.judges.words import alignment_keys
 
 
 def find_turns(script: Script, heard: list[HeardWord]) -> list[Times | None]:

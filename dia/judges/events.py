@@ -71,12 +71,17 @@ class EventDetector:
 
     def scores(self, recording: Recording) -> dict[str, float]:
         """Return each tag's score, 0..1: the best of its classes in the best window. Tags without classes are left out."""
-        wave = resample(recording.wave, recording.sample_rate, SAMPLE_RATE)
-        best = self._class_scores(np.pad(wave, (WINDOW // 4, WINDOW)))
-        return {tag: float(best[rows].max()) for tag, rows in self._rows.items() if rows}
+        _, scores = self.windows(resample(recording.wave, recording.sample_rate, SAMPLE_RATE))
+        return {tag: float(found.max()) for tag, found in scores.items()}
+
+    def windows(self, wave: NDArray[np.float32]) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
+        """Return where each window of a wave at 16 kHz begins, in seconds, and by tag the best of its classes in each."""
+        classes = self._class_scores(np.pad(wave, (WINDOW // 4, WINDOW)))
+        starts = ((np.arange(len(classes)) * HOP - WINDOW // 4) / SAMPLE_RATE).astype(np.float32)
+        return starts, {tag: classes[:, rows].max(axis=1) for tag, rows in self._rows.items() if rows}
 
     def _class_scores(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Highest score of every class over all windows."""
+        """The score of every class in every window (windows, classes)."""
         source, target = self._interpreter.get_input_details()[0], self._interpreter.get_output_details()[0]
         found: list[Any] = []
         for start in range(0, len(wave) - WINDOW + 1, HOP):
@@ -84,7 +89,7 @@ class EventDetector:
             self._interpreter.set_tensor(source["index"], window.reshape(source["shape"]))
             self._interpreter.invoke()
             found.append(self._interpreter.get_tensor(target["index"])[0].copy())
-        return np.max(found, axis=0)
+        return np.stack(found)
 
 
 def calibrate(scores: list[dict[str, float]], asked: list[set[str]]) -> dict[str, Calibration]:

@@ -23,11 +23,12 @@ SETTINGS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class HeardWord:
-    """A word as it was recognised, with its times in seconds."""
+    """A word as it was recognised, with its times in seconds and how sure the recogniser is of it (0..1)."""
 
     text: str
     start: float
     end: float
+    probability: float = 1.0
 
 
 class Whisper:
@@ -66,7 +67,7 @@ class Whisper:
             return []
         wave = resample(recording.wave, recording.sample_rate, SAMPLE_RATE)
         segments, _ = self._model.transcribe(wave, **SETTINGS)
-        return [HeardWord(word.word, word.start, word.end) for segment in segments for word in segment.words]
+        return [HeardWord(word.word, word.start, word.end, word.probability) for segment in segments for word in segment.words]
 
 
 def transcript(words: list[HeardWord]) -> str:

@@ -5,10 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dia.data.batches import Example, Span, TrainingBatches, collate, marginal_cross_entropy, plan_epoch
-from dia.data.demo_scripts import plan_clips
-from dia.data.nonverbal_sounds import MAKERS, make_nonverbal
+from dia.data.engine import EngineConfig
 from dia.data.prepare import DataConfig, prepare
 from dia.data.prepared import open_prepared
+from dia.data.sources.demo import DemoConfig
+from dia.data.sources.demo_scripts import plan_clips
+from dia.data.sources.nonverbal_sounds import MAKERS, make_nonverbal
 from tests.conftest import TINY
 
 
@@ -92,12 +94,11 @@ def test_sounds_differ_by_seed_only(tag):
 
 def test_the_corpus_is_prepared_once(tmp_path):
     pytest.importorskip("hibari"), pytest.importorskip("piper")
-    config = DataConfig(
-        root=str(tmp_path), clips={"train": 2, "validation": 1, "test": 1}, tag_rate=1.0, style_rate=1.0, workers=0
-    )
-    folder = prepare(config, None)
+    demo = DemoConfig(clips={"train": 2, "validation": 1, "test": 1}, tag_rate=1.0, style_rate=1.0)
+    config = DataConfig(root=str(tmp_path), demo=demo)
+    folder = prepare(config, None, EngineConfig(workers=0))
     stamp = folder.stat().st_mtime_ns
-    assert prepare(config, None) == folder and folder.stat().st_mtime_ns == stamp
+    assert prepare(config, None, EngineConfig(workers=0)) == folder and folder.stat().st_mtime_ns == stamp
     row = open_prepared(folder)["train"][0]
-    assert row["nonverbals"][0]["origin"] == "synthesis" and row["turns"][0]["emotion"]["label"] in ("activated", "calm")
+    assert row["nonverbals"][0]["origin"] == "synthesis" and row["turns"][0]["emotions"][0]["label"] in ("activated", "calm")
     assert 0 < row["turns"][0]["start"] < row["turns"][0]["end"] <= row["seconds"]

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from dia.model import Dia
 
 SMALL = (
-    "data.clips={train: 6, validation: 2, test: 2}", "data.workers=0", "trainer.validate_every=4", "validation.scripts=1",
+    "data.demo.clips={train: 6, validation: 2, test: 2}", "engine.workers=0", "trainer.validate_every=4", "validation.scripts=1",
     "validation.max_seconds=1", "validation.speak_every=2", "batch.frames=300", "logger.wandb=disabled",
     "trainer.checkpoint_every=2",
 )  # fmt: skip

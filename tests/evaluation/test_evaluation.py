@@ -11,11 +11,11 @@ from dia.evaluation.scoring import ClipScores, summarise
 from dia.evaluation.statistics import difference_of_rates, estimate_mean, estimate_rate
 from dia.evaluation.suites import Suite, load_suite, suite_of
 from dia.evaluation.turns import find_turns
-from dia.evaluation.words import WordErrors, heard_words, word_errors
 from dia.judges.events import calibrate
 from dia.judges.recording import Recording
 from dia.judges.speakers import TurnSimilarity
 from dia.judges.transcription import HeardWord
+from dia.judges.words import WordErrors, heard_words, word_errors
 
 SCRIPT = Script.parse("[S1] I feel very tired. (laughs) [S2] Are you hungry?")
 

@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
-
 from dia.data.voices import SAMPLE_RATE, STYLES, Heart, Joe, speak_styled
+
 from dia.dialogue import Script
-from dia.evaluation.words import word_errors
 from dia.judges.events import DetectorMissing, EventDetector
 from dia.judges.quality import QualityPredictor
 from dia.judges.recording import Recording
 from dia.judges.speakers import SpeakerEncoder
 from dia.judges.transcription import Whisper, transcript
+from dia.judges.words import word_errors
 
 TEXT = "The weather is lovely today, and we are going to the park."
 

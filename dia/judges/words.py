@@ -87,3 +87,13 @@ def _tag_pattern() -> re.Pattern[str]:
 def _spoken_tags(words: list[str]) -> Counter[str]:
     """How often each spelling of a tag is among the words."""
     return Counter(_tag_pattern().findall(" ".join(words)))
+
+
+def agreement(first: str, second: str) -> float:
+    """Return the share (0..1) of words on which two transcripts agree: one less their errors by the longer one's words."""
+    ours, theirs = heard_words(first), heard_words(second)
+    if not ours or not theirs:
+        return float(ours == theirs)
+    counted = jiwer.process_words(" ".join(ours), " ".join(theirs))
+    errors = counted.substitutions + counted.deletions + counted.insertions
+    return max(0.0, 1 - errors / max(len(ours), len(theirs)))

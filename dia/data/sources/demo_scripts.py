@@ -53,7 +53,9 @@ def split_sentences(clips: dict[str, int], seed: int) -> dict[str, list[str]]:
             break
         sentences[fill(chance.choice(grammar["sentences"]), grammar["slots"], chance)] = None
     if len(sentences) < wanted:
-        raise ValueError(f"data.clips asks for {wanted:,} sentences, the grammar gave {len(sentences):,}; ask for fewer clips")
+        raise ValueError(
+            f"data.demo.clips asks for {wanted:,} sentences, the grammar gave {len(sentences):,}; ask for fewer clips"
+        )
     pool = iter(sentences)
     # the small splits draw first, so that the test set stays the same when the training set grows
     return {split: [next(pool) for _ in range(2 * clips[split])] for split in reversed(SPLITS) if split in clips}

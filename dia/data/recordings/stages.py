@@ -1,0 +1,196 @@
+"""The stages of labelling: one model each, loaded at its first recording, all on one thread (see dia/data/engine.py)."""
+
+from functools import cached_property
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from dia.audio.files import Wave
+from dia.data.recordings.measures import SAMPLE_RATE, Arrays, Stage
+from dia.data.recordings.settings import RecordingsConfig
+from dia.dialogue import Script
+from dia.errors import UserError
+from dia.judges.events import DetectorMissing, EventDetector
+from dia.judges.quality import QualityPredictor
+from dia.judges.recording import Recording
+from dia.judges.speakers import SpeakerEncoder
+from dia.judges.transcription import Whisper
+
+FRAME = 512  # samples of a frame of Silero
+HOP = 160  # samples of a frame of pitch and energy, 10 ms
+MOS_SECONDS = 8.0
+LOWEST, HIGHEST = 65.0, 500.0  # hertz of a voice
+
+
+class Speech:
+    """Silero's probability of speech, by frame of 32 ms."""
+
+    name = "speech"
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Model and version."""
+        return {"model": f"silero-vad {version('silero-vad')}"}
+
+    @cached_property
+    def _model(self) -> Any:
+        from silero_vad import load_silero_vad
+
+        return load_silero_vad()
+
+    def measure(self, wave: Wave) -> Arrays:
+        """Return ``probability`` (frames,)."""
+        import torch
+
+        self._model.reset_states()
+        padded = torch.nn.functional.pad(torch.from_numpy(wave), (0, -len(wave) % FRAME))
+        with torch.inference_mode():
+            return {"probability": self._model.audio_forward(padded, SAMPLE_RATE)[0].numpy().astype(np.float16)}
+
+
+class Voices:
+    """Embeddings of windows of 1.6 s."""
+
+    name = "voices"
+
+    @cached_property
+    def _encoder(self) -> SpeakerEncoder:
+        return SpeakerEncoder()
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Model and version."""
+        return {"model": self._encoder.provenance.model, "version": self._encoder.provenance.version}
+
+    def measure(self, wave: Wave) -> Arrays:
+        """Return ``middle`` (windows,) in seconds and unit ``embedding`` (windows, 256)."""
+        middle, embedding = self._encoder.windows(wave)
+        return {"middle": middle, "embedding": embedding.astype(np.float16)}
+
+
+class Words:
+    """What Whisper recognises, with times."""
+
+    def __init__(self, model: str, name: str = "words") -> None:
+        self.name, self._whisper = name, Whisper(model or None, threads=1)
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Model, version and settings."""
+        known = self._whisper.provenance
+        return {"model": known.model, "version": known.version, "settings": known.settings}
+
+    def measure(self, wave: Wave) -> Arrays:
+        """Return ``text``, ``start``, ``end`` (seconds) and ``probability`` of each word (words,)."""
+        words = self._whisper.words(_recording(wave))
+        return {
+            "text": np.array([word.text for word in words], dtype=np.str_),
+            "start": np.array([word.start for word in words], dtype=np.float32),
+            "end": np.array([word.end for word in words], dtype=np.float32),
+            "probability": np.array([word.probability for word in words], dtype=np.float32),
+        }
+
+
+class Events:
+    """YAMNet's scores of nonverbal sounds, by window of .975 s every .2 s."""
+
+    name = "events"
+
+    def __init__(self) -> None:
+        try:
+            self._detector = EventDetector()
+        except DetectorMissing as error:
+            raise UserError(f"nonverbal sounds cannot be labelled: {error}") from error
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Model, version, and the classes by tag."""
+        known = self._detector.provenance
+        return {"model": known.model, "version": known.version, "tags": str(self._detector.declared["tags"])}
+
+    def measure(self, wave: Wave) -> Arrays:
+        """Return ``start`` (windows,) in seconds, ``tags`` (tags,) and ``score`` (windows, tags)."""
+        start, scores = self._detector.windows(wave)
+        tags = sorted(scores)
+        return {
+            "start": start, "tags": np.array(tags, dtype=np.str_),
+            "score": np.stack([scores[tag] for tag in tags], axis=1).astype(np.float16),
+        }  # fmt: skip
+
+
+class Prosody:
+    """Pitch (YIN, de Cheveigne and Kawahara 2002) and energy, by frame of 10 ms."""
+
+    name = "prosody"
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Library and range of pitch."""
+        return {"model": f"librosa {version('librosa')} yin {LOWEST:g} to {HIGHEST:g} Hz"}
+
+    def measure(self, wave: Wave) -> Arrays:
+        """Return ``pitch`` in hertz and ``energy`` in decibels (frames,)."""
+        import librosa
+
+        padded = np.pad(wave, (0, max(0, 4 * HOP - len(wave))))
+        power = np.square(padded[: len(padded) // HOP * HOP], dtype=np.float64).reshape(-1, HOP).mean(axis=1)
+        pitch = librosa.yin(padded, fmin=LOWEST, fmax=HIGHEST, sr=SAMPLE_RATE, frame_length=1024, hop_length=HOP)
+        count = min(len(pitch), len(power))
+        return {
+            "pitch": pitch[:count].astype(np.float32),
+            "energy": (10 * np.log10(power[:count] + 1e-10)).astype(np.float32),
+        }
+
+
+class Quality:
+    """Loudness of the whole, clipped samples by second, and DistillMOS by window of 8 s."""
+
+    name = "quality"
+
+    def __init__(self, mos: bool) -> None:
+        self.mos = mos
+
+    @cached_property
+    def _predictor(self) -> QualityPredictor:
+        return QualityPredictor()
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Models and versions."""
+        mos = f"{self._predictor.provenance.model} {self._predictor.provenance.version}" if self.mos else "off"
+        return {"loudness": f"pyloudnorm {version('pyloudnorm')}", "mos": mos}
+
+    def measure(self, wave: Wave) -> Arrays:
+        """Return ``loudness`` (1,) in LUFS, ``clipped`` (seconds,) as shares and ``mos`` (windows,), NaN where not measured."""
+        import pyloudnorm
+
+        seconds = np.array_split(np.abs(wave) >= 0.999, max(1, len(wave) // SAMPLE_RATE))
+        size = int(MOS_SECONDS * SAMPLE_RATE)
+        windows = [wave[begin : begin + size] for begin in range(0, len(wave), size)] if self.mos else []
+        scores = [self._predictor.predict(_recording(window)) for window in windows]
+        meter = pyloudnorm.Meter(SAMPLE_RATE)
+        loudness = meter.integrated_loudness(wave) if len(wave) > 0.4 * SAMPLE_RATE + 1 else float("nan")
+        return {
+            "loudness": np.array([loudness], dtype=np.float32),
+            "clipped": np.array([part.mean() for part in seconds], dtype=np.float32),
+            "mos": np.array([np.nan if score is None else score for score in scores], dtype=np.float32),
+        }
+
+
+def stages(config: RecordingsConfig) -> list[Stage]:
+    """Return the stages that a config asks for. Raises :class:`UserError` when a model is missing."""
+    found: list[Stage] = [Speech(), Words(config.asr), Events(), Prosody(), Quality(config.mos)]
+    if config.second_asr:
+        found.append(Words(config.second_asr, "second_words"))
+    if config.diarization == "pyannote":
+        from dia.data.recordings.pyannote import PyannoteTurns
+
+        found.append(PyannoteTurns())
+    else:
+        found.append(Voices())
+    return found
+
+
+def _recording(wave: Wave) -> Recording:
+    return Recording("", "", Script(()), wave, SAMPLE_RATE)

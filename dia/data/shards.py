@@ -1,0 +1,218 @@
+"""One shard: a run of units read, labelled, tokenized and written as an Arrow file, with a report beside it.
+
+The Arrow file is written under another name, synced and renamed, and the report after it: a shard with a report is whole,
+and the report holds its sha256. A unit that cannot be read is left out and named in the report; the rest goes on.
+"""
+
+import hashlib
+import json
+import os
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from dia.audio.codec import Codec, require_codec
+from dia.audio.files import resample
+from dia.audio.load import load_codec
+from dia.data.clip import Clip
+from dia.data.rows import FEATURES, row_of
+from dia.data.source import Source, Tally, Unit
+from dia.data.tokenize import Tokenizer
+from dia.errors import UserError
+
+GROUP = 16  # clips in memory at a time, tokenized together
+REPORTS = "reports"
+
+
+@dataclass(frozen=True)
+class Storing:
+    """How clips are stored: hertz of the sound, whether it is kept, and the codec (empty: no codes) with its fingerprint."""
+
+    sample_rate: int
+    keep_audio: bool
+    codec: str
+    codec_fingerprint: str
+    device: str = "cpu"
+    batch: int = 1
+
+
+@dataclass(frozen=True)
+class ShardJob:
+    """What a worker is given: units of one split, where they come from, and where they go."""
+
+    folder: str
+    split: str
+    number: int
+    source: Source
+    units: tuple[Unit, ...]
+    storing: Storing
+
+    @property
+    def name(self) -> str:
+        """File name of the shard without ending."""
+        return f"data-{self.number:05d}"
+
+    @property
+    def path(self) -> Path:
+        """The Arrow file."""
+        return Path(self.folder) / self.split / f"{self.name}.arrow"
+
+    @property
+    def report_path(self) -> Path:
+        """The report beside it."""
+        return Path(self.folder) / REPORTS / self.split / f"{self.name}.json"
+
+
+@dataclass
+class Report:
+    """What a shard holds and what became of its units. ``left_out`` are units that could not be read, with the error."""
+
+    split: str
+    name: str
+    rows: int
+    seconds: float
+    sha256: str
+    tags: dict[str, int] = field(default_factory=dict)
+    emotions: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    dropped: list[dict[str, Any]] = field(default_factory=list)
+    left_out: list[dict[str, str]] = field(default_factory=list)
+
+
+def finished_report(job: ShardJob) -> Report | None:
+    """Return the report of a shard that is there already and whole, None when it has to be made."""
+    try:
+        report = Report(**json.loads(job.report_path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    return report if job.path.is_file() and _sha256(job.path) == report.sha256 else None
+
+
+def make_shard(job: ShardJob) -> Report:
+    """Make a shard unless it is there, and return its report.
+
+    Raises :class:`UserError` for labels that no table knows, and ``OSError`` when it cannot be written.
+    """
+    if report := finished_report(job):
+        return report
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # see engine.py
+    try:
+        return _make(job)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _make(job: ShardJob) -> Report:
+    tally, left_out = Tally(), list[dict[str, str]]()
+    report = Report(job.split, job.name, 0, 0.0, "")
+    tags, emotions = Counter[str](), Counter[str]()
+    made = job.path.with_name(f".{job.name}-{uuid.uuid4().hex}")
+    try:
+        with pa.OSFile(str(made), "wb") as file, pa.ipc.new_stream(file, FEATURES.arrow_schema) as writer:
+            for clips in _groups(_clips(job, tally, left_out), GROUP):
+                rows = _rows(clips, job)
+                writer.write_table(pa.Table.from_pylist(rows, FEATURES.arrow_schema))
+                report.rows += len(rows)
+                report.seconds += sum(row["seconds"] for row in rows)
+                tags.update(sound["tag"] for row in rows for sound in row["nonverbals"])
+                emotions.update(_emotion_labels(rows))
+        report.sha256 = _sha256(made)
+        _sync(made)
+        os.replace(made, job.path)
+    finally:
+        made.unlink(missing_ok=True)
+    report = replace(
+        report, tags=_sorted(tags), emotions=_sorted(emotions), counts=_sorted(tally.counts), dropped=tally.dropped,
+        left_out=left_out,
+    )  # fmt: skip
+    write_json(job.report_path, asdict(report))
+    return report
+
+
+def _clips(job: ShardJob, tally: Tally, left_out: list[dict[str, str]]) -> Iterator[Clip]:
+    """The clips of all units at the stored sample rate. Raises :class:`UserError` when labels are unknown, with all of them."""
+    for unit in job.units:
+        try:
+            clips = job.source.read(unit, tally)
+        except UserError as error:
+            left_out.append({"id": unit.id, "error": str(error)})
+            continue
+        if tally.unknown:
+            continue  # nothing is stored; the rest is only read so that all unknown labels are named at once
+        for clip in clips:
+            wave = resample(clip.wave, clip.sample_rate, job.storing.sample_rate)
+            yield replace(clip, wave=wave, sample_rate=job.storing.sample_rate)
+    if tally.unknown:
+        listed = "\n".join(f"  - {label!r}, {count} times" for label, count in sorted(tally.unknown.items()))
+        raise UserError(
+            f"labels without a mapping in {job.split}/{job.name}; map them in the corpus's declaration, or set "
+            f"data.unknown=drop_tag or drop_clip:\n{listed}"
+        )
+
+
+def _groups(clips: Iterator[Clip], size: int) -> Iterator[tuple[Clip, ...]]:
+    while group := tuple(islice(clips, size)):
+        yield group
+
+
+def _rows(clips: tuple[Clip, ...], job: ShardJob) -> list[dict[str, Any]]:
+    storing = job.storing
+    codes = [np.zeros((0, 0), dtype=np.uint16)] * len(clips)
+    name = "none"
+    if storing.codec:
+        codec = _codec(storing.codec, storing.codec_fingerprint, storing.device)
+        codes, name = Tokenizer(codec, storing.batch).codes([clip.wave for clip in clips], storing.sample_rate), codec.name
+    return [
+        row_of(clip, job.split, codes_TC, name, storing.sample_rate, storing.keep_audio)
+        for clip, codes_TC in zip(clips, codes, strict=True)
+    ]
+
+
+@cache
+def _codec(name: str, expected: str, device: str) -> Codec:
+    """The codec, opened once a process; a worker on another machine must have the same one."""
+    codec = load_codec(name, device)
+    require_codec(codec, expected, "this data set")
+    return codec
+
+
+def _emotion_labels(rows: list[dict[str, Any]]) -> Iterator[str]:
+    for row in rows:
+        for turn in row["turns"]:
+            for emotion in turn["emotions"]:
+                yield emotion["label"] or f"arousal by {emotion['origin']}"
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON whole or not at all, synced."""
+    made = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
+    try:
+        made.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        _sync(made)
+        os.replace(made, path)
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sorted(counter: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counter.items()))

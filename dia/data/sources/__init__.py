@@ -1,0 +1,1 @@
+"""Where clips come from: the demo corpus, corpora by declaration, a folder with transcripts, raw recordings."""

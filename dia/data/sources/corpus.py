@@ -1,0 +1,285 @@
+"""A declared corpus as a source: rows of a Hub data set (or of a local copy of it, or of a folder of files) become clips."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from dia.audio.files import Wave, read_sound, wave_from_bytes
+from dia.data.clip import Clip, Emotion, LabelledNonverbal, LabelledTurn
+from dia.data.dialogues import DialogueLimits, TimedTurn, dialogue_of, group_turns
+from dia.data.source import Tally, Unit
+from dia.data.sources.declaration import Declaration, Marks, Scale
+from dia.data.sources.marks import DropClip, tag_of, turn_of
+from dia.data.sources.tables import Table, open_table
+from dia.dialogue import Turn
+from dia.dialogue.script import SPEAKER
+from dia.dialogue.tags import canonical_tag, known_tags, tag_spellings
+from dia.errors import UserError
+from dia.resources import declaration as resource_table
+
+
+@dataclass(frozen=True)
+class CorpusSource:
+    """See :class:`dia.data.source.Source`. ``path`` is a local copy; empty asks the Hub."""
+
+    declared: Declaration
+    path: str = ""
+    unknown: str = "raise"
+    licence: str = "any"
+    streaming: bool = False
+    limit: int = 0
+    limits: DialogueLimits = field(default_factory=DialogueLimits)
+
+    @property
+    def table(self) -> Table:
+        """The rows, opened where they are needed."""
+        return open_table(self.declared, self.path, self.streaming)
+
+    def request(self) -> dict[str, Any]:
+        """Return the declaration, the version of the rows, and the policies."""
+        return {
+            "corpus": asdict(self.declared), "rows": self.table.version(), "unknown": self.unknown, "licence": self.licence,
+            "limit": self.limit, "limits": asdict(self.limits),
+        }  # fmt: skip
+
+    def count(self) -> int | None:
+        """Return the number of units, None when a stream does not say."""
+        counted = self.table.count()
+        return min(counted, self.limit) if counted is not None and self.limit else counted
+
+    def units(self) -> Iterator[Unit]:
+        """Yield a unit for each row."""
+        for number, unit in enumerate(self.table.units()):
+            if self.limit and number == self.limit:
+                return
+            yield unit
+
+    def read(self, unit: Unit, tally: Tally) -> list[Clip]:
+        """Return the clips of a row; what the declaration or the licence leaves out is counted with its reason."""
+        row = self.table.row(unit)
+        try:
+            return RowReader(self, tally).clips(unit.id, row)
+        except DropClip as reason:
+            tally.drop(unit.id, str(reason))
+            return []
+
+
+@dataclass(frozen=True)
+class RowReader:
+    """Reads one row by the source's declaration. Everything raises :class:`DropClip` for what is not to be used."""
+
+    source: CorpusSource
+    tally: Tally
+
+    def clips(self, unit_id: str, row: dict[str, Any]) -> list[Clip]:
+        """Return the clips of a row."""
+        declared, roles = self.source.declared, self.source.declared.roles
+        row = row | self._named(row)
+        licence, commercial_ok = self._licence(row)
+        self._keep(row)
+        wave, rate = _sound(row[roles.audio], unit_id)
+        identity = str(row[roles.id]) if roles.id else unit_id
+        whole = Clip(f"{declared.name}-{identity}", declared.name, licence, commercial_ok, (), (), wave, rate)
+        if declared.layout == "conversation":
+            return self._conversation(row, whole)
+        if declared.layout == "sound":
+            return [self._with_turns(whole, [self._sound_turn(row)], row)]
+        turns = self._script(self._text(row)) if declared.layout == "script" else [self._turn(self._text(row), 1)]
+        return [self._with_turns(whole, turns, row)]
+
+    def _named(self, row: dict[str, Any]) -> dict[str, str]:
+        """Columns that stand in a name."""
+        names = self.source.declared.names
+        if names is None:
+            return {}
+        value = row[names.column]
+        text = str(value["path"] if isinstance(value, dict) else value)
+        if match := re.search(names.pattern, text):
+            return {key: found for key, found in match.groupdict().items() if found is not None}
+        raise UserError(f"the name {text!r} is not as {self.source.declared.name} names its files ({names.pattern})")
+
+    def _licence(self, row: dict[str, Any]) -> tuple[str, bool]:
+        declared, roles = self.source.declared, self.source.declared.roles
+        licence = str(row.get(roles.licence) or declared.licence) if roles.licence else declared.licence
+        stated = row.get(roles.commercial_ok) if roles.commercial_ok else None
+        commercial_ok = declared.commercial_ok if stated is None else str(stated).lower() in ("true", "1", "yes")
+        if self.source.licence == "commercial" and not commercial_ok:
+            raise DropClip(f"the licence {licence} does not allow commercial use")
+        return licence, commercial_ok
+
+    def _keep(self, row: dict[str, Any]) -> None:
+        for column, rule in self.source.declared.keep.items():
+            value = row[column]
+            if rule.at_least is not None and not float(value) >= rule.at_least:
+                raise DropClip(f"{column} is below {rule.at_least:g}")
+            if rule.at_most is not None and not float(value) <= rule.at_most:
+                raise DropClip(f"{column} is above {rule.at_most:g}")
+            if rule.one_of is not None and str(value) not in rule.one_of:
+                raise DropClip(f"{column} is not {' or '.join(rule.one_of)}")
+
+    def _text(self, row: dict[str, Any]) -> str:
+        declared = self.source.declared
+        text = str(row[declared.roles.text or "text"] or "")
+        if declared.texts is None:
+            return text
+        if text not in declared.texts:
+            raise UserError(f"{declared.name} has no sentence {text!r}; its declaration knows {', '.join(declared.texts)}")
+        return declared.texts[text]
+
+    def _script(self, text: str) -> list[Turn]:
+        """Turns of a text that is a script already, or plain words of one speaker; its tags are Dia's own."""
+        marks = Marks(pattern=r"\(([^()]*)\)", tags={spelling: str(canonical_tag(spelling)) for spelling in tag_spellings()})
+        pieces = SPEAKER.split(text if SPEAKER.match(text.strip()) else f"[S1] {text}")
+        turns = [
+            turn_of(words, int(speaker), marks, self.source.unknown, self.tally)
+            for speaker, words in zip(pieces[1::2], pieces[2::2], strict=True)
+        ]
+        if not any(turn.text or turn.nonverbals for turn in turns):
+            raise DropClip("there are no words")
+        return turns
+
+    def _turn(self, text: str, speaker: int) -> Turn:
+        turn = turn_of(text, speaker, self.source.declared.marks, self.source.unknown, self.tally)
+        if not turn.text and not turn.nonverbals:
+            raise DropClip("there are no words")
+        return turn
+
+    def _sound_turn(self, row: dict[str, Any]) -> Turn:
+        """A turn that is one sound."""
+        rule = self.source.declared.sound
+        assert rule is not None, "a declaration of layout sound has a sound rule"
+        label = str(row[rule.column])
+        if label in rule.drop_clip:
+            raise DropClip(f"{label}: {rule.drop_clip[label]}")
+        marks = replace(self.source.declared.marks, tags=rule.tags, pattern=f"({re.escape(label)})")
+        return self._checked(turn_of(label, 1, marks, self.source.unknown, self.tally))
+
+    def _checked(self, turn: Turn) -> Turn:
+        if not turn.nonverbals and not self.tally.unknown:
+            raise DropClip("it is no sound that has a tag")
+        return turn
+
+    def _with_turns(self, whole: Clip, turns: list[Turn], row: dict[str, Any]) -> Clip:
+        """A clip of turns whose times nobody knows; a single turn is all of it."""
+        voice = str(row[self.source.declared.roles.voice]) if self.source.declared.roles.voice else ""
+        spoken = self._emotions(row)
+        single = len(turns) == 1
+        labelled = tuple(
+            LabelledTurn(
+                turn.speaker, turn.text, 0.0 if single else None, whole.seconds if single else None,
+                voice if single else "", spoken,
+            )
+            for turn in turns
+        )  # fmt: skip
+        found = [(number, sound) for number, turn in enumerate(turns) for sound in turn.nonverbals]
+        start, end = self._region(row, len(found))
+        nonverbals = [LabelledNonverbal(sound.tag, number, sound.char, "human", start, end) for number, sound in found]
+        nonverbals += self._events(row, turns, whole.seconds)
+        return replace(whole, turns=labelled, nonverbals=tuple(nonverbals))
+
+    def _events(self, row: dict[str, Any], turns: list[Turn], seconds: float) -> list[LabelledNonverbal]:
+        """Sounds that a source gives with their times, as ``label start end;...``, in a clip of one turn.
+
+        Nobody knows the times of the words, so a sound stands at the word boundary nearest to its share of the time.
+        """
+        roles, marks = self.source.declared.roles, self.source.declared.marks
+        written = str(row.get(roles.events) or "") if roles.events else ""
+        found = []
+        for event in (part.strip() for part in written.split(";") if part.strip()):
+            match = re.fullmatch(r"(.+?)\s+([\d.]+)\s+([\d.]+)", event)
+            if match is None or len(turns) != 1:
+                raise UserError(f"the event {event!r} is not `label start end` in a clip of one turn")
+            label, start, end = match.group(1), float(match.group(2)), float(match.group(3))
+            known = marks if marks.tags else replace(marks, tags={tag: tag for tag in known_tags()})
+            if tag := tag_of(label, known, self.source.unknown, self.tally):
+                char = nearest_boundary(turns[0].text, (start + end) / 2 / seconds)
+                found.append(LabelledNonverbal(tag, 0, char, "human", start, end))
+        return found
+
+    def _region(self, row: dict[str, Any], sounds: int) -> tuple[float | None, float | None]:
+        """The seconds of the one sound that a source gives times of."""
+        column = self.source.declared.roles.region
+        if column is None or sounds != 1 or row[column] is None:
+            return None, None
+        start, end = row[column]
+        return float(start), float(end)
+
+    def _conversation(self, row: dict[str, Any], whole: Clip) -> list[Clip]:
+        """Clips of neighbouring turns, cut where the source says that turns begin and end."""
+        roles, rate = self.source.declared.roles, whole.sample_rate
+        columns = [row[str(name)] for name in (roles.texts, roles.voices, roles.cuts)]
+        if len({len(column) for column in columns}) != 1:
+            raise UserError(f"{whole.id}: {roles.texts}, {roles.voices} and {roles.cuts} have different lengths")
+        turns = [
+            self._timed(str(text), str(voice), cut[0] / rate, cut[1] / rate) for text, voice, cut in zip(*columns, strict=True)
+        ]
+        clips = []
+        for number, group in enumerate(group_turns(turns, self.source.limits)):
+            seconds = group[-1].end - group[0].start
+            if not 0 < seconds <= self.source.limits.longest:
+                self.tally.drop(f"{whole.id}-{number:03d}", "a turn is longer than a clip may be")
+                continue
+            first, last = round(group[0].start * rate), round(group[-1].end * rate)
+            labelled, nonverbals = dialogue_of(group, group[0].start)
+            clips.append(
+                replace(whole, id=f"{whole.id}-{number:03d}", turns=labelled, nonverbals=nonverbals, wave=whole.wave[first:last])
+            )
+        return clips
+
+    def _timed(self, text: str, voice: str, start: float, end: float) -> TimedTurn:
+        turn = self._turn(text, 1)
+        sounds = tuple(LabelledNonverbal(sound.tag, 0, sound.char, "human") for sound in turn.nonverbals)
+        return TimedTurn(LabelledTurn(1, turn.text, start, end, voice), sounds)
+
+    def _emotions(self, row: dict[str, Any]) -> tuple[Emotion, ...]:
+        """What the source says of how the clip is spoken."""
+        rule = self.source.declared.emotion
+        numbers = {
+            name: _number(row, scale, name)
+            for name, scale in (
+                ("intensity", rule.intensity), ("valence", rule.valence), ("arousal", rule.arousal),
+                ("dominance", rule.dominance),
+            )
+        }  # fmt: skip
+        label = self._emotion_label(str(row[rule.column] or "")) if rule.column else None
+        if label is None and not any(value is not None for value in numbers.values()):
+            return ()
+        known = resource_table("data/emotions.yaml").get(label, {}) if label else {}
+        stated = {key: value for key, value in numbers.items() if value is not None}
+        return (Emotion(rule.origin, label, **(known | stated)),)
+
+    def _emotion_label(self, said: str) -> str | None:
+        labels = self.source.declared.emotion.labels
+        if said in labels:
+            self.tally.counts[f"emotions: {said} -> {labels[said] or 'nothing'}"] += 1
+            return labels[said]
+        empty = replace(self.source.declared.marks, tags={}, drop={}, drop_clip={})
+        return tag_of(said, empty, self.source.unknown, self.tally, "emotions")
+
+
+def nearest_boundary(text: str, share: float) -> int:
+    """Return the character that begins the word nearest to this share (0..1) of the text; its length is after the last."""
+    boundaries = [0, *(match.end() for match in re.finditer(r"\s+", text)), len(text)]
+    return min(boundaries, key=lambda place: abs(place - share * len(text)))
+
+
+def _number(row: dict[str, Any], scale: Scale | None, name: str) -> float | None:
+    """A number of the source on our scale; None where it says nothing."""
+    if scale is None or row.get(scale.column) in (None, ""):
+        return None
+    said = row[scale.column]
+    if scale.labels is not None:
+        return scale.labels.get(str(said))
+    share = (float(said) - scale.low) / (scale.high - scale.low)
+    return share if name == "intensity" else 2 * share - 1
+
+
+def _sound(value: Any, owner: str) -> tuple[Wave, int]:
+    """The wave and sample rate of a row's sound: bytes, or a path."""
+    if isinstance(value, dict) and value.get("bytes"):
+        return wave_from_bytes(value["bytes"])
+    path = value.get("path") if isinstance(value, dict) else value
+    if not path:
+        raise UserError(f"{owner} has no sound")
+    return read_sound(path)

@@ -1,0 +1,140 @@
+"""The demo corpus: planned dialogues spoken by two neural voices, nonverbal sounds placed between their words.
+
+One datum: PlannedClip -> `DemoSource.read` -> a clip with sound, exact times of turns and nonverbals, and true labels.
+"""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from dia.data.clip import Clip, Emotion, LabelledNonverbal, LabelledTurn
+from dia.data.source import Tally, Unit
+from dia.data.sources.demo_scripts import PlannedClip, plan_clips
+from dia.data.sources.nonverbal_sounds import MAKERS, make_nonverbal
+from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, Joe, Voice, Wave, speak_styled
+from dia.dialogue import Nonverbal, Turn
+from dia.resources import declaration
+
+LICENCE = "Apache-2.0"  # made by this project's code with an Apache-2.0 and a CC0 voice
+NONVERBAL_LEVEL = 10 ** (-22 / 20)
+VERSION = 2  # raise when the corpus sounds otherwise for the same request
+
+
+@dataclass
+class DemoConfig:
+    """What is spoken. Rates are probabilities per turn."""
+
+    clips: dict[str, int] = field(default_factory=lambda: {"train": 300, "validation": 24, "test": 24})
+    """Dialogues per split."""
+    tags: list[str] = field(default_factory=lambda: ["laughs", "coughs", "sighs", "humming"])
+    """Nonverbal tags that occur."""
+    tag_rate: float = 0.4
+    style_rate: float = 0.3
+    seed: int = 0
+
+    def problems(self) -> list[str]:
+        """Return what is out of range, one sentence each with its remedy."""
+        found = [
+            f"data.demo.tags has ({tag}), which has no sound; there are: {', '.join(MAKERS)}"
+            for tag in self.tags
+            if tag not in MAKERS
+        ]
+        for name, rate in (("tag_rate", self.tag_rate), ("style_rate", self.style_rate)):
+            if not 0 <= rate <= 1:
+                found.append(f"data.demo.{name}={rate} is a probability; choose 0 to 1")
+        found += [f"data.demo.clips.{split}={count} must be 1 or more" for split, count in self.clips.items() if count < 1]
+        if missing := {"train", "validation", "test"} - self.clips.keys():
+            found.append(f"data.demo.clips lacks {sorted(missing)}; give each split a number of clips")
+        return found
+
+
+@dataclass(frozen=True)
+class DemoSource:
+    """See :class:`dia.data.source.Source`. A clip's sound is a function of its id, its plan and the seed."""
+
+    config: DemoConfig
+
+    def request(self) -> dict[str, Any]:
+        """Return the config and the version of the recipe."""
+        return {"demo": asdict(self.config), "version": VERSION}
+
+    def count(self) -> int:
+        """Return the number of dialogues."""
+        return sum(self.config.clips.values())
+
+    def units(self) -> Iterator[Unit]:
+        """Yield the planned dialogues."""
+        config = self.config
+        for clip in plan_clips(config.clips, config.tags, config.tag_rate, config.style_rate, config.seed):
+            yield Unit(clip.id, clip.split, clip)
+
+    def read(self, unit: Unit, tally: Tally) -> list[Clip]:
+        """Speak one dialogue, at 24 kHz."""
+        return [render_clip(unit.content, self.config.seed)]
+
+
+@cache
+def _voices() -> dict[int, Voice]:
+    """The voices by speaker, loaded once a process."""
+    return {1: Heart(), 2: Joe()}
+
+
+def render_clip(clip: PlannedClip, seed: int) -> Clip:
+    """Speak one dialogue, at 24 kHz."""
+    random = np.random.default_rng(zlib.crc32(f"{clip.id} {seed}".encode()))
+    parts: list[Wave] = [_silence(random.uniform(0.04, 0.12))]
+    turns, nonverbals = [], []
+    for number, (turn, style) in enumerate(zip(clip.script.turns, clip.styles, strict=True)):
+        start, voice = _seconds(parts), _voices()[turn.speaker]
+        for piece in _pieces(turn):
+            began = _seconds(parts)
+            if isinstance(piece, Nonverbal):
+                parts.append(_sound(piece.tag, voice.pitch, random))
+                nonverbals.append(
+                    LabelledNonverbal(piece.tag, number, piece.char, "synthesis", began, _seconds(parts), confidence=1.0)
+                )
+            else:
+                parts.append(speak_styled(voice, piece, STYLES[style], int(random.integers(2**31))))
+            end = _seconds(parts)
+            parts.append(_silence(random.uniform(0.06, 0.14)))
+        turns.append(LabelledTurn(turn.speaker, turn.text, start, end, voice.name, emotions(style)))
+        parts.append(_silence(random.uniform(0.08, 0.25)))
+    return Clip(
+        clip.id, "demo", LICENCE, True, tuple(turns), tuple(nonverbals), np.concatenate(parts), SAMPLE_RATE
+    )  # fmt: skip
+
+
+def emotions(style: str) -> tuple[Emotion, ...]:
+    """Return what is true of a style's sound; of a plain turn nothing is claimed."""
+    if style == "plain":
+        return ()
+    return (Emotion("synthesis", style, **declaration("data/emotions.yaml")[style], confidence=1.0),)
+
+
+def _pieces(turn: Turn) -> list[str | Nonverbal]:
+    """What is heard, in order: stretches of words and nonverbals."""
+    pieces: list[str | Nonverbal] = []
+    done = 0
+    for nonverbal in turn.nonverbals:
+        pieces += [turn.text[done : nonverbal.char].strip(), nonverbal]
+        done = nonverbal.char
+    pieces.append(turn.text[done:].strip())
+    return [piece for piece in pieces if piece]
+
+
+def _sound(tag: str, pitch: float, random: np.random.Generator) -> Wave:
+    wave = make_nonverbal(tag, pitch, SAMPLE_RATE, int(random.integers(2**31)))
+    level = NONVERBAL_LEVEL * 10 ** (random.uniform(-2, 3) / 20)
+    return wave * np.float32(level / np.sqrt(np.mean(wave**2)))
+
+
+def _silence(seconds: float) -> Wave:
+    return np.zeros(round(seconds * SAMPLE_RATE), dtype=np.float32)
+
+
+def _seconds(parts: list[Wave]) -> float:
+    return sum(len(part) for part in parts) / SAMPLE_RATE

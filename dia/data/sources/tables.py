@@ -1,0 +1,242 @@
+"""Rows of a corpus, wherever they lie: a Hub data set (or a local copy of one), a table that names sound files, or sound files.
+
+A table is opened once a process. Sound stays as its file's bytes or its path: nothing is decoded before it is asked for.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Protocol
+
+from datasets import Audio, load_dataset, load_dataset_builder
+
+from dia.data.source import Unit
+from dia.data.sources.declaration import Declaration, Files, parse_declaration
+from dia.errors import UserError, in_one_line
+
+
+class Table(Protocol):
+    """Rows by unit."""
+
+    def version(self) -> str:
+        """Return what changes when the rows change."""
+        ...
+
+    def count(self) -> int | None:
+        """Return the number of rows, None when a stream does not say."""
+        ...
+
+    def units(self) -> Iterator[Unit]:
+        """Yield a unit for each row, in the corpus's order."""
+        ...
+
+    def row(self, unit: Unit) -> dict[str, Any]:
+        """Return a row. Raises :class:`UserError` when it cannot be read."""
+        ...
+
+
+def open_table(declared: Declaration, path: str, streaming: bool) -> Table:
+    """Open a corpus's rows. Raises :class:`UserError` when they are not there, or lack a declared column."""
+    return _open(json.dumps(asdict(declared), sort_keys=True), path, streaming)
+
+
+@cache
+def _open(declared_json: str, path: str, streaming: bool) -> Table:
+    content = json.loads(declared_json)
+    declared = parse_declaration(content["name"], content)
+    if declared.hub is not None and (path or not declared.hub.local_only):
+        return HubTable(declared, path, streaming)
+    if not path:
+        raise UserError(f"{declared.title} is not on the Hub for everybody; give its folder with data.path=FOLDER")
+    if not Path(path).is_dir():
+        raise UserError(f"data.path={path} is no folder; give the one that holds {declared.title}")
+    assert declared.files is not None, "a declaration has hub or files"
+    return FileTable(declared, declared.files, Path(path))
+
+
+class HubTable:
+    """A data set that `datasets` loads."""
+
+    def __init__(self, declared: Declaration, path: str, streaming: bool) -> None:
+        self.declared, self.streaming = declared, streaming
+        hub = declared.hub
+        assert hub is not None, "a Hub table is declared with hub"
+        self.where = path or hub.path
+        self.arguments: dict[str, Any] = {"path": self.where, "name": None if path and hub.data_files else hub.config}
+        if hub.data_files:
+            self.arguments["data_files"] = hub.data_files
+        self.opened: dict[str, Any] = {}
+
+    def version(self) -> str:
+        """Return the builder's hash: of the repository's commit, or of the local files."""
+        return str(self._load(load_dataset_builder).hash)
+
+    def count(self) -> int | None:
+        """Return the number of rows of all splits."""
+        return None if self.streaming else sum(len(self.split(split)) for split in self.declared.splits)
+
+    def units(self) -> Iterator[Unit]:
+        """Yield rows by number; of a stream the rows themselves, which then need no second reading."""
+        for split in self.declared.splits:
+            if self.streaming:
+                for number, row in enumerate(self.split(split)):
+                    yield Unit(f"{split}-{number:08d}", split, row)
+            else:
+                for number in range(len(self.split(split))):
+                    yield Unit(f"{split}-{number:08d}", split, number)
+
+    def row(self, unit: Unit) -> dict[str, Any]:
+        """Return a row; of a WebDataset with the fields of its JSON member as columns."""
+        row: dict[str, Any] = unit.content if self.streaming else self.split(unit.split)[unit.content]
+        return row | row["json"] if isinstance(row.get("json"), dict) else row
+
+    def split(self, split: str) -> Any:
+        """Return a split, with its sound undecoded."""
+        if split not in self.opened:
+            rows = self._load(load_dataset, split=self.declared.splits[split], streaming=self.streaming)
+            features = rows.features or {}
+            if features and (missing := sorted(self._top_columns(features) - features.keys())):
+                raise UserError(
+                    f"{self.where} lacks the columns {', '.join(missing)}; it has {', '.join(sorted(features))}. The corpus has "
+                    f"changed, or this is another one: compare with {self.declared.card}"
+                )
+            for name, feature in features.items():
+                if isinstance(feature, Audio):
+                    rows = rows.cast_column(name, Audio(decode=False))
+            self.opened[split] = rows
+        return self.opened[split]
+
+    def _top_columns(self, features: Any) -> set[str]:
+        """The declared columns; those of a WebDataset's JSON member stand inside it."""
+        inside = set(features["json"]) if isinstance(features.get("json"), dict) else set()
+        return set(self.declared.columns) - inside
+
+    def _load(self, load: Any, **options: Any) -> Any:
+        try:
+            return load(**self.arguments, **options)
+        except (OSError, ValueError) as error:  # what `datasets` raises for what is not there, not allowed, or not a data set
+            raise UserError(
+                f"{self.where} cannot be loaded ({type(error).__name__}: {in_one_line(error)}); check the network and that its "
+                "terms are accepted on the Hub, or give a local copy with data.path=FOLDER"
+            ) from error
+
+
+class FileTable:
+    """Sound files in a folder, alone or named by tables (JSONL or CSV), with columns of labels."""
+
+    def __init__(self, declared: Declaration, files: Files, folder: Path) -> None:
+        self.declared, self.files, self.folder = declared, files, folder
+        if not self._paths():
+            raise UserError(f"{folder} holds no {files.manifest or files.audio}; see {declared.card}")
+
+    def version(self) -> str:
+        """Return names, sizes and times of all files of the folder, as a digest."""
+        return folder_version(self.folder)
+
+    def count(self) -> int:
+        """Return the number of rows."""
+        return sum(1 for _ in self.units())
+
+    def units(self) -> Iterator[Unit]:
+        """Yield a unit for each line of the tables, or each sound file. A line that cannot be read is a unit that fails."""
+        splits = self.declared.splits
+        for path in self._paths():
+            for number, row in self._rows(path):
+                name = f"{path.relative_to(self.folder)}" + (f":{number}" if number else "")
+                said = str(row.get(self.declared.roles.split or "") or next(iter(splits.values())))
+                split = next((ours for ours, theirs in splits.items() if theirs == said), None)
+                if split is None:
+                    row = {"error": f"split {said!r} is none of {', '.join(splits.values())}"}
+                yield Unit(name, split or next(iter(splits)), row)
+
+    def row(self, unit: Unit) -> dict[str, Any]:
+        """Return a row with every declared column, the path of its sound absolute."""
+        row: dict[str, Any] = unit.content
+        if "error" in row:
+            raise UserError(f"{unit.id}: {row['error']}")
+        column = self.declared.roles.audio
+        audio = self.files.sound.format(**row) if self.files.sound else row.get(column)
+        if not audio:
+            raise UserError(f"{unit.id} names no sound in {column}")
+        return dict.fromkeys(self.declared.columns) | row | {column: str(self.folder / str(audio))}
+
+    def _paths(self) -> list[Path]:
+        pattern = self.files.manifest or self.files.audio or ""
+        return sorted(found for part in pattern.split("|") for found in self.folder.glob(part))
+
+    def _rows(self, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Rows with their line number, 0 where a file is one row."""
+        if not self.files.manifest:
+            yield 0, {self.declared.roles.audio: str(path.relative_to(self.folder))}
+        elif self.files.line:
+            yield from _matched(path, self.files.line, self.folder, self.declared.roles.audio)
+        else:
+            yield from (_csv_rows(path) if path.suffix == ".csv" else _json_rows(path))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str | dict[str, Any]]]:
+    """Lines of a text file with their number; a line that is no UTF-8 is a row that says so."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+            except UnicodeDecodeError as error:
+                yield number, {"error": f"byte {error.start} of the line is no UTF-8; save the file as UTF-8"}
+
+
+def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in _lines(path):
+        if isinstance(line, dict):
+            yield number, line
+        elif line.strip():
+            try:
+                row = json.loads(line)
+                yield number, row if isinstance(row, dict) else {"error": "the line is no JSON object"}
+            except ValueError as error:
+                yield number, {"error": f"the line is no JSON ({error})"}
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Rows of a CSV with a heading. Cells hold no line breaks, so that one damaged line costs no other."""
+    heading: list[str] = []
+    for number, line in _lines(path):
+        if isinstance(line, dict):
+            yield number, line
+            continue
+        if not line.strip():
+            continue
+        cells = next(csv.reader([line]))
+        if not heading:
+            heading = cells
+        elif len(cells) != len(heading):
+            yield number, {"error": f"the line has {len(cells)} cells, the heading {len(heading)}"}
+        else:
+            yield number, dict(zip(heading, cells, strict=True))
+
+
+def _matched(path: Path, pattern: str, folder: Path, audio: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Rows of a text file whose lines are as ``pattern`` says; the sound lies beside the file."""
+    for number, line in _lines(path):
+        if isinstance(line, dict):
+            yield number, line
+        elif line.strip():
+            match = re.fullmatch(pattern, line)
+            if match is None:
+                yield number, {"error": f"the line {line[:60]!r} is not as declared ({pattern})"}
+            else:
+                row = match.groupdict()
+                yield number, row | {audio: str((path.parent / row[audio]).relative_to(folder))}
+
+
+def folder_version(folder: Path) -> str:
+    """Return a digest of names, sizes and times of change of all files below a folder."""
+    digest = sha256()
+    for path in sorted(found for found in folder.rglob("*") if found.is_file()):
+        state = path.stat()
+        digest.update(f"{path.relative_to(folder)} {state.st_size} {state.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()

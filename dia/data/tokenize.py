@@ -1,0 +1,77 @@
+"""Sound to codes, many clips at a time.
+
+A clip longer than a window is cut into windows of one length that overlap by what a frame's code depends on, so that every
+window gives the codes of the whole, memory stays bounded, and windows of different clips share a batch. What a batch holds
+is decided by the clips alone, never by who computes it: matrix products of another size round otherwise.
+
+Legend: B batch, L samples, T codec frames, C codec channels.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dia.audio.codec import Codec, pad_to_frames
+from dia.audio.files import Wave, resample
+
+WINDOW_SECONDS = 8.0
+Codes = NDArray[np.uint16]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Frames ``begin`` to ``end`` of a clip, of which ``keep`` to ``keep_end`` are right whatever lies outside."""
+
+    clip: int
+    begin: int
+    end: int
+    keep: int
+    keep_end: int
+
+
+def plan_windows(clip: int, frames: int, window: int, context: int) -> list[Window]:
+    """Return windows whose kept frames are the clip, each once. All have ``window`` frames, but for a shorter clip's only one."""
+    if frames <= window:
+        return [Window(clip, 0, frames, 0, frames)]
+    windows, kept = [], 0
+    while kept < frames:
+        begin = min(max(0, kept - context), frames - window)
+        end = begin + window
+        keep_end = frames if end == frames else end - context
+        windows.append(Window(clip, begin, end, kept, keep_end))
+        kept = keep_end
+    return windows
+
+
+class Tokenizer:
+    """Codes of waves. ``batch`` windows of equal length go through the codec at once (a CPU is fastest with one)."""
+
+    def __init__(self, codec: Codec, batch: int = 1, window_seconds: float = WINDOW_SECONDS) -> None:
+        self.codec, self.batch = codec, batch
+        self.window = max(2 * codec.encode_context + 1, round(window_seconds * codec.sample_rate / codec.hop))
+
+    def codes(self, waves: list[Wave], sample_rate: int) -> list[Codes]:
+        """Return codes (T, C), uint16, of mono waves at ``sample_rate`` hertz; a last frame is filled with silence."""
+        hop, padded = self.codec.hop, []
+        for wave in waves:
+            resampled = torch.from_numpy(resample(wave, sample_rate, self.codec.sample_rate))
+            padded.append(pad_to_frames(resampled[None], hop)[0])
+        codes = [np.empty((len(wave_L) // hop, self.codec.channels), dtype=np.uint16) for wave_L in padded]
+        by_length = defaultdict(list)
+        for clip, wave_L in enumerate(padded):
+            for window in plan_windows(clip, len(wave_L) // hop, self.window, self.codec.encode_context):
+                by_length[window.end - window.begin].append(window)
+        for windows in by_length.values():
+            for first in range(0, len(windows), self.batch):
+                self._encode(windows[first : first + self.batch], padded, codes)
+        return codes
+
+    def _encode(self, windows: list[Window], waves: list[torch.Tensor], codes: list[Codes]) -> None:
+        """Fill the kept frames of these windows, all of one length."""
+        hop = self.codec.hop
+        wave_BL = torch.stack([waves[item.clip][item.begin * hop : item.end * hop] for item in windows])
+        for item, codes_TC in zip(windows, self.codec.encode(wave_BL).cpu().numpy(), strict=True):
+            codes[item.clip][item.keep : item.keep_end] = codes_TC[item.keep - item.begin : item.keep_end - item.begin]
