@@ -13,11 +13,12 @@ from typing import Any
 
 from datasets import DatasetDict, load_from_disk
 
+from dia.data.page import page_of
 from dia.data.rows import FEATURES
-from dia.data.shards import REPORTS, Report, write_json
+from dia.data.shards import REPORTS, Report, write_json, write_text
 from dia.errors import UserError
 
-CARD = "dia.json"
+CARD, PAGE = "dia.json", "page.html"
 
 
 def folder_for(root: Path, name: str, request: dict[str, Any]) -> Path:
@@ -35,7 +36,8 @@ def finish_prepared(folder: Path, reports: Iterable[Report], card: dict[str, Any
     """Turn the folder of parts into the data set. Raises ``OSError`` as the file system does."""
     parts = folder_of_parts(folder)
     by_split: dict[str, list[Report]] = {}
-    for report in sorted(reports, key=lambda report: (report.split, report.name)):
+    sorted_reports = sorted(reports, key=lambda report: (report.split, report.name))
+    for report in sorted_reports:
         by_split.setdefault(report.split, []).append(report)
     for split, found in by_split.items():
         fingerprint = hashlib.sha256("".join(report.sha256 for report in found).encode()).hexdigest()[:16]
@@ -47,6 +49,7 @@ def finish_prepared(folder: Path, reports: Iterable[Report], card: dict[str, Any
         write_json(parts / split / "state.json", state)
         write_json(parts / split / "dataset_info.json", {"features": FEATURES.to_dict()})
     write_json(parts / "dataset_dict.json", {"splits": sorted(by_split)})
+    write_text(parts / PAGE, page_of(folder.name, parts, sorted_reports, card["figures"], card["left_out"]))
     write_json(parts / CARD, card)
     parts.rename(folder)
 

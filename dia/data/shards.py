@@ -195,9 +195,14 @@ def _emotion_labels(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON whole or not at all, synced."""
+    write_text(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text whole or not at all, synced."""
     made = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
     try:
-        made.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        made.write_text(text, encoding="utf-8")
         _sync(made)
         os.replace(made, path)
     finally:

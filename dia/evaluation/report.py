@@ -14,6 +14,7 @@ from rich.table import Table
 
 from dia.audio.files import flac_bytes
 from dia.evaluation.scoring import ClipScores
+from dia.html import html_table, player
 from dia.judges.recording import Recording
 
 COLUMNS = (
@@ -104,7 +105,7 @@ def _nonverbals_in_short(found: dict[str, Any] | str) -> str:
 def _score_table(results: dict[str, Any]) -> str:
     titles = ["system", *(title for _, title, _ in COLUMNS), "missed EOS %", "net tag effect"]
     rows = [[system, *_cells(row)] for system, row in results["systems"].items()]
-    return "<h2>Scores</h2>" + _html_table(titles, rows)
+    return "<h2>Scores</h2>" + html_table(titles, rows)
 
 
 def _nonverbal_part(results: dict[str, Any]) -> str:
@@ -126,7 +127,7 @@ def _nonverbal_part(results: dict[str, Any]) -> str:
         "net effect",
         "detector's sensitivity / specificity (held out)",
     ]
-    return "<h2>Nonverbal tags</h2>" + _html_table(titles, rows)
+    return "<h2>Nonverbal tags</h2>" + html_table(titles, rows)
 
 
 def _detector(calibration: dict[str, Any] | None) -> str:
@@ -164,8 +165,7 @@ def _system_part(clip: ClipScores) -> str:
 def _player(recording: Recording) -> str:
     if not len(recording.wave):
         return "<p>no sound</p>"
-    encoded = base64.b64encode(flac_bytes(recording.wave, recording.sample_rate)).decode()
-    return f'<audio controls preload="none" src="data:audio/flac;base64,{encoded}"></audio>'
+    return player(flac_bytes(recording.wave, recording.sample_rate))
 
 
 def _provenance(described: dict[str, Any]) -> str:
@@ -173,13 +173,7 @@ def _provenance(described: dict[str, Any]) -> str:
         [metric, found] if isinstance(found, str) else [metric, ", ".join(f"{key} {value}" for key, value in found.items())]
         for metric, found in described.items()
     ]
-    return _html_table(["metric", "model"], rows)
-
-
-def _html_table(titles: list[str], rows: list[list[str]]) -> str:
-    head = "".join(f"<th>{html.escape(title)}</th>" for title in titles)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><tr>{head}</tr>{body}</table>"
+    return html_table(["metric", "model"], rows)
 
 
 def _picture(figure: Any, name: str) -> str:
