@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dia.audio.spectral import SpectralCodecConfig
 from dia.data.engine import EngineConfig
+from dia.data.labels import LabelsConfig
 from dia.data.prepare import DataConfig
 from dia.errors import UserError
 from dia.inference import Sampling
@@ -111,6 +112,9 @@ class TrainConfig:
     model: DiaConfig = field(default_factory=DiaConfig)
     codec: CodecConfig = field(default_factory=CodecConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    labels: LabelsConfig = field(default_factory=LabelsConfig)
+    mix: dict[str, float] = field(default_factory=dict)
+    """Prepared data sets (folders) that are mixed into the training split, with their share of the draws."""
     batch: BatchConfig = field(default_factory=BatchConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
@@ -254,7 +258,13 @@ def quote_text(argument: str) -> str:
 
 def validate(config: TrainConfig) -> None:
     """Raise :class:`UserError` with every problem of the config at once: key, value and remedy."""
-    problems = [*_key_problems(config), *config.data.problems(), *config.engine.problems(), *config.sampling.problems()]
+    problems = [
+        *_key_problems(config),
+        *config.data.problems(),
+        *config.labels.problems(),
+        *config.engine.problems(),
+        *config.sampling.problems(),
+    ]
     if config.task == "dia":
         problems += [f"model.{problem}" for problem in config.model.problems()]
     if config.task == "codec":
@@ -295,6 +305,8 @@ def _key_problems(config: TrainConfig) -> list[str]:
         found.append(f"optim.learning_rate={config.optim.learning_rate} must be above 0; usual are 1e-5 to 2e-3")
     if not 0 <= config.batch.text_dropout < 1:
         found.append(f"batch.text_dropout={config.batch.text_dropout} is a share; choose 0 to below 1 (usual .15)")
+    if not (all(share > 0 for share in config.mix.values()) and sum(config.mix.values()) < 1):
+        found.append(f"mix={dict(config.mix)} must be shares above 0 that leave something to the data itself")
     if not config.run_name or "/" in config.run_name:
         found.append(f"run_name={config.run_name!r} must be a plain folder name")
     return found

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import lightning as L
 import torch
+from datasets import DatasetDict
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from omegaconf import OmegaConf
@@ -20,7 +21,8 @@ from dia.audio.spectral import SpectralNetwork
 from dia.audio.spectral_codec import save_spectral
 from dia.checkpoint import CodecReference, save_checkpoint
 from dia.conf import TrainConfig, run, validate
-from dia.data.batches import BatchList, Example, Span, TrainingBatches, marginal_cross_entropy, read_examples, validation_batches
+from dia.data.batches import BatchList, Clips, Span, TrainingBatches, marginal_cross_entropy, validation_batches
+from dia.data.clips import Part, PreparedClips
 from dia.data.prepare import prepare
 from dia.data.prepared import open_prepared
 from dia.data.waves import TrainingCrops, read_waves
@@ -56,7 +58,10 @@ def train_dia(config: TrainConfig) -> Path:
     network = seeded_network(config)
     synthesizer = Synthesizer(network, codec)
     splits = open_prepared(prepare(config.data, codec, config.engine))
-    train, validation = (read_examples(splits[name], config.model) for name in ("train", "validation"))
+    train, validation = (
+        training_clips(config, splits),
+        PreparedClips([Part(splits["validation"], 1.0)], config.model, config.labels),
+    )
     begin_run(claimed.folder, as_yaml(config))
     write_marginal(claimed.folder, train, validation, config)
     task = DiaTask(network, config.optim, config.schedule, config.trainer.steps, config.batch.first_channel_weight)
@@ -93,6 +98,13 @@ def train_codec(config: TrainConfig) -> Path:
 
 
 TASKS = {"dia": train_dia, "codec": train_codec}
+
+
+def training_clips(config: TrainConfig, splits: DatasetDict) -> PreparedClips:
+    """Return the training split with what is mixed into it, drawn as labels and shares say."""
+    mixed = [Part(open_prepared(Path(folder))["train"], share) for folder, share in config.mix.items()]
+    own = Part(splits["train"], 1.0 - sum(config.mix.values()))
+    return PreparedClips([own, *mixed], config.model, config.labels, drawn=True)
 
 
 def seeded_network(config: TrainConfig) -> DiaNetwork:
@@ -146,7 +158,7 @@ def build_loggers(config: TrainConfig, folder: Path) -> list[Logger]:
     return loggers
 
 
-def write_marginal(folder: Path, train: list[Example], validation: list[Example], config: TrainConfig) -> None:
+def write_marginal(folder: Path, train: Clips, validation: Clips, config: TrainConfig) -> None:
     """Write the loss of guessing by frequency alone: what training has to beat (nats, weighted as the loss is)."""
     weights_C = channel_weights(config.model.channels, config.batch.first_channel_weight).double()
     losses_C = marginal_cross_entropy(train, validation, config.model)
@@ -165,7 +177,7 @@ def finish(trainer: L.Trainer, claimed: Run) -> None:
 
 
 def _batches(
-    config: TrainConfig, claimed: Run, trainer: L.Trainer, train: list[Example], validation: list[Example]
+    config: TrainConfig, claimed: Run, trainer: L.Trainer, train: Clips, validation: Clips
 ) -> tuple[TrainingBatches, BatchList]:
     accumulate = config.trainer.accumulate
     span = Span(claimed.steps_done * accumulate, config.trainer.steps * accumulate, trainer.global_rank, trainer.world_size)

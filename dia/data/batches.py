@@ -8,17 +8,18 @@ Legend: B clip, S text byte, T step, C codec channel.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+import numpy as np
 import torch
-from datasets import Dataset as Rows
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from dia.audio.delay import delay
-from dia.dialogue.text import PAD_ID, encode_text
-from dia.errors import UserError
+from dia.dialogue.text import PAD_ID
 from dia.network import DiaConfig
 
 SORT_WINDOW = 512  # clips sorted by length together: wide enough for little padding, narrow enough to stay shuffled
@@ -33,6 +34,21 @@ class Example:
     codes_TC: Tensor
 
 
+class Clips(Protocol):
+    """Clips to be had by number: their ``frames``, and how often each is drawn (None: once an epoch)."""
+
+    frames: list[int]
+    weights: NDArray[np.float64] | None
+
+    def example(self, index: int, chance: random.Random) -> Example:
+        """Return one clip; ``chance`` decides what of its labels is left out."""
+        ...
+
+    def all_codes(self) -> Iterator[Tensor]:
+        """Yield the codes (L, C) of every clip, int64."""
+        ...
+
+
 @dataclass
 class Batch:
     """Clips padded together; ``text_mask_BS`` is true where there is text, targets hold PAD and BOS where nothing is asked."""
@@ -42,26 +58,6 @@ class Batch:
     text_mask_BS: Tensor
     inputs_BTC: Tensor
     targets_BTC: Tensor
-
-
-def read_examples(rows: Rows, config: DiaConfig) -> list[Example]:
-    """Read a split. Raises :class:`UserError` naming every clip that is too long for the model or has no codes."""
-    examples = [
-        Example(row["id"], torch.tensor(encode_text(row["script"])), torch.tensor(row["codes"], dtype=torch.long))
-        for row in rows.select_columns(["id", "script", "codes"])
-    ]
-    problems = [
-        f"{item.id} has {len(item.codes_TC)} frames" for item in examples if not 1 <= len(item.codes_TC) <= config.max_frames
-    ]
-    problems += [
-        f"{item.id} has {item.codes_TC.shape[1]} channels, the model {config.channels}"
-        for item in examples
-        if len(item.codes_TC) and item.codes_TC.shape[1] != config.channels
-    ]
-    if problems:
-        listed = "\n".join(f"  - {problem}" for problem in problems[:10])
-        raise UserError(f"{len(problems)} clips do not fit a model of 1 to {config.max_frames} frames:\n{listed}")
-    return examples
 
 
 def collate(examples: list[Example], dropped: list[bool], config: DiaConfig) -> Batch:
@@ -87,13 +83,16 @@ def collate(examples: list[Example], dropped: list[bool], config: DiaConfig) -> 
     )
 
 
-def plan_epoch(lengths: list[int], budget: int, seed: int, epoch: int) -> list[list[int]]:
+def plan_epoch(
+    lengths: Sequence[int], budget: int, seed: int, epoch: int, weights: NDArray[np.float64] | None = None
+) -> list[list[int]]:
     """Return the batches of an epoch as lists of clip numbers; a batch's longest clip times its size is within ``budget``.
 
-    Lengths and budget are in decoder steps. A clip longer than the budget is a batch of its own.
+    Lengths and budget are in decoder steps. A clip longer than the budget is a batch of its own. With ``weights`` (mean 1) a
+    clip comes so often in an epoch, on the average over epochs, and never more than one time more or less than that.
     """
     chance = random.Random(f"epoch {seed} {epoch}")
-    order = list(range(len(lengths)))
+    order = list(range(len(lengths))) if weights is None else _drawn(weights, chance)
     chance.shuffle(order)
     batches: list[list[int]] = []
     for begin in range(0, len(order), SORT_WINDOW):
@@ -107,6 +106,13 @@ def plan_epoch(lengths: list[int], budget: int, seed: int, epoch: int) -> list[l
         batches.append(batch)
     chance.shuffle(batches)
     return batches
+
+
+def _drawn(weights: NDArray[np.float64], chance: random.Random) -> list[int]:
+    """Clip numbers, each as often as its weight says (systematic sampling: one random start, equal steps)."""
+    ends = np.cumsum(weights) * (len(weights) / weights.sum())
+    places = np.arange(len(weights)) + chance.random()
+    return [int(index) for index in np.searchsorted(ends, places, side="right").clip(max=len(weights) - 1)]
 
 
 @dataclass(frozen=True)
@@ -124,27 +130,26 @@ class Span:
 
 
 class TrainingBatches(IterableDataset[Batch]):
-    """The batches of a span; a number is the same batch wherever training began."""
+    """The batches of a span; a number is the same batch wherever training began, and only its clips are read for it."""
 
-    def __init__(
-        self, examples: list[Example], config: DiaConfig, budget: int, text_dropout: float, seed: int, span: Span
-    ) -> None:
-        self.examples, self.config, self.budget = examples, config, budget
+    def __init__(self, clips: Clips, config: DiaConfig, budget: int, text_dropout: float, seed: int, span: Span) -> None:
+        self.clips, self.config, self.budget = clips, config, budget
         self.text_dropout, self.seed, self.span = text_dropout, seed, span
-        self.lengths = [len(example.codes_TC) + 1 + max(config.delays) for example in examples]
+        self.lengths = [frames + 1 + max(config.delays) for frames in clips.frames]
 
     def __iter__(self) -> Iterator[Batch]:
         number, epoch = 0, 0
         while number < self.span.stop * self.span.world:
-            for indices in plan_epoch(self.lengths, self.budget, self.seed, epoch):
+            for indices in plan_epoch(self.lengths, self.budget, self.seed, epoch, self.clips.weights):
                 if self.span.holds(number):
-                    yield self._batch(indices, epoch)
+                    yield self._batch(indices, number)
                 number += 1
             epoch += 1
 
-    def _batch(self, indices: list[int], epoch: int) -> Batch:
-        dropped = [random.Random(f"text {self.seed} {epoch} {index}").random() < self.text_dropout for index in indices]
-        return collate([self.examples[index] for index in indices], dropped, self.config)
+    def _batch(self, indices: list[int], number: int) -> Batch:
+        chance = random.Random(f"labels {self.seed} {number}")
+        dropped = [chance.random() < self.text_dropout for _ in indices]
+        return collate([self.clips.example(index, chance) for index in indices], dropped, self.config)
 
 
 class BatchList(Dataset[Batch]):
@@ -160,29 +165,39 @@ class BatchList(Dataset[Batch]):
         return self.batches[index]
 
 
-def validation_batches(examples: list[Example], config: DiaConfig, budget: int) -> list[Batch]:
+def validation_batches(clips: Clips, config: DiaConfig, budget: int) -> list[Batch]:
     """Return a split in order of length, nothing dropped, as a list of batches."""
-    lengths = [len(example.codes_TC) + 1 + max(config.delays) for example in examples]
+    lengths = [frames + 1 + max(config.delays) for frames in clips.frames]
     batches = plan_epoch(lengths, budget, seed=0, epoch=0)
-    return [collate([examples[index] for index in indices], [False] * len(indices), config) for indices in batches]
+    chance = random.Random("validation")
+    return [collate([clips.example(index, chance) for index in indices], [False] * len(indices), config) for indices in batches]
 
 
-def marginal_cross_entropy(train: list[Example], asked: list[Example], config: DiaConfig) -> Tensor:
+def padding_share(lengths: Sequence[int], batches: list[list[int]]) -> float:
+    """Return the share of decoder steps in these batches that are padding."""
+    held = sum(lengths[index] for batch in batches for index in batch)
+    room = sum(max(lengths[index] for index in batch) * len(batch) for batch in batches)
+    return 1 - held / room
+
+
+def marginal_cross_entropy(train: Clips, asked: Clips, config: DiaConfig) -> Tensor:
     """Return the cross-entropy per channel (C,), in nats, of guessing by how often each id occurs in training.
 
     The counts hold the codes and one EOS a clip, plus one for every id, so that unseen ids cost no infinity. This is
     what a model scores that has learned nothing but frequencies.
     """
-    losses = []
-    for channel in range(config.channels):
-        counts = _id_counts(train, channel, config) + 1.0
-        wanted = _id_counts(asked, channel, config)
-        losses.append(-(wanted * (counts / counts.sum()).log()).sum() / wanted.sum())
-    return torch.stack(losses)
+    counts_CV, wanted_CV = (_id_counts(clips, config) for clips in (train, asked))
+    counts_CV = counts_CV + 1.0
+    guess_CV = (counts_CV / counts_CV.sum(1, keepdim=True)).log()
+    return -(wanted_CV * guess_CV).sum(1) / wanted_CV.sum(1)
 
 
-def _id_counts(examples: list[Example], channel: int, config: DiaConfig) -> Tensor:
-    codes = torch.cat([example.codes_TC[:, channel] for example in examples])
-    counts = torch.bincount(codes, minlength=config.decoder.codebook_size + 1).double()
-    counts[config.decoder.eos] += len(examples)
-    return counts
+def _id_counts(clips: Clips, config: DiaConfig) -> Tensor:
+    """How often each id occurs in each channel (C, V), float64."""
+    size = config.decoder.codebook_size + 1
+    counts_CV = torch.zeros(config.channels, size, dtype=torch.float64)
+    for codes_TC in clips.all_codes():
+        for channel in range(config.channels):
+            counts_CV[channel] += torch.bincount(codes_TC[:, channel], minlength=size)
+    counts_CV[:, config.decoder.eos] += len(clips.frames)
+    return counts_CV

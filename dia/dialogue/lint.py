@@ -6,6 +6,7 @@ from itertools import pairwise
 from dia.dialogue.script import Script
 from dia.dialogue.tags import canonical_tag, known_tags, nearest_tag
 from dia.dialogue.text import encode_text
+from dia.resources import declaration
 
 CHARACTERS_PER_SECOND = 14.5  # read English; the two demo voices speak 14 to 15 characters a second
 SECONDS_PER_NONVERBAL = 1.0
@@ -75,9 +76,15 @@ def _turns(script: Script, limits: Limits) -> list[str]:
 
 def _tags(script: Script) -> list[str]:
     found = [nonverbal.tag for turn in script.turns for nonverbal in turn.nonverbals]
-    stray = sorted({mark for turn in script.turns for mark in turn.text if mark in "()[]"})
+    stray = sorted({mark for turn in script.turns for mark in turn.text if mark in "()[]{}"})
     problems = [f"a stray {' '.join(stray)} would be read as text; write tags as (laughs), speakers as [S1]"] if stray else []
     problems += ["a tag is empty; write one such as (laughs), or take the parentheses out"] if "" in found else []
+    known = declaration("data/emotions.yaml")
+    problems += [
+        f"{{{turn.emotion}}} is no way of speaking; there are {', '.join(known)}"
+        for turn in script.turns
+        if turn.emotion and turn.emotion not in known
+    ]
     return problems + [
         f"({tag}) is not a tag that Dia knows; the nearest is ({nearest_tag(tag)}), "
         f"all {len(known_tags())} stand in data/tags.yaml"

@@ -1,7 +1,8 @@
 """Script: a dialogue as turns and nonverbals, and the text with [S1]/[S2] and (laughs) that Dia reads.
 
-A turn keeps its words and its nonverbals apart. A nonverbal stands *before* the character ``char`` of the turn's text
-(``len(text)`` puts it at the end), always between words: that is the same convention as in a prepared data set.
+A turn keeps its words, its nonverbals and how it is spoken (``{happy}`` before the words) apart. A nonverbal stands *before*
+the character ``char`` of the turn's text (``len(text)`` puts it at the end), always between words: that is the same
+convention as in a prepared data set.
 """
 
 import re
@@ -11,6 +12,7 @@ from dia.dialogue.tags import canonical_tag
 
 SPEAKER = re.compile(r"\[S([1-9][0-9]*)\]")
 TAG = re.compile(r"\(([^()]*)\)")
+EMOTION = re.compile(r"\s*\{([a-z]+)\}")
 CLOSING_PUNCTUATION = ",.;:!?"
 
 
@@ -29,10 +31,11 @@ class Turn:
     speaker: int
     text: str
     nonverbals: tuple[Nonverbal, ...] = field(default=())
+    emotion: str = ""
 
     def render(self) -> str:
-        """Return the turn as Dia reads it: ``[S1] words (tag) words``."""
-        out, done = f"[S{self.speaker}]", 0
+        """Return the turn as Dia reads it: ``[S1] words (tag) words``, or ``[S1] {happy} words`` with a way of speaking."""
+        out, done = f"[S{self.speaker}]" + (f" {{{self.emotion}}}" if self.emotion else ""), 0
         for nonverbal in self.nonverbals:
             out = _glue(out, self.text[done : nonverbal.char].strip())
             out = _glue(out, f"({nonverbal.tag})")
@@ -72,12 +75,13 @@ def _glue(left: str, right: str) -> str:
     """Join with one space, none before closing punctuation and none around nothing."""
     if not left or not right:
         return left + right
-    return left + right if right[0] in CLOSING_PUNCTUATION and left[-1] != "]" else f"{left} {right}"
+    return left + right if right[0] in CLOSING_PUNCTUATION and left[-1] not in "]}" else f"{left} {right}"
 
 
 def _parse_turn(speaker: int, written: str) -> Turn:
-    """Take the tags out of ``written``. A tag's place is counted after the words before it have been joined."""
-    pieces = TAG.split(written)
+    """Take the way of speaking and the tags out of ``written``. A tag's place is counted after the words before it are joined."""
+    emotion = EMOTION.match(written)
+    pieces = TAG.split(written[emotion.end() :] if emotion else written)
     words, nonverbals = " ".join(pieces[0].split()), []
     for name, piece in zip(pieces[1::2], pieces[2::2], strict=True):
         following = " ".join(piece.split())
@@ -86,7 +90,7 @@ def _parse_turn(speaker: int, written: str) -> Turn:
         place = len(joined) - len(following) if following else len(words)
         nonverbals.append((canonical_tag(spelling) or spelling, place, bool(following)))
         words = joined
-    return Turn(speaker, words, _settle(nonverbals, words))
+    return Turn(speaker, words, _settle(nonverbals, words), emotion.group(1) if emotion else "")
 
 
 def _settle(found: list[tuple[str, int, bool]], words: str) -> tuple[Nonverbal, ...]:

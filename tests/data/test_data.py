@@ -4,13 +4,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dia.data.batches import Example, Span, TrainingBatches, collate, marginal_cross_entropy, plan_epoch
+from dia.data.batches import Example, Span, TrainingBatches, collate, marginal_cross_entropy, padding_share, plan_epoch
 from dia.data.engine import EngineConfig
 from dia.data.prepare import DataConfig, prepare
 from dia.data.prepared import open_prepared
 from dia.data.sources.demo import DemoConfig
 from dia.data.sources.demo_scripts import plan_clips
 from dia.data.sources.nonverbal_sounds import MAKERS, make_nonverbal
+from dia.dialogue.lint import estimated_seconds
 from tests.conftest import TINY
 
 
@@ -20,6 +21,22 @@ def examples(count=9):
         Example(str(number), torch.arange(1, 4 + number), torch.randint(0, 32, (5 + number, 4), generator=chance))
         for number in range(count)
     ]
+
+
+class Listed:
+    """Clips that lie in a list."""
+
+    def __init__(self, listed, weights=None):
+        self.listed, self.weights = listed, weights
+        self.frames = [len(example.codes_TC) for example in listed]
+        self.read = []
+
+    def example(self, index, chance):
+        self.read.append(index)
+        return self.listed[index]
+
+    def all_codes(self):
+        return (example.codes_TC for example in self.listed)
 
 
 def test_every_channel_keeps_its_codes_and_ends_at_its_delay():
@@ -60,18 +77,47 @@ def test_an_epoch_holds_every_clip_once_within_the_budget(lengths, budget, epoch
 
 
 def test_batches_are_the_same_wherever_training_begins():
-    whole = list(TrainingBatches(examples(), TINY, 40, 0.5, 0, Span(0, 12)))
-    later = list(TrainingBatches(examples(), TINY, 40, 0.5, 0, Span(7, 12)))
+    whole = list(TrainingBatches(Listed(examples()), TINY, 40, 0.5, 0, Span(0, 12)))
+    later = list(TrainingBatches(Listed(examples()), TINY, 40, 0.5, 0, Span(7, 12)))
     assert len(whole) == 12
     for first, second in zip(whole[7:], later, strict=True):
         assert first.ids == second.ids and torch.equal(first.text_BS, second.text_BS)
-    ranks = [list(TrainingBatches(examples(), TINY, 40, 0.5, 0, Span(0, 6, rank, 2))) for rank in (0, 1)]
+    ranks = [list(TrainingBatches(Listed(examples()), TINY, 40, 0.5, 0, Span(0, 6, rank, 2))) for rank in (0, 1)]
     assert [batch.ids for pair in zip(*ranks, strict=True) for batch in pair] == [batch.ids for batch in whole]
+
+
+def test_going_on_reads_nothing_of_what_was_seen():
+    clips = Listed(examples())
+    later = list(TrainingBatches(clips, TINY, 40, 0.5, 0, Span(30, 31)))
+    assert len(later) == 1 and len(clips.read) == len(later[0].ids)
+
+
+@pytest.mark.parametrize("name", ["demo", "log-normal"])
+def test_padding_is_below_a_twentieth(name):
+    chance = np.random.default_rng(0)
+    if name == "log-normal":  # seconds of utterances, as corpora have them; 86 frames a second, 35 s at most
+        lengths = (np.clip(chance.lognormal(1.8, 0.6, 20_000), 0.5, 35) * 86.13).astype(int).tolist()
+        budget = 41_300
+    else:  # the demo corpus: clips of one and two turns by rate of speech
+        clips = plan_clips({"train": 2000}, ["laughs"], 0.4, 0.3, 0)
+        lengths = [round(25 * estimated_seconds(clip.script)) + 8 for clip in clips]
+        budget = 2000
+    shares = [padding_share(lengths, plan_epoch(lengths, budget, 0, epoch)) for epoch in range(3)]
+    assert max(shares) < 0.05
+
+
+@given(st.lists(st.floats(0.05, 8.0), min_size=2, max_size=60), st.integers(0, 5))
+@settings(max_examples=40)
+def test_weights_say_how_often_a_clip_comes(weights, epoch):
+    weights = np.array(weights) / np.mean(weights)
+    drawn = [index for batch in plan_epoch([1] * len(weights), 10, 0, epoch, weights) for index in batch]
+    counts = np.bincount(drawn, minlength=len(weights))
+    assert len(drawn) == len(weights) and (np.abs(counts - weights) < 1 + 1e-9).all()
 
 
 def test_marginal_loss_of_even_codes_is_their_entropy():
     codes = torch.arange(32).repeat(50)[:, None].expand(-1, 4)
-    losses = marginal_cross_entropy([Example("a", torch.ones(1), codes)], [Example("b", torch.ones(1), codes)], TINY)
+    losses = marginal_cross_entropy(*(Listed([Example(name, torch.ones(1), codes)]) for name in "ab"), TINY)
     assert (losses - np.log(32)).abs().max() < 0.02
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from dia.data.voices import SAMPLE_RATE, STYLES, Heart, Joe, speak_styled
+from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, Joe, speak_styled
 
 from dia.dialogue import Script
 from dia.judges.events import DetectorMissing, EventDetector
