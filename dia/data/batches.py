@@ -22,7 +22,7 @@ from dia.audio.delay import delay
 from dia.dialogue.text import PAD_ID
 from dia.network import DiaConfig
 
-SORT_WINDOW = 512  # clips sorted by length together: wide enough for little padding, narrow enough to stay shuffled
+SORT_BATCHES = 64  # batches whose clips are sorted by length together: enough for little padding, few enough to stay shuffled
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,9 @@ def plan_epoch(
     order = list(range(len(lengths))) if weights is None else _drawn(weights, chance)
     chance.shuffle(order)
     batches: list[list[int]] = []
-    for begin in range(0, len(order), SORT_WINDOW):
-        window = sorted(order[begin : begin + SORT_WINDOW], key=lambda index: lengths[index])
+    size = max(1, round(SORT_BATCHES * budget * len(lengths) / max(sum(lengths), 1)))
+    for begin in range(0, len(order), size):
+        window = sorted(order[begin : begin + size], key=lambda index: lengths[index])
         batch: list[int] = []
         for index in window:
             if batch and lengths[index] * (len(batch) + 1) > budget:

@@ -3,6 +3,7 @@
 The same request again finds its folder and does nothing; one that was stopped goes on with the shards that are missing.
 """
 
+import errno
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dia.audio.codec import Codec
-from dia.data.engine import EngineConfig, run_jobs
+from dia.data.engine import GO_ON, EngineConfig, run_jobs
 from dia.data.prepared import finish_prepared, folder_for, folder_of_parts
 from dia.data.shards import Report, ShardJob, Storing, finished_report, make_shard
 from dia.data.source import Source, Unit
@@ -97,14 +98,25 @@ def prepare(config: DataConfig, codec: Codec | None, engine: EngineConfig | None
         config.sample_rate, config.keep_audio, codec.name if codec else "", codec.fingerprint if codec else "",
         config.device, batch=1 if config.device == "cpu" else 16,
     )  # fmt: skip
-    reports = _make_shards(source, folder_of_parts(folder), storing, config.shard_units, engine or EngineConfig())
+    try:
+        reports = _make_shards(source, folder_of_parts(folder), storing, config.shard_units, engine or EngineConfig())
+        summary = summarise(reports)
+        finish_prepared(folder, reports, {"request": request, "figures": summary.figures(), "left_out": summary.left_out})
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        raise UserError(f"{folder_of_parts(folder)} cannot be written ({error.strerror}); make room, then: {GO_ON}") from error
+    return folder
+
+
+def summarise(reports: list[Report]) -> Summary:
+    """Return what became of everything. Raises :class:`UserError` with the reasons when there is no clip at all."""
     summary = Summary()
     for report in reports:
         summary.add(report)
     if not sum(summary.clips.values()):
         raise UserError("\n".join(["nothing could be prepared:", *_reasons(summary)]))
-    finish_prepared(folder, reports, {"request": request, "figures": summary.figures(), "left_out": summary.left_out})
-    return folder
+    return summary
 
 
 def _make_shards(source: Source, parts: Path, storing: Storing, size: int, engine: EngineConfig) -> list[Report]:

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, Joe, speak_styled
 
+from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, Joe, speak_styled
 from dia.dialogue import Script
 from dia.judges.events import DetectorMissing, EventDetector
 from dia.judges.quality import QualityPredictor

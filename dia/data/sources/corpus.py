@@ -277,8 +277,9 @@ def _number(row: dict[str, Any], scale: Scale | None, name: str) -> float | None
 
 def _sound(value: Any, owner: str) -> tuple[Wave, int]:
     """The wave and sample rate of a row's sound: bytes, or a path."""
-    if isinstance(value, dict) and value.get("bytes"):
-        return wave_from_bytes(value["bytes"])
+    content = value.get("bytes") if isinstance(value, dict) else value
+    if isinstance(content, bytes):
+        return wave_from_bytes(content)
     path = value.get("path") if isinstance(value, dict) else value
     if not path:
         raise UserError(f"{owner} has no sound")

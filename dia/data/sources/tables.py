@@ -13,11 +13,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
 
-from datasets import Audio, load_dataset, load_dataset_builder
+from datasets import Audio, Features, Value, load_dataset, load_dataset_builder
 
 from dia.data.source import Unit
 from dia.data.sources.declaration import Declaration, Files, parse_declaration
 from dia.errors import UserError, in_one_line
+
+# What a column of sound is read as: `datasets` wants torchcodec for its own type, even where nothing is decoded.
+SOUND_FILE = {"bytes": Value("binary"), "path": Value("string")}
+TYPES = {"string": Value("string"), "int": Value("int64"), "float": Value("float64"), "bool": Value("bool")}
 
 
 class Table(Protocol):
@@ -70,6 +74,8 @@ class HubTable:
         self.arguments: dict[str, Any] = {"path": self.where, "name": None if path and hub.data_files else hub.config}
         if hub.data_files:
             self.arguments["data_files"] = hub.data_files
+        if hub.data_files and all(pattern.endswith(".tar") for pattern in hub.data_files.values()):
+            self.arguments["features"] = self._web_features()
         self.opened: dict[str, Any] = {}
 
     def version(self) -> str:
@@ -107,7 +113,7 @@ class HubTable:
                 )
             for name, feature in features.items():
                 if isinstance(feature, Audio):
-                    rows = rows.cast_column(name, Audio(decode=False))
+                    rows = rows.cast_column(name, SOUND_FILE)
             self.opened[split] = rows
         return self.opened[split]
 
@@ -115,6 +121,12 @@ class HubTable:
         """The declared columns; those of a WebDataset's JSON member stand inside it."""
         inside = set(features["json"]) if isinstance(features.get("json"), dict) else set()
         return set(self.declared.columns) - inside
+
+    def _web_features(self) -> Features:
+        """The columns of a WebDataset: the sound, and a JSON member with the declared fields."""
+        fields = {name: TYPES[kind] for name, kind in self.declared.columns.items()}
+        key = {"__key__": Value("string"), "__url__": Value("string")}
+        return Features(key | {self.declared.roles.audio: Value("binary"), "json": fields})
 
     def _load(self, load: Any, **options: Any) -> Any:
         try:

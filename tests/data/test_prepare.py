@@ -1,0 +1,257 @@
+"""Preparation: the same bytes whatever the engine, nothing lost to a kill, nothing hidden that could not be read."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from datasets import load_from_disk
+
+from dia.audio.files import write_wave
+from dia.audio.load import load_codec
+from dia.data.engine import EngineConfig
+from dia.data.prepare import DataConfig, prepare
+from dia.data.prepared import folder_of_parts, read_card, verify_prepared
+from dia.errors import UserError
+
+RATE = 16_000
+CLIPS = 24
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+
+
+def make_corpus(folder, clips=CLIPS):
+    """Sounds of different lengths with a table, some with tags and emotions."""
+    folder.mkdir(exist_ok=True)
+    chance, lines = np.random.default_rng(0), []
+    for number in range(clips):
+        wave = 0.2 * chance.standard_normal(int(RATE * chance.uniform(0.3, 1.2))).astype(np.float32)
+        write_wave(folder / f"{number:03d}.wav", wave, RATE)
+        text = f"[S1] Clip {number}." + (" (laughs)" if number % 3 == 0 else "")
+        row = {"audio": f"{number:03d}.wav", "text": text, "split": "test" if number % 8 == 7 else "train", "emotion": "happy"}
+        lines.append(json.dumps(row))
+    (folder / "rows.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def config_for(corpus, root, **options):
+    return DataConfig(corpus="local", name="local", path=str(corpus), root=str(root), shard_units=4, **options)
+
+
+def digest(folder):
+    """Names and contents of all files of a data set."""
+    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return make_corpus(tmp_path_factory.mktemp("corpus") / "clips")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(corpus, tmp_path_factory):
+    folder = prepare(config_for(corpus, tmp_path_factory.mktemp("whole")), load_codec("codec_nano"), EngineConfig(workers=0))
+    return folder, digest(folder)
+
+
+@pytest.mark.parametrize(
+    "engine", [EngineConfig(workers=2), EngineConfig(kind="dask", workers=2), EngineConfig(kind="dask", workers=1)]
+)
+def test_every_engine_makes_the_same_bytes(engine, corpus, uninterrupted, tmp_path):
+    folder = prepare(config_for(corpus, tmp_path), load_codec("codec_nano"), engine)
+    assert folder.name == uninterrupted[0].name and digest(folder) == uninterrupted[1]
+
+
+def test_a_prepared_data_set_opens_with_datasets_and_knows_its_bytes(uninterrupted):
+    folder, _ = uninterrupted
+    rows = load_from_disk(str(folder))
+    assert {split: len(found) for split, found in rows.items()} == {"train": 21, "test": 3}
+    row = rows["train"][0]
+    assert row["script"] == "[S1] Clip 0. (laughs)" and row["turns"][0]["emotions"][0]["origin"] == "human"
+    assert np.array(row["codes"]).shape == (row["frames"], 8) and row["audio"]["bytes"][:4] == b"fLaC"
+    assert verify_prepared(folder) == [] and "Clip 0" in (folder / "page.html").read_text()
+    assert read_card(folder)["figures"]["tags"] == {"laughs": 8}
+
+
+def test_codes_are_those_of_each_clip_alone(uninterrupted, corpus):
+    import torch
+
+    from dia.audio.codec import pad_to_frames
+    from dia.audio.files import read_wave
+
+    codec = load_codec("codec_nano")
+    torch.set_num_threads(1)
+    for row in load_from_disk(str(uninterrupted[0]))["train"].select(range(4)):
+        name = row["id"].split("-")[-1]
+        wave = read_wave(corpus / f"{int(name.split(':')[-1]) - 1:03d}.wav", RATE)
+        assert np.array_equal(codec.encode(pad_to_frames(torch.from_numpy(wave)[None], codec.hop))[0].numpy(), row["codes"])
+
+
+def test_a_stopped_preparation_goes_on_and_damage_is_made_again(corpus, uninterrupted, tmp_path):
+    codec, config = load_codec("codec_nano"), config_for(corpus, tmp_path)
+    folder = prepare(config, codec, EngineConfig(workers=0))
+    parts = folder_of_parts(folder)
+    folder.rename(parts)
+    shards = sorted(parts.glob("train/*.arrow"))
+    shards[0].write_bytes(shards[0].read_bytes()[:-100])  # cut short
+    shards[1].unlink()
+    (parts / "reports/train/data-00002.json").write_text("{")
+    kept = shards[3].stat().st_mtime_ns
+    assert prepare(config, codec, EngineConfig(workers=0)) == folder and digest(folder) == uninterrupted[1]
+    assert (folder / "train" / shards[3].name).stat().st_mtime_ns == kept
+
+
+def run(corpus, root, *options):
+    command = [
+        sys.executable,
+        "-m",
+        "dia.prepare",
+        "data=corpus",
+        "data.corpus=local",
+        f"data.path={corpus}",
+        f"data.root={root}",
+    ]
+    return [*command, "data.shard_units=4", *options]
+
+
+def test_what_cannot_be_read_is_left_out_by_name_and_the_rest_goes_on(tmp_path):
+    corpus = make_corpus(tmp_path / "clips", 8)
+    (corpus / "empty.wav").write_bytes(b"")
+    whole = (corpus / "000.wav").read_bytes()
+    (corpus / "lies.wav").write_bytes(whole[: len(whole) // 2])
+    (corpus / "folder.wav").mkdir()
+    (corpus / "text.wav").write_text("this is no sound")
+    with (corpus / "rows.jsonl").open("ab") as table:
+        for name in ("empty", "lies", "folder", "text", "absent"):
+            table.write(json.dumps({"audio": f"{name}.wav", "text": "[S1] Oh."}).encode() + b"\n")
+        table.write(b'{"audio": "001.wav", "text": "[S1] caf\xe9"}\n{"audio": "001.wav"\n')
+    done = subprocess.run(run(corpus, tmp_path / "out", "engine.workers=0"), capture_output=True, text=True, env=ENVIRONMENT)
+    assert done.returncode == 3, done.stderr
+    folder = next((tmp_path / "out").glob("local-*"))
+    left_out = {item["id"]: item["error"] for item in read_card(folder)["left_out"]}
+    wanted = {9: "sound", 10: "cut short", 11: "no sound file", 12: "sound", 13: "no sound file", 14: "no UTF-8", 15: "no JSON"}
+    assert {int(name.split(":")[1]) for name in left_out} == set(wanted)
+    for line, reason in wanted.items():
+        assert reason in left_out[f"rows.jsonl:{line}"] and f"rows.jsonl:{line}" in done.stderr
+    assert sum(len(rows) for rows in load_from_disk(str(folder)).values()) == 8
+
+
+def test_unknown_labels_stop_it_with_all_of_them(tmp_path):
+    corpus = make_corpus(tmp_path / "clips", 2)
+    with (corpus / "rows.jsonl").open("a") as table:
+        table.write(
+            '{"audio": "000.wav", "text": "[S1] Oh (yodels)."}\n{"audio": "001.wav", "text": "[S1] Oh.", "emotion": "wistful"}\n'
+        )
+    done = subprocess.run(run(corpus, tmp_path / "out", "engine.workers=0"), capture_output=True, text=True, env=ENVIRONMENT)
+    assert done.returncode == 2 and "yodels" in done.stderr and "wistful" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_full_disk_is_said_and_nothing_is_lost(corpus, uninterrupted, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)], capture_output=True).returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        done = subprocess.run(run(corpus, disk, "data.name=local"), capture_output=True, text=True, env=ENVIRONMENT)
+        assert done.returncode == 2 and "No space left" in done.stderr and "Traceback" not in done.stderr, done.stderr
+        parts = next(disk.glob(".local-*"))
+        assert not [path for path in parts.rglob(".data-*")], "a half-written file was left behind"
+        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+        done = subprocess.run(run(corpus, disk, "data.name=local"), capture_output=True, text=True, env=ENVIRONMENT)
+        assert done.returncode == 0 and digest(next(disk.glob("local-*"))) == uninterrupted[1]
+    finally:
+        subprocess.run(["umount", str(disk)], check=False)
+
+
+def children(pid):
+    """Processes below a process, by name of command."""
+    listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout.splitlines()[1:]
+    rows = [(int(row.split(None, 2)[0]), int(row.split(None, 2)[1]), row.split(None, 2)[2]) for row in listed]
+    found, wanted = [], {pid}
+    for _ in range(4):
+        more = [row for row in rows if row[1] in wanted and row not in found]
+        found, wanted = found + more, {row[0] for row in more}
+    return found
+
+
+def kill_tree(process):
+    for pid, _, _ in children(process.pid):
+        os.kill(pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_killed_at_any_moment_and_started_again_it_is_the_same(number, corpus, uninterrupted, tmp_path):
+    """Kills the client (with all it started), or one worker, local or Dask, at a random moment; then runs to the end."""
+    chance = random.Random(number)
+    engine = ("engine=local", "engine=dask")[number % 2]
+    victim = ("client", "worker")[number // 2 % 2]
+    command = run(corpus, tmp_path, "data.name=local", engine, "engine.workers=2")
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRONMENT)
+    begun, moment = time.monotonic(), chance.uniform(0.0, 4.0)
+    while not list(tmp_path.glob(".local-*.parts/*")) and process.poll() is None and time.monotonic() - begun < 60:
+        time.sleep(0.02)  # the moment is counted from the first folder on: before it there is nothing to lose
+    time.sleep(moment)
+    workers = [pid for pid, _, arguments in children(process.pid) if "spawn_main" in arguments]
+    if victim == "worker" and workers:
+        os.kill(chance.choice(workers), signal.SIGKILL)
+        process.communicate(timeout=120)
+    else:
+        kill_tree(process)
+    again = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=240)
+    assert again.returncode == 0, again.stderr
+    assert digest(next(tmp_path.glob("local-*"))) == uninterrupted[1]
+
+
+def test_a_lost_scheduler_is_said_and_the_next_one_goes_on(corpus, uninterrupted, tmp_path):
+    port = 18_700 + os.getpid() % 1000
+    address = f"tcp://127.0.0.1:{port}"
+
+    def start():
+        scheduler = subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port),
+                                      "--no-dashboard"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+        worker = subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)  # fmt: skip
+        return scheduler, worker
+
+    command = run(corpus, tmp_path, "data.name=local", "engine=dask", f"engine.scheduler={address}")
+    scheduler, worker = start()
+    client = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    try:
+        begun = time.monotonic()
+        while not list(tmp_path.glob(".local-*.parts/*/*.arrow")) and time.monotonic() - begun < 90:
+            time.sleep(0.02)
+        scheduler.kill()
+        _, error = client.communicate(timeout=180)
+        assert client.returncode in (0, 2) and "Traceback" not in error, error
+        assert client.returncode == 0 or "cluster was lost" in error
+    finally:
+        for process in (client, scheduler, worker):
+            process.kill()
+            process.wait()
+    scheduler, worker = start()
+    try:
+        again = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=180)
+        assert again.returncode == 0, again.stderr
+        assert digest(next(tmp_path.glob("local-*"))) == uninterrupted[1]
+    finally:
+        for process in (scheduler, worker):
+            process.kill()
+            process.wait()
+
+
+def test_nothing_to_read_is_an_error(tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"audio": "absent.wav", "text": "[S1] Oh."}\n')
+    with pytest.raises(UserError, match="absent.wav"):
+        prepare(config_for(tmp_path, tmp_path / "out"), None, EngineConfig(workers=0))
+    soundfile.write(tmp_path / "absent.wav", np.zeros(1600), RATE)
+    assert prepare(config_for(tmp_path, tmp_path / "out"), None, EngineConfig(workers=0)).is_dir()
