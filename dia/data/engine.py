@@ -4,6 +4,7 @@ Every process computes with one thread: sums are then added in the same order ev
 byte for byte whatever the engine, the number of workers or the order of completion.
 """
 
+import logging
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -107,6 +108,9 @@ def _run_dask(config: EngineConfig, function: Callable[[Job], Result], jobs: Ite
 def _client(config: EngineConfig, needs: dict[str, int]) -> Iterator[Any]:
     """A client of the cluster that the config names; one that was started here ends with it."""
     from distributed import Client, LocalCluster
+
+    for name in ("distributed", "tornado"):  # a lost worker or scheduler is reported once, by us
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
     if config.scheduler == "slurm":
         from dask_jobqueue import SLURMCluster

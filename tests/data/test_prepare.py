@@ -163,7 +163,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(corpus, uninterrupted, tmp_path
         done = subprocess.run(run(corpus, disk, "data.name=local"), capture_output=True, text=True, env=ENVIRONMENT)
         assert done.returncode == 2 and "No space left" in done.stderr and "Traceback" not in done.stderr, done.stderr
         parts = next(disk.glob(".local-*"))
-        assert not [path for path in parts.rglob(".data-*")], "a half-written file was left behind"
+        assert not list(parts.rglob(".data-*")), "a half-written file was left behind"
         subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
         done = subprocess.run(run(corpus, disk, "data.name=local"), capture_output=True, text=True, env=ENVIRONMENT)
         assert done.returncode == 0 and digest(next(disk.glob("local-*"))) == uninterrupted[1]
@@ -217,11 +217,20 @@ def test_a_lost_scheduler_is_said_and_the_next_one_goes_on(corpus, uninterrupted
     address = f"tcp://127.0.0.1:{port}"
 
     def start():
-        scheduler = subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port),
-                                      "--no-dashboard"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
-        worker = subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"],
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)  # fmt: skip
-        return scheduler, worker
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": ENVIRONMENT}
+        dask = [
+            sys.executable,
+            "-m",
+            "distributed.cli.dask_scheduler",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--no-dashboard",
+        ]
+        scheduler = subprocess.Popen(dask, **quiet)
+        dask = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"]
+        return scheduler, subprocess.Popen(dask, **quiet)
 
     command = run(corpus, tmp_path, "data.name=local", "engine=dask", f"engine.scheduler={address}")
     scheduler, worker = start()
@@ -251,7 +260,7 @@ def test_a_lost_scheduler_is_said_and_the_next_one_goes_on(corpus, uninterrupted
 
 def test_nothing_to_read_is_an_error(tmp_path):
     (tmp_path / "rows.jsonl").write_text('{"audio": "absent.wav", "text": "[S1] Oh."}\n')
-    with pytest.raises(UserError, match="absent.wav"):
+    with pytest.raises(UserError, match=r"absent\.wav"):
         prepare(config_for(tmp_path, tmp_path / "out"), None, EngineConfig(workers=0))
     soundfile.write(tmp_path / "absent.wav", np.zeros(1600), RATE)
     assert prepare(config_for(tmp_path, tmp_path / "out"), None, EngineConfig(workers=0)).is_dir()

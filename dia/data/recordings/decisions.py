@@ -3,6 +3,7 @@
 Times are seconds from the recording's beginning.
 """
 
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,10 @@ BLOCK = 1000  # windows that are clustered at once: cost grows with the square o
 SMOOTHING = 3  # windows whose majority says who speaks
 UNHEARD = 0.2  # mean probability of speech under a word below which the recogniser made it up
 WINDOW = 0.975  # seconds of an event window
+LAUGH = re.compile(
+    r"(?:m?[wu]?a?)?(?:-?(?:ha+h*|he+h+|ho+h*|hee))+", re.IGNORECASE
+)  # a word that is laughter or one syllable of it
+SYLLABLE = re.compile(r"h[aeo]+", re.IGNORECASE)
 OVERLAP = 0.4  # seconds that neighbouring event windows may be apart and still be one event
 
 
@@ -36,12 +41,13 @@ class Word:
 
 @dataclass(frozen=True)
 class Event:
-    """A nonverbal sound; ``score`` is the detector's best."""
+    """A nonverbal sound; ``score`` is how sure ``origin``, a model, is of it."""
 
     tag: str
     start: float
     end: float
     score: float
+    origin: str
 
 
 def speech_stretches(probability: NDArray[np.generic], thresholds: Thresholds) -> list[tuple[float, float]]:
@@ -102,6 +108,32 @@ def _smoothed(labels: NDArray[np.int_]) -> list[int]:
     return out
 
 
+def without_laughter(words: Arrays, seconds: float, origin: str) -> tuple[Arrays, list[Event]]:
+    """Return the words that are not spelled-out laughter, and that laughter as events.
+
+    A recogniser writes "ha ha ha" where somebody laughs; a single "ha" is left as the word that it may be. It goes on
+    writing where the laugh is long over, so that times beyond the recording's end are taken back to it.
+    """
+    texts = [str(text) for text in words["text"]]
+    syllables = [len(SYLLABLE.findall(text)) if LAUGH.fullmatch(text.strip(" ,.!?-")) else 0 for text in texts]
+    laughed = np.zeros(len(texts), dtype=bool)
+    events = []
+    for begin, end in _stretches(syllables):
+        if sum(syllables[begin:end]) < 2:
+            continue
+        laughed[begin:end] = True
+        start, stop = float(words["start"][begin]), min(float(words["end"][end - 1]), seconds)
+        events.append(Event("laughs", min(start, seconds), stop, float(words["probability"][begin:end].mean()), origin))
+    return {name: values[~laughed] for name, values in words.items()}, events
+
+
+def _stretches(counts: list[int]) -> list[tuple[int, int]]:
+    """(begin, end) of runs of numbers above 0."""
+    above = np.concatenate(([False], np.array(counts, dtype=int) > 0, [False]))
+    changes = np.flatnonzero(above[1:] != above[:-1])
+    return [(int(begin), int(end)) for begin, end in zip(changes[::2], changes[1::2], strict=True)]
+
+
 def voiced_words(words: Arrays, speech: NDArray[np.generic], middle: NDArray[np.generic], names: list[str]) -> list[Word]:
     """Return the recognised words that lie in speech, each with the voice heard at its middle."""
     probability, times = speech.astype(np.float32), middle.astype(np.float32)
@@ -130,7 +162,7 @@ def pieces_of(words: list[Word], thresholds: Thresholds) -> list[TimedTurn]:
     ]
 
 
-def events_of(measured: Arrays, limits: dict[str, float]) -> list[Event]:
+def events_of(measured: Arrays, limits: dict[str, float], origin: str) -> list[Event]:
     """Return the nonverbal sounds: runs of windows at or above a tag's limit, in order of time.
 
     Of tags that share a stretch only the one with the highest score against its limit is kept.
@@ -143,12 +175,15 @@ def events_of(measured: Arrays, limits: dict[str, float]) -> list[Event]:
             continue
         score = measured["score"][:, tags.index(tag)].astype(np.float32)
         for run in _runs(score >= limit, start):
-            found.append(
-                Event(tag, float(start[run[0]]) + WINDOW / 4, float(start[run[-1]]) + 0.75 * WINDOW, float(score[run].max()))
-            )
-    found.sort(key=lambda event: event.score / limits[event.tag], reverse=True)
-    kept: list[Event] = []
-    for event in found:
+            begin, end = float(start[run[0]]) + WINDOW / 4, float(start[run[-1]]) + 0.75 * WINDOW
+            found.append(Event(tag, begin, end, float(score[run].max()), origin))
+    return apart([], sorted(found, key=lambda event: event.score / limits[event.tag], reverse=True))
+
+
+def apart(kept: list[Event], more: list[Event]) -> list[Event]:
+    """Return the events of ``kept`` and those of ``more`` that share no time with one before them, in order of time."""
+    kept = list(kept)
+    for event in more:
         if not any(event.start < other.end and other.start < event.end for other in kept):
             kept.append(replace(event, start=max(event.start, 0.0)))
     return sorted(kept, key=lambda event: event.start)
@@ -162,7 +197,7 @@ def _runs(above: NDArray[np.bool_], start: NDArray[np.float32]) -> list[NDArray[
     return [np.asarray(run) for run in np.split(places, breaks)]
 
 
-def placed(pieces: list[TimedTurn], words: list[Word], events: list[Event], origin: str) -> list[TimedTurn]:
+def placed(pieces: list[TimedTurn], words: list[Word], events: list[Event]) -> list[TimedTurn]:
     """Return the pieces with each event at the word boundary nearest to its middle, in the piece nearest to it.
 
     A recording without words becomes one piece of sounds.
@@ -171,16 +206,18 @@ def placed(pieces: list[TimedTurn], words: list[Word], events: list[Event], orig
         if not events:
             return []
         turn = LabelledTurn(1, "", events[0].start, events[-1].end, "v1")
-        sounds = tuple(LabelledNonverbal(event.tag, 0, 0, origin, event.start, event.end, event.score) for event in events)
-        return [TimedTurn(turn, sounds)]
+        return [TimedTurn(turn, tuple(_labelled(event, 0) for event in events))]
     by_piece: dict[int, list[LabelledNonverbal]] = {}
     for event in events:
         middle = (event.start + event.end) / 2
         number = min(range(len(pieces)), key=lambda place: _distance(pieces[place], middle))
         char = _boundary(pieces[number], words, middle)
-        sound = LabelledNonverbal(event.tag, 0, char, origin, event.start, event.end, event.score)
-        by_piece.setdefault(number, []).append(sound)
+        by_piece.setdefault(number, []).append(_labelled(event, char))
     return [_with_sounds(piece, by_piece.get(number, [])) for number, piece in enumerate(pieces)]
+
+
+def _labelled(event: Event, char: int) -> LabelledNonverbal:
+    return LabelledNonverbal(event.tag, 0, char, event.origin, event.start, event.end, event.score)
 
 
 def _distance(piece: TimedTurn, time: float) -> float:

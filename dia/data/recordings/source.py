@@ -19,15 +19,17 @@ from numpy.typing import NDArray
 from dia.audio.files import ENDINGS, Wave, read_sound, resample
 from dia.data.clip import Clip
 from dia.data.dialogues import DialogueLimits, TimedTurn, dialogue_of, group_turns
-from dia.data.recordings.arousal import with_arousal
+from dia.data.recordings.arousal import FRAMES, with_arousal
 from dia.data.recordings.decisions import (
     FRAME_SECONDS,
+    apart,
     events_of,
     pieces_of,
     placed,
     speech_stretches,
     voice_names,
     voiced_words,
+    without_laughter,
 )
 from dia.data.recordings.measures import SAMPLE_RATE, Arrays, Stage, measured
 from dia.data.recordings.settings import RecordingsConfig
@@ -122,14 +124,16 @@ class RecordingsSource:
         limits = self.config.thresholds
         probability = heard["speech"]["probability"]
         middle, names = _voices(heard, limits.same_voice, self.config)
-        words = voiced_words(heard["words"], probability, middle, names)
-        if unheard := len(heard["words"]["text"]) - len(words):
-            tally.counts["words: recognised where nobody speaks, taken out"] += unheard
-        events = events_of(heard["events"], limits.events)
-        for event in events:
-            tally.counts[f"nonverbals: ({event.tag}) heard"] += 1
         origin = {stage.name: next(iter(stage.identity.values())) for stage in self.stages()}
-        pieces = placed(pieces_of(words, limits), words, events, origin["events"])
+        seconds = len(heard["prosody"]["energy"]) / FRAMES
+        recognised, laughter = without_laughter(heard["words"], seconds, origin["words"])
+        words = voiced_words(recognised, probability, middle, names)
+        if unheard := len(recognised["text"]) - len(words):
+            tally.counts["words: recognised where nobody speaks, taken out"] += unheard
+        events = apart(events_of(heard["events"], limits.events, origin["events"]), laughter)
+        for event in events:
+            tally.counts[f"nonverbals: ({event.tag}) heard by {event.origin.split(' (')[0]}"] += 1
+        pieces = placed(pieces_of(words, limits), words, events)
         return with_arousal(pieces, heard["prosody"], origin["prosody"]) if self.config.emotion == "prosody" else pieces
 
     def _gain(self, heard: dict[str, Arrays]) -> float:
@@ -147,7 +151,7 @@ class RecordingsSource:
         begin = max(0.0, group[0].start - MARGIN)
         end = min(whole.seconds, group[-1].end + MARGIN)
         quality = self._quality(group, heard, begin, end)
-        if reason := self._refused(end - begin, quality):
+        if reason := self._refused(end - begin, quality, any(item.turn.text for item in group)):
             tally.drop(name, reason, start=round(begin, 2), end=round(end, 2), file=whole.id)
             return None
         turns, nonverbals = dialogue_of(group, begin)
@@ -167,14 +171,15 @@ class RecordingsSource:
             quality["agreement"] = agreed
         return quality
 
-    def _refused(self, seconds: float, quality: dict[str, float]) -> str | None:
+    def _refused(self, seconds: float, quality: dict[str, float], words: bool) -> str | None:
         """Why a clip is not to be used, None when it is."""
         limits = self.config.thresholds
         if seconds < self.limits.shortest:
             return f"it is shorter than {self.limits.shortest:g} s"
         if seconds > self.limits.longest:
             return f"it is longer than {self.limits.longest:g} s"
-        for name, limit in (("snr_db", limits.snr_db), ("mos", limits.mos), ("agreement", limits.agreement)):
+        speech_only = (("mos", limits.mos), ("agreement", limits.agreement)) if words else ()
+        for name, limit in (("snr_db", limits.snr_db), *speech_only):
             if name in quality and quality[name] < limit:
                 return f"{name} is below {limit:g}"
         return f"more than {limits.clipped:g} of it is clipped" if quality["clipped"] > limits.clipped else None
