@@ -27,11 +27,8 @@ def main(folder: Path, transcripts: Path) -> None:
     sounds = [
         path.stem for path in sorted((folder / "sounds/asterisk").glob("*.wav")) if heard_words(published.get(path.stem, ""))
     ]
-    dropped = {
-        item["id"].rsplit("-", 1)[0]
-        for path in prepared.glob("reports/*/*.json")
-        for item in json.loads(path.read_text())["dropped"]
-    }
+    reports = [json.loads(path.read_text()) for path in prepared.glob("reports/*/*.json")]
+    dropped = {item["id"].rsplit("-", 1)[0] for report in reports for item in report["dropped"]}
     kept = [name for name in sounds if f"asterisk-{name}" in text and f"asterisk-{name}" not in dropped]
     counted = jiwer.process_words(
         [" ".join(heard_words(published[name])) for name in kept],

@@ -3,9 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from dia.data.dialogues import DialogueLimits
-from dia.data.recordings.calibration import calibrated_limits
 from dia.data.recordings.settings import RecordingsConfig
-from dia.data.recordings.source import RecordingsSource
 from dia.data.source import Source
 from dia.data.sources.corpus import CorpusSource
 from dia.data.sources.declaration import USES, corpora, read_declaration
@@ -60,6 +58,8 @@ def open_source(config: SourceConfig) -> Source:
     if config.corpus == "demo":
         return DemoSource(config.demo)
     if config.corpus == "recordings":
+        from dia.data.recordings.source import RecordingsSource  # its models are an extra
+
         return RecordingsSource(config.path, _calibrated(config.recordings), config.dialogue, config.licence)
     declared = read_declaration(config.corpus)
     problems = []
@@ -78,4 +78,6 @@ def _calibrated(config: RecordingsConfig) -> RecordingsConfig:
     """The config with thresholds chosen on its calibration set, if it has one."""
     if not config.calibration:
         return config
+    from dia.data.recordings.calibration import calibrated_limits
+
     return replace(config, thresholds=replace(config.thresholds, events=calibrated_limits(config.calibration)))
