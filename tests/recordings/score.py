@@ -46,9 +46,8 @@ def main(folder: Path, transcripts: Path) -> None:
     found = {path: str(path.relative_to(folder / "sounds").with_suffix("")).replace("/", "-") in laughing for path in voices}
     laughs = [path for path in voices if path.stem == "Laugh"]
     others = [path for path in voices if path.stem != "Laugh"]
-    print(
-        f"laughs found: {sum(found[path] for path in laughs)} of {len(laughs)}: missed {[p.parent.name for p in laughs if not found[p]]}"
-    )
+    missed = [path.parent.name for path in laughs if not found[path]]
+    print(f"laughs found: {len(laughs) - len(missed)} of {len(laughs)}: missed {missed}")
     false = [f"{path.parent.name}/{path.stem}" for path in others if found[path]]
     print(f"other sounds taken for a laugh: {len(false)} of {len(others)}: {false}")
     for what, count in read_card(prepared)["figures"]["counts"].items():
