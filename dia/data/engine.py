@@ -109,8 +109,9 @@ def _client(config: EngineConfig, needs: dict[str, int]) -> Iterator[Any]:
     """A client of the cluster that the config names; one that was started here ends with it."""
     from distributed import Client, LocalCluster
 
-    for name in ("distributed", "tornado"):  # a lost worker or scheduler is reported once, by us
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in list(logging.root.manager.loggerDict):  # a lost worker or scheduler is reported once, by us
+        if name.split(".")[0] in ("distributed", "tornado", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
     if config.scheduler == "slurm":
         from dask_jobqueue import SLURMCluster
