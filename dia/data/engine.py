@@ -83,6 +83,7 @@ def _in_order_of_completion(submit: Callable[[Job], "Future[Result]"], jobs: Ite
 def _run_dask(config: EngineConfig, function: Callable[[Job], Result], jobs: Iterator[Job], gpu: bool) -> Iterator[Result]:
     try:
         from distributed import KilledWorker, as_completed
+        from distributed.client import FutureCancelledError
     except ImportError as error:
         raise UserError("engine=dask needs Dask; install the extra `cluster`") from error
     needs = {"GPU": 1} if gpu else {}
@@ -98,7 +99,7 @@ def _run_dask(config: EngineConfig, function: Callable[[Job], Result], jobs: Ite
                 yield future.result()
         except KilledWorker as error:
             raise UserError(f"Dask gave a shard up whose workers kept dying ({error}); {GO_ON}") from error
-        except (OSError, TimeoutError, RuntimeError) as error:
+        except (OSError, TimeoutError, RuntimeError, FutureCancelledError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # of the work itself, such as a full disk
             raise UserError(f"the Dask cluster was lost ({type(error).__name__}: {error}); {GO_ON}") from error
