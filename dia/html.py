@@ -3,12 +3,17 @@
 import base64
 import html
 
-STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}"
-    "table{border-collapse:collapse;margin:1rem 0}"
-    "td,th{border:1px solid #ccc;padding:.3rem .6rem;text-align:left;vertical-align:top}"
-    "audio{width:20rem}small{color:#555}.tag{background:#fe9;padding:0 .2rem}"
-)
+STYLE = """
+:root { color-scheme: light dark; --line: #8884; --soft: #8881; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; width: 100%; margin: 1rem 0; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
+th { font-weight: 600; } small { opacity: .7; } code { background: var(--soft); padding: .1rem .3rem; border-radius: 4px; }
+img { max-width: 100%; border-radius: 6px; } audio { width: 100%; min-width: 12rem; height: 2rem; }
+.clip { border: 1px solid var(--line); border-radius: 8px; padding: .5rem 1rem; margin: 1rem 0; }
+.systems { display: grid; grid-template-columns: repeat(auto-fit, minmax(18rem, 1fr)); gap: 1rem; }
+.tag { background: #fe96; padding: 0 .2rem; }
+"""
 
 
 def document(title: str, body: str) -> str:

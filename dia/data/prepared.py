@@ -15,7 +15,7 @@ from datasets import DatasetDict, load_from_disk
 
 from dia.data.page import page_of
 from dia.data.rows import FEATURES
-from dia.data.shards import REPORTS, Report, write_json, write_text
+from dia.data.shards import REPORTS, Report, sha256_of, write_json, write_text
 from dia.errors import UserError
 
 CARD, PAGE = "dia.json", "page.html"
@@ -70,7 +70,7 @@ def verify_prepared(folder: Path) -> list[str]:
     for path in sorted((folder / REPORTS).glob("*/*.json")):
         report = Report(**json.loads(path.read_text(encoding="utf-8")))
         shard = folder / report.split / f"{report.name}.arrow"
-        if not shard.is_file() or hashlib.sha256(shard.read_bytes()).hexdigest() != report.sha256:
+        if not shard.is_file() or sha256_of(shard) != report.sha256:
             damaged.append(f"{report.split}/{report.name}.arrow")
     return damaged
 

@@ -94,7 +94,7 @@ def finished_report(job: ShardJob) -> Report | None:
         report = Report(**json.loads(job.report_path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    return report if job.path.is_file() and _sha256(job.path) == report.sha256 else None
+    return report if job.path.is_file() and sha256_of(job.path) == report.sha256 else None
 
 
 def make_shard(job: ShardJob) -> Report:
@@ -126,7 +126,7 @@ def _make(job: ShardJob) -> Report:
                 report.seconds += sum(row["seconds"] for row in rows)
                 tags.update(sound["tag"] for row in rows for sound in row["nonverbals"])
                 emotions.update(_emotion_labels(rows))
-        report.sha256 = _sha256(made)
+        report.sha256 = sha256_of(made)
         _sync(made)
         os.replace(made, job.path)
     finally:
@@ -214,7 +214,8 @@ def _sync(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the digest of a file's bytes, read piece by piece."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

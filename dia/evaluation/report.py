@@ -14,23 +14,13 @@ from rich.table import Table
 
 from dia.audio.files import flac_bytes
 from dia.evaluation.scoring import ClipScores
-from dia.html import html_table, player
+from dia.html import document, html_table, player
 from dia.judges.recording import Recording
 
 COLUMNS = (
     ("wer", "WER %", 100.0), ("similarity", "similarity", 1.0), ("similarity_margin", "right minus wrong voice", 1.0),
     ("mos", "MOS", 1.0), ("duration_ratio", "duration ratio", 1.0),
 )  # fmt: skip
-STYLE = """
-:root { color-scheme: light dark; --line: #8884; --soft: #8881; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; width: 100%; margin: 1rem 0; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { font-weight: 600; } small { opacity: .7; } code { background: var(--soft); padding: .1rem .3rem; border-radius: 4px; }
-img { max-width: 100%; border-radius: 6px; } audio { width: 100%; min-width: 12rem; height: 2rem; }
-.clip { border: 1px solid var(--line); border-radius: 8px; padding: .5rem 1rem; margin: 1rem 0; }
-.systems { display: grid; grid-template-columns: repeat(auto-fit, minmax(18rem, 1fr)); gap: 1rem; }
-"""
 
 
 @dataclass(frozen=True)
@@ -65,7 +55,7 @@ def page(results: dict[str, Any], clips: list[ClipScores], learning: Learning | 
     shown = list(dict.fromkeys(clip.recording.prompt_id for clip in clips))[: results["suite"]["shown"]]
     title = f"Evaluation of {results['checkpoint']}"
     parts = [
-        f"<h1>{html.escape(title)}</h1><p>Suite <code>{html.escape(results['suite']['name'])}</code>, "
+        f"<p>Suite <code>{html.escape(results['suite']['name'])}</code>, "
         f"{results['prompts']} prompts, {results['suite']['seeds']} seed(s). Brackets: 95 % intervals over prompts.</p>",
         _score_table(results),
         _learning_part(learning) if learning else "",
@@ -74,8 +64,7 @@ def page(results: dict[str, Any], clips: list[ClipScores], learning: Learning | 
         "<h2>Listen</h2>" + "".join(_clip_part([clip for clip in clips if clip.recording.prompt_id == name]) for name in shown),
         "<h2>Where the scores come from</h2>" + _provenance(results["provenance"]),
     ]
-    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title><style>{STYLE}</style>'
-    return head + "".join(parts) + "</html>\n"
+    return document(title, "".join(parts))
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
