@@ -15,7 +15,7 @@ from dia.benchmark.measure import Plan, measure
 from dia.benchmark.report import results, show
 from dia.benchmark.variants import Variant
 from dia.checkpoint import load_checkpoint
-from dia.conf import BenchConfig, run
+from dia.conf import BenchConfig, run_one_of
 from dia.errors import UserError
 from dia.opening import shipped_or
 
@@ -77,4 +77,4 @@ def _codec_of(weights: str) -> str:
 
 
 if __name__ == "__main__":
-    run("bench", main)
+    run_one_of({"": ("bench", main)})

@@ -341,4 +341,20 @@ def run(config_name: str, task: Callable[[Any], None]) -> None:
         sys.exit(2 if stop.code == 1 and not entered else stop.code)
 
 
+def run_one_of(doors: dict[str, tuple[str, Callable[[Any], None]]]) -> None:
+    """Run a front door that has several commands: its first word names one (`python -m dia.bench prepare ...`), none means "".
+
+    ``doors`` gives each command its config's name and its task, as :func:`run` takes them.
+    """
+    word = sys.argv[1] if len(sys.argv) > 1 else ""
+    command = "" if not word or "=" in word or word.startswith("-") else word
+    if command not in doors:
+        listed = ", ".join(sorted(filter(None, doors)))
+        print(f"there is no command {command!r}; there are: {listed}, or none, followed by key=value", file=sys.stderr)
+        sys.exit(2)
+    if command:
+        del sys.argv[1]
+    run(*doors[command])
+
+
 register()
