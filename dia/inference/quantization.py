@@ -113,7 +113,7 @@ class Int4Linear(nn.Module):
 def to_int8(rows_BI: Tensor, largest: int = LARGEST) -> tuple[Tensor, Tensor]:
     """Return whole numbers (B, I) in -largest..largest and the scale (B,) of each row, by which they are multiplied to come
     back."""
-    scale_B1 = torch.linalg.vector_norm(rows_BI, float("inf"), -1, keepdim=True).clamp_min_(SMALLEST_SCALE * largest) / largest
+    scale_B1 = rows_BI.abs().amax(-1, keepdim=True).clamp_min_(SMALLEST_SCALE * largest) / largest
     return (rows_BI / scale_B1).round_(), scale_B1.squeeze(-1)
 
 

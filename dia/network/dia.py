@@ -9,6 +9,7 @@ from dia.network.cache import BLOCK, DecoderCache
 from dia.network.config import DiaConfig
 from dia.network.decoder import Decoder
 from dia.network.encoder import Encoder
+from dia.network.linear import Linear
 
 INITIAL_DEVIATION = 0.02
 
@@ -26,7 +27,7 @@ class DiaNetwork(nn.Module):
         self.config = config
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
-        self.logits_dense = nn.Linear(config.decoder.width, config.channels * config.decoder.vocabulary, bias=False)
+        self.logits_dense = Linear(config.decoder.width, config.channels * config.decoder.vocabulary)
         self.apply(_initialise)
 
     def forward(self, text_BS: Tensor, text_mask_BS: Tensor, tokens_BTC: Tensor) -> Tensor:

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dia.network.linear import Linear
+
 
 class RMSNorm(nn.Module):
     """Root-mean-square norm, computed and weighted in fp32 whatever the compute type."""
@@ -32,8 +34,8 @@ class GatedSiLU(nn.Module):
 
     def __init__(self, width: int, inner_width: int) -> None:
         super().__init__()
-        self.gate_up_proj = nn.Linear(width, 2 * inner_width, bias=False)
-        self.down_proj = nn.Linear(inner_width, width, bias=False)
+        self.gate_up_proj = Linear(width, 2 * inner_width)
+        self.down_proj = Linear(inner_width, width)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Return features of the same shape."""
@@ -68,10 +70,10 @@ class Attention(nn.Module):
         super().__init__()
         self.head_width = head_width
         self.qkv_proj: nn.Module | None = None
-        self.q_proj = nn.Linear(width, heads * head_width, bias=False)
-        self.k_proj = nn.Linear(memory_width, key_value_heads * head_width, bias=False)
-        self.v_proj = nn.Linear(memory_width, key_value_heads * head_width, bias=False)
-        self.o_proj = nn.Linear(heads * head_width, width, bias=False)
+        self.q_proj = Linear(width, heads * head_width)
+        self.k_proj = Linear(memory_width, key_value_heads * head_width)
+        self.v_proj = Linear(memory_width, key_value_heads * head_width)
+        self.o_proj = Linear(heads * head_width, width)
 
     def queries(self, x_BTD: Tensor) -> Tensor:
         """Return the queries (B, N, T, H)."""

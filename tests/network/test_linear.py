@@ -1,0 +1,55 @@
+"""Products of few rows are the same numbers, whichever library makes them."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dia.network import linear
+from dia.network.linear import FEW, Linear, onednn_product, summed_product
+
+
+def case(rows, inputs, outputs, seed=0):
+    chance = torch.Generator().manual_seed(seed)
+    return torch.randn(rows, inputs, generator=chance), torch.randn(outputs, inputs, generator=chance)
+
+
+@given(st.integers(1, 8), st.integers(1, 70), st.integers(1, 20), st.integers(0, 99))
+def test_products_are_those_of_exact_arithmetic(rows, inputs, fours, seed):
+    features, weight = case(rows, inputs, 4 * fours, seed)
+    wanted = features.double() @ weight.double().T
+    for product in (onednn_product, summed_product):
+        torch.testing.assert_close(product(features, weight).double(), wanted, atol=1e-4, rtol=1e-5)
+
+
+@pytest.fixture
+def slow_mkl(monkeypatch):
+    """A processor that is not Intel's, and no weight too small."""
+    monkeypatch.setattr(linear, "LARGE", 1)
+    monkeypatch.setattr(linear, "mkl_is_slow", lambda: True)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, FEW, FEW + 1])
+def test_a_layer_gives_the_same_whatever_multiplies(slow_mkl, rows):
+    layer = Linear(64, 24)
+    features = torch.randn(1, rows, 64)
+    wanted = F.linear(features, layer.weight)
+    compiled = torch.compile(layer, fullgraph=True, dynamic=False)
+    with torch.inference_mode():
+        for made in (layer(features), compiled(features)):
+            assert made.shape == (1, rows, 24)
+            torch.testing.assert_close(made, wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_training_keeps_its_gradients(slow_mkl):
+    layer, features = Linear(64, 24), torch.randn(2, 64, requires_grad=True)
+    layer(features).sum().backward()
+    torch.testing.assert_close(features.grad, layer.weight.sum(0).expand(2, -1))
+    assert layer.weight.grad is not None
+
+
+def test_other_types_go_the_usual_way(slow_mkl):
+    layer = Linear(64, 24).bfloat16()
+    with torch.inference_mode():
+        assert layer(torch.randn(2, 64, dtype=torch.bfloat16)).dtype == torch.bfloat16
