@@ -3,25 +3,15 @@
 Legend: B clip, T step, C codec channel.
 """
 
-from typing import Protocol
-
 import lightning as L
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
 from dia.network import DiaNetwork
-from dia.training.loss import ChannelSums, channel_sums, channel_weights, weighted_loss
+from dia.training.loss import ChannelSums, channel_weights, weighted_loss
+from dia.training.objective import DelayedBatch, Objective
 from dia.training.optimization import OptimConfig, ScheduleConfig, build_optimizer, build_schedule
-
-
-class DelayedBatch(Protocol):
-    """What the task reads of a batch: text ids and mask (B, S), delayed inputs and targets (B, T, C)."""
-
-    text_BS: Tensor
-    text_mask_BS: Tensor
-    inputs_BTC: Tensor
-    targets_BTC: Tensor
 
 
 class DiaTask(L.LightningModule):
@@ -30,10 +20,16 @@ class DiaTask(L.LightningModule):
     weights_C: Tensor
 
     def __init__(
-        self, network: DiaNetwork, optim: OptimConfig, schedule: ScheduleConfig, steps: int, first_channel_weight: float
+        self,
+        network: DiaNetwork,
+        objective: Objective,
+        optim: OptimConfig,
+        schedule: ScheduleConfig,
+        steps: int,
+        first_channel_weight: float,
     ) -> None:
         super().__init__()
-        self.network, self.optim, self.schedule, self.steps = network, optim, schedule, steps
+        self.network, self.objective, self.optim, self.schedule, self.steps = network, objective, optim, schedule, steps
         weights = channel_weights(network.config.channels, first_channel_weight)
         self.register_buffer("weights_C", weights, persistent=False)
         self.validation_sums: ChannelSums | None = None
@@ -44,14 +40,13 @@ class DiaTask(L.LightningModule):
         schedule = build_schedule(optimizer, self.schedule, self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def sums(self, batch: DelayedBatch) -> ChannelSums:
-        """Return the channel sums of a batch."""
-        logits = self.network(batch.text_BS, batch.text_mask_BS, batch.inputs_BTC)
-        return channel_sums(logits, batch.targets_BTC, self.network.config.decoder.eos)
+    def forward(self, batch: DelayedBatch) -> ChannelSums:
+        """Return the objective's sums over a batch."""
+        return self.objective(self.network, batch)
 
     def training_step(self, batch: DelayedBatch, index: int) -> Tensor:
         """Return the loss of a batch, in nats."""
-        sums = self.sums(batch)
+        sums: ChannelSums = self(batch)
         loss = weighted_loss(sums, self.weights_C)
         self.log("train/loss", loss.detach(), prog_bar=True)
         self.log_dict(self._logged("train", sums))
@@ -60,7 +55,7 @@ class DiaTask(L.LightningModule):
 
     def validation_step(self, batch: DelayedBatch, index: int) -> None:
         """Add a batch to the validation sums."""
-        sums = self.sums(batch)
+        sums: ChannelSums = self(batch)
         self.validation_sums = sums if self.validation_sums is None else self.validation_sums + sums
 
     def on_validation_epoch_end(self) -> None:
