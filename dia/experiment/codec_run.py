@@ -29,7 +29,7 @@ def train_codec(config: TrainConfig) -> Path:
     begin_run(claimed.folder, as_yaml(config))
     task = CodecTask(network, training, config.schedule, config.seed)
     loggers = build_loggers(config.logger, config.run_name, claimed.folder)
-    trainer = build_trainer(config.trainer, claimed.folder, [], loggers, training.steps, clip_norm=None)
+    trainer = build_trainer(config.trainer, claimed.folder, [], loggers, training.steps, manual=True)
     crops = TrainingCrops(waves, training.clips, training.samples, config.seed, claimed.steps_done, training.steps)
     trainer.fit(task, DataLoader(crops, batch_size=None), ckpt_path=claimed.resume_from, weights_only=True)
     trainer.save_checkpoint(claimed.folder / "checkpoints" / "last.ckpt")

@@ -38,16 +38,14 @@ def train_dia(config: TrainConfig) -> Path:
     train, validation = clips_of(config, splits)
     begin_run(claimed.folder, as_yaml(config))
     write_marginal(claimed.folder, train, validation, config)
-    task = DiaTask(
-        network, CrossEntropy(), config.optim, config.schedule, config.trainer.steps, config.batch.first_channel_weight
-    )
+    weight = config.batch.first_channel_weight
+    task = DiaTask(network, CrossEntropy(weight), config.optim, config.schedule, config.trainer.steps, weight)
     reference = CodecReference(codec.name, codec.fingerprint)
     callbacks: list[L.Callback] = [SaveModel(claimed.folder / "model", reference)]
     if config.validation.speak_every:
         callbacks.append(_speaking(config, synthesizer, codec, splits["validation"]["script"]))
     loggers = build_loggers(config.logger, config.run_name, claimed.folder)
-    steps, clip_norm = config.trainer.steps, config.optim.clip_norm
-    trainer = build_trainer(config.trainer, claimed.folder, callbacks, loggers, steps, clip_norm)
+    trainer = build_trainer(config.trainer, claimed.folder, callbacks, loggers, config.trainer.steps)
     batches, held_out = _batches(config, claimed, trainer, train, validation)
     loaders = DataLoader(batches, batch_size=None), DataLoader(held_out, batch_size=None)
     trainer.fit(task, loaders[0], loaders[1], ckpt_path=claimed.resume_from, weights_only=True)

@@ -11,7 +11,10 @@ from typing import Protocol
 from torch import Tensor
 
 from dia.network import DiaNetwork
-from dia.training.loss import ChannelSums, channel_sums
+from dia.training.head import head_sums
+from dia.training.loss import ChannelSums, channel_weights
+
+PIECE = 512  # steps whose logits are held at a time
 
 
 class DelayedBatch(Protocol):
@@ -32,9 +35,17 @@ class Objective(Protocol):
 
 
 class CrossEntropy:
-    """Teacher forcing: the cross-entropy of every code and EOS that follows."""
+    """Teacher forcing: the cross-entropy of every code and EOS that follows, channel 0 weighing ``first_channel_weight``.
+
+    Logits are held for ``piece`` steps at most.
+    """
+
+    def __init__(self, first_channel_weight: float, piece: int = PIECE) -> None:
+        self.first_channel_weight, self.piece = first_channel_weight, piece
 
     def __call__(self, network: DiaNetwork, batch: DelayedBatch) -> ChannelSums:
         """Return the sums over a batch's targets."""
-        logits_BTCV = network(batch.text_BS, batch.text_mask_BS, batch.inputs_BTC)
-        return channel_sums(logits_BTCV, batch.targets_BTC, network.config.decoder.eos)
+        features_BTD = network.features(batch.text_BS, batch.text_mask_BS, batch.inputs_BTC)
+        weights_C = channel_weights(network.config.channels, self.first_channel_weight).to(features_BTD.device)
+        targets_RC, weight = batch.targets_BTC.flatten(0, 1), network.logits_dense.weight
+        return head_sums(features_BTD.flatten(0, 1), weight, targets_RC, network.config.decoder.eos, weights_C, self.piece)

@@ -15,13 +15,13 @@ def build_trainer(
     callbacks: list[L.Callback],
     loggers: list[Logger],
     steps: int,
-    clip_norm: float | None,
+    manual: bool = False,
 ) -> L.Trainer:
     """Return the trainer of a run of ``steps`` optimizer steps in ``folder``: progress bar, loggers, checkpoints for going on.
 
-    ``clip_norm`` None is for a task that steps its optimizers by hand: then Lightning neither clips, accumulates nor validates.
+    ``manual`` is for a task that steps its optimizers by hand: then Lightning neither accumulates nor validates. No task has
+    its gradients clipped by Lightning: they do it themselves.
     """
-    manual = clip_norm is None
     saver = ModelCheckpoint(
         folder / "checkpoints", "last", every_n_train_steps=settings.checkpoint_every, enable_version_counter=False
     )
@@ -30,7 +30,6 @@ def build_trainer(
         precision=settings.precision,  # type: ignore[arg-type]  # a string from the config; `validate` knows the names that Lightning's type lists
         max_steps=steps, max_epochs=-1,  # a finished run goes on when it is given more steps
         accumulate_grad_batches=1 if manual else settings.accumulate,
-        gradient_clip_val=clip_norm,
         val_check_interval=None if manual else settings.validate_every * settings.accumulate,
         check_val_every_n_epoch=1 if manual else None, num_sanity_val_steps=0, log_every_n_steps=10,
         callbacks=[RichProgressBar(), saver, *callbacks], logger=loggers, use_distributed_sampler=False,
