@@ -72,7 +72,9 @@ class TrainConfig:
     runs: str = "runs"
     """Folder that run folders lie in, relative to the working directory."""
     seed: int = 0
-    resume: bool = False
+    resume: str = "auto"
+    """What becomes of a run that was cut off: `auto` goes on where it ends in the same weights as an unbroken run would, `true`
+    goes on even where it does not, `false` never does."""
     model: DiaConfig = field(default_factory=DiaConfig)
     codec: CodecConfig = field(default_factory=CodecConfig)
     data: DataConfig = field(default_factory=DataConfig)
@@ -89,6 +91,9 @@ class TrainConfig:
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     spectral: SpectralCodecConfig = field(default_factory=SpectralCodecConfig)
     codec_training: CodecTraining = field(default_factory=CodecTraining)
+
+    def __post_init__(self) -> None:
+        self.resume = self.resume.lower()  # `resume=true` arrives as a boolean's text
 
 
 @dataclass
@@ -222,6 +227,12 @@ def quote_text(argument: str) -> str:
 
 def validate(config: TrainConfig) -> None:
     """Raise :class:`UserError` with every problem of the config at once: key, value and remedy."""
+    if problems := config_problems(config):
+        raise UserError("the configuration has problems:\n" + "\n".join(f"  - {problem}" for problem in problems))
+
+
+def config_problems(config: TrainConfig) -> list[str]:
+    """Return every problem of the config: key, value and remedy."""
     parts = (config.trainer, config.batch, config.logger, config.optim, config.schedule)
     problems = [
         *_key_problems(config),
@@ -235,8 +246,7 @@ def validate(config: TrainConfig) -> None:
         problems += [f"model.{problem}" for problem in config.model.problems()]
     if config.task == "codec":
         problems += config.codec_training.problems() + _codec_problems(config)
-    if problems:
-        raise UserError("the configuration has problems:\n" + "\n".join(f"  - {problem}" for problem in problems))
+    return problems
 
 
 def _codec_problems(config: TrainConfig) -> list[str]:
@@ -249,7 +259,7 @@ def _codec_problems(config: TrainConfig) -> list[str]:
 
 def _key_problems(config: TrainConfig) -> list[str]:
     """Ranges of single keys."""
-    found = unknown(("task", config.task, ("dia", "codec")))
+    found = unknown(("task", config.task, ("dia", "codec")), ("resume", config.resume, ("auto", "true", "false")))
     if not (all(share > 0 for share in config.mix.values()) and sum(config.mix.values()) < 1):
         found.append(f"mix={dict(config.mix)} must be shares above 0 that leave something to the data itself")
     if not config.run_name or "/" in config.run_name:

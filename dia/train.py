@@ -1,16 +1,27 @@
-"""Train: ``python -m dia.train +recipe=demo``. Prepares the data unless it is there, trains, and saves the model."""
+"""Train: ``python -m dia.train +recipe=demo``. Prepares the data unless it is there, trains, and saves the model.
 
-from dia.conf import TrainConfig, run, validate
+The same command again goes on where it was cut off. Exit codes: 0 trained, 2 cannot begin, 75 stopped on SIGUSR1 and saved.
+"""
+
+import sys
+
+from dia.conf import TrainConfig, run
 from dia.experiment.codec_run import train_codec
 from dia.experiment.dia_run import train_dia
+from dia.training.checkpoints import Stopped
 
 TASKS = {"dia": train_dia, "codec": train_codec}
+TRY_AGAIN = 75  # EX_TEMPFAIL
 
 
 def main(config: TrainConfig) -> None:
     """Run the config's task. Raises ``UserError`` as its parts do."""
-    validate(config)
-    print(f"trained: {TASKS[config.task](config)}")
+    task = TASKS.get(config.task, train_dia)  # an unknown one is told with all other problems
+    try:
+        print(f"trained: {task(config)}")
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        sys.exit(TRY_AGAIN)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Train a Dia network: claim the folder -> codec -> data -> task -> Trainer.fit -> runs/<run_name>/model."""
+"""Train a Dia network: preflight -> codec -> data -> task -> Trainer.fit -> runs/<run_name>/model."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import lightning as L
@@ -9,50 +10,64 @@ from torch.utils.data import DataLoader
 
 from dia.audio.codec import Codec, frames_per_second
 from dia.audio.load import load_codec
-from dia.checkpoint import CodecReference, save_checkpoint
+from dia.checkpoint import CodecReference
+from dia.checkpoint.folder import save_state
 from dia.conf import TrainConfig
 from dia.data.batches import BatchList, Clips, Span, TrainingBatches, marginal_cross_entropy, validation_batches
 from dia.data.clips import Part, PreparedClips
-from dia.data.prepare import prepare
 from dia.data.prepared import open_prepared
 from dia.evaluation.spoken import SpokenWordErrorRate
-from dia.experiment.claim import Run, as_yaml, claim
+from dia.experiment.preflight import as_yaml, opened_data, preflight
 from dia.inference import Synthesizer
 from dia.network import DiaNetwork
 from dia.training.callbacks import SaveModel, SpeakScripts
 from dia.training.dia_task import DiaTask
+from dia.training.files import write_text
 from dia.training.loggers import build_loggers, close_loggers
 from dia.training.loss import channel_weights
+from dia.training.memory import checkpoint_activations, compile_layers
 from dia.training.objective import CrossEntropy
-from dia.training.run_folder import begin_run, write_text
+from dia.training.parallel import whole_state
+from dia.training.run_folder import Ready, Run, alone_in, begin_run, finish_run
 from dia.training.trainer import build_trainer
 
 
 def train_dia(config: TrainConfig) -> Path:
     """Train a Dia network and return the run folder. Raises ``UserError`` as its parts do."""
-    claimed = claim(config)
+    ready = preflight(config)
     codec = load_codec(config.codec.name)
+    splits, ready = opened_data(config, codec, ready)
+    with alone_in(ready.run.folder) if ready.processes.rank == 0 else nullcontext():
+        return _train(config, codec, splits, ready)
+
+
+def _train(config: TrainConfig, codec: Codec, splits: DatasetDict, ready: Ready) -> Path:
+    claimed = ready.run
     network = seeded_network(config)
+    checkpoint_activations(network, config.trainer.activations)
+    if config.trainer.compile:
+        compile_layers(network)
     synthesizer = Synthesizer(network, codec)
-    splits = open_prepared(prepare(config.data, codec, config.engine))
     train, validation = clips_of(config, splits)
-    begin_run(claimed.folder, as_yaml(config))
-    write_marginal(claimed.folder, train, validation, config)
+    if ready.processes.rank == 0:
+        begin_run(claimed.folder, as_yaml(config))
+        write_marginal(claimed.folder, train, validation, config)
     weight = config.batch.first_channel_weight
-    task = DiaTask(network, CrossEntropy(weight), config.optim, config.schedule, config.trainer.steps, weight)
+    task = DiaTask(network, CrossEntropy(weight), config.optim, config.schedule, config.trainer.steps, weight, config.seed)
     reference = CodecReference(codec.name, codec.fingerprint)
     callbacks: list[L.Callback] = [SaveModel(claimed.folder / "model", reference)]
     if config.validation.speak_every:
         callbacks.append(_speaking(config, synthesizer, codec, splits["validation"]["script"]))
     loggers = build_loggers(config.logger, config.run_name, claimed.folder)
-    trainer = build_trainer(config.trainer, claimed.folder, callbacks, loggers, config.trainer.steps)
+    trainer = build_trainer(config.trainer, ready, callbacks, loggers, config.trainer.steps)
     batches, held_out = _batches(config, claimed, trainer, train, validation)
-    loaders = DataLoader(batches, batch_size=None), DataLoader(held_out, batch_size=None)
-    trainer.fit(task, loaders[0], loaders[1], ckpt_path=claimed.resume_from, weights_only=True)
-    trainer.save_checkpoint(claimed.folder / "checkpoints" / "last.ckpt")
+    loader = DataLoader(batches, batch_size=None, num_workers=config.trainer.loader_processes)
+    trainer.fit(task, loader, DataLoader(held_out, batch_size=None), ckpt_path=claimed.checkpoint, weights_only=True)
     close_loggers(loggers)
+    state = whole_state(network)
     if trainer.is_global_zero:
-        save_checkpoint(network, claimed.folder / "model", reference)
+        save_state(network.config, state, claimed.folder / "model", reference)
+        finish_run(claimed.folder, trainer.global_step)
     return claimed.folder
 
 

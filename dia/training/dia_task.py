@@ -17,6 +17,7 @@ from dia.training.gradients import scale_and_clip
 from dia.training.loss import ChannelSums, channel_weights, weighted_loss
 from dia.training.objective import DelayedBatch, Objective
 from dia.training.optimization import OptimConfig, ScheduleConfig, build_optimizer, build_schedule
+from dia.training.parallel import is_sharded, shard
 
 USUAL_COUNT = 1000  # targets; dividing by what a batch usually has keeps gradients in fp16's range until the true count is known
 
@@ -34,13 +35,20 @@ class DiaTask(L.LightningModule):
         schedule: ScheduleConfig,
         steps: int,
         first_channel_weight: float,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         self.network, self.objective, self.optim, self.schedule, self.steps = network, objective, optim, schedule, steps
         weights = channel_weights(network.config.channels, first_channel_weight)
         self.register_buffer("weights_C", weights, persistent=False)
+        self.seed = seed
         self.step_sums: ChannelSums | None = None
         self.validation_sums: ChannelSums | None = None
+
+    def configure_model(self) -> None:
+        """Spread the network over the processes, where the strategy has a mesh of them."""
+        if self.device_mesh is not None and not is_sharded(self.network):
+            shard(self, self.network, self.device_mesh["data_parallel"])
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return the optimizer and its schedule, stepped every optimizer step."""
@@ -51,6 +59,11 @@ class DiaTask(L.LightningModule):
     def forward(self, batch: DelayedBatch) -> ChannelSums:
         """Return the objective's sums over a batch."""
         return self.objective(self.network, batch)
+
+    def on_train_batch_start(self, batch: DelayedBatch, index: int) -> None:
+        """Seed what is random in a micro-batch, so that a run that goes on draws what it would have drawn."""
+        micro = self.trainer.global_step * self.trainer.accumulate_grad_batches + index % self.trainer.accumulate_grad_batches
+        torch.manual_seed((self.seed << 40) + micro * self.trainer.world_size + self.trainer.global_rank)
 
     def training_step(self, batch: DelayedBatch, index: int) -> Tensor:
         """Return the weighted sum of a micro-batch, whose gradient is made that of the loss before the optimizer steps."""

@@ -3,7 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from dia.training.memory import MODES
+
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")  # of Lightning
+STRATEGIES = ("single", "ddp", "fsdp2")
 
 
 @dataclass
@@ -11,9 +14,12 @@ class TrainerConfig:
     """How long and where training runs."""
 
     accelerator: str = "cpu"
-    devices: int = 1
-    nodes: int = 1
-    strategy: str = "auto"
+    strategy: str = "single"
+    """`single` process, `ddp` (each has the whole model) or `fsdp2` (each has a shard); these are started by torchrun or srun."""
+    devices: int = 0
+    """Processes on each node; 0 is as many as were started."""
+    nodes: int = 0
+    """0 is as many as were started on."""
     precision: str = "32-true"
     steps: int = 1000
     """Optimizer steps."""
@@ -23,12 +29,33 @@ class TrainerConfig:
     """Optimizer steps between validations; the model is saved at each."""
     checkpoint_every: int = 100
     """Optimizer steps between checkpoints for going on."""
+    activations: str = "off"
+    """What is made again for the gradient instead of being kept: `off`, `mlp` or `layers` (dia/training/memory.py)."""
+    compile: bool = False
+    """Compile the layers."""
+    loader_processes: int = 0
+    """1 makes batches in a process of its own, ahead of the GPU; 0 in this one."""
+
+    @property
+    def spreads(self) -> bool:
+        """Whether it is for several processes."""
+        return self.strategy != "single"
 
     def problems(self) -> list[str]:
         """Return what is out of range, one sentence each with its remedy."""
-        found = unknown(("trainer.accelerator", self.accelerator, ("cpu", "cuda", "auto")),
-                        ("trainer.precision", self.precision, PRECISIONS))  # fmt: skip
-        names = ("steps", "devices", "nodes", "validate_every", "accumulate", "checkpoint_every")
+        found = unknown(
+            ("trainer.accelerator", self.accelerator, ("cpu", "cuda", "auto")),
+            ("trainer.strategy", self.strategy, STRATEGIES),
+            ("trainer.precision", self.precision, PRECISIONS),
+            ("trainer.activations", self.activations, MODES),
+            ("trainer.loader_processes", str(self.loader_processes), ("0", "1")),
+        )
+        found += [
+            f"trainer.{name}={number} must be 0 (as many as were started) or more"
+            for name, number in (("devices", self.devices), ("nodes", self.nodes))
+            if number < 0
+        ]
+        names = ("steps", "validate_every", "accumulate", "checkpoint_every")
         return found + not_positive((f"trainer.{name}", getattr(self, name)) for name in names)
 
 
