@@ -27,9 +27,9 @@ from dia.network import DiaConfig
 from dia.resources import resource
 from dia.training.codec_task import CodecTraining
 from dia.training.optimization import OptimConfig, ScheduleConfig
+from dia.training.settings import BatchConfig, LoggerConfig, TrainerConfig, unknown
 
 CONFIGS = str(resource("configs").resolve())
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")  # of Lightning
 
 
 @dataclass
@@ -37,42 +37,6 @@ class CodecConfig:
     """The codec: a shipped name (`codec_nano`), a DAC model by name (`dac_44khz`), a `.pth` file or a folder."""
 
     name: str = "codec_nano"
-
-
-@dataclass
-class TrainerConfig:
-    """How long and where training runs."""
-
-    accelerator: str = "cpu"
-    devices: int = 1
-    nodes: int = 1
-    strategy: str = "auto"
-    precision: str = "32-true"
-    steps: int = 1000
-    """Optimizer steps."""
-    accumulate: int = 1
-    """Batches per optimizer step."""
-    validate_every: int = 250
-    """Batches between validations; the model is saved at each."""
-    checkpoint_every: int = 100
-    """Optimizer steps between checkpoints for going on."""
-
-
-@dataclass
-class BatchConfig:
-    """``frames`` is a batch's budget of padded decoder steps; ``text_dropout`` the share of samples without text."""
-
-    frames: int = 2500
-    text_dropout: float = 0.15
-    first_channel_weight: float = 4.0
-
-
-@dataclass
-class LoggerConfig:
-    """Where figures go, beside the CSV in the run folder. ``wandb`` is `offline`, `online` or `disabled`."""
-
-    wandb: str = "offline"
-    project: str = "dia"
 
 
 @dataclass
@@ -108,7 +72,9 @@ class TrainConfig:
     runs: str = "runs"
     """Folder that run folders lie in, relative to the working directory."""
     seed: int = 0
-    resume: bool = False
+    resume: str = "auto"
+    """What becomes of a run that was cut off: `auto` goes on where it ends in the same weights as an unbroken run would, `true`
+    goes on even where it does not, `false` never does."""
     model: DiaConfig = field(default_factory=DiaConfig)
     codec: CodecConfig = field(default_factory=CodecConfig)
     data: DataConfig = field(default_factory=DataConfig)
@@ -125,6 +91,9 @@ class TrainConfig:
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     spectral: SpectralCodecConfig = field(default_factory=SpectralCodecConfig)
     codec_training: CodecTraining = field(default_factory=CodecTraining)
+
+    def __post_init__(self) -> None:
+        self.resume = self.resume.lower()  # `resume=true` arrives as a boolean's text
 
 
 @dataclass
@@ -258,8 +227,16 @@ def quote_text(argument: str) -> str:
 
 def validate(config: TrainConfig) -> None:
     """Raise :class:`UserError` with every problem of the config at once: key, value and remedy."""
+    if problems := config_problems(config):
+        raise UserError("the configuration has problems:\n" + "\n".join(f"  - {problem}" for problem in problems))
+
+
+def config_problems(config: TrainConfig) -> list[str]:
+    """Return every problem of the config: key, value and remedy."""
+    parts = (config.trainer, config.batch, config.logger, config.optim, config.schedule)
     problems = [
         *_key_problems(config),
+        *(problem for part in parts for problem in part.problems()),
         *config.data.problems(),
         *config.labels.problems(),
         *config.engine.problems(),
@@ -269,8 +246,7 @@ def validate(config: TrainConfig) -> None:
         problems += [f"model.{problem}" for problem in config.model.problems()]
     if config.task == "codec":
         problems += config.codec_training.problems() + _codec_problems(config)
-    if problems:
-        raise UserError("the configuration has problems:\n" + "\n".join(f"  - {problem}" for problem in problems))
+    return problems
 
 
 def _codec_problems(config: TrainConfig) -> list[str]:
@@ -283,28 +259,7 @@ def _codec_problems(config: TrainConfig) -> list[str]:
 
 def _key_problems(config: TrainConfig) -> list[str]:
     """Ranges of single keys."""
-    found = []
-    for key, value, choices in (
-        ("task", config.task, ("dia", "codec")),
-        ("logger.wandb", config.logger.wandb, ("offline", "online", "disabled")),
-        ("trainer.accelerator", config.trainer.accelerator, ("cpu", "cuda", "auto")),
-        ("trainer.precision", config.trainer.precision, PRECISIONS),
-    ):
-        if value not in choices:
-            found.append(f"{key}={value} is unknown; choose one of {', '.join(choices)}")
-    for key, number in (
-        ("trainer.steps", config.trainer.steps), ("trainer.devices", config.trainer.devices),
-        ("trainer.validate_every", config.trainer.validate_every), ("trainer.accumulate", config.trainer.accumulate),
-        ("trainer.checkpoint_every", config.trainer.checkpoint_every), ("batch.frames", config.batch.frames),
-        ("schedule.warmup_steps", config.schedule.warmup_steps),
-        ("batch.first_channel_weight", config.batch.first_channel_weight),
-    ):  # fmt: skip
-        if number <= 0:
-            found.append(f"{key}={number} must be above 0")
-    if config.optim.learning_rate <= 0:
-        found.append(f"optim.learning_rate={config.optim.learning_rate} must be above 0; usual are 1e-5 to 2e-3")
-    if not 0 <= config.batch.text_dropout < 1:
-        found.append(f"batch.text_dropout={config.batch.text_dropout} is a share; choose 0 to below 1 (usual .15)")
+    found = unknown(("task", config.task, ("dia", "codec")), ("resume", config.resume, ("auto", "true", "false")))
     if not (all(share > 0 for share in config.mix.values()) and sum(config.mix.values()) < 1):
         found.append(f"mix={dict(config.mix)} must be shares above 0 that leave something to the data itself")
     if not config.run_name or "/" in config.run_name:

@@ -4,12 +4,13 @@ from pathlib import Path
 
 from dia.audio.codec import Codec
 from dia.audio.dac_codec import download_dac, load_dac
-from dia.audio.spectral_codec import load_spectral
+from dia.audio.spectral_codec import load_spectral, read_config
 from dia.errors import UserError
 from dia.resources import resource
 
 SHIPPED = {"codec_nano": "data/models/codec_nano"}
 DAC_NAMES = {"dac_44khz": "44khz", "dac_24khz": "24khz", "dac_16khz": "16khz"}
+DAC_SHAPES = {"dac_44khz": (9, 1024), "dac_24khz": (32, 1024), "dac_16khz": (12, 1024)}
 
 
 def load_codec(name: str, device: str = "cpu") -> Codec:
@@ -26,5 +27,26 @@ def load_codec(name: str, device: str = "cpu") -> Codec:
         return load_spectral(path, name, device)
     if path.is_file():
         return load_dac(path, name, device)
+    raise unknown_codec(name)
+
+
+def known_shape(name: str) -> tuple[int, int] | None:
+    """Return a codec's channels and codebook size without opening its weights; None where only they would tell.
+
+    Raises :class:`UserError` for an unknown name.
+    """
+    if name in DAC_SHAPES:
+        return DAC_SHAPES[name]
+    folder = resource(SHIPPED[name]) if name in SHIPPED else Path(name)
+    if name and folder.is_dir():
+        config = read_config(folder)
+        return config.codebooks, config.codebook_size
+    if folder.is_file():
+        return None
+    raise unknown_codec(name)
+
+
+def unknown_codec(name: str) -> UserError:
+    """Return the error for a name that is no codec's."""
     known = ", ".join((*SHIPPED, *DAC_NAMES))
-    raise UserError(f"there is no codec {name!r}; name one of {known}, a DAC .pth file, or the folder of a spectral codec")
+    return UserError(f"there is no codec {name!r}; name one of {known}, a DAC .pth file, or the folder of a spectral codec")

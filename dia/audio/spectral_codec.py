@@ -81,7 +81,7 @@ def save_spectral(network: SpectralNetwork, folder: Path) -> None:
 
 def load_spectral(folder: Path, name: str, device: str = "cpu") -> SpectralCodec:
     """Open a codec folder. Raises :class:`UserError` when a file is missing, damaged, or of another shape."""
-    network = SpectralNetwork(_read_config(folder))
+    network = SpectralNetwork(read_config(folder))
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, SafetensorError) as error:
@@ -91,7 +91,8 @@ def load_spectral(folder: Path, name: str, device: str = "cpu") -> SpectralCodec
     return SpectralCodec(network.to(device), name)
 
 
-def _read_config(folder: Path) -> SpectralCodecConfig:
+def read_config(folder: Path) -> SpectralCodecConfig:
+    """Return the shape of a codec folder. Raises :class:`UserError` when its config is missing, damaged, or another one's."""
     try:
         content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -109,9 +109,20 @@ def save_checkpoint(
 
     Raises ``OSError`` as the file system does; then the older folder is still whole.
     """
+    save_state(network.config, network.state_dict(), folder, codec, sampling)
+
+
+def save_state(
+    config: DiaConfig,
+    state: dict[str, Tensor],
+    folder: Path,
+    codec: CodecReference | None,
+    sampling: dict[str, Any] | None = None,
+) -> None:
+    """Write what :func:`save_checkpoint` does of a network of which the state is at hand. Raises as it does."""
     extra = {"codec": asdict(codec)} if codec else {}
-    state = {name: tensor.detach().to("cpu", torch.float32) for name, tensor in network.state_dict().items()}
-    write_folder(folder, lambda made: _write_transformers(made, network.config, state, extra, sampling or DEFAULT_SAMPLING))
+    whole = {name: tensor.detach().to("cpu", torch.float32) for name, tensor in state.items()}
+    write_folder(folder, lambda made: _write_transformers(made, config, whole, extra, sampling or DEFAULT_SAMPLING))
 
 
 def convert(source: Source, layout: str, folder: Path) -> None:

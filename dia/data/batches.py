@@ -83,6 +83,11 @@ def collate(examples: list[Example], dropped: list[bool], config: DiaConfig) -> 
     )
 
 
+def decoder_steps(frames: int, config: DiaConfig) -> int:
+    """Return how many decoder steps a clip of so many frames takes: with BOS, and until the last channel's EOS."""
+    return frames + 1 + max(config.delays)
+
+
 def plan_epoch(
     lengths: Sequence[int], budget: int, seed: int, epoch: int, weights: NDArray[np.float64] | None = None
 ) -> list[list[int]]:
@@ -136,7 +141,7 @@ class TrainingBatches(IterableDataset[Batch]):
     def __init__(self, clips: Clips, config: DiaConfig, budget: int, text_dropout: float, seed: int, span: Span) -> None:
         self.clips, self.config, self.budget = clips, config, budget
         self.text_dropout, self.seed, self.span = text_dropout, seed, span
-        self.lengths = [frames + 1 + max(config.delays) for frames in clips.frames]
+        self.lengths = [decoder_steps(frames, config) for frames in clips.frames]
 
     def __iter__(self) -> Iterator[Batch]:
         number, epoch = 0, 0
@@ -168,7 +173,7 @@ class BatchList(Dataset[Batch]):
 
 def validation_batches(clips: Clips, config: DiaConfig, budget: int) -> list[Batch]:
     """Return a split in order of length, nothing dropped, as a list of batches."""
-    lengths = [frames + 1 + max(config.delays) for frames in clips.frames]
+    lengths = [decoder_steps(frames, config) for frames in clips.frames]
     batches = plan_epoch(lengths, budget, seed=0, epoch=0)
     chance = random.Random("validation")
     return [collate([clips.example(index, chance) for index in indices], [False] * len(indices), config) for indices in batches]

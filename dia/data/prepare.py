@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dia.audio.codec import Codec
 from dia.data.engine import GO_ON, EngineConfig, run_jobs
-from dia.data.prepared import finish_prepared, folder_for, folder_of_parts
+from dia.data.prepared import CARD, finish_prepared, folder_for, folder_of_parts, open_prepared, read_card
 from dia.data.shards import Report, ShardJob, Storing, finished_report, make_shard
 from dia.data.source import Source, Unit
 from dia.data.sources.settings import SourceConfig, open_source, source_problems
@@ -91,7 +91,7 @@ def prepare(config: DataConfig, codec: Codec | None, engine: EngineConfig | None
     """
     source = open_source(config)
     request = _request(config, source, codec)
-    folder = folder_for(Path(config.root), config.name, request)
+    folder = request_folder(config, codec)
     if folder.exists():
         return folder
     storing = Storing(
@@ -107,6 +107,25 @@ def prepare(config: DataConfig, codec: Codec | None, engine: EngineConfig | None
             raise
         raise UserError(f"{folder_of_parts(folder)} cannot be written ({error.strerror}); make room, then: {GO_ON}") from error
     return folder
+
+
+def request_folder(config: DataConfig, codec: Codec | None) -> Path:
+    """Return where a request's data set lies, or will lie. Raises :class:`UserError` when its source is not there."""
+    return folder_for(Path(config.root), config.name, _request(config, open_source(config), codec))
+
+
+def prepared_already(config: DataConfig, codec_name: str) -> Path | None:
+    """Return the data set of this request that lies there, tokenized by a codec of this name; None when there is none.
+
+    It is found without the codec's weights. Raises :class:`UserError` when its source is not there.
+    """
+    asked = _request(config, open_source(config), None) | {"codec": ""}
+    for folder in sorted(Path(config.root).glob(f"{config.name}-*")):
+        if (folder / CARD).is_file() and read_card(folder)["request"] | {"codec": ""} == asked:
+            rows = open_prepared(folder)["train"]
+            if len(rows) and rows[0]["codec"] == codec_name:
+                return folder
+    return None
 
 
 def summarise(reports: list[Report]) -> Summary:

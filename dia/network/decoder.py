@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dia.network.cache import BLOCK, DecoderCache, LayerCache
@@ -19,7 +20,7 @@ Angles = tuple[Tensor, Tensor]
 
 
 class ChannelEmbedding(nn.Module):
-    """One table for all channels; a step's feature is the sum over its channels."""
+    """One table for all channels; a step's feature is the sum over its channels, made without the parts being held."""
 
     def __init__(self, channels: int, vocabulary: int, width: int) -> None:
         super().__init__()
@@ -29,8 +30,8 @@ class ChannelEmbedding(nn.Module):
     def forward(self, tokens_BTC: Tensor) -> Tensor:
         """Return features (B, T, D)."""
         offsets_C = torch.arange(self.channels, device=tokens_BTC.device) * self.vocabulary
-        summed: Tensor = self.embed(tokens_BTC + offsets_C).sum(dim=2)
-        return summed
+        rows_RC = (tokens_BTC + offsets_C).flatten(0, 1)
+        return F.embedding_bag(rows_RC, self.embed.weight, mode="sum").unflatten(0, tokens_BTC.shape[:2])
 
 
 class DecoderLayer(nn.Module):

@@ -35,8 +35,12 @@ class DiaNetwork(nn.Module):
 
         ``text_BS`` are byte ids, ``text_mask_BS`` is true where there is text, ``tokens_BTC`` are delayed codes.
         """
-        memory_BSD = self.encoder(text_BS, text_mask_BS)
-        return self.logits(self.decoder(tokens_BTC, memory_BSD, text_mask_BS))
+        return self.logits(self.features(text_BS, text_mask_BS, tokens_BTC))
+
+    def features(self, text_BS: Tensor, text_mask_BS: Tensor, tokens_BTC: Tensor) -> Tensor:
+        """Teacher-forced: return what the head makes logits of, (B, T, D); arguments as of :meth:`forward`."""
+        features_BTD: Tensor = self.decoder(tokens_BTC, self.encoder(text_BS, text_mask_BS), text_mask_BS)
+        return features_BTD
 
     def start(self, text_BS: Tensor, text_mask_BS: Tensor, steps: int, block: int = BLOCK) -> DecoderCache:
         """Encode the texts and return the cache for decoding up to ``steps`` steps; its shapes change every ``block`` steps."""

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dia.network.lean import RootMeanSquareNorm, SiLUTimes
 from dia.network.linear import Linear
 
 
@@ -24,9 +25,12 @@ class RMSNorm(nn.Module):
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Return the normed features, same shape and type."""
-        x32 = x_BTD.float()
-        normed = x32 * torch.rsqrt(x32.pow(2).mean(-1, keepdim=True) + self.epsilon)
-        return (self.weight.float() * normed).to(x_BTD.dtype)
+        if _lean():
+            lean: Tensor = RootMeanSquareNorm.apply(x_BTD, self.weight, self.epsilon)
+            return lean
+        wide = torch.promote_types(x_BTD.dtype, torch.float32)
+        normed = F.rms_norm(x_BTD.to(wide), self.weight.shape, self.weight.to(wide), self.epsilon)
+        return normed.to(x_BTD.dtype)
 
 
 class GatedSiLU(nn.Module):
@@ -39,9 +43,18 @@ class GatedSiLU(nn.Module):
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Return features of the same shape."""
-        gate, up = self.gate_up_proj(x_BTD).chunk(2, dim=-1)
-        out: Tensor = self.down_proj(F.silu(gate) * up)
+        gate_up_BTJ = self.gate_up_proj(x_BTD)
+        if _lean():
+            out: Tensor = self.down_proj(SiLUTimes.apply(gate_up_BTJ))
+            return out
+        gate, up = gate_up_BTJ.chunk(2, dim=-1)
+        out = self.down_proj(F.silu(gate) * up)
         return out
+
+
+def _lean() -> bool:
+    """Whether the operations with a written-out gradient are used: to train, unless a compiler sees to what is kept."""
+    return torch.is_grad_enabled() and not torch.compiler.is_compiling()
 
 
 def rotary_angles(positions_T: Tensor, head_width: int, theta: float) -> tuple[Tensor, Tensor]:
@@ -53,9 +66,9 @@ def rotary_angles(positions_T: Tensor, head_width: int, theta: float) -> tuple[T
 
 
 def rotate(x_BNTH: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
-    """Turn each pair (feature i, feature i + H/2) by its position's angle; computed in fp32, returned in x's type."""
+    """Turn each pair (feature i, feature i + H/2) by its position's angle; computed in fp32 at least, returned in x's type."""
     cosine, sine = angles
-    x32 = x_BNTH.float()
+    x32 = x_BNTH.to(torch.promote_types(x_BNTH.dtype, torch.float32))
     first, second = x32.chunk(2, dim=-1)
     return (x32 * cosine + torch.cat((-second, first), dim=-1) * sine).to(x_BNTH.dtype)
 

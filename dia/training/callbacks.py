@@ -7,9 +7,11 @@ import lightning as L
 import numpy as np
 from lightning.pytorch.loggers import WandbLogger
 
-from dia.checkpoint import CodecReference, save_checkpoint
+from dia.checkpoint import CodecReference
+from dia.checkpoint.folder import save_state
 from dia.inference import Sampling, Speech, Synthesizer
 from dia.training.dia_task import DiaTask
+from dia.training.parallel import whole_state
 
 WordErrorRate = Callable[[list[str], list[Speech]], float]
 
@@ -21,10 +23,13 @@ class SaveModel(L.Callback):
         self.folder, self.codec = folder, codec
 
     def on_validation_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
-        """Save on rank 0; the sanity check before training saves nothing."""
+        """Save on rank 0, which the others may have to give their shards; the sanity check before training saves nothing."""
         assert isinstance(task, DiaTask)
-        if trainer.is_global_zero and not trainer.sanity_checking:
-            save_checkpoint(task.network, self.folder, self.codec)
+        if trainer.sanity_checking:
+            return
+        state = whole_state(task.network)
+        if trainer.is_global_zero:
+            save_state(task.network.config, state, self.folder, self.codec)
 
 
 class SpeakScripts(L.Callback):

@@ -1,9 +1,11 @@
 """Lightning task that trains a Dia network on batches of delayed codes.
 
+A step's gradient is that of the loss over all its targets, whatever ranks and micro-batches they came in: each micro-batch
+gives the gradient of its weighted sum, and counts are added over all of them before the optimizer steps. So 1 x 8 clips,
+8 x 1 and 2 ranks x 4 train alike, which means of micro-batches would not.
+
 Legend: B clip, T step, C codec channel.
 """
-
-from typing import Protocol
 
 import lightning as L
 import torch
@@ -11,17 +13,13 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
 from dia.network import DiaNetwork
-from dia.training.loss import ChannelSums, channel_sums, channel_weights, weighted_loss
+from dia.training.gradients import scale_and_clip
+from dia.training.loss import ChannelSums, channel_weights, weighted_loss
+from dia.training.objective import DelayedBatch, Objective
 from dia.training.optimization import OptimConfig, ScheduleConfig, build_optimizer, build_schedule
+from dia.training.parallel import is_sharded, shard
 
-
-class DelayedBatch(Protocol):
-    """What the task reads of a batch: text ids and mask (B, S), delayed inputs and targets (B, T, C)."""
-
-    text_BS: Tensor
-    text_mask_BS: Tensor
-    inputs_BTC: Tensor
-    targets_BTC: Tensor
+USUAL_COUNT = 1000  # targets; dividing by what a batch usually has keeps gradients in fp16's range until the true count is known
 
 
 class DiaTask(L.LightningModule):
@@ -30,13 +28,27 @@ class DiaTask(L.LightningModule):
     weights_C: Tensor
 
     def __init__(
-        self, network: DiaNetwork, optim: OptimConfig, schedule: ScheduleConfig, steps: int, first_channel_weight: float
+        self,
+        network: DiaNetwork,
+        objective: Objective,
+        optim: OptimConfig,
+        schedule: ScheduleConfig,
+        steps: int,
+        first_channel_weight: float,
+        seed: int = 0,
     ) -> None:
         super().__init__()
-        self.network, self.optim, self.schedule, self.steps = network, optim, schedule, steps
+        self.network, self.objective, self.optim, self.schedule, self.steps = network, objective, optim, schedule, steps
         weights = channel_weights(network.config.channels, first_channel_weight)
         self.register_buffer("weights_C", weights, persistent=False)
+        self.seed = seed
+        self.step_sums: ChannelSums | None = None
         self.validation_sums: ChannelSums | None = None
+
+    def configure_model(self) -> None:
+        """Spread the network over the processes, where the strategy has a mesh of them."""
+        if self.device_mesh is not None and not is_sharded(self.network):
+            shard(self, self.network, self.device_mesh["data_parallel"])
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return the optimizer and its schedule, stepped every optimizer step."""
@@ -44,23 +56,43 @@ class DiaTask(L.LightningModule):
         schedule = build_schedule(optimizer, self.schedule, self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def sums(self, batch: DelayedBatch) -> ChannelSums:
-        """Return the channel sums of a batch."""
-        logits = self.network(batch.text_BS, batch.text_mask_BS, batch.inputs_BTC)
-        return channel_sums(logits, batch.targets_BTC, self.network.config.decoder.eos)
+    def forward(self, batch: DelayedBatch) -> ChannelSums:
+        """Return the objective's sums over a batch."""
+        return self.objective(self.network, batch)
+
+    def on_train_batch_start(self, batch: DelayedBatch, index: int) -> None:
+        """Seed what is random in a micro-batch, so that a run that goes on draws what it would have drawn."""
+        micro = self.trainer.global_step * self.trainer.accumulate_grad_batches + index % self.trainer.accumulate_grad_batches
+        torch.manual_seed((self.seed << 40) + micro * self.trainer.world_size + self.trainer.global_rank)
 
     def training_step(self, batch: DelayedBatch, index: int) -> Tensor:
-        """Return the loss of a batch, in nats."""
-        sums = self.sums(batch)
-        loss = weighted_loss(sums, self.weights_C)
-        self.log("train/loss", loss.detach(), prog_bar=True)
+        """Return the weighted sum of a micro-batch, whose gradient is made that of the loss before the optimizer steps."""
+        sums: ChannelSums = self(batch)
+        done = sums.detach()
+        self.step_sums = done if self.step_sums is None else self.step_sums + done
+        return (self.weights_C * sums.cross_entropy_C).sum() / (self.weights_C.sum() * USUAL_COUNT)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Make the gradient that of the loss over all targets of the step, clip it, and log the step."""
+        assert self.step_sums is not None
+        sums = self.step_sums.reduced(lambda tensor: self.trainer.strategy.reduce(tensor, reduce_op="sum"))
+        self.step_sums = None
+        norm = scale_and_clip(self.network.parameters(), self._to_mean(sums), self.optim.clip_norm)
+        self.log("train/loss", weighted_loss(sums, self.weights_C), prog_bar=True)
         self.log_dict(self._logged("train", sums))
-        self.log("train/frames", batch.targets_BTC.shape[0] * batch.targets_BTC.shape[1] * 1.0)
-        return loss
+        self.log("train/frames", sums.count_C[0])
+        self.log("train/gradient_norm", norm)
+        self.log("train/learning_rate", optimizer.param_groups[0]["lr"])
+
+    def _to_mean(self, sums: ChannelSums) -> float:
+        """What makes the summed gradient that of the mean: undoes the means over micro-batches and ranks of those who add it."""
+        counts = sums.count_C.tolist()
+        assert min(counts) == max(counts) > 0, "channels ask for the same number of targets: their clips' frames and one EOS each"
+        return self.trainer.accumulate_grad_batches * self.trainer.world_size * USUAL_COUNT / counts[0]
 
     def validation_step(self, batch: DelayedBatch, index: int) -> None:
         """Add a batch to the validation sums."""
-        sums = self.sums(batch)
+        sums: ChannelSums = self(batch).detach()
         self.validation_sums = sums if self.validation_sums is None else self.validation_sums + sums
 
     def on_validation_epoch_end(self) -> None:
@@ -71,17 +103,11 @@ class DiaTask(L.LightningModule):
         self.log_dict(self._logged("validation", self.validation_sums))
         self.validation_sums = None
 
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Log the gradient's norm before clipping and the learning rate that the optimizer itself holds."""
-        norms = [parameter.grad.norm() for parameter in self.network.parameters() if parameter.grad is not None]
-        self.log("train/gradient_norm", torch.stack(norms).norm())
-        self.log("train/learning_rate", optimizer.param_groups[0]["lr"])
-
     def _logged(self, stage: str, sums: ChannelSums) -> dict[str, Tensor]:
         """Cross-entropy and accuracy by channel, and the EOS cross-entropy, by name."""
         count_C = sums.count_C.clamp_min(1)
         logged = {f"{stage}/eos": sums.eos_cross_entropy / sums.eos_count.clamp_min(1)}
         for channel in range(len(count_C)):
-            logged[f"{stage}/cross_entropy/{channel}"] = sums.cross_entropy_C[channel].detach() / count_C[channel]
+            logged[f"{stage}/cross_entropy/{channel}"] = sums.cross_entropy_C[channel] / count_C[channel]
             logged[f"{stage}/accuracy/{channel}"] = sums.correct_C[channel] / count_C[channel]
         return logged

@@ -1,11 +1,12 @@
-"""The objective: cross-entropy per channel, by counts, PAD and BOS masked, channels weighted.
+"""The loss: cross-entropy per channel, by counts, PAD and BOS masked, channels weighted.
 
-Sums and counts stay apart until the end, so that they can be added over batches (and ranks) without bias.
+Sums and counts stay apart until the end, so that they can be added over batches, micro-batches and ranks without bias.
 
 Legend: B clip, T step, C codec channel, V ids per channel.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +24,20 @@ class ChannelSums:
     eos_count: Tensor
 
     def __add__(self, other: "ChannelSums") -> "ChannelSums":
-        return ChannelSums(*[a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)])
+        return ChannelSums(*[a + b for a, b in zip(self._all(), other._all(), strict=True)])
+
+    def detach(self) -> "ChannelSums":
+        """Return the same sums without a gradient, in float64: counts stay exact however many are added."""
+        return ChannelSums(*[tensor.detach().double() for tensor in self._all()])
+
+    def reduced(self, add: Callable[[Tensor], Tensor]) -> "ChannelSums":
+        """Return the sums over all ranks; ``add`` adds one tensor over them, and is called once."""
+        flat = torch.cat([tensor.reshape(-1) for tensor in self._all()])
+        parts = add(flat).split([tensor.numel() for tensor in self._all()])
+        return ChannelSums(*[part.view_as(tensor) for part, tensor in zip(parts, self._all(), strict=True)])
+
+    def _all(self) -> list[Tensor]:
+        return [getattr(self, field.name) for field in fields(self)]
 
 
 def channel_sums(logits_BTCV: Tensor, targets_BTC: Tensor, eos: int) -> ChannelSums:
@@ -32,7 +46,8 @@ def channel_sums(logits_BTCV: Tensor, targets_BTC: Tensor, eos: int) -> ChannelS
     EOS is counted apart in channel 0 only, because only channel 0 decides at inference when speech ends.
     """
     asked_BTC = targets_BTC <= eos
-    cross_entropy_BTC = F.cross_entropy(logits_BTCV.float().flatten(0, 2), targets_BTC.flatten(), reduction="none")
+    logits_BTCV = logits_BTCV.to(torch.promote_types(logits_BTCV.dtype, torch.float32))
+    cross_entropy_BTC = F.cross_entropy(logits_BTCV.flatten(0, 2), targets_BTC.flatten(), reduction="none")
     cross_entropy_BTC = cross_entropy_BTC.view_as(targets_BTC) * asked_BTC
     correct_BTC = (logits_BTCV.detach().argmax(-1) == targets_BTC) & asked_BTC
     ends_BT = targets_BTC[..., 0] == eos

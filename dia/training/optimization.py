@@ -18,6 +18,12 @@ class OptimConfig:
     weight_decay: float = 0.01
     clip_norm: float = 1.0
 
+    def problems(self) -> list[str]:
+        """Return what is out of range, one sentence each with its remedy."""
+        if self.learning_rate <= 0:
+            return [f"optim.learning_rate={self.learning_rate} must be above 0; usual are 1e-5 to 2e-3"]
+        return []
+
 
 @dataclass
 class ScheduleConfig:
@@ -25,6 +31,10 @@ class ScheduleConfig:
 
     warmup_steps: int = 100
     final_fraction: float = 0.05
+
+    def problems(self) -> list[str]:
+        """Return what is out of range, one sentence each with its remedy."""
+        return [] if self.warmup_steps > 0 else [f"schedule.warmup_steps={self.warmup_steps} must be above 0"]
 
 
 def build_optimizer(module: nn.Module, config: OptimConfig) -> torch.optim.AdamW:

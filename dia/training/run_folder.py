@@ -1,45 +1,127 @@
-"""The folder of a run: refused when it exists, unless the run goes on from its last checkpoint.
+"""The folder of a run: what stands in it says how far the run has come.
 
 runs/<run_name>/config.yaml      the composed config
-                checkpoints/     Lightning's, for going on
+                checkpoints/     for going on (dia/training/checkpoints.py)
                 metrics.csv      what was logged; metrics-1.csv ... by the parts before a crash
                 model/           the newest model, as every other part of the framework opens it
+                finished.json    written last: the steps that were done
 """
 
 import csv
-import os
+import fcntl
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from lightning.pytorch.utilities import rank_zero_only
-
 from dia.errors import UserError
+from dia.training.checkpoints import CHECKPOINTS, Kept, manifests, newest
+from dia.training.files import remove, write_text
+from dia.training.processes import Processes
+from dia.training.resume import Facts, impossible, inexact
 
-METRICS = "metrics.csv"
+CONFIG, METRICS, FINISHED, LOCK = "config.yaml", "metrics.csv", "finished.json", ".lock"
+log = logging.getLogger(__name__)
 
 
-def require_run_folder(folder: Path, resume: bool) -> Path | None:
-    """Return the checkpoint to go on from, or None for a fresh run. Writes nothing.
+@dataclass(frozen=True)
+class Run:
+    """A claimed run: its folder, and the checkpoint that it goes on from."""
 
-    Raises :class:`UserError` when the folder exists without ``resume``, or holds nothing to resume.
+    folder: Path
+    kept: Kept | None = None
+
+    @property
+    def steps_done(self) -> int:
+        """Optimizer steps that are done already."""
+        return self.kept.manifest.step if self.kept else 0
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """What Lightning goes on from."""
+        return self.kept.path if self.kept else None
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A run that may begin: its claim, its processes, and the facts that its checkpoints will name."""
+
+    run: Run
+    processes: Processes
+    facts: Facts
+
+
+def claim(folder: Path, resume: str, now: Facts) -> tuple[Run, list[str]]:
+    """Return the run that goes into a folder, and why it cannot, one sentence each with its remedy. Writes nothing.
+
+    ``resume`` is `auto` (go on where the same run stopped, if it ends in the same weights), `true` (go on even where it does
+    not: what differs is a warning) or `false` (never).
     """
-    last = folder / "checkpoints" / "last.ckpt"
-    if resume:
-        if not last.is_file():
-            raise UserError(f"there is nothing to resume: {last} is missing; leave out resume=true, or correct run_name")
-        return last
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"the run folder {folder} exists; choose another run_name, go on with resume=true, or delete it")
-    return None
+    fresh = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    if fresh:
+        missing = f"there is nothing to resume in {folder}; leave out resume=true, or correct run_name"
+        return Run(folder), [missing] if resume == "true" else []
+    if problem := _occupied(folder, resume):
+        return Run(folder), [problem]
+    kept = newest(folder / CHECKPOINTS)
+    if kept is None and (manifests(folder / CHECKPOINTS) or resume == "true"):
+        return Run(folder), [f"{folder} holds no whole checkpoint, so there is nothing to resume; choose another run_name"]
+    if kept is None:
+        return Run(folder), []  # it stopped before its first checkpoint
+    problems, differences = impossible(kept.manifest.facts, now), inexact(kept.manifest.facts, now)
+    if resume == "auto" and differences:
+        advice = "undo that, choose another run_name, or go on all the same with resume=true"
+        problems.append(f"{folder} cannot be gone on from to the same weights: {'; '.join(differences)}; {advice}")
+    elif differences:
+        log.warning("%s goes on, but not to the weights of an unbroken run: %s", folder, "; ".join(differences))
+    return Run(folder, kept), problems
+
+
+def _occupied(folder: Path, resume: str) -> str:
+    """Why a folder with something in it cannot be gone on with; empty when it can."""
+    if not folder.is_dir() or not (folder / CONFIG).is_file():
+        return f"{folder} exists and holds no run; choose another run_name, or delete it"
+    if resume == "false":
+        return f"the run folder {folder} exists; choose another run_name, go on with resume=auto, or delete it"
+    if resume == "auto" and (folder / FINISHED).is_file():
+        return (
+            f"the run folder {folder} exists and is finished; choose another run_name, delete it, or give it more steps with "
+            "resume=true trainer.steps=..."
+        )
+    return ""
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold a run folder against other processes; the hold ends with the process, however it ends.
+
+    Raises :class:`UserError` when another process trains there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"another process trains in {folder}; wait for it, or choose another run_name") from error
+        yield
 
 
 def begin_run(folder: Path, config_text: str) -> None:
-    """Make the folder and write its config, when everything else is ready to train."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "config.yaml", config_text)
+    """Write the config, when everything else is ready to train, and clear away what a crash left half done."""
+    for path in folder.glob(".model-*"):
+        remove(path)
+    remove(folder / FINISHED)
+    write_text(folder / CONFIG, config_text)
     _set_metrics_aside(folder)
 
 
-@rank_zero_only
+def finish_run(folder: Path, steps: int) -> None:
+    """Say that a run is done; nothing is written after it."""
+    write_text(folder / FINISHED, json.dumps({"steps": steps}) + "\n")
+
+
 def _set_metrics_aside(folder: Path) -> None:
     """The logger would begin the file anew, and the run's curve would be gone."""
     if (folder / METRICS).is_file():
@@ -47,13 +129,16 @@ def _set_metrics_aside(folder: Path) -> None:
 
 
 def read_metrics(folder: Path) -> list[dict[str, str]]:
-    """Return all rows that a run logged, in order, without what a part logged beyond the step that the next one began at."""
+    """Return all rows that a run logged, in order, without what a part logged beyond the step that the next one began at.
+
+    A row that a crash cut off is left out.
+    """
     rows: list[dict[str, str]] = []
     for path in (*_older_metrics(folder), folder / METRICS):
         if not path.is_file():
             continue
-        with path.open(encoding="utf-8") as file:
-            part = list(csv.DictReader(file))
+        whole = path.read_text(encoding="utf-8").rpartition("\n")[0]
+        part = [row for row in csv.DictReader(whole.splitlines()) if None not in row.values()]
         if part:
             rows = [row for row in rows if int(row["step"]) < int(part[0]["step"])] + part
     return rows
@@ -61,10 +146,3 @@ def read_metrics(folder: Path) -> list[dict[str, str]]:
 
 def _older_metrics(folder: Path) -> list[Path]:
     return sorted(folder.glob("metrics-*.csv"), key=lambda path: int(path.stem.removeprefix("metrics-")))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    made = path.with_name(f".{path.name}-{os.getpid()}")
-    made.write_text(text, encoding="utf-8")
-    os.replace(made, path)

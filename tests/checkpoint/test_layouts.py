@@ -159,10 +159,11 @@ def test_a_file_of_lightning_opens_with_its_runs_config(tiny, tmp_path):
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     state = {f"network.{name}": tensor for name, tensor in tiny.state_dict().items()}
     torch.save(
-        {"state_dict": state | {"weights_C": torch.ones(4)}, "global_step": 3}, tmp_path / "run" / "checkpoints" / "last.ckpt"
+        {"state_dict": state | {"weights_C": torch.ones(4)}, "global_step": 3},
+        tmp_path / "run" / "checkpoints" / "step-00000003.ckpt",
     )
     (tmp_path / "run" / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create({"model": asdict(tiny.config)})))
-    opened = load_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    opened = load_checkpoint(tmp_path / "run" / "checkpoints" / "step-00000003.ckpt")
     assert opened.network.config == tiny.config and torch.equal(opened.network(*inputs()), tiny(*inputs()))
 
 

@@ -44,13 +44,13 @@ def test_a_run_leaves_what_it_promises(work):
 def test_a_killed_run_goes_on_to_the_same_weights(work):
     command = ["+recipe=demo", "run_name=killed", "trainer.steps=12", *SMALL]
     running = subprocess.Popen([sys.executable, "-m", "dia.train", *command], cwd=work, stdout=subprocess.DEVNULL)
-    checkpoint = work / "runs" / "killed" / "checkpoints" / "last.ckpt"
+    checkpoint = work / "runs" / "killed" / "checkpoints" / "step-00000002.json"
     while not checkpoint.is_file():
         assert running.poll() is None, "the run ended before its first checkpoint"
         time.sleep(0.02)
     running.kill()
     assert running.wait() == -signal.SIGKILL
-    done = dia("train", *command, "resume=true", cwd=work)
+    done = dia("train", *command, cwd=work)
     assert done.returncode == 0, done.stderr[-3000:]
     whole, resumed = (load_file(work / "runs" / name / "model" / "model.safetensors") for name in ("whole", "killed"))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)

@@ -1,0 +1,1 @@
+"""Whole runs: data, network, task and trainer put together as a config says."""

@@ -1,0 +1,98 @@
+"""Settings of a run that no other part owns: how long and where it runs, its batches, where its figures go."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dia.training.memory import MODES
+
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")  # of Lightning
+STRATEGIES = ("single", "ddp", "fsdp2")
+
+
+@dataclass
+class TrainerConfig:
+    """How long and where training runs."""
+
+    accelerator: str = "cpu"
+    strategy: str = "single"
+    """`single` process, `ddp` (each has the whole model) or `fsdp2` (each has a shard); these are started by torchrun or srun."""
+    devices: int = 0
+    """Processes on each node; 0 is as many as were started."""
+    nodes: int = 0
+    """0 is as many as were started on."""
+    precision: str = "32-true"
+    steps: int = 1000
+    """Optimizer steps."""
+    accumulate: int = 1
+    """Batches per optimizer step."""
+    validate_every: int = 250
+    """Optimizer steps between validations; the model is saved at each."""
+    checkpoint_every: int = 100
+    """Optimizer steps between checkpoints for going on."""
+    activations: str = "off"
+    """What is made again for the gradient instead of being kept: `off`, `mlp` or `layers` (dia/training/memory.py)."""
+    compile: bool = False
+    """Compile the layers."""
+    loader_processes: int = 0
+    """1 makes batches in a process of its own, ahead of the GPU; 0 in this one."""
+
+    @property
+    def spreads(self) -> bool:
+        """Whether it is for several processes."""
+        return self.strategy != "single"
+
+    def problems(self) -> list[str]:
+        """Return what is out of range, one sentence each with its remedy."""
+        found = unknown(
+            ("trainer.accelerator", self.accelerator, ("cpu", "cuda", "auto")),
+            ("trainer.strategy", self.strategy, STRATEGIES),
+            ("trainer.precision", self.precision, PRECISIONS),
+            ("trainer.activations", self.activations, MODES),
+            ("trainer.loader_processes", str(self.loader_processes), ("0", "1")),
+        )
+        found += [
+            f"trainer.{name}={number} must be 0 (as many as were started) or more"
+            for name, number in (("devices", self.devices), ("nodes", self.nodes))
+            if number < 0
+        ]
+        names = ("steps", "validate_every", "accumulate", "checkpoint_every")
+        return found + not_positive((f"trainer.{name}", getattr(self, name)) for name in names)
+
+
+@dataclass
+class BatchConfig:
+    """``frames`` is a batch's budget of padded decoder steps; ``text_dropout`` the share of samples without text."""
+
+    frames: int = 2500
+    text_dropout: float = 0.15
+    first_channel_weight: float = 4.0
+
+    def problems(self) -> list[str]:
+        """Return what is out of range, one sentence each with its remedy."""
+        names = ("frames", "first_channel_weight")
+        found = not_positive((f"batch.{name}", getattr(self, name)) for name in names)
+        if not 0 <= self.text_dropout < 1:
+            found.append(f"batch.text_dropout={self.text_dropout} is a share; choose 0 to below 1 (usual .15)")
+        return found
+
+
+@dataclass
+class LoggerConfig:
+    """Where figures go, beside the CSV in the run folder. ``wandb`` is `offline`, `online` or `disabled`."""
+
+    wandb: str = "offline"
+    project: str = "dia"
+
+    def problems(self) -> list[str]:
+        """Return what is unknown, one sentence each with its remedy."""
+        return unknown(("logger.wandb", self.wandb, ("offline", "online", "disabled")))
+
+
+def unknown(*choices: tuple[str, str, tuple[str, ...]]) -> list[str]:
+    """Return a sentence for each (key, value, what it may be) whose value is something else."""
+    return [f"{key}={value} is unknown; choose one of {', '.join(known)}" for key, value, known in choices if value not in known]
+
+
+def not_positive(numbers: Iterable[tuple[str, float]]) -> list[str]:
+    """Return a sentence for each (key, number) that is not above 0."""
+    return [f"{key}={number} must be above 0" for key, number in numbers if number <= 0]

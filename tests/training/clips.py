@@ -1,0 +1,31 @@
+"""Random clips for tests of training."""
+
+import random
+
+import torch
+
+from dia.data.batches import Example, collate
+from tests.conftest import TINY
+
+
+class RandomClips:
+    """Clips of these frames with random text and codes."""
+
+    weights = None
+
+    def __init__(self, frames, config=TINY, seed=0):
+        chance = torch.Generator().manual_seed(seed)
+        self.frames, self.config, self.examples = list(frames), config, []
+        for number, length in enumerate(frames):
+            text = torch.randint(1, 200, (4 + length,), generator=chance)
+            codes = torch.randint(0, config.decoder.codebook_size, (length, config.channels), generator=chance)
+            self.examples.append(Example(f"clip-{number}", text, codes))
+
+    def example(self, index: int, chance: random.Random) -> Example:
+        return self.examples[index]
+
+    def all_codes(self):
+        return (example.codes_TC for example in self.examples)
+
+    def batch(self, *numbers):
+        return collate([self.examples[number] for number in numbers], [False] * len(numbers), self.config)
