@@ -1,21 +1,25 @@
-"""Measure speed and memory: ``python -m dia.bench model=dia_1_6b weights=random device=cpu``.
+"""Measure speed and memory: ``python -m dia.bench model=dia_1_6b weights=random device=cpu``; ``python -m dia.bench prepare``.
 
-Ours and transformers' variants take turns in one run; what is compared are medians and their ratios, never times of two runs.
+Ours and others' variants take turns in one run; what is compared are medians and their ratios, never times of two runs.
 """
 
 import json
 import os
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
 
 from dia.benchmark.machine import describe_machine
 from dia.benchmark.measure import Plan, measure
+from dia.benchmark.preparation import PreparationPlan, compare_with_dac, measure_growth, weights_of
+from dia.benchmark.preparation_report import preparation_results, show_preparation
 from dia.benchmark.report import results, show
 from dia.benchmark.variants import Variant
 from dia.checkpoint import load_checkpoint
-from dia.conf import BenchConfig, run_one_of
+from dia.conf import BenchConfig, BenchPrepareConfig, run_one_of
 from dia.errors import UserError
 from dia.opening import shipped_or
 
@@ -29,12 +33,60 @@ def main(config: BenchConfig) -> None:
     made, shape = measure(plan, config.model, codec, lambda line: console.print(f"[dim]{line}"))
     machine = describe_machine(plan.device)
     show(plan, made, shape, machine, console)
-    if config.out:
-        target = Path(config.out)
+    _write(config.out, results(plan, made, shape, machine), console)
+
+
+def prepare(config: BenchPrepareConfig) -> None:
+    """Measure what preparing data costs, as :func:`main` does."""
+    _require_possible(config)
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: config.workers])  # the commands that are measured inherit it
+    torch.set_num_threads(config.workers)
+    console, growth, compared = Console(width=160), None, None
+    with tempfile.TemporaryDirectory(prefix="dia-bench-") as folder:
+        plan = PreparationPlan(
+            Path(folder), config.codec.name, config.workers, config.seconds, list(config.scales), config.rounds,
+            config.dac_seconds, config.dac_window,
+        )  # fmt: skip
+        codec = weights_of(plan)
+        if config.growth:
+            growth = measure_growth(plan, codec, lambda line: console.print(f"[dim]{line}"))
+        if config.dac:
+            compared = compare_with_dac(plan, codec, lambda line: console.print(f"[dim]{line}"))
+        machine = describe_machine(torch.device("cpu"))
+        show_preparation(plan, growth, compared, machine, console)
+    _write(config.out, preparation_results(plan, growth, compared, machine), console)
+
+
+def _write(out: str, content: dict[str, Any], console: Console) -> None:
+    if out:
+        target = Path(out)
         part = target.with_name(f".{os.getpid()}-{target.name}")
-        part.write_text(json.dumps(results(plan, made, shape, machine), indent=2) + "\n", encoding="utf-8")
+        part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         os.replace(part, target)
         console.print(f"wrote {target}")
+
+
+def _require_possible(config: BenchPrepareConfig) -> None:
+    problems = [f"{key}={value} must be {least} or more" for key, value, least in (
+        ("workers", config.workers, 1), ("rounds", config.rounds, 1), ("seconds", config.seconds, 2),
+        ("dac_seconds", config.dac_seconds, 2), ("dac_window", config.dac_window, 0),
+        ("scales", min(config.scales, default=0), 1),
+    ) if value < least]  # fmt: skip
+    cores = len(os.sched_getaffinity(0))
+    if config.workers > cores:
+        problems.append(f"workers={config.workers}, but this process may use {cores} cores; choose no more")
+    if config.dac and config.codec.name and not config.codec.name.endswith(".pth"):
+        problems.append(f"dac's command has no codec {config.codec.name}; give a DAC .pth file, or dac=false")
+    _raise(problems + _out_problems(config.out))
+
+
+def _out_problems(out: str) -> list[str]:
+    return [f"the folder of out={out} is missing; make it, or write elsewhere"] if out and not Path(out).parent.is_dir() else []
+
+
+def _raise(problems: list[str]) -> None:
+    if problems:
+        raise UserError("cannot measure:\n" + "\n".join(f"  - {problem}" for problem in problems))
 
 
 def _plan(config: BenchConfig) -> Plan:
@@ -51,10 +103,7 @@ def _plan(config: BenchConfig) -> Plan:
         problems.append(f"device={config.device} is unknown; choose cpu or cuda")
     if config.device == "cuda" and not torch.cuda.is_available():
         problems.append("device=cuda, but torch sees no GPU; choose cpu")
-    if config.out and not Path(config.out).parent.is_dir():
-        problems.append(f"the folder of out={config.out} is missing; make it, or write elsewhere")
-    if problems:
-        raise UserError("cannot measure:\n" + "\n".join(f"  - {problem}" for problem in problems))
+    _raise(problems + _out_problems(config.out))
     return Plan(
         variants,
         str(shipped_or(config.weights)),
@@ -77,4 +126,4 @@ def _codec_of(weights: str) -> str:
 
 
 if __name__ == "__main__":
-    run_one_of({"": ("bench", main)})
+    run_one_of({"": ("bench", main), "prepare": ("bench_prepare", prepare)})

@@ -25,7 +25,7 @@ from dia.errors import UserError
 from dia.inference import Sampling
 from dia.network import DiaConfig
 from dia.resources import resource
-from dia.training.codec_task import CodecTraining
+from dia.training.codec_settings import CodecTraining
 from dia.training.optimization import OptimConfig, ScheduleConfig
 from dia.training.settings import BatchConfig, LoggerConfig, TrainerConfig, unknown
 
@@ -170,7 +170,34 @@ class BenchConfig:
     """JSON file of all that was measured."""
 
 
-SCHEMAS: dict[str, type] = {"train": TrainConfig, "eval": EvalConfig, "generate": GenerateConfig, "bench": BenchConfig}
+@dataclass
+class BenchPrepareConfig:
+    """Everything `python -m dia.bench prepare` reads."""
+
+    codec: CodecConfig = field(default_factory=lambda: CodecConfig(""))
+    """Empty name: descript's 44.1 kHz model with random weights."""
+    workers: int = 2
+    """Processes of ours, and threads of dac's command."""
+    growth: bool = True
+    """Whether growing inputs are prepared."""
+    seconds: float = 16.0
+    """Of sound, once."""
+    scales: list[int] = field(default_factory=lambda: [1, 4, 16])
+    dac: bool = True
+    """Whether dac's own `encode` command is measured beside; it needs a DAC's `.pth` file, or the random weights."""
+    rounds: int = 3
+    dac_seconds: float = 48.0
+    """Of sound that both encode, in each round."""
+    dac_window: float = 0.0
+    """Seconds of dac's windows; 0 lets none cut a clip, so that its codes are those of the whole (its own default is 5)."""
+    out: str = ""
+    """JSON file of all that was measured."""
+
+
+SCHEMAS: dict[str, type] = {
+    "train": TrainConfig, "eval": EvalConfig, "generate": GenerateConfig, "bench": BenchConfig,
+    "bench_prepare": BenchPrepareConfig,
+}  # fmt: skip
 
 
 def recipes() -> list[str]:

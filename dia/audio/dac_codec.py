@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from dia.audio.codec import fingerprint, fold_weight_norm, require_codes, require_whole_frames
+from dia.audio.dac_encoder import encode_in_stretches
 from dia.errors import UserError, in_one_line
 
 
@@ -40,7 +41,10 @@ class DacCodec:
     def encode(self, wave_BL: Tensor) -> Tensor:
         """Return codes (B, T, C), int64, of waves (B, L) with L a multiple of ``hop``."""
         require_whole_frames(wave_BL, self.hop)
-        codes: Tensor = self.model.encode(wave_BL.unsqueeze(1).to(self.model.device))[1]
+        wave_BDL = wave_BL.unsqueeze(1).to(self.model.device)
+        on_cpu = self.model.device.type == "cpu"  # a GPU is quickest with all of it at once
+        latents = encode_in_stretches(self.model.encoder, wave_BDL) if on_cpu else self.model.encoder(wave_BDL)
+        codes: Tensor = self.model.quantizer(latents)[1]
         return codes.transpose(1, 2)
 
     @torch.no_grad()

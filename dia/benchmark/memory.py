@@ -4,17 +4,16 @@ On a CPU it is the largest resident size, with the interpreter and all libraries
 """
 
 import json
-import resource
 import subprocess
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from dia.benchmark.decoding import time_ours, time_theirs
 from dia.benchmark.networks import random_network, theirs
+from dia.benchmark.processes import largest_resident_size
 from dia.benchmark.variants import DTYPES, OURS, Variant
 from dia.checkpoint import load_checkpoint
 from dia.inference.quantization import LAYERS, quantize
@@ -49,16 +48,7 @@ def _measure(asked: dict[str, Any]) -> float:
         time_theirs(model, config, STEPS, False)
     if device.type == "cuda":
         return float(torch.cuda.max_memory_allocated(device))
-    return _largest_resident_size()
-
-
-def _largest_resident_size() -> float:
-    """Bytes. (getrusage would do on other systems; on Linux a new process inherits its parent's figure there.)"""
-    status = Path("/proc/self/status")
-    if status.is_file():
-        kibibytes = next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return float(kibibytes) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1.0 if sys.platform == "darwin" else 1024.0)
+    return largest_resident_size()
 
 
 def _open(variant: Variant, config: DiaConfig, weights: str, device: torch.device) -> DiaNetwork:

@@ -1,12 +1,15 @@
 """Sound to codes, many clips at a time.
 
 A clip longer than a window is cut into windows of one length that overlap by what a frame's code depends on, so that every
-window gives the codes of the whole, memory stays bounded, and windows of different clips share a batch. What a batch holds
-is decided by the clips alone, never by who computes it: matrix products of another size round otherwise.
+window gives the codes of the whole and memory stays bounded. For a batch all windows have the same length, so that those of
+different clips go through the codec together; one by one they are as short as their clip allows, and little is computed
+twice. What a batch holds is decided by the clips alone, never by who computes it: matrix products of another size round
+otherwise.
 
 Legend: B batch, L samples, T codec frames, C codec channels.
 """
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -46,6 +49,14 @@ def plan_windows(clip: int, frames: int, window: int, context: int) -> list[Wind
     return windows
 
 
+def even_window(frames: int, longest: int, context: int) -> int:
+    """Return the shortest window of which a clip needs no more than it needs of ``longest``."""
+    if frames <= longest:
+        return frames
+    count = math.ceil((frames - 2 * context) / (longest - 2 * context))
+    return math.ceil((frames - 2 * context) / count) + 2 * context
+
+
 class Tokenizer:
     """Codes of waves. ``batch`` windows of equal length go through the codec at once (a CPU is fastest with one)."""
 
@@ -62,12 +73,17 @@ class Tokenizer:
         codes = [np.empty((len(wave_L) // hop, self.codec.channels), dtype=np.uint16) for wave_L in padded]
         by_length = defaultdict(list)
         for clip, wave_L in enumerate(padded):
-            for window in plan_windows(clip, len(wave_L) // hop, self.window, self.codec.encode_context):
+            for window in self._windows(clip, len(wave_L) // hop):
                 by_length[window.end - window.begin].append(window)
         for windows in by_length.values():
             for first in range(0, len(windows), self.batch):
                 self._encode(windows[first : first + self.batch], padded, codes)
         return codes
+
+    def _windows(self, clip: int, frames: int) -> list[Window]:
+        context = self.codec.encode_context
+        size = self.window if self.batch > 1 else even_window(frames, self.window, context)
+        return plan_windows(clip, frames, size, context)
 
     def _encode(self, windows: list[Window], waves: list[torch.Tensor], codes: list[Codes]) -> None:
         """Fill the kept frames of these windows, all of one length."""

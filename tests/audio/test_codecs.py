@@ -3,8 +3,11 @@ import json
 import dac
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from dia.audio.codec import pad_to_frames, require_codec
+from dia.audio.codec import fold_weight_norm, pad_to_frames, require_codec
+from dia.audio.dac_encoder import encode_in_stretches
 from dia.audio.load import load_codec
 from dia.audio.spectral import SpectralCodecConfig, SpectralNetwork
 from dia.audio.spectral_codec import SpectralCodec, save_spectral
@@ -74,6 +77,19 @@ def test_dac_matches_its_own_package(dac_file):
     ours = codec.decode(codes.transpose(1, 2))
     assert ours.shape == wave.shape
     torch.testing.assert_close(ours[:, : made.shape[1]], made[:, : ours.shape[1]], atol=1e-4, rtol=0)
+
+
+@given(st.integers(1, 30), st.integers(1, 90), st.sampled_from([[2, 4], [3, 5], [2, 4, 8], [8]]))
+@settings(max_examples=25)
+def test_stretches_give_what_the_whole_encoder_gives(frames, size, rates):
+    torch.manual_seed(0)
+    model = fold_weight_norm(dac.DAC(encoder_dim=4, encoder_rates=rates, decoder_dim=16, decoder_rates=rates[::-1]).eval())
+    wave = 0.1 * torch.randn(2, 1, frames * model.hop_length)
+    with torch.no_grad():
+        wanted, kept = model.encoder(wave), wave.clone()
+        made = encode_in_stretches(model.encoder, wave, size)
+    torch.testing.assert_close(made, wanted, atol=1e-6, rtol=1e-5)
+    assert torch.equal(wave, kept), "the sound itself was changed"
 
 
 def test_damaged_codecs_are_named(spectral, dac_file, tmp_path):

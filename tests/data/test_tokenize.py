@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dia.audio.codec import pad_to_frames
 from dia.audio.dac_codec import DacCodec
 from dia.audio.load import load_codec
-from dia.data.tokenize import Tokenizer, plan_windows
+from dia.data.tokenize import Tokenizer, even_window, plan_windows
 
 
 @given(st.integers(1, 400), st.integers(3, 60), st.integers(0, 20))
@@ -24,8 +24,17 @@ def test_windows_keep_every_frame_once_away_from_their_edges(frames, window, con
         assert item.end == frames or item.end - item.keep_end >= context
 
 
+@given(st.integers(1, 2_000), st.integers(20, 700), st.integers(0, 9))
+def test_an_even_window_is_short_and_needs_no_more_windows(frames, longest, context):
+    even = even_window(frames, longest, context)
+    windows = plan_windows(0, frames, even, context)
+    assert even <= min(frames, longest) and len(windows) == len(plan_windows(0, frames, longest, context))
+    assert sum(item.end - item.begin for item in windows) <= frames + len(windows) * (2 * context + 1)
+
+
+@pytest.mark.parametrize("batch", [1, 4])
 @pytest.mark.parametrize("name", ["codec_nano", "dac"])
-def test_windows_of_different_clips_give_the_codes_of_each_alone(name):
+def test_windows_of_different_clips_give_the_codes_of_each_alone(name, batch):
     if name == "dac":
         torch.manual_seed(0)
         codec = DacCodec(dac.DAC(encoder_dim=8, latent_dim=16, decoder_dim=32, n_codebooks=3, codebook_size=64), "tiny")
@@ -33,7 +42,7 @@ def test_windows_of_different_clips_give_the_codes_of_each_alone(name):
         codec = load_codec(name)
     chance, window = np.random.default_rng(0), 30 * codec.hop / codec.sample_rate
     waves = [0.1 * chance.standard_normal(int(frames * codec.hop)).astype(np.float32) for frames in (95.5, 12.0, 61.2)]
-    found = Tokenizer(codec, batch=4, window_seconds=window).codes(waves, codec.sample_rate)
+    found = Tokenizer(codec, batch, window_seconds=window).codes(waves, codec.sample_rate)
     for wave, codes_TC in zip(waves, found, strict=True):
         whole = codec.encode(pad_to_frames(torch.from_numpy(wave)[None], codec.hop))[0].numpy()
         assert codes_TC.shape == whole.shape and (codes_TC == whole).mean() > 0.999  # a tie may fall otherwise by rounding
