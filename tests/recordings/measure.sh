@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 folder=$1 transcripts=$2 python=${PYTHON:-.venv/bin/python}
+apt-get update -q
 apt-get install -y -q asterisk-core-sounds-en-g722 hedgewars-data ffmpeg
 mkdir -p "$folder/sounds/asterisk"
 cp -r /usr/share/games/hedgewars/Data/Sounds/voices "$folder/sounds/hedgewars"
