@@ -9,7 +9,7 @@ Legend: B clip, S text byte, T step, C codec channel.
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -177,6 +177,15 @@ def validation_batches(clips: Clips, config: DiaConfig, budget: int) -> list[Bat
     batches = plan_epoch(lengths, budget, seed=0, epoch=0)
     chance = random.Random("validation")
     return [collate([clips.example(index, chance) for index in indices], [False] * len(indices), config) for indices in batches]
+
+
+def share_of(batches: list[Batch], rank: int, world: int, config: DiaConfig) -> list[Batch]:
+    """Return the batches of one of ``world`` processes: every one gets as many, for which some get one that asks for nothing."""
+    mine = batches[rank::world]
+    if len(mine) < -(-len(batches) // world):
+        nothing = torch.full_like(batches[0].targets_BTC, config.decoder.pad)
+        mine.append(replace(batches[0], targets_BTC=nothing))
+    return mine
 
 
 def padding_share(lengths: Sequence[int], batches: list[list[int]]) -> float:

@@ -13,7 +13,7 @@ from dia.audio.load import load_codec
 from dia.checkpoint import CodecReference
 from dia.checkpoint.folder import save_state
 from dia.conf import TrainConfig
-from dia.data.batches import BatchList, Clips, Span, TrainingBatches, marginal_cross_entropy, validation_batches
+from dia.data.batches import BatchList, Clips, Span, TrainingBatches, marginal_cross_entropy, share_of, validation_batches
 from dia.data.clips import Part, PreparedClips
 from dia.data.prepared import open_prepared
 from dia.evaluation.spoken import SpokenWordErrorRate
@@ -100,7 +100,8 @@ def _batches(
     accumulate = config.trainer.accumulate
     span = Span(claimed.steps_done * accumulate, config.trainer.steps * accumulate, trainer.global_rank, trainer.world_size)
     batches = TrainingBatches(train, config.model, config.batch.frames, config.batch.text_dropout, config.seed, span)
-    return batches, BatchList(validation_batches(validation, config.model, config.batch.frames))
+    held_out = validation_batches(validation, config.model, config.batch.frames)
+    return batches, BatchList(share_of(held_out, trainer.global_rank, trainer.world_size, config.model))
 
 
 def _speaking(config: TrainConfig, synthesizer: Synthesizer, codec: Codec, scripts: list[str]) -> SpeakScripts:

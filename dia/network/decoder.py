@@ -5,6 +5,7 @@ Two ways through the same layers: ``forward`` for whole sequences (training), ``
 Legend: B batch, T audio step, S text byte, C codec channel, V ids per channel, D width.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -54,8 +55,11 @@ class DecoderLayer(nn.Module):
         keys, values = self.cross_attention.keys_values(memory_BSD)
         return (rotate(keys, angles) if self.cross_rope else keys), values
 
-    def forward(self, x_BTD: Tensor, place: "Place", memory: tuple[Tensor, Tensor], cache: LayerCache | None) -> Tensor:
-        """Return features of the same shape; with a cache, the steps are written to it and see what it holds."""
+    def forward(self, x_BTD: Tensor, place: "Place", memory: Tensor | tuple[Tensor, Tensor], cache: LayerCache | None) -> Tensor:
+        """Return features of the same shape; with a cache, the steps are written to it and see what it holds.
+
+        ``memory`` are the encoder's features (B, S, D), or what :meth:`memory` made of them before.
+        """
         queries, keys, values = self.self_attention.queries_keys_values(self.pre_sa_norm(x_BTD))
         queries, keys = rotate(queries, place.angles), rotate(keys, place.angles)
         if cache is not None:
@@ -64,7 +68,8 @@ class DecoderLayer(nn.Module):
         x_BTD = x_BTD + self.self_attention.attend(queries, keys, values, place.mask, causal=cache is None)
         queries = self.cross_attention.queries(self.pre_ca_norm(x_BTD))
         queries = rotate(queries, place.cross_angles) if self.cross_rope else queries
-        x_BTD = x_BTD + self.cross_attention.attend(queries, *memory, place.memory_mask_B11S, causal=False)
+        keys, values = self.memory(memory, place.memory_angles) if isinstance(memory, Tensor) else memory
+        x_BTD = x_BTD + self.cross_attention.attend(queries, keys, values, place.memory_mask_B11S, causal=False)
         out: Tensor = x_BTD + self.mlp(self.pre_mlp_norm(x_BTD))
         return out
 
@@ -76,6 +81,7 @@ class Place:
     positions_T: Tensor
     angles: Angles
     cross_angles: Angles
+    memory_angles: Angles
     memory_mask_B11S: Tensor
     mask: Tensor | None = None
     visible: int = 0
@@ -95,8 +101,8 @@ class Decoder(nn.Module):
     def forward(self, tokens_BTC: Tensor, memory_BSD: Tensor, memory_mask_BS: Tensor) -> Tensor:
         """Return features (B, T, D) of whole sequences, each step seeing itself and what came before."""
         positions_T = torch.arange(tokens_BTC.shape[1], device=tokens_BTC.device)
-        place = Place(positions_T, *self._angles(positions_T), memory_mask_BS[:, None, None, :])
-        return self._run(tokens_BTC, place, self._memories(memory_BSD), None)
+        place = Place(positions_T, *self._angles(positions_T), self._memory_angles(memory_BSD), memory_mask_BS[:, None, None, :])
+        return self._run(tokens_BTC, place, [memory_BSD] * len(self.layers), None)
 
     def start(self, memory_BSD: Tensor, memory_mask_BS: Tensor, steps: int, block: int = BLOCK) -> DecoderCache:
         """Return an empty cache for at most ``steps`` steps over these texts; its shapes change every ``block`` steps."""
@@ -109,17 +115,22 @@ class Decoder(nn.Module):
         """Return features (B, T, D) of the next T steps and move the cache on; it must have reserved them."""
         positions_T = cache.position + torch.arange(tokens_BTC.shape[1], device=tokens_BTC.device)
         seen_TT = torch.arange(cache.visible, device=tokens_BTC.device) <= positions_T[:, None]
-        place = Place(positions_T, *self._angles(positions_T), cache.memory_mask_B11S, seen_TT, cache.visible)
+        angles, cross_angles = self._angles(positions_T)
+        place = Place(positions_T, angles, cross_angles, cross_angles, cache.memory_mask_B11S, seen_TT, cache.visible)
         features = self._run(tokens_BTC, place, cache.memory, cache.layers)
         cache.position.add_(tokens_BTC.shape[1])
         return features
 
     def _memories(self, memory_BSD: Tensor) -> list[tuple[Tensor, Tensor]]:
-        _, angles = self._angles(torch.arange(memory_BSD.shape[1], device=memory_BSD.device))
+        angles = self._memory_angles(memory_BSD)
         return [layer.memory(memory_BSD, angles) for layer in self._layers()]
 
     def _run(
-        self, tokens_BTC: Tensor, place: Place, memory: list[tuple[Tensor, Tensor]], caches: list[LayerCache] | None
+        self,
+        tokens_BTC: Tensor,
+        place: Place,
+        memory: Sequence[Tensor | tuple[Tensor, Tensor]],
+        caches: list[LayerCache] | None,
     ) -> Tensor:
         x_BTD = self.embeddings(tokens_BTC)
         for index, layer in enumerate(self._layers()):
@@ -131,6 +142,9 @@ class Decoder(nn.Module):
         """Rotary angles of self-attention and of cross-attention."""
         size, theta = self.config.decoder, self.config.rope_theta
         return rotary_angles(positions_T, size.head_width, theta), rotary_angles(positions_T, size.cross_head_width, theta)
+
+    def _memory_angles(self, memory_BSD: Tensor) -> Angles:
+        return self._angles(torch.arange(memory_BSD.shape[1], device=memory_BSD.device))[1]
 
     def _layers(self) -> list[DecoderLayer]:
         return cast(list[DecoderLayer], list(self.layers))

@@ -75,14 +75,18 @@ class DiaTask(L.LightningModule):
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Make the gradient that of the loss over all targets of the step, clip it, and log the step."""
         assert self.step_sums is not None
-        sums = self.step_sums.reduced(lambda tensor: self.trainer.strategy.reduce(tensor, reduce_op="sum"))
-        self.step_sums = None
+        sums, self.step_sums = self._of_all_ranks(self.step_sums), None
         norm = scale_and_clip(self.network.parameters(), self._to_mean(sums), self.optim.clip_norm)
         self.log("train/loss", weighted_loss(sums, self.weights_C), prog_bar=True)
-        self.log_dict(self._logged("train", sums))
-        self.log("train/frames", sums.count_C[0])
-        self.log("train/gradient_norm", norm)
-        self.log("train/learning_rate", optimizer.param_groups[0]["lr"])
+        # Lightning takes its time with each figure, so it is given them only when it writes them
+        if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]  # set by its loggers' connector
+            self.log_dict(self._logged("train", sums))
+            self.log("train/frames", sums.count_C[0])
+            self.log("train/gradient_norm", norm)
+            self.log("train/learning_rate", optimizer.param_groups[0]["lr"])
+
+    def _of_all_ranks(self, sums: ChannelSums) -> ChannelSums:
+        return sums.reduced(lambda tensor: self.trainer.strategy.reduce(tensor, reduce_op="sum"))
 
     def _to_mean(self, sums: ChannelSums) -> float:
         """What makes the summed gradient that of the mean: undoes the means over micro-batches and ranks of those who add it."""
@@ -99,9 +103,9 @@ class DiaTask(L.LightningModule):
         """Log the loss over the whole validation split, by counts."""
         if self.validation_sums is None:
             return
-        self.log("validation/loss", weighted_loss(self.validation_sums, self.weights_C), prog_bar=True)
-        self.log_dict(self._logged("validation", self.validation_sums))
-        self.validation_sums = None
+        sums, self.validation_sums = self._of_all_ranks(self.validation_sums), None
+        self.log("validation/loss", weighted_loss(sums, self.weights_C), prog_bar=True, sync_dist=True)
+        self.log_dict(self._logged("validation", sums), sync_dist=True)
 
     def _logged(self, stage: str, sums: ChannelSums) -> dict[str, Tensor]:
         """Cross-entropy and accuracy by channel, and the EOS cross-entropy, by name."""

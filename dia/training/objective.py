@@ -40,7 +40,7 @@ class CrossEntropy:
     Logits are held for ``piece`` steps at most.
     """
 
-    def __init__(self, first_channel_weight: float, piece: int = PIECE) -> None:
+    def __init__(self, first_channel_weight: float = 4.0, piece: int = PIECE) -> None:
         self.first_channel_weight, self.piece = first_channel_weight, piece
 
     def __call__(self, network: DiaNetwork, batch: DelayedBatch) -> ChannelSums:

@@ -26,7 +26,7 @@ def trained(batches, accumulate, precision="64-true", steps=1):
     task = DiaTask(DiaNetwork(TINY), CrossEntropy(4.0), OptimConfig(clip_norm=0.5), ScheduleConfig(2), 10, 4.0)
     trainer = L.Trainer(
         accelerator="cpu", max_steps=steps, accumulate_grad_batches=accumulate, logger=False, enable_checkpointing=False,
-        enable_progress_bar=False, enable_model_summary=False, precision=precision,
+        enable_progress_bar=False, enable_model_summary=False, precision=precision, log_every_n_steps=1,
     )  # fmt: skip
     trainer.fit(task, DataLoader(batches, batch_size=None))
     return task.network, {name: float(value) for name, value in trainer.callback_metrics.items()}

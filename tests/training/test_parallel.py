@@ -1,0 +1,63 @@
+"""Several processes train as one does: real torchrun, two processes, gloo."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dia.training.run_folder import read_metrics
+from tests.training.whole_runs import make_noise, start, start_two
+
+ROOT = Path(__file__).parent.parent.parent
+STEPS = ("trainer.steps=9", "trainer.validate_every=4")
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """Runs of one process that takes two batches a step, and of two processes that take one each."""
+    folder = tmp_path_factory.mktemp("parallel")
+    make_noise(folder)
+    process = start(folder, "one", *STEPS, "trainer.accumulate=2")
+    process.join()
+    assert process.exitcode == 0, (folder / "one.log").read_text()[-3000:]
+    torchrun = Path(sys.executable).parent / "torchrun"
+    runs = ["ddp", *STEPS, "trainer.strategy=ddp", "+", "fsdp2", *STEPS, "trainer.strategy=fsdp2"]
+    done = subprocess.run(
+        [torchrun, "--standalone", "--nproc-per-node=2", "-m", "tests.training.whole_runs", folder, *runs],
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+    )  # fmt: skip
+    logs = "".join(path.read_text()[-3000:] for path in folder.glob("*.log"))
+    assert done.returncode == 0, done.stderr[-3000:] + logs
+    return folder
+
+
+def weights(folder, name):
+    return load_file(folder / "runs" / name / "model" / "model.safetensors")
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+def test_two_processes_train_as_one_does(work, strategy):
+    one, two = weights(work, "one"), weights(work, strategy)
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=0, atol=2e-6, msg=lambda text, name=name: f"{name}: {text}")
+    for first, second in zip(*(read_metrics(work / "runs" / name) for name in ("one", strategy)), strict=True):
+        assert first.keys() == second.keys()
+        for key, value in first.items():
+            assert value == second[key] or float(second[key]) == pytest.approx(float(value), rel=2e-5), key
+
+
+def test_two_processes_that_are_killed_go_on_to_the_same_weights(work):
+    for moment in (0.4, 0.8, 1.2, None):
+        both = start_two(work, "killed", *STEPS, "trainer.strategy=ddp")
+        for process in both:
+            process.join(moment)
+        for process in both:
+            process.kill()
+            process.join()
+    assert [process.exitcode for process in both] == [0, 0], (work / "killed.log").read_text()[-3000:]
+    killed = weights(work, "killed")
+    assert all(torch.equal(tensor, killed[name]) for name, tensor in weights(work, "ddp").items())

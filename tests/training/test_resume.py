@@ -1,0 +1,184 @@
+"""A run that is killed at any moment and started again ends in the weights of one that was never killed."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dia.errors import UserError
+from dia.training.checkpoints import newest
+from dia.training.resume import Facts, data_changed, impossible, inexact
+from dia.training.run_folder import alone_in, begin_run, read_metrics
+from tests.training.whole_runs import make_noise, start
+
+KILLS = 40
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A folder with a finished run, `whole`, and how many seconds it took."""
+    folder = tmp_path_factory.mktemp("resume")
+    make_noise(folder)
+    assert finished(folder, "prepared", "trainer.steps=1")
+    begun = time.monotonic()
+    assert finished(folder, "whole")
+    return folder, time.monotonic() - begun
+
+
+def finished(folder, name, *overrides):
+    process = start(folder, name, *overrides)
+    process.join()
+    assert process.exitcode in (0, 2), (folder / f"{name}.log").read_text()[-3000:]
+    return process.exitcode == 0
+
+
+def same_model(folder, one, other):
+    first, second = (load_file(folder / "runs" / name / "model" / "model.safetensors") for name in (one, other))
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def same_optimizer(folder, one, other):
+    states = [torch.load(newest(folder / "runs" / name / "checkpoints").path, weights_only=True) for name in (one, other)]
+    first, second = (state["optimizer_states"][0]["state"] for state in states)
+    return all(torch.equal(first[key][part], second[key][part]) for key in first for part in first[key])
+
+
+def losses(folder, name):
+    return [(row["step"], row["train/loss"]) for row in read_metrics(folder / "runs" / name) if row["train/loss"]]
+
+
+def test_forty_kills_change_nothing(work):
+    folder, seconds = work
+    chance, kills, name, names = random.Random(0), 0, "killed-0", ["killed-0"]
+    while True:
+        process = start(folder, name)
+        process.join(chance.uniform(0, seconds) if kills < KILLS else None)
+        process.kill()
+        process.join()
+        if process.exitcode == -signal.SIGKILL:
+            kills += 1
+            continue
+        assert process.exitcode == 0, (folder / f"{name}.log").read_text()[-3000:]
+        if kills >= KILLS:
+            break
+        name = f"killed-{len(names)}"
+        names.append(name)
+    for name in names:
+        assert same_model(folder, "whole", name) and same_optimizer(folder, "whole", name), name
+        assert losses(folder, name) == losses(folder, "whole")
+    print(f"{kills} kills, {len(names)} runs")
+
+
+def harmed(folder, name):
+    """A copy of the finished run that was cut off before its end, and its checkpoints, oldest first."""
+    shutil.copytree(folder / "runs" / "whole", folder / "runs" / name)
+    (folder / "runs" / name / "finished.json").unlink()
+    return sorted((folder / "runs" / name / "checkpoints").glob("*.ckpt"))
+
+
+def damage(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize("harm", [damage, cut, Path.unlink])
+def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(work, harm):
+    folder, name = work[0], f"harmed-by-{harm.__name__}"
+    before, newest_one = harmed(folder, name)
+    harm(newest_one)
+    assert finished(folder, name)
+    log = (folder / f"{name}.log").read_text()
+    assert f"{newest_one.name} is damaged" in log and before.name in log
+    assert same_model(folder, "whole", name) and same_optimizer(folder, "whole", name)
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_is_not_begun_anew(work):
+    for path in harmed(work[0], "ruined"):
+        damage(path)
+    assert not finished(work[0], "ruined")
+    assert "no whole checkpoint" in (work[0] / "ruined.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ([], "exists and is finished"),
+        (["resume=false"], "exists"),
+        (["trainer.steps=30", "resume=auto"], "finished"),
+    ],
+)
+def test_a_finished_run_is_not_touched(work, overrides, said):
+    folder = work[0]
+    before = {path: path.stat().st_mtime_ns for path in (folder / "runs" / "whole").rglob("*")}
+    assert not finished(folder, "whole", *overrides)
+    assert said in (folder / "whole.log").read_text()
+    assert {path: path.stat().st_mtime_ns for path in (folder / "runs" / "whole").rglob("*")} == before
+
+
+def test_what_would_end_in_other_weights_is_refused_whole_and_true_goes_on(work):
+    folder = work[0]
+    harmed(folder, "other")
+    changed = ("trainer.steps=22", "optim.learning_rate=1e-4")
+    assert not finished(folder, "other", *changed)
+    log = (folder / "other.log").read_text()
+    assert "trainer.steps was 20, is 22" in log and "optim.learning_rate was 0.002, is 0.0001" in log
+    assert finished(folder, "other", *changed, "resume=true")
+    assert json.loads((folder / "runs" / "other" / "finished.json").read_text()) == {"steps": 22}
+
+
+def facts(**changed):
+    given = {
+        "config": {"model.norm_epsilon": 1e-5, "seed": 0},
+        "world": 2,
+        "data": {"train": "a"},
+        "torch": "2.9",
+        "processor": "AVX2",
+    }
+    return Facts(**given | changed)
+
+
+def test_every_fact_that_changed_is_named():
+    assert impossible(facts(), facts()) == inexact(facts(), facts()) == data_changed(facts(), facts()) == []
+    assert "of 2 processes, this run has 4; start 2" in impossible(facts(), facts(world=4))[0]
+    assert "model.norm_epsilon" in impossible(facts(), facts(config={"model.norm_epsilon": 1e-6, "seed": 0}))[0]
+    told = inexact(facts(), facts(config={"model.norm_epsilon": 1e-5}, torch="2.10", processor="AVX512"))
+    assert told == ["seed was 0, is not there", "torch was 2.9, is 2.10", "the processor was AVX2, is AVX512"]
+    assert data_changed(facts(), facts(data={"train": "b", "mix 0 train": "c"}))[1].startswith("the data of train")
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path):
+    with alone_in(tmp_path / "run"), pytest.raises(UserError, match="another process"), alone_in(tmp_path / "run"):
+        pass
+    with alone_in(tmp_path / "run"):
+        pass
+
+
+def test_a_signal_saves_and_stops(work):
+    folder = work[0]
+    process = start(folder, "signalled", "trainer.steps=200", "trainer.checkpoint_every=10")
+    while not list((folder / "runs").glob("signalled/checkpoints/*.json")):
+        assert process.is_alive(), (folder / "signalled.log").read_text()[-3000:]
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGUSR1)
+    process.join()
+    assert process.exitcode == 75
+    kept = newest(folder / "runs" / "signalled" / "checkpoints")
+    assert f"stopped at step {kept.manifest.step}" in (folder / "signalled.log").read_text()
+
+
+def test_a_torn_row_of_figures_is_left_out(tmp_path):
+    begin_run(tmp_path, "")
+    (tmp_path / "metrics.csv").write_text("step,train/loss\n0,1.5\n1,1.25\n2,1.0")
+    assert [row["step"] for row in read_metrics(tmp_path)] == ["0", "1"]

@@ -1,0 +1,81 @@
+"""Whole runs of `python -m dia.train` on a tiny corpus of noise, for tests of going on and of several processes.
+
+Under torchrun: ``whole_runs.py FOLDER name key=value ... + name key=value ...`` trains one run after the other.
+"""
+
+import json
+import multiprocessing
+import os
+import socket
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from dia.audio.files import write_wave
+
+RATE = 16_000
+# two layers of 32 features, speaking through codec_nano: eight channels of 512 codes
+TINY_RUN = (
+    "model.encoder={layers: 1, width: 16, inner_width: 32, heads: 2, head_width: 8}",
+    "model.decoder={layers: 2, width: 32, inner_width: 64, heads: 2, key_value_heads: 1, head_width: 16, cross_heads: 2, "
+    "cross_head_width: 16, codebook_size: 512, max_positions: 128}",
+    "data.corpus=local", "data.name=noise", "data.path=noise", "data.keep_audio=false", "engine.workers=0",
+    "batch.frames=120", "validation.speak_every=0", "logger.wandb=disabled", "trainer.validate_every=7",
+    "trainer.checkpoint_every=3", "trainer.steps=20", "schedule.warmup_steps=4",
+)  # fmt: skip
+
+
+def make_noise(folder: Path) -> None:
+    """A corpus of noises in ``folder/noise``."""
+    (folder / "noise").mkdir()
+    chance, lines = np.random.default_rng(0), []
+    for number in range(16):
+        wave = 0.2 * chance.standard_normal(int(RATE * chance.uniform(0.3, 1.2))).astype(np.float32)
+        write_wave(folder / "noise" / f"{number:03d}.wav", wave, RATE)
+        split = "validation" if number % 8 == 7 else "train"
+        lines.append(json.dumps({"audio": f"{number:03d}.wav", "text": f"[S1] Clip {number} of all.", "split": split}))
+    (folder / "noise" / "rows.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def train(folder: Path, environment: dict[str, str], name: str, *overrides: str) -> None:
+    """What a process does: the command line's work, its output in ``folder/name.log``."""
+    os.environ.update(environment)
+    from omegaconf import OmegaConf
+
+    from dia.conf import compose
+    from dia.train import main
+
+    os.chdir(folder)
+    with open(f"{name}.log", "a") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    main(OmegaConf.to_object(compose("train", [*TINY_RUN, f"run_name={name}", *overrides])))
+
+
+def start(folder: Path, name: str, *overrides: str, environment: dict[str, str] | None = None) -> multiprocessing.Process:
+    """Start a run in a process that has its imports behind it: a forked copy of one that waits."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["dia.train", "tests.training.whole_runs"])
+    process = context.Process(target=train, args=(folder, environment or {}, name, *overrides))
+    process.start()
+    return process
+
+
+def start_two(folder: Path, name: str, *overrides: str) -> list[multiprocessing.Process]:
+    """Start a run of two processes, which torchrun would tell of each other so."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    told = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+            "GROUP_RANK": "0", "TORCHELASTIC_RUN_ID": "test"}  # fmt: skip
+    ranks = ({"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2))
+    return [start(folder, name, *overrides, environment=told | rank) for rank in ranks]
+
+
+if __name__ == "__main__":
+    runs: list[list[str]] = [[]]
+    for argument in sys.argv[2:]:
+        runs.append([]) if argument == "+" else runs[-1].append(argument)
+    for run in runs:
+        train(Path(sys.argv[1]), {}, *run)
