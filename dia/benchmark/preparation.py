@@ -73,8 +73,8 @@ class Comparison:
 
 def weights_of(plan: PreparationPlan) -> str:
     """Return the codec to use: the plan's, or a DAC of random weights, saved as the dac package saves its own."""
-    if plan.config.codec:
-        return plan.config.codec
+    if plan.config.codec.name:
+        return plan.config.codec.name
     torch.manual_seed(0)
     path = plan.folder / "weights.pth"
     dac.DAC().save(str(path), package=False)

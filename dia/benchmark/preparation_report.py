@@ -16,7 +16,7 @@ def preparation_results(
     config: BenchPrepareConfig, growth: Growth | None, compared: Comparison | None, machine: dict[str, str]
 ) -> dict[str, Any]:
     """Return every figure with all values that it is of."""
-    found: dict[str, Any] = {"machine": machine, "plan": {"workers": config.workers, "codec": config.codec or "random DAC"}}
+    found: dict[str, Any] = {"machine": machine, "plan": {"workers": config.workers, "codec": config.codec.name or "random DAC"}}
     if growth is not None:
         found["growth"] = {
             "starting": asdict(growth.starting),
@@ -49,7 +49,7 @@ def show_preparation(
 ) -> None:
     """Print the tables."""
     console.print("; ".join(f"{name} {value}" for name, value in machine.items()))
-    console.print(f"codec {config.codec or 'DAC 44.1 kHz of random weights'}; {config.workers} workers, on as many cores")
+    console.print(f"codec {config.codec.name or 'DAC 44.1 kHz of random weights'}; {config.workers} workers, on as many cores")
     if growth is not None:
         console.print(_growth(growth))
     if compared is not None:

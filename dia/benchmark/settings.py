@@ -5,11 +5,17 @@ from dataclasses import dataclass, field
 
 
 @dataclass
+class BenchCodec:
+    """A codec's name or file; empty is descript's 44.1 kHz model with random weights."""
+
+    name: str = ""
+
+
+@dataclass
 class BenchPrepareConfig:
     """Everything `python -m dia.bench prepare` reads."""
 
-    codec: str = ""
-    """A codec's name or file; empty is descript's 44.1 kHz model with random weights."""
+    codec: BenchCodec = field(default_factory=BenchCodec)
     workers: int = 2
     """Processes of ours, and threads of dac's command."""
     growth: bool = True
@@ -41,6 +47,6 @@ class BenchPrepareConfig:
         cores = len(os.sched_getaffinity(0))
         if self.workers > cores:
             found.append(f"workers={self.workers}, but this process may use {cores} cores; choose no more")
-        if self.dac and self.codec and not self.codec.endswith(".pth"):
-            found.append(f"dac's command has no codec {self.codec}; give a DAC .pth file, or dac=false")
+        if self.dac and self.codec.name and not self.codec.name.endswith(".pth"):
+            found.append(f"dac's command has no codec {self.codec.name}; give a DAC .pth file, or dac=false")
         return found

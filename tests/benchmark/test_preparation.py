@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dia.benchmark.preparation import OURS, THEIRS, Comparison, PreparationPlan, dac_command, measure_growth
 from dia.benchmark.preparation_report import preparation_results
 from dia.benchmark.processes import Cost, descendants, run_watched
-from dia.benchmark.settings import BenchPrepareConfig
+from dia.benchmark.settings import BenchCodec, BenchPrepareConfig
 from dia.benchmark.sounds import lengths_of, voice_like, write_corpus
 
 BALLAST = "import subprocess, sys; data = bytearray({size} << 20); data[::4096] = b'x' * len(data[::4096])"
@@ -41,7 +41,7 @@ def test_a_command_and_what_it_starts_are_weighed_apart(tmp_path):
 
 
 def plan_in(folder, **options):
-    return PreparationPlan(folder, BenchPrepareConfig(codec="codec_nano", seconds=4.0, scales=[4, 1], **options))
+    return PreparationPlan(folder, BenchPrepareConfig(BenchCodec("codec_nano"), seconds=4.0, scales=[4, 1], **options))
 
 
 def test_growth_is_counted_without_the_start(tmp_path, monkeypatch):
@@ -87,7 +87,7 @@ def test_the_command_encodes_as_dac_does_and_says_how_fast(tmp_path):
         str(tmp_path / "tiny.pth"), package=False
     )
     done = bench(
-        f"codec={tmp_path}/tiny.pth", "growth=false", "rounds=1", "dac_seconds=12", "workers=1", "out=figures.json",
+        f"codec.name={tmp_path}/tiny.pth", "growth=false", "rounds=1", "dac_seconds=12", "workers=1", "out=figures.json",
         cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2_000:]
@@ -99,6 +99,6 @@ def test_the_command_encodes_as_dac_does_and_says_how_fast(tmp_path):
 
 
 def test_impossible_settings_are_all_named_at_once(tmp_path):
-    done = bench("codec=codec_nano", "workers=0", "scales=[]", "seconds=0", "out=nowhere/x.json", cwd=tmp_path)
+    done = bench("codec.name=codec_nano", "workers=0", "scales=[]", "seconds=0", "out=nowhere/x.json", cwd=tmp_path)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert all(part in done.stderr for part in ("no codec codec_nano", "workers=0", "scales=0", "seconds=0", "nowhere"))
