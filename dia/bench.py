@@ -17,9 +17,10 @@ from dia.benchmark.measure import Plan, measure
 from dia.benchmark.preparation import PreparationPlan, compare_with_dac, measure_growth, weights_of
 from dia.benchmark.preparation_report import preparation_results, show_preparation
 from dia.benchmark.report import results, show
+from dia.benchmark.settings import BenchPrepareConfig
 from dia.benchmark.variants import Variant
 from dia.checkpoint import load_checkpoint
-from dia.conf import BenchConfig, BenchPrepareConfig, run_one_of
+from dia.conf import BenchConfig, run_one_of
 from dia.errors import UserError
 from dia.opening import shipped_or
 
@@ -38,23 +39,20 @@ def main(config: BenchConfig) -> None:
 
 def prepare(config: BenchPrepareConfig) -> None:
     """Measure what preparing data costs, as :func:`main` does."""
-    _require_possible(config)
+    _raise(config.problems() + _out_problems(config.out))
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: config.workers])  # the commands that are measured inherit it
     torch.set_num_threads(config.workers)
     console, growth, compared = Console(width=160), None, None
     with tempfile.TemporaryDirectory(prefix="dia-bench-") as folder:
-        plan = PreparationPlan(
-            Path(folder), config.codec.name, config.workers, config.seconds, list(config.scales), config.rounds,
-            config.dac_seconds, config.dac_window,
-        )  # fmt: skip
+        plan = PreparationPlan(Path(folder), config)
         codec = weights_of(plan)
         if config.growth:
             growth = measure_growth(plan, codec, lambda line: console.print(f"[dim]{line}"))
         if config.dac:
             compared = compare_with_dac(plan, codec, lambda line: console.print(f"[dim]{line}"))
         machine = describe_machine(torch.device("cpu"))
-        show_preparation(plan, growth, compared, machine, console)
-    _write(config.out, preparation_results(plan, growth, compared, machine), console)
+        show_preparation(config, growth, compared, machine, console)
+    _write(config.out, preparation_results(config, growth, compared, machine), console)
 
 
 def _write(out: str, content: dict[str, Any], console: Console) -> None:
@@ -64,20 +62,6 @@ def _write(out: str, content: dict[str, Any], console: Console) -> None:
         part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         os.replace(part, target)
         console.print(f"wrote {target}")
-
-
-def _require_possible(config: BenchPrepareConfig) -> None:
-    problems = [f"{key}={value} must be {least} or more" for key, value, least in (
-        ("workers", config.workers, 1), ("rounds", config.rounds, 1), ("seconds", config.seconds, 2),
-        ("dac_seconds", config.dac_seconds, 2), ("dac_window", config.dac_window, 0),
-        ("scales", min(config.scales, default=0), 1),
-    ) if value < least]  # fmt: skip
-    cores = len(os.sched_getaffinity(0))
-    if config.workers > cores:
-        problems.append(f"workers={config.workers}, but this process may use {cores} cores; choose no more")
-    if config.dac and config.codec.name and not config.codec.name.endswith(".pth"):
-        problems.append(f"dac's command has no codec {config.codec.name}; give a DAC .pth file, or dac=false")
-    _raise(problems + _out_problems(config.out))
 
 
 def _out_problems(out: str) -> list[str]:

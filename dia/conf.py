@@ -18,6 +18,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from dia.audio.spectral import SpectralCodecConfig
+from dia.benchmark.settings import BenchPrepareConfig
 from dia.data.engine import EngineConfig
 from dia.data.labels import LabelsConfig
 from dia.data.prepare import DataConfig
@@ -166,30 +167,6 @@ class BenchConfig:
     """Above 1, a batch is compared with its texts one by one."""
     memory: bool = True
     """Peak memory, each variant in a process of its own."""
-    out: str = ""
-    """JSON file of all that was measured."""
-
-
-@dataclass
-class BenchPrepareConfig:
-    """Everything `python -m dia.bench prepare` reads."""
-
-    codec: CodecConfig = field(default_factory=lambda: CodecConfig(""))
-    """Empty name: descript's 44.1 kHz model with random weights."""
-    workers: int = 2
-    """Processes of ours, and threads of dac's command."""
-    growth: bool = True
-    """Whether growing inputs are prepared."""
-    seconds: float = 16.0
-    """Of sound, once."""
-    scales: list[int] = field(default_factory=lambda: [1, 4, 16])
-    dac: bool = True
-    """Whether dac's own `encode` command is measured beside; it needs a DAC's `.pth` file, or the random weights."""
-    rounds: int = 3
-    dac_seconds: float = 48.0
-    """Of sound that both encode, in each round."""
-    dac_window: float = 0.0
-    """Seconds of dac's windows; 0 lets none cut a clip, so that its codes are those of the whole (its own default is 5)."""
     out: str = ""
     """JSON file of all that was measured."""
 

@@ -50,3 +50,8 @@ def unknown_codec(name: str) -> UserError:
     """Return the error for a name that is no codec's."""
     known = ", ".join((*SHIPPED, *DAC_NAMES))
     return UserError(f"there is no codec {name!r}; name one of {known}, a DAC .pth file, or the folder of a spectral codec")
+
+
+def lasting_name(name: str) -> str:
+    """Return what opens the same codec from any working directory."""
+    return name if name in SHIPPED or name in DAC_NAMES else str(Path(name).resolve())

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from dia.audio.load import load_codec
 from dia.benchmark.processes import Cost, run_watched
+from dia.benchmark.settings import BenchPrepareConfig
 from dia.benchmark.sounds import LENGTHS, write_corpus
 
 STARTING = 0.5  # seconds of sound of a run that is nothing but its start
@@ -27,16 +28,10 @@ OURS, THEIRS = "dia.prepare", "dac encode"
 
 @dataclass(frozen=True)
 class PreparationPlan:
-    """What to measure, in ``folder``. ``codec`` is a name or file as elsewhere, empty for a DAC of random weights."""
+    """What to measure, and the folder for its corpora and data sets."""
 
     folder: Path
-    codec: str
-    workers: int
-    seconds: float
-    scales: list[int]
-    rounds: int
-    dac_seconds: float
-    dac_window: float
+    config: BenchPrepareConfig
 
 
 @dataclass
@@ -78,8 +73,8 @@ class Comparison:
 
 def weights_of(plan: PreparationPlan) -> str:
     """Return the codec to use: the plan's, or a DAC of random weights, saved as the dac package saves its own."""
-    if plan.codec:
-        return plan.codec
+    if plan.config.codec.name:
+        return plan.config.codec.name
     torch.manual_seed(0)
     path = plan.folder / "weights.pth"
     dac.DAC().save(str(path), package=False)
@@ -90,9 +85,9 @@ def measure_growth(plan: PreparationPlan, codec: str, say: Callable[[str], None]
     """Prepare corpora of growing size, each once."""
     say("preparing next to nothing")
     growth = Growth(_prepare(plan, codec, "start", STARTING)[0])
-    for scale in sorted(plan.scales):
-        say(f"preparing {scale} times {plan.seconds:g} s of sound")
-        growth.costs[scale], growth.sound[scale] = _prepare(plan, codec, f"grown-{scale}", scale * plan.seconds)
+    for scale in sorted(plan.config.scales):
+        say(f"preparing {scale} times {plan.config.seconds:g} s of sound")
+        growth.costs[scale], growth.sound[scale] = _prepare(plan, codec, f"grown-{scale}", scale * plan.config.seconds)
     return growth
 
 
@@ -106,14 +101,14 @@ def prepare_command(plan: PreparationPlan, codec: str, name: str, *more: str) ->
     """Return the command that prepares the corpus ``name`` into a folder of its own."""
     return [
         sys.executable, "-m", "dia.prepare", "data=corpus", "data.corpus=local", f"data.path={plan.folder / name}",
-        f"data.root={plan.folder / 'prepared' / name}", f"codec.name={codec}", f"engine.workers={plan.workers}",
+        f"data.root={plan.folder / 'prepared' / name}", f"codec.name={codec}", f"engine.workers={plan.config.workers}",
         f"data.shard_units={SHARD_UNITS}", f"data.sample_rate={load_codec(codec).sample_rate}", *more,
     ]  # fmt: skip
 
 
 def dac_command(plan: PreparationPlan, codec: str, name: str, output: Path) -> list[str]:
     """Return dac's command. Its windows are as long as the longest clip: its codes are then those of each clip as a whole."""
-    window = plan.dac_window or max(LENGTHS) + 2.0
+    window = plan.config.dac_window or max(LENGTHS) + 2.0
     return [
         sys.executable, "-m", "dac", "encode", str(plan.folder / name), "--output", str(output), "--weights_path", codec,
         "--device", "cpu", "--win_duration", f"{window:g}",
@@ -126,12 +121,12 @@ def compare_with_dac(plan: PreparationPlan, codec: str, say: Callable[[str], Non
     The files have the loudness already that dac's command brings its input to, so that both encode the same samples.
     """
     write_corpus(plan.folder / "short", STARTING, normalised=True)
-    _, sound = write_corpus(plan.folder / "clips", plan.dac_seconds, normalised=True)
+    _, sound = write_corpus(plan.folder / "clips", plan.config.dac_seconds, normalised=True)
     compared = Comparison(sound)
-    for place in range(-1, plan.rounds):
+    for place in range(-1, plan.config.rounds):
         name = "clips" if place >= 0 else "short"
         for who in (OURS, THEIRS):
-            say(f"{who}, round {place + 1} of {plan.rounds}" if place >= 0 else f"{who}, next to nothing")
+            say(f"{who}, round {place + 1} of {plan.config.rounds}" if place >= 0 else f"{who}, next to nothing")
             cost = _run(who, plan, codec, name, place)
             if place < 0:
                 compared.starting[who] = cost
@@ -143,7 +138,7 @@ def compare_with_dac(plan: PreparationPlan, codec: str, say: Callable[[str], Non
 
 def _run(who: str, plan: PreparationPlan, codec: str, name: str, place: int) -> Cost:
     if who == THEIRS:
-        return run_watched(dac_command(plan, codec, name, plan.folder / f"theirs-{place}"), plan.folder, plan.workers)
+        return run_watched(dac_command(plan, codec, name, plan.folder / f"theirs-{place}"), plan.folder, plan.config.workers)
     command = prepare_command(plan, codec, name, "data.keep_audio=false", f"data.root={plan.folder / f'ours-{place}'}")
     return run_watched(command, plan.folder, 1)
 

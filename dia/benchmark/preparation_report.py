@@ -6,16 +6,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from dia.benchmark.preparation import OURS, THEIRS, Comparison, Growth, PreparationPlan
+from dia.benchmark.preparation import OURS, THEIRS, Comparison, Growth
+from dia.benchmark.settings import BenchPrepareConfig
 
 MEBIBYTE = 1 << 20
 
 
 def preparation_results(
-    plan: PreparationPlan, growth: Growth | None, compared: Comparison | None, machine: dict[str, str]
+    config: BenchPrepareConfig, growth: Growth | None, compared: Comparison | None, machine: dict[str, str]
 ) -> dict[str, Any]:
     """Return every figure with all values that it is of."""
-    found: dict[str, Any] = {"machine": machine, "plan": {"workers": plan.workers, "codec": plan.codec or "random DAC"}}
+    found: dict[str, Any] = {"machine": machine, "plan": {"workers": config.workers, "codec": config.codec.name or "random DAC"}}
     if growth is not None:
         found["growth"] = {
             "starting": asdict(growth.starting),
@@ -44,11 +45,11 @@ def preparation_results(
 
 
 def show_preparation(
-    plan: PreparationPlan, growth: Growth | None, compared: Comparison | None, machine: dict[str, str], console: Console
+    config: BenchPrepareConfig, growth: Growth | None, compared: Comparison | None, machine: dict[str, str], console: Console
 ) -> None:
     """Print the tables."""
     console.print("; ".join(f"{name} {value}" for name, value in machine.items()))
-    console.print(f"codec {plan.codec or 'DAC 44.1 kHz of random weights'}; {plan.workers} workers, on as many cores")
+    console.print(f"codec {config.codec.name or 'DAC 44.1 kHz of random weights'}; {config.workers} workers, on as many cores")
     if growth is not None:
         console.print(_growth(growth))
     if compared is not None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from dia.data.slurm import SlurmConfig, await_workers, open_slurm
 from dia.errors import UserError
 
 Job = TypeVar("Job")
@@ -31,8 +32,9 @@ class EngineConfig:
     """Processes; 0 works in this one (local only)."""
     scheduler: str = ""
     """Dask: address of a running scheduler; empty starts one on this machine; `slurm` asks SLURM for workers."""
-    slurm: dict[str, Any] = field(default_factory=lambda: {"cores": 1, "memory": "8GB", "walltime": "04:00:00"})
-    """Arguments of `dask_jobqueue.SLURMCluster`."""
+    slurm: SlurmConfig = field(default_factory=SlurmConfig)
+    patience: float = 60.0
+    """Minutes to wait for SLURM's first worker."""
 
     def problems(self) -> list[str]:
         """Return what is out of range, one sentence each with its remedy."""
@@ -41,6 +43,9 @@ class EngineConfig:
             found.append(f"engine.kind={self.kind} is unknown; choose local or dask")
         if self.workers < (self.kind == "dask"):
             found.append(f"engine.workers={self.workers} must be {int(self.kind == 'dask')} or more")
+        if self.patience <= 0:
+            found.append(f"engine.patience={self.patience} are minutes; choose above 0")
+        found += self.slurm.problems()
         return found
 
 
@@ -115,13 +120,7 @@ def _client(config: EngineConfig, needs: dict[str, int]) -> Iterator[Any]:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
     if config.scheduler == "slurm":
-        from dask_jobqueue import SLURMCluster
-
-        options = dict(config.slurm)
-        if needs:
-            options["worker_extra_args"] = [*options.get("worker_extra_args", []), "--resources", "GPU=1"]
-        cluster: Any = SLURMCluster(processes=1, **options)
-        cluster.scale(jobs=config.workers)
+        cluster: Any = open_slurm(config.slurm, config.workers, bool(needs))
     elif config.scheduler:
         try:
             client = Client(config.scheduler, timeout="20s")
@@ -135,4 +134,9 @@ def _client(config: EngineConfig, needs: dict[str, int]) -> Iterator[Any]:
             n_workers=config.workers, threads_per_worker=1, processes=True, dashboard_address=None, resources=needs
         )
     with cluster, Client(cluster) as client:
+        if config.scheduler == "slurm":
+            await_workers(client, cluster, config.patience, config.slurm.logs)
+            cluster.adapt(
+                minimum=config.workers, maximum=config.workers
+            )  # a job that reached its walltime is followed by another
         yield client

@@ -15,6 +15,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dia.audio.codec import Codec
+from dia.audio.load import lasting_name
 from dia.data.engine import GO_ON, EngineConfig, run_jobs
 from dia.data.prepared import CARD, finish_prepared, folder_for, folder_of_parts, open_prepared, read_card
 from dia.data.shards import Report, ShardJob, Storing, finished_report, make_shard
@@ -87,19 +88,17 @@ class Summary:
 def prepare(config: DataConfig, codec: Codec | None, engine: EngineConfig | None = None) -> Path:
     """Return the folder of the prepared data set, made now unless it is there. ``codec`` None makes no codes.
 
-    Raises :class:`UserError` for labels that no table knows, for a lost worker or cluster, and when nothing could be read.
+    Raises :class:`UserError` for a sample rate below the codec's, for labels that no table knows, for a lost worker or cluster,
+    and when nothing could be read.
     """
     source = open_source(config)
     request = _request(config, source, codec)
     folder = request_folder(config, codec)
     if folder.exists():
         return folder
-    storing = Storing(
-        config.sample_rate, config.keep_audio, codec.name if codec else "", codec.fingerprint if codec else "",
-        config.device, batch=1 if config.device == "cpu" else 16,
-    )  # fmt: skip
+    storing = _storing(config, codec)
     try:
-        reports = _make_shards(source, folder_of_parts(folder), storing, config.shard_units, engine or EngineConfig())
+        reports = _make_shards(source, folder_of_parts(folder).resolve(), storing, config.shard_units, engine or EngineConfig())
         summary = summarise(reports)
         finish_prepared(folder, reports, {"request": request, "figures": summary.figures(), "left_out": summary.left_out})
     except OSError as error:
@@ -126,6 +125,19 @@ def prepared_already(config: DataConfig, codec_name: str) -> Path | None:
             if len(rows) and rows[0]["codec"] == codec_name:
                 return folder
     return None
+
+
+def _storing(config: DataConfig, codec: Codec | None) -> Storing:
+    batch = 1 if config.device == "cpu" else 16
+    if codec is None:
+        return Storing(config.sample_rate, config.keep_audio, "", "", "", config.device, batch)
+    if codec.sample_rate > config.sample_rate:
+        raise UserError(
+            f"data.sample_rate={config.sample_rate} would cut off what the codec {codec.name} can say at {codec.sample_rate} "
+            f"hertz; set data.sample_rate={codec.sample_rate}"
+        )
+    name, fingerprint, file = codec.name, codec.fingerprint, lasting_name(codec.name)
+    return Storing(config.sample_rate, config.keep_audio, name, fingerprint, file, config.device, batch)
 
 
 def summarise(reports: list[Report]) -> Summary:

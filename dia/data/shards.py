@@ -7,6 +7,7 @@ and the report holds its sha256. A unit that cannot be read is left out and name
 import hashlib
 import json
 import os
+import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -31,16 +32,21 @@ from dia.errors import UserError
 
 GROUP = 16  # clips in memory at a time, tokenized together
 REPORTS = "reports"
+ONE_AT_A_TIME = threading.Lock()  # models and their threads belong to the process; somebody else's Dask worker may have several
 
 
 @dataclass(frozen=True)
 class Storing:
-    """How clips are stored: hertz of the sound, whether it is kept, and the codec (empty: no codes) with its fingerprint."""
+    """How clips are stored: hertz of the sound, whether it is kept, and the codec (empty: no codes) with its fingerprint.
+
+    ``codec`` is what rows say, ``codec_file`` what opens it wherever a worker runs.
+    """
 
     sample_rate: int
     keep_audio: bool
     codec: str
     codec_fingerprint: str
+    codec_file: str
     device: str = "cpu"
     batch: int = 1
 
@@ -104,12 +110,13 @@ def make_shard(job: ShardJob) -> Report:
     """
     if report := finished_report(job):
         return report
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # see engine.py
-    try:
-        return _make(job)
-    finally:
-        torch.set_num_threads(threads)
+    with ONE_AT_A_TIME:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # see engine.py
+        try:
+            return _make(job)
+        finally:
+            torch.set_num_threads(threads)
 
 
 def _make(job: ShardJob) -> Report:
@@ -168,12 +175,11 @@ def _groups(clips: Iterator[Clip], size: int) -> Iterator[tuple[Clip, ...]]:
 def _rows(clips: tuple[Clip, ...], job: ShardJob) -> list[dict[str, Any]]:
     storing = job.storing
     codes = [np.zeros((0, 0), dtype=np.uint16)] * len(clips)
-    name = "none"
     if storing.codec:
-        codec = _codec(storing.codec, storing.codec_fingerprint, storing.device)
-        codes, name = Tokenizer(codec, storing.batch).codes([clip.wave for clip in clips], storing.sample_rate), codec.name
+        codec = _codec(storing.codec_file, storing.codec_fingerprint, storing.device)
+        codes = Tokenizer(codec, storing.batch).codes([clip.wave for clip in clips], storing.sample_rate)
     return [
-        row_of(clip, job.split, codes_TC, name, storing.sample_rate, storing.keep_audio)
+        row_of(clip, job.split, codes_TC, storing.codec or "none", storing.sample_rate, storing.keep_audio)
         for clip, codes_TC in zip(clips, codes, strict=True)
     ]
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from dia.benchmark.preparation import OURS, THEIRS, Comparison, PreparationPlan, dac_command, measure_growth
 from dia.benchmark.preparation_report import preparation_results
 from dia.benchmark.processes import Cost, descendants, run_watched
+from dia.benchmark.settings import BenchCodec, BenchPrepareConfig
 from dia.benchmark.sounds import lengths_of, voice_like, write_corpus
 
 BALLAST = "import subprocess, sys; data = bytearray({size} << 20); data[::4096] = b'x' * len(data[::4096])"
@@ -40,8 +41,7 @@ def test_a_command_and_what_it_starts_are_weighed_apart(tmp_path):
 
 
 def plan_in(folder, **options):
-    usual = {"codec": "codec_nano", "workers": 1, "seconds": 4.0, "scales": [4, 1], "rounds": 1}
-    return PreparationPlan(folder, **usual | {"dac_seconds": 6.0, "dac_window": 0.0} | options)
+    return PreparationPlan(folder, BenchPrepareConfig(BenchCodec("codec_nano"), seconds=4.0, scales=[4, 1], **options))
 
 
 def test_growth_is_counted_without_the_start(tmp_path, monkeypatch):
@@ -56,7 +56,7 @@ def test_growth_is_counted_without_the_start(tmp_path, monkeypatch):
     growth = measure_growth(plan_in(tmp_path), "codec_nano", lambda line: None)
     assert growth.sound == {1: pytest.approx(4.0), 4: pytest.approx(16.0)}
     assert growth.against_linear(1) == pytest.approx(1) and growth.against_linear(4) == pytest.approx(1.5)
-    found = preparation_results(plan_in(tmp_path), growth, None, {})["growth"]["scales"]["4"]
+    found = preparation_results(plan_in(tmp_path).config, growth, None, {})["growth"]["scales"]["4"]
     assert found["seconds_per_hour_of_sound"] == pytest.approx(3600 * 12 / 16) and found["worker"] == 2e9
     assert all("data.sample_rate=16000" in command for command in commands)
 

@@ -213,11 +213,13 @@ def test_killed_at_any_moment_and_started_again_it_is_the_same(number, corpus, u
 
 
 def test_a_lost_scheduler_is_said_and_the_next_one_goes_on(corpus, uninterrupted, tmp_path):
+    """The worker runs in another folder than the client, whose paths are relative."""
     port = 18_700 + os.getpid() % 1000
     address = f"tcp://127.0.0.1:{port}"
+    (tmp_path / "elsewhere").mkdir()
 
     def start():
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": ENVIRONMENT}
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": ENVIRONMENT, "cwd": tmp_path / "elsewhere"}
         dask = [
             sys.executable,
             "-m",
@@ -232,9 +234,10 @@ def test_a_lost_scheduler_is_said_and_the_next_one_goes_on(corpus, uninterrupted
         dask = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"]
         return scheduler, subprocess.Popen(dask, **quiet)
 
-    command = run(corpus, tmp_path, "data.name=local", "engine=dask", f"engine.scheduler={address}")
+    command = run(os.path.relpath(corpus, tmp_path), ".", "data.name=local", "engine=dask", f"engine.scheduler={address}")
     scheduler, worker = start()
-    client = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    said = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "env": ENVIRONMENT, "cwd": tmp_path}
+    client = subprocess.Popen(command, **said)
     try:
         begun = time.monotonic()
         while not list(tmp_path.glob(".local-*.parts/*/*.arrow")) and time.monotonic() - begun < 90:
@@ -249,13 +252,20 @@ def test_a_lost_scheduler_is_said_and_the_next_one_goes_on(corpus, uninterrupted
             process.wait()
     scheduler, worker = start()
     try:
-        again = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=180)
+        again = subprocess.run(command, **said, timeout=180)
         assert again.returncode == 0, again.stderr
         assert digest(next(tmp_path.glob("local-*"))) == uninterrupted[1]
     finally:
         for process in (scheduler, worker):
             process.kill()
             process.wait()
+
+
+def test_sound_is_not_stored_below_the_codecs_rate(corpus, tmp_path):
+    codec = load_codec("codec_nano")
+    with pytest.raises(UserError, match=r"data\.sample_rate=8000 would cut off.*set data\.sample_rate=16000"):
+        prepare(config_for(corpus, tmp_path, sample_rate=8000), codec, EngineConfig(workers=0))
+    assert not list(tmp_path.iterdir())
 
 
 def test_nothing_to_read_is_an_error(tmp_path):

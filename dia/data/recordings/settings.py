@@ -37,7 +37,9 @@ class RecordingsConfig:
     second_asr: str = ""
     """Another one, to ask whether both hear the same; empty asks the first how sure it is."""
     diarization: str = "clusters"
-    """`clusters` of embeddings (offline), or `pyannote` (extra; its model needs a token in HF_TOKEN)."""
+    """`clusters` of embeddings (offline), or `pyannote` (its model needs a token in HF_TOKEN)."""
+    pyannote: str = ""
+    """The Python of an environment with pyannote.audio, which cannot be installed beside this project."""
     emotion: str = "prosody"
     """`prosody` (pitch, energy and rate, arousal only) or `off`."""
     mos: bool = True
@@ -59,6 +61,10 @@ class RecordingsConfig:
         found = []
         if self.diarization not in ("clusters", "pyannote"):
             found.append(f"data.recordings.diarization={self.diarization} is unknown; choose clusters or pyannote")
+        if self.diarization == "pyannote" and not self.pyannote:
+            found.append(
+                "data.recordings.diarization=pyannote needs data.recordings.pyannote=ENV/bin/python, of an environment with it"
+            )
         if self.emotion not in ("prosody", "off"):
             found.append(f"data.recordings.emotion={self.emotion} is unknown; choose prosody or off")
         if abs(sum(self.splits.values()) - 1) > 1e-6 or min(self.splits.values(), default=-1) < 0:

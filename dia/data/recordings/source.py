@@ -59,7 +59,7 @@ class RecordingsSource:
                 "data.recordings.commercial_ok=true and data.recordings.licence"
             )
         self.files()
-        decided = {key: value for key, value in asdict(self.config).items() if key not in ("measures", "calibration")}
+        decided = {key: value for key, value in asdict(self.config).items() if key not in ("measures", "calibration", "pyannote")}
         return {
             "recordings": decided, "files": folder_version(Path(self.path)), "limits": asdict(self.limits),
             "models": {stage.name: stage.identity for stage in self.stages()},
@@ -188,21 +188,32 @@ class RecordingsSource:
 @cache
 def _stages(config: str) -> list[Stage]:
     content = json.loads(config)
-    return stages(RecordingsConfig(**{key: content[key] for key in ("asr", "second_asr", "diarization", "mos")}))
+    return stages(RecordingsConfig(**{key: content[key] for key in ("asr", "second_asr", "diarization", "pyannote", "mos")}))
 
 
 def _voices(heard: dict[str, Arrays], same: float, config: RecordingsConfig) -> tuple[NDArray[np.float32], list[str]]:
     """Middles of windows and who speaks in each."""
     if "pyannote" in heard:
-        found = heard["pyannote"]
-        both = np.stack([found["start"], found["end"]]).astype(np.float32)
-        return both.mean(axis=0), [str(voice) for voice in found["voice"]]
+        return points_of(heard["pyannote"])
     stretches = speech_stretches(heard["speech"]["probability"], config.thresholds)
     middle, embedding = heard["voices"]["middle"].astype(np.float32), heard["voices"]["embedding"]
     spoken = np.array([any(start <= time <= end for start, end in stretches) for time in middle], dtype=bool)
     if not spoken.any():
         spoken[:] = True
     return middle[spoken], voice_names(middle[spoken], embedding[spoken], config.thresholds)
+
+
+def points_of(turns: Arrays, step: float = 0.1) -> tuple[NDArray[np.float32], list[str]]:
+    """Return times (points,) at even distances within each turn, and who speaks there: the nearest one is that of a word.
+
+    Middles of whole turns would not do: the end of a long turn lies nearer to the middle of a short one after it.
+    """
+    times, voices = [np.zeros(0, dtype=np.float32)], list[str]()
+    for start, end, voice in zip(turns["start"], turns["end"], turns["voice"], strict=True):
+        count = max(1, round(float(end - start) / step))
+        times.append(np.asarray(start + (np.arange(count) + 0.5) * (end - start) / count, dtype=np.float32))
+        voices += [str(voice)] * count
+    return np.concatenate(times), voices
 
 
 def _snr(heard: dict[str, Arrays], begin: float, end: float, speech: float) -> float:

@@ -184,9 +184,9 @@ def stages(config: RecordingsConfig) -> list[Stage]:
     if config.second_asr:
         found.append(Words(config.second_asr, "second_words"))
     if config.diarization == "pyannote":
-        from dia.data.recordings.pyannote import PyannoteTurns
+        from dia.data.recordings.diarization import PyannoteTurns
 
-        found.append(PyannoteTurns())
+        found.append(PyannoteTurns(config.pyannote))
     else:
         found.append(Voices())
     return found

@@ -1,6 +1,7 @@
 """Which source is read, by configuration: the demo corpus, a declared corpus, or raw recordings."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from dia.data.dialogues import DialogueLimits
 from dia.data.recordings.settings import RecordingsConfig
@@ -57,10 +58,11 @@ def open_source(config: SourceConfig) -> Source:
     """Return the source that the config names. Raises :class:`UserError` when it is not there or may not be used so."""
     if config.corpus == "demo":
         return DemoSource(config.demo)
+    path = str(Path(config.path).resolve()) if config.path else ""  # a worker may be in another folder
     if config.corpus == "recordings":
         from dia.data.recordings.source import RecordingsSource  # its models are an extra
 
-        return RecordingsSource(config.path, _calibrated(config.recordings), config.dialogue, config.licence)
+        return RecordingsSource(path, _calibrated(config.recordings), config.dialogue, config.licence)
     declared = read_declaration(config.corpus)
     problems = []
     if config.use not in declared.uses:
@@ -70,12 +72,13 @@ def open_source(config: SourceConfig) -> Source:
     if problems:
         raise UserError(f"{declared.title} is refused:\n" + "\n".join(f"  - {problem}" for problem in problems))
     return CorpusSource(
-        declared, config.path, config.unknown, config.licence, config.streaming, config.limit, config.dialogue
+        declared, path, config.unknown, config.licence, config.streaming, config.limit, config.dialogue
     )  # fmt: skip
 
 
 def _calibrated(config: RecordingsConfig) -> RecordingsConfig:
-    """The config with thresholds chosen on its calibration set, if it has one."""
+    """The config with thresholds chosen on its calibration set, if it has one, and an absolute folder of measures."""
+    config = replace(config, measures=str(Path(config.measures).resolve()))
     if not config.calibration:
         return config
     from dia.data.recordings.calibration import calibrated_limits
