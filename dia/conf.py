@@ -119,6 +119,8 @@ class GenerateConfig:
     text: str = ""
     out: str = "speech.wav"
     ckpt: str = "dia_nano"
+    adapter: str = ""
+    """Folder of what LoRA learned on the checkpoint, or the run that learned it."""
     seed: int = 0
     max_seconds: float = 0.0
     """Longest sound; 0 is all the model can do."""
