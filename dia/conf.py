@@ -26,7 +26,8 @@ from dia.inference import Sampling
 from dia.network import DiaConfig
 from dia.resources import resource
 from dia.training.codec_settings import CodecTraining
-from dia.training.optimization import OptimConfig, ScheduleConfig
+from dia.training.optimization import OptimConfig
+from dia.training.schedule import ScheduleConfig
 from dia.training.settings import BatchConfig, LoggerConfig, TrainerConfig, unknown
 
 CONFIGS = str(resource("configs").resolve())

@@ -16,8 +16,9 @@ from dia.network import DiaNetwork
 from dia.training.gradients import scale_and_clip
 from dia.training.loss import ChannelSums, channel_weights, weighted_loss
 from dia.training.objective import DelayedBatch, Objective
-from dia.training.optimization import OptimConfig, ScheduleConfig, build_optimizer, build_schedule
+from dia.training.optimization import OptimConfig, build_optimizer
 from dia.training.parallel import is_sharded, shard
+from dia.training.schedule import ScheduleConfig, build_schedule
 
 USUAL_COUNT = 1000  # targets; dividing by what a batch usually has keeps gradients in fp16's range until the true count is known
 
