@@ -138,5 +138,6 @@ def _sampling(located: Located, content: dict[str, Any], config: DiaConfig) -> d
     """Sampling values: what the checkpoint says, unless nobody chose it; then what suits its generation."""
     preset = PRESETS[FIRST if config.cross_rope else SECOND]
     said = read_json(located.generation) if located.generation else {}
-    values = {ours: said.get(theirs, preset[ours]) for ours, theirs in transformers_layout.SAMPLING_NAMES.items()}
-    return preset if values == DEFAULT_SAMPLING and "dia" not in content else {**preset, **values}
+    values = {**preset, **transformers_layout.sampling_of(said)}
+    chosen = {name: values[name] for name in DEFAULT_SAMPLING}
+    return preset if chosen == DEFAULT_SAMPLING and "dia" not in content else values
