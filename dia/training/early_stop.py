@@ -1,0 +1,77 @@
+"""Training ends when a figure of the validation no longer gets better."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import lightning as L
+
+from dia.errors import UserError
+
+STAGE = "validation/"
+
+
+@dataclass
+class EarlyStopConfig:
+    """When to end early. ``patience`` 0 is never: then the model of the last step is kept, else that of the best validation."""
+
+    figure: str = "validation/loss"
+    """A logged figure of the validation."""
+    patience: int = 0
+    """Validations in a row that may be no better than the best."""
+    goal: str = "min"
+    """`min` or `max`: which way is better."""
+    least: float = 0.0
+    """How much better than the best counts as better."""
+
+    def problems(self) -> list[str]:
+        """Return what is out of range, one sentence each with its remedy."""
+        found = []
+        if not self.figure.startswith(STAGE):
+            found.append(f"early_stop.figure={self.figure} is none of the validation's; name one such as validation/loss")
+        if self.patience < 0:
+            found.append(f"early_stop.patience={self.patience} must be 0 (never stop) or more; usual are 3 to 10")
+        if self.goal not in ("min", "max"):
+            found.append(f"early_stop.goal={self.goal} is unknown; choose min or max")
+        return found if self.least >= 0 else [*found, f"early_stop.least={self.least} must be 0 or more"]
+
+
+class EarlyStop(L.Callback):
+    """Ends training after ``patience`` validations that were no better. ``improved`` tells whether the newest was.
+
+    What it has seen is part of the checkpoint: a run that goes on stops where an unbroken one does, and one that was stopped
+    stays so.
+    """
+
+    def __init__(self, config: EarlyStopConfig) -> None:
+        self.config, self.best, self.waited = config, math.inf, 0
+
+    @property
+    def improved(self) -> bool:
+        """Whether the newest validation was the best so far."""
+        return self.waited == 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a run must know to go on."""
+        return {"best": self.best, "waited": self.waited}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from what an earlier part of the run has seen."""
+        self.best, self.waited = state_dict["best"], state_dict["waited"]
+
+    def on_fit_start(self, trainer: L.Trainer, task: L.LightningModule) -> None:
+        """Train no further what has been stopped."""
+        trainer.should_stop = self.waited >= self.config.patience
+
+    def on_validation_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
+        """Compare with the best. Raises :class:`UserError` when the figure was not logged."""
+        if trainer.sanity_checking:
+            return
+        if self.config.figure not in trainer.callback_metrics:
+            known = ", ".join(sorted(name for name in trainer.callback_metrics if name.startswith(STAGE)))
+            raise UserError(f"early_stop.figure={self.config.figure} is not logged; there are: {known}")
+        value = float(trainer.callback_metrics[self.config.figure]) * (1 if self.config.goal == "min" else -1)
+        better = trainer.strategy.reduce_boolean_decision(value < self.best - self.config.least)
+        self.best, self.waited = (value, 0) if better else (self.best, self.waited + 1)
+        if self.waited >= self.config.patience:
+            trainer.should_stop = True
