@@ -316,6 +316,7 @@ def run(config_name: str, task: Callable[[Any], None]) -> None:
 
     try:
         check_recipe_arguments(sys.argv[1:])
+        _refuse_multirun(sys.argv[1:])
         sys.argv[1:] = [quote_text(argument) for argument in sys.argv[1:]]
         door()
     except UserError as error:
@@ -324,6 +325,15 @@ def run(config_name: str, task: Callable[[Any], None]) -> None:
     except SystemExit as stop:
         # Hydra leaves with 1 when it cannot compose; what fails after that keeps its own code
         sys.exit(2 if stop.code == 1 and not entered else stop.code)
+
+
+def _refuse_multirun(arguments: list[str]) -> None:
+    """Hydra would run all jobs in this process, each in the run folder of the one before."""
+    if given := [argument for argument in arguments if argument in ("-m", "--multirun")]:
+        raise UserError(
+            f"{given[0]} is not how several runs are made here: python -m dia.sweep gives each a process and a folder, such as "
+            "python -m dia.sweep +recipe=nano 'sweep.space={seed: [0, 1]}' sweep.sampler=grid"
+        )
 
 
 def run_one_of(doors: dict[str, tuple[str, Callable[[Any], None]]]) -> None:
