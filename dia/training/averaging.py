@@ -50,9 +50,6 @@ class WeightAverage(nn.Module):
     @torch.no_grad()
     def swap(self, network: nn.Module) -> None:
         """Exchange the values of the average and of the network's weights."""
-        for module in network.modules():
-            if isinstance(module, FSDPModule):
-                module.reshard()  # what was gathered before would go on being used
         for mean, weight in zip(_local(self.weights), _local(trained(network)), strict=True):
             kept = weight.clone()
             weight.copy_(mean)
@@ -98,8 +95,7 @@ class Averaging(L.Callback):
             state[own], state[mean] = state[mean], state[own]
 
     def _swap(self, task: L.LightningModule) -> None:
-        average, network = parts(task)
-        average.swap(network)
+        exchange(task)
         self.swapped = not self.swapped
 
 
@@ -109,12 +105,20 @@ def averaged(task: L.LightningModule) -> Iterator[None]:
     if getattr(task, "average", None) is None:
         yield
         return
-    average, network = parts(task)
-    average.swap(network)
+    exchange(task)
     try:
         yield
     finally:
-        average.swap(network)
+        exchange(task)
+
+
+def exchange(task: L.LightningModule) -> None:
+    """Exchange the values of a task's weights and of their average; called on every rank."""
+    for module in task.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()  # what was gathered before would go on being used
+    average, network = parts(task)
+    average.swap(network)
 
 
 def trained(network: nn.Module) -> list[nn.Parameter]:

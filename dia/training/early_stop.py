@@ -51,6 +51,11 @@ class EarlyStop(L.Callback):
         """Whether the newest validation was the best so far."""
         return self.waited == 0
 
+    @property
+    def compared(self) -> bool:
+        """Whether there was any validation."""
+        return self.best < math.inf
+
     def state_dict(self) -> dict[str, Any]:
         """What a run must know to go on."""
         return {"best": self.best, "waited": self.waited}

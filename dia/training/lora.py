@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dia.checkpoint.adapter import Adapter, Base
-from dia.network import DiaNetwork
+from dia.network import DiaConfig, DiaNetwork
 
 PARTS = ("self_attention", "cross_attention", "mlp")
 LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_up_proj", "down_proj")
@@ -80,10 +80,10 @@ def add_adapters(network: DiaNetwork, config: LoraConfig) -> None:
             setattr(network.get_submodule(parent), child, LoraLinear(layer, config))
 
 
-def adapter_of(state: dict[str, Tensor], config: LoraConfig, network: DiaNetwork, base: Base) -> Adapter:
+def adapter_of(state: dict[str, Tensor], lora: LoraConfig, config: DiaConfig, base: Base) -> Adapter:
     """Return the adapter that a network's state dict holds beside its weights."""
     tensors = {name: tensor for name, tensor in state.items() if name.endswith((".lora_A", ".lora_B"))}
-    return Adapter(config.rank, config.alpha, list(config.targets), base, network.config, tensors)
+    return Adapter(lora.rank, lora.alpha, list(lora.targets), base, config, tensors)
 
 
 def _is(name: str, target: str) -> bool:

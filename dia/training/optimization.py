@@ -6,6 +6,9 @@ import torch
 from torch import nn
 
 from dia.training.groups import decay_problems, parameter_groups
+from dia.training.schedule import ScheduleConfig, build_schedule
+
+__all__ = ["OptimConfig", "ScheduleConfig", "build_optimizer", "build_schedule"]
 
 
 @dataclass

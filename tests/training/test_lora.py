@@ -31,7 +31,7 @@ def taught(network, config=CONFIG):
 
 def saved(network, made, folder, config=CONFIG):
     base = Base("base", weights_fingerprint(network.state_dict().items()))
-    save_adapter(adapter_of(made.state_dict(), config, made, base), folder)
+    save_adapter(adapter_of(made.state_dict(), config, made.config, base), folder)
     return folder
 
 
