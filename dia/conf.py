@@ -23,7 +23,7 @@ from dia.data.labels import LabelsConfig
 from dia.data.prepare import DataConfig
 from dia.errors import UserError
 from dia.inference import Sampling
-from dia.initial import fill_shape, initial_problems
+from dia.initial import filled_shape, initial_problems
 from dia.network import DiaConfig
 from dia.resources import resource
 from dia.schemas import CodecConfig, EvalConfig, GenerateConfig
@@ -269,9 +269,10 @@ def typed(composed: DictConfig) -> Any:
 
     Raises :class:`UserError` when there is nothing it could come from.
     """
-    if "init" in composed:
-        fill_shape(composed)
-    return OmegaConf.to_object(composed)
+    config = OmegaConf.to_object(composed)
+    if isinstance(config, TrainConfig):
+        config.model = filled_shape(config.model, config.init)
+    return config
 
 
 def run(config_name: str, task: Callable[[Any], None]) -> None:

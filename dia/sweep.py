@@ -6,6 +6,8 @@ python -m dia.sweep +recipe=nano sweep.name=seeds 'sweep.space={seed: [0, 1, 2]}
 
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import cast
@@ -25,19 +27,32 @@ def main(arguments: list[str]) -> None:
     except ImportError as error:
         raise UserError("a sweep needs optuna; install it: pip install 'dia-framework[sweep]'") from error
     config, overrides = read_arguments(arguments)
-    axes = report.require_sound(config, overrides)
+    axes, trainings = report.require_sound(config, overrides)
+    if len(config.devices) > 1:
+        report.prepare_once(trainings)
     folder = Path(config.folder).absolute() / config.name
     opened = study.open_study(config, axes, overrides, folder)
     trials = Trials(folder, overrides, config.figure, config.devices)
 
+    with ended_by_signals(trials.end):
+        study.search(opened, config, axes, trials)
+    report.show(opened, config, overrides, folder)
+
+
+@contextmanager
+def ended_by_signals(end: Callable[[], None]) -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C call ``end`` before they end this process: what it has started would outlive it."""
+
     def leave(number: int, frame: FrameType | None) -> None:
-        trials.end()
+        end()
         sys.exit(128 + number)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, leave)
-    study.search(opened, config, axes, trials)
-    report.show(opened, config, overrides, folder)
+    usual = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
 
 
 def read_arguments(arguments: list[str]) -> tuple[SweepConfig, list[str]]:

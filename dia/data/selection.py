@@ -1,6 +1,7 @@
 """Some clips of a data set: those of certain voices."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 from datasets import Dataset
 
@@ -8,6 +9,11 @@ from dia.errors import UserError
 
 READ = ("id", "script", "turns", "nonverbals", "codes", "frames")  # columns that training reads
 SHOWN = 10  # voices that are listed
+
+
+def splits_of_voices(splits: Mapping[str, Dataset], voices: list[str]) -> dict[str, Dataset]:
+    """Return what training reads of a data set: its splits for training and validation, as :func:`clips_of_voices` does."""
+    return {split: clips_of_voices(splits[split], voices, split) for split in ("train", "validation")}
 
 
 def clips_of_voices(rows: Dataset, voices: list[str], split: str) -> Dataset:

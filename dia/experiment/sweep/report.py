@@ -9,13 +9,15 @@ from typing import cast
 
 import optuna
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from rich.table import Table
 
-from dia.conf import TrainConfig, compose, validate
+from dia import conf
+from dia.audio.load import load_codec
+from dia.conf import TrainConfig
+from dia.data.prepare import prepare
 from dia.errors import UserError, in_one_line
 from dia.experiment.sweep.settings import SET_BY_SWEEP, SweepConfig
 from dia.experiment.sweep.space import Axis, literal, read_space
@@ -26,8 +28,11 @@ SHOWN = 10  # trials in the table
 RESULTS = "results.csv"
 
 
-def require_sound(config: SweepConfig, overrides: list[str]) -> list[Axis]:
-    """Return the axes of a sweep that can be run. Raises :class:`UserError` with everything that is wrong, trainings included."""
+def require_sound(config: SweepConfig, overrides: list[str]) -> tuple[list[Axis], list[TrainConfig]]:
+    """Return the axes of a sweep that can be run, and trainings in which every listed value occurs.
+
+    Raises :class:`UserError` with everything that is wrong, these trainings included.
+    """
     axes, problems = read_space(config.space, config.sampler == "grid")
     problems = config.problems() + problems
     given = {override.lstrip("+").partition("=")[0] for override in overrides}
@@ -37,12 +42,24 @@ def require_sound(config: SweepConfig, overrides: list[str]) -> list[Axis]:
         problems.append(
             f"{', '.join(taken)} is the sweep's to give; leave it out (sweep.name and sweep.folder say where runs lie)"
         )
+    trainings: list[TrainConfig] = []
     for values in _checked_values(axes):
-        problems += _training_problems([*overrides, *values])
+        try:
+            trainings.append(conf.typed(conf.compose("train", [*overrides, *values])))
+            conf.validate(trainings[-1])
+        except (HydraException, OmegaConfBaseException, UserError) as error:
+            problems.append(in_one_line(error))
     if problems:
         listed = "\n".join(f"  - {problem}" for problem in dict.fromkeys(problems))
         raise UserError(f"the sweep has problems:\n{listed}")
-    return axes
+    return axes, trainings
+
+
+def prepare_once(trainings: list[TrainConfig]) -> None:
+    """Make the data sets of trainings that will run side by side: two of them would make the same one at once."""
+    for training in trainings:
+        codec = load_codec(training.codec.name) if training.task == "dia" else None
+        prepare(training.data, codec, training.engine)
 
 
 def show(study: optuna.Study, config: SweepConfig, overrides: list[str], folder: Path, console: Console | None = None) -> None:
@@ -73,15 +90,6 @@ def _checked_values(axes: list[Axis]) -> list[list[str]]:
     longest = max((len(axis.examples) for axis in axes), default=0)
     cycles = [itertools.cycle(f"{axis.key}={example}" for example in axis.examples) for axis in axes]
     return [[next(cycle) for cycle in cycles] for _ in range(longest)] or [[]]
-
-
-def _training_problems(overrides: list[str]) -> list[str]:
-    """What is wrong with the training of these overrides."""
-    try:
-        validate(cast(TrainConfig, OmegaConf.to_object(compose("train", overrides))))
-    except (HydraException, OmegaConfBaseException, UserError) as error:
-        return [in_one_line(error)]
-    return []
 
 
 def _in(trials: list[FrozenTrial], state: TrialState) -> list[FrozenTrial]:

@@ -8,6 +8,7 @@ from typing import Any
 import optuna
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
+WORDS = ("true", "false", "null", "nan", "inf")  # which Hydra takes for something else
 KEYS = {"low", "high", "log", "step"}
 
 
@@ -78,8 +79,9 @@ def literal(value: Any) -> str:
         return f"[{', '.join(literal(item) for item in value)}]"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {literal(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, str) and not PLAIN.fullmatch(value):
-        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    if isinstance(value, str) and (value.lower() in WORDS or not PLAIN.fullmatch(value)):
+        # Hydra takes a backslash for itself, unless it stands before a quote
+        return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value) + "'"
     return str(value)
 
 

@@ -14,6 +14,7 @@ from dia.errors import UserError
 from dia.training.run_folder import read_metrics
 
 LOOK_EVERY = 1.0  # seconds between two looks at a run
+NOISE = "Set the environment variable HYDRA_FULL_ERROR"  # Hydra's last words, whatever was wrong
 PATIENCE = 60.0  # seconds that a run that is told to end has for it
 
 
@@ -29,6 +30,7 @@ class Trials:
     overrides: list[str]
     figure: str
     devices: list[int] = field(default_factory=list)
+    program: tuple[str, ...] = (sys.executable, "-m", "dia.train")
 
     def __post_init__(self) -> None:
         self.running: set[subprocess.Popen[bytes]] = set()
@@ -43,7 +45,7 @@ class Trials:
         ``look`` is given them now and then, and ends the run by returning True. Raises :class:`TrialFailed` when the run
         fails or logs no such figure.
         """
-        command = [sys.executable, "-m", "dia.train", *self.overrides, *chosen, f"runs={self.folder}", f"run_name={name}"]
+        command = [*self.program, *self.overrides, *chosen, f"runs={self.folder}", f"run_name={name}"]
         device = self.free.get() if self.devices else None
         try:
             code = self._watch([*command, *self._going_on(name)], name, device, look)
@@ -117,5 +119,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _last_line(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    text = log.read_text(encoding="utf-8", errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(NOISE)]
     return f"{lines[-1] if lines else 'it said nothing'} (all of it: {log})"
