@@ -27,13 +27,11 @@ from dia.initial import filled_shape, initial_problems
 from dia.network import DiaConfig
 from dia.resources import resource
 from dia.schemas import CodecConfig, EvalConfig, GenerateConfig
-from dia.training.averaging import AverageConfig
 from dia.training.codec_settings import CodecTraining
-from dia.training.early_stop import EarlyStopConfig
 from dia.training.lora import LoraConfig
 from dia.training.optimization import OptimConfig
 from dia.training.schedule import ScheduleConfig
-from dia.training.settings import BatchConfig, LoggerConfig, TrainerConfig, unknown
+from dia.training.settings import AverageConfig, BatchConfig, EarlyStopConfig, LoggerConfig, TrainerConfig, unknown
 
 CONFIGS = str(resource("configs").resolve())
 

@@ -1,9 +1,7 @@
 """A sweep's trials are real runs in processes of their own; what is asked of Optuna beside them is tried without."""
 
 import csv
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import optuna
@@ -20,6 +18,7 @@ from dia.experiment.sweep.space import Choices, Range, literal, read_space
 from dia.experiment.sweep.study import STUDY, open_study, outcomes, search
 from dia.experiment.sweep.trial import TrialFailed, Trials
 from dia.sweep import main, read_arguments
+from dia.training.run_folder import alone_in
 from tests.tiny_world import TinyWorld
 
 SPACE = {"optim.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
@@ -111,16 +110,9 @@ def test_a_trial_that_stands_badly_is_ended(tmp_path):
 
 def test_a_run_that_an_earlier_sweep_still_trains_is_left_alone(tmp_path):
     trials = Trials(tmp_path, [], "validation/loss")
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "run_name=trial-0000"])
-    (tmp_path / "trial-0000.pid").write_text(f"{process.pid}\n")
-    while b"run_name" not in Path(f"/proc/{process.pid}/cmdline").read_bytes():
-        time.sleep(0.01)  # it is not there before the process has become what it was started as
-    try:
-        with pytest.raises(UserError, match=f"still being trained by process {process.pid}"):
-            trials.require_ended("trial-0000")
-    finally:
-        process.kill()
-        process.wait()
+    trials.require_ended("trial-0000")
+    with alone_in(tmp_path / "trial-0000"), pytest.raises(UserError, match="another process trains in"):
+        trials.require_ended("trial-0000")
     trials.require_ended("trial-0000")
 
 
@@ -135,23 +127,25 @@ def test_a_run_that_fails_says_why(tmp_path, code, said):
     trials = Trials(tmp_path, [], "validation/loss", program=(sys.executable, "-c", code))
     with pytest.raises(TrialFailed, match=said):
         trials.run("trial-0000", [], lambda found: False)
-    assert not list(tmp_path.glob("*.pid"))
 
 
-def test_a_run_goes_on_from_what_it_saved_and_begins_anew_without(tmp_path, monkeypatch):
+def test_a_run_goes_on_where_it_was_and_one_that_ended_unseen_is_not_made_again(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code = "import sys, pathlib; pathlib.Path('arguments').write_text(' '.join(sys.argv[1:]))"
     trials = Trials(tmp_path, ["seed=1"], "validation/loss", [7], (sys.executable, "-c", code))
-    for saved in (False, True):
-        checkpoints = tmp_path / "trial-0000" / "checkpoints"
-        checkpoints.mkdir(parents=True)
-        if saved:
-            (checkpoints / "last.ckpt").touch()
-        with pytest.raises(TrialFailed):
-            trials.run("trial-0000", ["a=2"], lambda found: False)
-        assert checkpoints.is_dir() == saved
-        given = Path("arguments").read_text()
-        assert given == f"seed=1 a=2 runs={tmp_path} run_name=trial-0000" + (" resume=true" if saved else "")
+    run = tmp_path / "trial-0000"
+    for begun in (False, True):
+        (run / "checkpoints").mkdir(parents=True)
+        if begun:
+            (run / "config.yaml").touch()
+        with pytest.raises(TrialFailed, match="logged no"):
+            trials.run(run.name, ["a=2"], lambda found: False)
+        assert Path("arguments").read_text() == f"seed=1 a=2 runs={tmp_path} run_name=trial-0000"
+        assert run.is_dir() == begun, "what was broken off before it began is cleared away"
+    Path("arguments").unlink()
+    (run / "metrics.csv").write_text("step,validation/loss\n3,2.5\n")
+    (run / "finished.json").touch()
+    assert trials.run(run.name, ["a=2"], lambda found: False) == [(3, 2.5)] and not Path("arguments").exists()
 
 
 def test_everything_wrong_is_said_at_once():

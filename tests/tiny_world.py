@@ -44,7 +44,7 @@ class TinyWorld:
         return [
             f"runs={runs}", "data=corpus", "data.corpus=local", f"data.path={self.corpus}", "data.name=tiny",
             "data.streaming=false", f"data.root={self.folder / 'prepared'}", f"data.sample_rate={RATE}", "engine.workers=0",
-            f"codec.name={self.codec}", "trainer=cpu", "trainer.devices=1", "trainer.strategy=auto",
+            f"codec.name={self.codec}", "trainer=cpu", "trainer.strategy=single", "trainer.devices=0",
             "trainer.precision=32-true", "trainer.accumulate=1", f"trainer.steps={steps}", "trainer.validate_every=1",
             "trainer.checkpoint_every=1", "batch.frames=200", "logger.wandb=disabled", "validation.speak_every=0",
         ]  # fmt: skip

@@ -17,9 +17,9 @@ from dia.inference import Sampling
 from dia.network import DiaNetwork
 from dia.opening import shipped_or
 from dia.training.distillation import GuidedDistillation, without_guidance
+from dia.training.files import write_text
 from dia.training.lora import add_adapters
 from dia.training.objective import CrossEntropy, Objective
-from dia.training.files import write_text
 
 BASE = "base.json"  # in the run folder: which weights training started from
 

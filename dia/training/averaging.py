@@ -6,7 +6,6 @@ with the same. It is elementwise: a rank moves its own shard and asks nobody. Co
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, cast
 
 import lightning as L
@@ -14,20 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
-
-
-@dataclass
-class AverageConfig:
-    """The average that is exported; it is reached slowly, for the first weights say little."""
-
-    decay: float = 0.0
-    """How much of the average stays at a step; 0 keeps none, and the weights themselves are exported."""
-
-    def problems(self) -> list[str]:
-        """Return what is out of range, one sentence each with its remedy."""
-        if 0 <= self.decay < 1:
-            return []
-        return [f"average.decay={self.decay} must be 0 (off) to below 1; usual are .999 to .9999"]
 
 
 def decay_at(step: int, decay: float) -> float:

@@ -1,39 +1,12 @@
 """Training ends when a figure of the validation no longer gets better."""
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import lightning as L
 
 from dia.errors import UserError
-
-STAGE = "validation/"
-
-
-@dataclass
-class EarlyStopConfig:
-    """When to end early. ``patience`` 0 is never: then the model of the last step is kept, else that of the best validation."""
-
-    figure: str = "validation/loss"
-    """A logged figure of the validation."""
-    patience: int = 0
-    """Validations in a row that may be no better than the best."""
-    goal: str = "min"
-    """`min` or `max`: which way is better."""
-    least: float = 0.0
-    """How much better than the best counts as better."""
-
-    def problems(self) -> list[str]:
-        """Return what is out of range, one sentence each with its remedy."""
-        found = []
-        if not self.figure.startswith(STAGE):
-            found.append(f"early_stop.figure={self.figure} is none of the validation's; name one such as validation/loss")
-        if self.patience < 0:
-            found.append(f"early_stop.patience={self.patience} must be 0 (never stop) or more; usual are 3 to 10")
-        if self.goal not in ("min", "max"):
-            found.append(f"early_stop.goal={self.goal} is unknown; choose min or max")
-        return found if self.least >= 0 else [*found, f"early_stop.least={self.least} must be 0 or more"]
+from dia.training.settings import STAGE, EarlyStopConfig
 
 
 class EarlyStop(L.Callback):

@@ -9,9 +9,10 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from dia.errors import UserError
-from dia.training.averaging import AverageConfig, Averaging, WeightAverage, averaged, decay_at
-from dia.training.early_stop import EarlyStop, EarlyStopConfig
+from dia.training.averaging import Averaging, WeightAverage, averaged, decay_at
+from dia.training.early_stop import EarlyStop
 from dia.training.lora import LoraConfig, add_adapters
+from dia.training.settings import AverageConfig, EarlyStopConfig
 from tests.network.test_network import inputs
 
 DECAY = 0.7

@@ -12,6 +12,7 @@ from dia.errors import UserError
 from dia.model import Dia
 from dia.network import DiaNetwork
 from dia.training.lora import LAYERS, LoraConfig, LoraLinear, adapter_of, add_adapters
+from dia.training.memory import checkpoint_activations
 from tests.conftest import TINY
 from tests.network.test_network import inputs
 
@@ -67,6 +68,19 @@ def test_only_adapters_learn_and_the_base_keeps_every_bit(tiny):
     state = made.state_dict()
     assert all(torch.equal(tensor, state[name]) for name, tensor in tiny.state_dict().items())
     assert all(state[name].any() for name in state if name.endswith("lora_B"))
+
+
+@pytest.mark.parametrize("mode", ["mlp", "layers"])
+def test_what_is_computed_again_drops_the_same_features(tiny, mode):
+    gradients = []
+    for activations in ("off", mode):
+        made = taught(tiny, LoraConfig(rank=2, dropout=0.5)).train()
+        checkpoint_activations(made, activations)
+        torch.manual_seed(3)
+        made(*inputs()).square().mean().backward()
+        gradients.append([weight.grad for weight in made.parameters() if weight.requires_grad])
+    for again, wanted in zip(*gradients, strict=True):
+        torch.testing.assert_close(again, wanted)
 
 
 @torch.no_grad()

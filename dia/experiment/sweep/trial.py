@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dia.errors import UserError
-from dia.training.run_folder import read_metrics
+from dia.training.run_folder import CONFIG, FINISHED, alone_in, read_metrics
 
 LOOK_EVERY = 1.0  # seconds between two looks at a run
 NOISE = "Set the environment variable HYDRA_FULL_ERROR"  # Hydra's last words, whatever was wrong
@@ -46,9 +45,12 @@ class Trials:
         fails or logs no such figure.
         """
         command = [*self.program, *self.overrides, *chosen, f"runs={self.folder}", f"run_name={name}"]
+        if not (self.folder / name / CONFIG).is_file():
+            shutil.rmtree(self.folder / name, ignore_errors=True)  # it was broken off before it began
         device = self.free.get() if self.devices else None
         try:
-            code = self._watch([*command, *self._going_on(name)], name, device, look)
+            done = (self.folder / name / FINISHED).is_file()  # it ended while no sweep was there to see it
+            code = 0 if done else self._watch(command, name, device, look)
         finally:
             if device is not None:
                 self.free.put(device)
@@ -69,19 +71,9 @@ class Trials:
 
     def require_ended(self, name: str) -> None:
         """Raise :class:`UserError` while a process that an earlier sweep started still trains this run."""
-        note = self.folder / f"{name}.pid"
-        pid = note.read_text().strip() if note.is_file() else ""
-        command = Path(f"/proc/{pid}/cmdline")
-        if pid and command.is_file() and f"run_name={name}".encode() in command.read_bytes().split(b"\0"):
-            raise UserError(f"{self.folder / name} is still being trained by process {pid}; wait for it, or end it")
-
-    def _going_on(self, name: str) -> list[str]:
-        """What lets a run go on; one that has saved nothing begins anew."""
-        checkpoints = self.folder / name / "checkpoints"
-        if checkpoints.is_dir() and any(checkpoints.iterdir()):
-            return ["resume=true"]
-        shutil.rmtree(self.folder / name, ignore_errors=True)
-        return []
+        if (self.folder / name).is_dir():
+            with alone_in(self.folder / name):
+                pass
 
     def _watch(self, command: list[str], name: str, device: int | None, look: Callable[[list[tuple[int, float]]], bool]) -> int:
         """Run a command to its end, or until ``look`` ends it; return its exit code, 0 when it was ended."""
@@ -89,7 +81,6 @@ class Trials:
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
         self.running.add(process)
-        (self.folder / f"{name}.pid").write_text(f"{process.pid}\n")
         try:
             while True:
                 try:
@@ -100,7 +91,6 @@ class Trials:
         finally:
             _end(process)
             self.running.discard(process)
-            (self.folder / f"{name}.pid").unlink()
 
 
 def figures(run: Path, figure: str) -> list[tuple[int, float]]:
