@@ -3,9 +3,13 @@ import copy
 import lightning as L
 import pytest
 import torch
+import torch.distributed as dist
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor
 from torch.utils.data import DataLoader
 
 from dia.errors import UserError
@@ -30,6 +34,9 @@ class Task(L.LightningModule):
 
     def configure_optimizers(self):
         return torch.optim.AdamW(self.network.parameters(), lr=0.1)
+
+    def forward(self, batch):
+        return self.network(batch)
 
     def training_step(self, batch, index):
         return (self.network(batch) - 1).square().mean()
@@ -111,6 +118,42 @@ def test_a_checkpoint_in_a_validation_has_weights_and_average_the_right_way_roun
     fit(task, [Signal(), Averaging(DECAY)], 2)
     first, second = (torch.load(path, weights_only=True)["state_dict"] for path in (before, after))
     assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
+
+
+@pytest.fixture
+def mesh(tmp_path):
+    """A mesh of one process."""
+    dist.init_process_group("gloo", store=dist.FileStore(str(tmp_path / "store"), 1), rank=0, world_size=1)
+    yield init_device_mesh("cpu", (1,))
+    dist.destroy_process_group()
+
+
+@torch.no_grad()
+def test_a_sharded_average_takes_turns_with_the_weights_that_were_gathered(mesh):
+    """What FSDP2 gathered for one forward pass must not stand in for the weights of the next."""
+    torch.manual_seed(0)
+    whole, sharded = Task(), Task()
+    sharded.load_state_dict(whole.state_dict())
+    fully_shard(sharded, mesh=mesh, reshard_after_forward=False)
+    data = torch.randn(2, 3)
+    heard = []
+    for task in (whole, sharded):
+        task.average = WeightAverage(task.network)
+        for weight in task.network.parameters():
+            weight.add_(1.0)
+        task.average.update(task.network, 0.25)
+        heard.append([task(data)])
+        if task is sharded:
+            sharded.reshard()  # as the step before a validation leaves it
+        with averaged(task):
+            heard[-1].append(task(data))
+        heard[-1].append(task(data))
+    sharded.reshard()
+    torch.testing.assert_close(sharded(data), heard[0][0])
+    assert all(isinstance(weight, DTensor) for weight in sharded.average.weights)
+    assert not torch.equal(heard[0][0], heard[0][1])
+    for wanted, found in zip(*heard, strict=True):
+        torch.testing.assert_close(found, wanted)
 
 
 def test_only_what_is_trained_is_averaged(tiny):
