@@ -24,20 +24,17 @@ from dia.data.labels import LabelsConfig
 from dia.data.prepare import DataConfig
 from dia.errors import UserError
 from dia.inference import Sampling
+from dia.initial import filled_shape, initial_problems
 from dia.network import DiaConfig
 from dia.resources import resource
+from dia.schemas import CodecConfig, EvalConfig, GenerateConfig
 from dia.training.codec_settings import CodecTraining
-from dia.training.optimization import OptimConfig, ScheduleConfig
-from dia.training.settings import BatchConfig, LoggerConfig, TrainerConfig, unknown
+from dia.training.lora import LoraConfig
+from dia.training.optimization import OptimConfig
+from dia.training.schedule import ScheduleConfig
+from dia.training.settings import AverageConfig, BatchConfig, EarlyStopConfig, LoggerConfig, TrainerConfig, unknown
 
 CONFIGS = str(resource("configs").resolve())
-
-
-@dataclass
-class CodecConfig:
-    """The codec: a shipped name (`codec_nano`), a DAC model by name (`dac_44khz`), a `.pth` file or a folder."""
-
-    name: str = "codec_nano"
 
 
 @dataclass
@@ -48,20 +45,6 @@ class ValidationConfig:
     scripts: int = 4
     """How many scripts of the validation split."""
     max_seconds: float = 8.0
-
-
-@dataclass
-class SamplingOverrides:
-    """Sampling values that replace the checkpoint's own; null leaves its own."""
-
-    cfg_scale: float | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    cfg_filter_top_k: int | None = None
-    cfg_final: float | None = None
-    cfg_steps: int | None = None
-    cfg_rescale: float | None = None
-    draw_guided: bool | None = None
 
 
 @dataclass
@@ -76,9 +59,18 @@ class TrainConfig:
     resume: str = "auto"
     """What becomes of a run that was cut off: `auto` goes on where it ends in the same weights as an unbroken run would, `true`
     goes on even where it does not, `false` never does."""
+    init: str = ""
+    """A checkpoint to start from: a path or a Hub id, in any layout. The model's shape is its own (`model=checkpoint`)."""
+    objective: str = "cross_entropy"
+    """`cross_entropy`, or `guided_distillation`: what `init` says, guided by `sampling`, is learned in one pass."""
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    average: AverageConfig = field(default_factory=AverageConfig)
+    early_stop: EarlyStopConfig = field(default_factory=EarlyStopConfig)
     model: DiaConfig = field(default_factory=DiaConfig)
     codec: CodecConfig = field(default_factory=CodecConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    voices: list[str] = field(default_factory=list)
+    """Only clips of which one of these voices speaks every turn; empty is all."""
     labels: LabelsConfig = field(default_factory=LabelsConfig)
     mix: dict[str, float] = field(default_factory=dict)
     """Prepared data sets (folders) that are mixed into the training split, with their share of the draws."""
@@ -95,47 +87,6 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         self.resume = self.resume.lower()  # `resume=true` arrives as a boolean's text
-
-
-@dataclass
-class EvalConfig:
-    """Everything `python -m dia.eval` reads."""
-
-    ckpt: str = "codec_nano"
-    suite: str = "quick"
-    out: str = ""
-    """Folder of the report; empty puts it into the run folder or beside the checkpoint's name under `outputs`."""
-    data: DataConfig = field(default_factory=DataConfig)
-    codec: CodecConfig = field(default_factory=lambda: CodecConfig(""))
-    """Empty name: the codec that the checkpoint names."""
-    quantization: str | None = None
-    """Null, `int8` or `int4`."""
-    sampling: SamplingOverrides = field(default_factory=SamplingOverrides)
-
-
-@dataclass
-class GenerateConfig:
-    """Everything `python -m dia.generate` reads."""
-
-    text: str = ""
-    out: str = "speech.wav"
-    ckpt: str = "dia_nano"
-    seed: int = 0
-    max_seconds: float = 0.0
-    """Longest sound; 0 is all the model can do."""
-    audio_prompt: str = ""
-    """A recording of the voice; its transcript must begin the text."""
-    voice: str = ""
-    """A file that `Dia.make_voice(...).save(path)` wrote; it brings its transcript. With one the text may be of any length."""
-    speed: float = 1.0
-    """Pace, at the same pitch."""
-    retries: int = 0
-    """How often what fails (no end, hurry, silence, loops, a cut-off end) is spoken again."""
-    quantization: str | None = None
-    """Null, `int8` or `int4`."""
-    codec: CodecConfig = field(default_factory=lambda: CodecConfig(""))
-    """Empty name: the codec that the checkpoint names."""
-    sampling: SamplingOverrides = field(default_factory=SamplingOverrides)
 
 
 @dataclass
@@ -237,7 +188,10 @@ def validate(config: TrainConfig) -> None:
 
 def config_problems(config: TrainConfig) -> list[str]:
     """Return every problem of the config: key, value and remedy."""
-    parts = (config.trainer, config.batch, config.logger, config.optim, config.schedule)
+    parts = (
+        config.trainer, config.batch, config.logger, config.optim, config.schedule, config.lora, config.average,
+        config.early_stop,
+    )  # fmt: skip
     problems = [
         *_key_problems(config),
         *(problem for part in parts for problem in part.problems()),
@@ -247,10 +201,24 @@ def config_problems(config: TrainConfig) -> list[str]:
         *config.sampling.problems(),
     ]
     if config.task == "dia":
-        problems += [f"model.{problem}" for problem in config.model.problems()]
+        problems += [f"model.{problem}" for problem in config.model.problems()] + _start_problems(config)
     if config.task == "codec":
         problems += config.codec_training.problems() + _codec_problems(config)
     return problems
+
+
+def _start_problems(config: TrainConfig) -> list[str]:
+    """Rules between what training starts from and what is made of it."""
+    found = unknown(("objective", config.objective, ("cross_entropy", "guided_distillation")))
+    distilled = config.objective == "guided_distillation"
+    if config.init:
+        found += initial_problems(config.init, config.model)
+    elif distilled or config.lora.rank:
+        what = "objective=guided_distillation" if distilled else f"lora.rank={config.lora.rank}"
+        found.append(f"{what} needs a checkpoint to start from; give init=PATH or a Hub id")
+    if distilled and not config.sampling.guided:
+        found.append(f"sampling.cfg_scale={config.sampling.cfg_scale} guides nothing that could be distilled; usual is 3")
+    return found
 
 
 def _codec_problems(config: TrainConfig) -> list[str]:
@@ -271,6 +239,17 @@ def _key_problems(config: TrainConfig) -> list[str]:
     return found
 
 
+def typed(composed: DictConfig) -> Any:
+    """Return a composed config as the dataclass of its schema; what `model=checkpoint` leaves open comes from `init`.
+
+    Raises :class:`UserError` when there is nothing it could come from.
+    """
+    config = OmegaConf.to_object(composed)
+    if isinstance(config, TrainConfig):
+        config.model = filled_shape(config.model, config.init)
+    return config
+
+
 def run(config_name: str, task: Callable[[Any], None]) -> None:
     """Run a front door: compose from the command line, build the typed config, call ``task`` with it.
 
@@ -283,13 +262,14 @@ def run(config_name: str, task: Callable[[Any], None]) -> None:
     def door(composed: DictConfig) -> None:
         entered.append(True)
         try:
-            task(OmegaConf.to_object(composed))
+            task(typed(composed))
         except UserError as error:
             print(error, file=sys.stderr)
             sys.exit(2)
 
     try:
         check_recipe_arguments(sys.argv[1:])
+        _refuse_multirun(sys.argv[1:])
         sys.argv[1:] = [quote_text(argument) for argument in sys.argv[1:]]
         door()
     except UserError as error:
@@ -298,6 +278,15 @@ def run(config_name: str, task: Callable[[Any], None]) -> None:
     except SystemExit as stop:
         # Hydra leaves with 1 when it cannot compose; what fails after that keeps its own code
         sys.exit(2 if stop.code == 1 and not entered else stop.code)
+
+
+def _refuse_multirun(arguments: list[str]) -> None:
+    """Hydra would run all jobs in this process, each in the run folder of the one before."""
+    if given := [argument for argument in arguments if argument in ("-m", "--multirun")]:
+        raise UserError(
+            f"{given[0]} is not how several runs are made here: python -m dia.sweep gives each a process and a folder, such as "
+            "python -m dia.sweep +recipe=nano 'sweep.space={seed: [0, 1]}' sweep.sampler=grid"
+        )
 
 
 def run_one_of(doors: dict[str, tuple[str, Callable[[Any], None]]]) -> None:

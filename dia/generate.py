@@ -23,7 +23,9 @@ def main(config: GenerateConfig) -> None:
         raise UserError(f"the folder {Path(config.out).parent} of out={config.out} is missing; make it, or write elsewhere")
     if config.voice and (config.audio_prompt or config.max_seconds):
         raise UserError("with voice=... neither audio_prompt=... nor max_seconds=... has a meaning; leave them out")
-    dia = Dia.from_pretrained(config.ckpt, codec=config.codec.name or None, quantization=config.quantization)
+    dia = Dia.from_pretrained(
+        config.ckpt, codec=config.codec.name or None, quantization=config.quantization, adapter=config.adapter or None
+    )
     dia.sampling(**asdict(config.sampling))
     wave = stretch(_spoken(dia, config), dia.codec.sample_rate, config.speed)
     dia.save_audio(config.out, wave)

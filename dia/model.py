@@ -54,16 +54,18 @@ class Dia:
         cross_rope: bool | None = None,
         quantization: str | None = None,
         config_path: str | None = None,
+        adapter: str | None = None,
     ) -> "Dia":
         """Open a shipped model by name, a run or model folder, a weights file, or a Hub id, in any layout.
 
         ``device`` None takes a GPU where there is one. ``codec`` replaces the codec that the checkpoint names; without
         ``load_dac`` none is opened. ``cross_rope`` says of which generation the checkpoint is, where its config does not (true:
-        the first). ``quantization`` is `int8` or `int4` (dia/inference/quantization.py).
+        the first). ``quantization`` is `int8` or `int4` (dia/inference/quantization.py). ``adapter`` is the folder of what LoRA
+        learned on this checkpoint, or the run that learned it; it is merged into the weights.
         Raises :class:`UserError` when the checkpoint or its codec is missing, damaged, or they do not fit each other.
         """
         place = torch.device(device if device is not None else "cuda" if torch.cuda.is_available() else "cpu")
-        checkpoint = open_checkpoint(model_name, compute_dtype, place, cross_rope, quantization, config_path)
+        checkpoint = open_checkpoint(model_name, compute_dtype, place, cross_rope, quantization, config_path, adapter)
         opened = open_codec(checkpoint, codec, model_name, place) if load_dac else None
         return cls(checkpoint.network, opened, Sampling(**checkpoint.sampling))
 

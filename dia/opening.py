@@ -8,8 +8,10 @@ import torch
 from dia.audio.codec import Codec, require_codec
 from dia.audio.load import load_codec
 from dia.checkpoint import Checkpoint, load_checkpoint
+from dia.checkpoint.adapter import load_adapter, merge_adapter
 from dia.errors import UserError
 from dia.inference import quantize
+from dia.network import DiaNetwork
 from dia.resources import resource
 
 SHIPPED = {"dia_nano": "data/models/dia_nano"}
@@ -36,16 +38,25 @@ def open_checkpoint(
     cross_rope: bool | None,
     quantization: str | None,
     config_path: str | None,
+    adapter: str | None = None,
 ) -> Checkpoint:
-    """Open a checkpoint, quantized if asked: on a CPU while its weights still lie in the file, on a GPU after they are there.
+    """Open a checkpoint, merged with an adapter and quantized if asked: on a CPU while its weights still lie in the file, on a
+    GPU it is quantized after they are there.
 
-    Raises :class:`UserError` for an unknown type or kind, and as :func:`load_checkpoint` does.
+    Raises :class:`UserError` for an unknown type or kind, an adapter that does not fit, and as :func:`load_checkpoint` does.
     """
     if compute_dtype not in DTYPES:
         raise UserError(f"compute_dtype={compute_dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
-    smaller = (lambda network: quantize(network, quantization)) if quantization and device.type == "cpu" else None
-    made = load_checkpoint(shipped_or(name), device, DTYPES[compute_dtype], cross_rope, smaller, config_path)
-    if quantization and smaller is None:
+    early = quantization if device.type == "cpu" else None
+
+    def before_placing(network: DiaNetwork) -> None:
+        if adapter is not None:
+            merge_adapter(network, load_adapter(adapter), f"the adapter {adapter}")
+        if early:
+            quantize(network, early)
+
+    made = load_checkpoint(shipped_or(name), device, DTYPES[compute_dtype], cross_rope, before_placing, config_path)
+    if quantization and not early:
         quantize(made.network, quantization)
     return made
 

@@ -1,14 +1,14 @@
 import pytest
 import torch
-from omegaconf import OmegaConf
 
+from dia import conf
 from dia.conf import TrainConfig, check_recipe_arguments, compose, quote_text, recipes, validate
 from dia.errors import UserError
 from dia.network import DiaNetwork
 
 
 def typed(*overrides) -> TrainConfig:
-    config = OmegaConf.to_object(compose("train", list(overrides)))
+    config = conf.typed(compose("train", list(overrides)))
     assert isinstance(config, TrainConfig)
     return config
 
@@ -16,7 +16,8 @@ def typed(*overrides) -> TrainConfig:
 @pytest.mark.parametrize("name", recipes())
 def test_every_recipe_composes_validates_and_builds(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    config = typed(f"+recipe={name}")
+    starts = ["init=dia_nano"] if compose("train", [f"+recipe={name}"]).init else []  # no Hub in tests
+    config = typed(f"+recipe={name}", *starts)
     validate(config)
     with torch.device("meta"):
         network = DiaNetwork(config.model)
@@ -29,7 +30,7 @@ def test_the_command_line_wins_over_the_recipe():
 
 @pytest.mark.parametrize("argument", ["+recipe=nope", "recipe=demo", "++recipe=demo"])
 def test_wrong_recipes_list_what_exists(argument):
-    with pytest.raises(UserError, match="base, codec_nano, demo, nano"):
+    with pytest.raises(UserError, match="base, cfg_distill, codec_nano, demo, emotion, finetune"):
         check_recipe_arguments([argument])
 
 
@@ -52,3 +53,38 @@ def test_all_problems_are_reported_at_once():
 @pytest.mark.parametrize("text", ["[S1] Hi, you (laughs) [S2] {a}: b=c", 'say "no" twice', "it's 5 $ or ${x}"])
 def test_free_text_reaches_the_config_as_typed(text):
     assert compose("generate", [quote_text(f"text={text}")]).text == text
+
+
+def test_the_shape_is_that_of_the_checkpoint_and_contradictions_are_named():
+    shape = typed("+recipe=finetune", "init=dia_nano").model
+    assert (shape.decoder.layers, shape.delays, shape.cross_rope) == (4, [0, 1, 2, 3, 4, 5, 6, 7], False)
+    assert shape == typed("+recipe=finetune", "init=dia_nano", "model=nano").model
+    with pytest.raises(UserError) as caught:
+        validate(typed("+recipe=finetune", "init=dia_nano", "model.decoder.layers=5", "model.cross_rope=true", "trainer.steps=0"))
+    for part in ("model.decoder.layers=5 (it has 4)", "model.cross_rope=True (it has False)", "trainer.steps=0"):
+        assert part in str(caught.value), part
+    with pytest.raises(UserError, match=r"contradicts model\.encoder\.layers=12"):
+        validate(typed("+recipe=finetune", "init=dia_nano", "model=dia_1_6b"))
+
+
+def test_what_training_starts_from_is_checked_with_the_rest():
+    with pytest.raises(UserError, match="init is empty"):
+        typed("model=checkpoint")
+    for overrides, said in (
+        (["lora.rank=4"], "lora.rank=4 needs a checkpoint"),
+        (["objective=guided_distillation"], "objective=guided_distillation needs a checkpoint"),
+        (["+recipe=cfg_distill", "init=dia_nano", "sampling.cfg_scale=0"], "guides nothing"),
+        (["+recipe=finetune", "init=./runs/nothing"], "init=./runs/nothing: there is no checkpoint at"),
+        (["objective=magic"], "objective=magic is unknown"),
+        (["schedule.warmup_fraction=.1"], "give one of them"),
+        (["early_stop.patience=-1", "average.decay=1"], "(?s)average.decay=1.*early_stop.patience=-1"),
+    ):
+        with pytest.raises(UserError, match=said):
+            validate(typed(*overrides))
+
+
+def test_several_runs_are_not_made_by_hydra(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["train", "-m", "seed=0,1"])
+    with pytest.raises(SystemExit) as left:
+        conf.run("train", print)
+    assert left.value.code == 2 and "python -m dia.sweep" in capsys.readouterr().err

@@ -1,6 +1,15 @@
 """Reading checkpoints of any layout, writing those that transformers opens."""
 
 from dia.checkpoint.folder import Checkpoint, CodecReference, convert, load_checkpoint, save_checkpoint
-from dia.checkpoint.source import Source, read_source
+from dia.checkpoint.source import Source, read_config, read_source
 
-__all__ = ["Checkpoint", "CodecReference", "Source", "convert", "load_checkpoint", "read_source", "save_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "CodecReference",
+    "Source",
+    "convert",
+    "load_checkpoint",
+    "read_config",
+    "read_source",
+    "save_checkpoint",
+]

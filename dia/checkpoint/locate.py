@@ -23,23 +23,31 @@ class Located:
     weights: list[Path]
 
 
-def locate(path: str | Path) -> Located:
+def locate(path: str | Path, weights: bool = True) -> Located:
     """Find a checkpoint: a weights file, a model folder, a run folder (its `model`), or a Hub id.
 
+    Without ``weights`` nothing but its config is fetched from the Hub.
     Raises :class:`UserError` when there is none, or more than one that could be meant.
     """
     here = Path(path)
     if here.is_file():
         return _beside(here)
     for candidate in (here, here / "model"):
-        if candidate.is_dir() and (weights := _weights_in(candidate)):
-            return _in_folder(str(path), candidate, weights)
+        if candidate.is_dir() and (found := _weights_in(candidate)):
+            return _in_folder(str(path), candidate, found)
     if here.exists():
         raise UserError(f"{here} holds no checkpoint, nor does its `model`; name a run folder, a model folder or a weights file")
     if str(path).count("/") != 1 or str(path).startswith((".", "/")):
         raise UserError(f"there is no checkpoint at {path}; name a run folder, a model folder, a file or a Hub id (owner/name)")
-    folder = _download(str(path))
-    return _in_folder(str(path), folder, _weights_in(folder))
+    if not weights:
+        return _in_folder(str(path), _download(str(path), [CONFIG]), [])
+    folder = _download(str(path), [CONFIG, GENERATION, "*.safetensors", INDEX])
+    if not (found := _weights_in(folder)):  # an older one has `.pth` only
+        folder = _download(str(path), [CONFIG, "*.pth"])
+        found = _weights_in(folder)
+    if not found:
+        raise UserError(f"{path} holds no weights ({', '.join(f'*{ending}' for ending in ENDINGS)}); name another checkpoint")
+    return _in_folder(str(path), folder, found)
 
 
 def _beside(file: Path) -> Located:
@@ -52,8 +60,6 @@ def _beside(file: Path) -> Located:
 
 
 def _in_folder(path: str, folder: Path, weights: list[Path]) -> Located:
-    if not weights:
-        raise UserError(f"{path} holds no weights ({', '.join(f'*{ending}' for ending in ENDINGS)}); name another checkpoint")
     config, generation = folder / CONFIG, folder / GENERATION
     return Located(path, config if config.is_file() else None, generation if generation.is_file() else None, weights)
 
@@ -70,14 +76,13 @@ def _weights_in(folder: Path) -> list[Path]:
     return found
 
 
-def _download(hub_id: str) -> Path:
-    """Fetch a checkpoint from the Hub into its cache; `.pth` only where there are no safetensors."""
+def _download(hub_id: str, patterns: list[str]) -> Path:
+    """Fetch files of a checkpoint from the Hub into its cache."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        folder = Path(snapshot_download(hub_id, allow_patterns=[CONFIG, GENERATION, "*.safetensors", INDEX]))
-        return folder if _weights_in(folder) else Path(snapshot_download(hub_id, allow_patterns=[CONFIG, "*.pth"]))
+        return Path(snapshot_download(hub_id, allow_patterns=patterns))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise UserError(
             f"{hub_id} is no folder here and cannot be had from the Hub ({type(error).__name__}); check name and network"

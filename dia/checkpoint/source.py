@@ -96,6 +96,14 @@ def read_source(path: str | Path, cross_rope: bool | None = None, config_path: s
     return Source(located, layout.name, config, told_by, layout.to_ours(tensors), extra, _sampling(located, content, config))
 
 
+def read_config(path: str | Path) -> DiaConfig:
+    """Return the shape of a checkpoint; its weights are read only where there is no config. Raises as :func:`read_source`."""
+    located = locate(path, weights=False)
+    if located.config is None:
+        return read_source(path).config
+    return _config(_config_content(located), {}, None, located)[0]
+
+
 def _layout(tensors: dict[str, Tensor], located: Located) -> Layout:
     for layout in LAYOUTS:
         if layout.mark in tensors:
@@ -110,7 +118,9 @@ def _config_content(located: Located) -> dict[str, Any]:
     return read_json(located.config)
 
 
-def _config(content: dict[str, Any], tensors: dict[str, Tensor], layout: Layout, located: Located) -> tuple[DiaConfig, str]:
+def _config(
+    content: dict[str, Any], tensors: dict[str, Tensor], layout: Layout | None, located: Located
+) -> tuple[DiaConfig, str]:
     """Return the config and what told its generation."""
     try:
         if located.config is not None and located.config.suffix == ".yaml":
@@ -120,7 +130,7 @@ def _config(content: dict[str, Any], tensors: dict[str, Tensor], layout: Layout,
         if content:
             told = "cross_rope in config.json" if "dia" in content else "the flat config.json"
             return transformers_layout.from_config_json(content), told
-        if layout.name == "nari":
+        if layout is not None and layout.name == "nari":
             return nari_layout.config_of_nari_tensors(tensors), "nothing: there is no config.json"
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{located.config or located.path} is not a Dia config: {error!r}; download it again") from error
@@ -138,5 +148,6 @@ def _sampling(located: Located, content: dict[str, Any], config: DiaConfig) -> d
     """Sampling values: what the checkpoint says, unless nobody chose it; then what suits its generation."""
     preset = PRESETS[FIRST if config.cross_rope else SECOND]
     said = read_json(located.generation) if located.generation else {}
-    values = {ours: said.get(theirs, preset[ours]) for ours, theirs in transformers_layout.SAMPLING_NAMES.items()}
-    return preset if values == DEFAULT_SAMPLING and "dia" not in content else {**preset, **values}
+    values = {**preset, **transformers_layout.sampling_of(said)}
+    chosen = {name: values[name] for name in DEFAULT_SAMPLING}
+    return preset if chosen == DEFAULT_SAMPLING and "dia" not in content else values

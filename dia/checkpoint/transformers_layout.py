@@ -98,11 +98,18 @@ def from_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items()}
 
 
+def sampling_of(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the sampling values that a `generation_config.json` tells, under our names."""
+    told = {ours: content[theirs] for ours, theirs in SAMPLING_NAMES.items() if theirs in content}
+    return {**told, "cfg_scale": told["cfg_scale"] or 0.0} if "cfg_scale" in told else told
+
+
 def generation_config(config: DiaConfig, sampling: dict[str, Any]) -> dict[str, Any]:
     """Return the content of `generation_config.json`. ``sampling`` has cfg_scale, temperature, top_p, cfg_filter_top_k."""
     return {
         "do_sample": True,
         **{theirs: sampling[ours] for ours, theirs in SAMPLING_NAMES.items()},
+        "guidance_scale": sampling["cfg_scale"] or None,  # none is how transformers says that guidance is off
         "max_length": config.decoder.max_positions,
         "eos_token_id": config.decoder.eos,
         "pad_token_id": config.decoder.pad,

@@ -1,32 +1,35 @@
 """Train a Dia network: preflight -> codec -> data -> task -> Trainer.fit -> runs/<run_name>/model."""
 
 import json
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
 import lightning as L
-from datasets import DatasetDict
+from datasets import Dataset
 from torch.utils.data import DataLoader
 
 from dia.audio.codec import Codec, frames_per_second
 from dia.audio.load import load_codec
 from dia.checkpoint import CodecReference
-from dia.checkpoint.folder import save_state
 from dia.conf import TrainConfig
 from dia.data.batches import BatchList, Clips, Span, TrainingBatches, marginal_cross_entropy, share_of, validation_batches
 from dia.data.clips import Part, PreparedClips
 from dia.data.prepared import open_prepared
+from dia.data.selection import splits_of_voices
 from dia.evaluation.spoken import SpokenWordErrorRate
 from dia.experiment.preflight import as_yaml, opened_data, preflight
+from dia.experiment.start import begin, note_base, require_same_base, spoken_sampling
 from dia.inference import Synthesizer
-from dia.network import DiaNetwork
+from dia.training.averaging import Averaging, averaged
 from dia.training.callbacks import SaveModel, SpeakScripts
 from dia.training.dia_task import DiaTask
+from dia.training.early_stop import EarlyStop
+from dia.training.export import Exporter
 from dia.training.files import write_text
 from dia.training.loggers import build_loggers, close_loggers
 from dia.training.loss import channel_weights
 from dia.training.memory import checkpoint_activations, compile_layers
-from dia.training.objective import CrossEntropy
 from dia.training.parallel import whole_state
 from dia.training.run_folder import Ready, Run, alone_in, begin_run, finish_run
 from dia.training.trainer import build_trainer
@@ -36,53 +39,59 @@ def train_dia(config: TrainConfig) -> Path:
     """Train a Dia network and return the run folder. Raises ``UserError`` as its parts do."""
     ready = preflight(config)
     codec = load_codec(config.codec.name)
-    splits, ready = opened_data(config, codec, ready)
+    data, ready = opened_data(config, codec, ready)
+    splits = splits_of_voices(data, config.voices)
     with alone_in(ready.run.folder) if ready.processes.rank == 0 else nullcontext():
         return _train(config, codec, splits, ready)
 
 
-def _train(config: TrainConfig, codec: Codec, splits: DatasetDict, ready: Ready) -> Path:
+def _train(config: TrainConfig, codec: Codec, splits: Mapping[str, Dataset], ready: Ready) -> Path:
     claimed = ready.run
-    network = seeded_network(config)
+    start = begin(config, codec)
+    network = start.network
     checkpoint_activations(network, config.trainer.activations)
     if config.trainer.compile:
         compile_layers(network)
     synthesizer = Synthesizer(network, codec)
     train, validation = clips_of(config, splits)
+    require_same_base(claimed.folder, start.base)
     if ready.processes.rank == 0:
         begin_run(claimed.folder, as_yaml(config))
+        note_base(claimed.folder, start.base)
         write_marginal(claimed.folder, train, validation, config)
-    weight = config.batch.first_channel_weight
-    task = DiaTask(network, CrossEntropy(weight), config.optim, config.schedule, config.trainer.steps, weight, config.seed)
+    weight, averaging = config.batch.first_channel_weight, config.average.decay > 0
+    steps, schedule = config.trainer.steps, config.schedule
+    task = DiaTask(network, start.objective, config.optim, schedule, steps, weight, config.seed, averaging)
     reference = CodecReference(codec.name, codec.fingerprint)
-    callbacks: list[L.Callback] = [SaveModel(claimed.folder / "model", reference)]
+    export = Exporter(claimed.folder, reference, spoken_sampling(config), config.lora, start.base)
+    stop = EarlyStop(config.early_stop) if config.early_stop.patience else None
+    callbacks: list[L.Callback] = [*([stop] if stop else []), SaveModel(export, stop)]
     if config.validation.speak_every:
         callbacks.append(_speaking(config, synthesizer, codec, splits["validation"]["script"]))
+    if averaging:
+        callbacks.append(Averaging(config.average.decay))
     loggers = build_loggers(config.logger, config.run_name, claimed.folder)
     trainer = build_trainer(config.trainer, ready, callbacks, loggers, config.trainer.steps)
     batches, held_out = _batches(config, claimed, trainer, train, validation)
     loader = DataLoader(batches, batch_size=None, num_workers=config.trainer.loader_processes)
     trainer.fit(task, loader, DataLoader(held_out, batch_size=None), ckpt_path=claimed.checkpoint, weights_only=True)
     close_loggers(loggers)
-    state = whole_state(network)
+    if stop is None or not stop.compared:
+        with averaged(task):
+            state = whole_state(network)
+        if trainer.is_global_zero:
+            export(network.config, state)
     if trainer.is_global_zero:
-        save_state(network.config, state, claimed.folder / "model", reference)
         finish_run(claimed.folder, trainer.global_step)
     return claimed.folder
 
 
-def clips_of(config: TrainConfig, splits: DatasetDict) -> tuple[PreparedClips, PreparedClips]:
+def clips_of(config: TrainConfig, splits: Mapping[str, Dataset]) -> tuple[PreparedClips, PreparedClips]:
     """Return the training split, drawn as labels and shares say with what is mixed into it, and the validation split."""
     mixed = [Part(open_prepared(Path(folder))["train"], share) for folder, share in config.mix.items()]
     own = Part(splits["train"], 1.0 - sum(config.mix.values()))
     train = PreparedClips([own, *mixed], config.model, config.labels, drawn=True)
     return train, PreparedClips([Part(splits["validation"], 1.0)], config.model, config.labels)
-
-
-def seeded_network(config: TrainConfig) -> DiaNetwork:
-    """Return a fresh network whose weights depend on the seed only."""
-    L.seed_everything(config.seed)
-    return DiaNetwork(config.model)
 
 
 def write_marginal(folder: Path, train: Clips, validation: Clips, config: TrainConfig) -> None:
@@ -108,6 +117,6 @@ def _speaking(config: TrainConfig, synthesizer: Synthesizer, codec: Codec, scrip
     settings = config.validation
     room = round(settings.max_seconds * frames_per_second(codec)) + 2 + max(config.model.delays)
     return SpeakScripts(
-        synthesizer, scripts[: settings.scripts], config.sampling, min(room, config.model.decoder.max_positions),
+        synthesizer, scripts[: settings.scripts], spoken_sampling(config), min(room, config.model.decoder.max_positions),
         settings.speak_every, SpokenWordErrorRate(),
     )  # fmt: skip

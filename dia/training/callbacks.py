@@ -1,35 +1,34 @@
 """What happens beside training: the model is saved for use, and speaks fixed scripts so that one can hear it learn."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import lightning as L
 import numpy as np
 from lightning.pytorch.loggers import WandbLogger
 
-from dia.checkpoint import CodecReference
-from dia.checkpoint.folder import save_state
 from dia.inference import Sampling, Speech, Synthesizer
 from dia.training.dia_task import DiaTask
+from dia.training.early_stop import EarlyStop
+from dia.training.export import Exporter
 from dia.training.parallel import whole_state
 
 WordErrorRate = Callable[[list[str], list[Speech]], float]
 
 
 class SaveModel(L.Callback):
-    """Writes ``folder`` as a checkpoint that `Dia.from_pretrained` and transformers open, after every validation."""
+    """Exports the model after every validation; with ``stop``, which must come before it, only when this was the best."""
 
-    def __init__(self, folder: Path, codec: CodecReference) -> None:
-        self.folder, self.codec = folder, codec
+    def __init__(self, export: Exporter, stop: EarlyStop | None = None) -> None:
+        self.export, self.stop = export, stop
 
     def on_validation_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
         """Save on rank 0, which the others may have to give their shards; the sanity check before training saves nothing."""
         assert isinstance(task, DiaTask)
-        if trainer.sanity_checking:
+        if trainer.sanity_checking or (self.stop is not None and not self.stop.improved):
             return
         state = whole_state(task.network)
         if trainer.is_global_zero:
-            save_state(task.network.config, state, self.folder, self.codec)
+            self.export(task.network.config, state)
 
 
 class SpeakScripts(L.Callback):

@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from dia.audio.detail import frequency_weights
 from dia.audio.spectral import SpectralNetwork
 from dia.training.codec_settings import CodecTraining
-from dia.training.optimization import ScheduleConfig, warmup_cosine
+from dia.training.schedule import ScheduleConfig, share_at
 
 
 class CodecTask(L.LightningModule):
@@ -98,4 +98,4 @@ class CodecTask(L.LightningModule):
 def learning_rate(step: int, training: CodecTraining, schedule: ScheduleConfig) -> float:
     """Return the learning rate at a step: each of the two stages has a schedule of its own steps."""
     begin, end = (0, training.detail_from) if step < training.detail_from else (training.detail_from, training.steps)
-    return training.learning_rate * warmup_cosine(step - begin, end - begin, schedule)
+    return training.learning_rate * share_at(step - begin, end - begin, schedule)

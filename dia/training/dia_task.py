@@ -13,11 +13,13 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
 from dia.network import DiaNetwork
+from dia.training.averaging import WeightAverage
 from dia.training.gradients import scale_and_clip
 from dia.training.loss import ChannelSums, channel_weights, weighted_loss
 from dia.training.objective import DelayedBatch, Objective
-from dia.training.optimization import OptimConfig, ScheduleConfig, build_optimizer, build_schedule
+from dia.training.optimization import OptimConfig, build_optimizer
 from dia.training.parallel import is_sharded, shard
+from dia.training.schedule import ScheduleConfig, build_schedule
 
 USUAL_COUNT = 1000  # targets; dividing by what a batch usually has keeps gradients in fp16's range until the true count is known
 
@@ -36,19 +38,23 @@ class DiaTask(L.LightningModule):
         steps: int,
         first_channel_weight: float,
         seed: int = 0,
+        averaged: bool = False,
     ) -> None:
         super().__init__()
         self.network, self.objective, self.optim, self.schedule, self.steps = network, objective, optim, schedule, steps
         weights = channel_weights(network.config.channels, first_channel_weight)
         self.register_buffer("weights_C", weights, persistent=False)
-        self.seed = seed
+        self.seed, self.averaged = seed, averaged
+        self.average: WeightAverage | None = None
         self.step_sums: ChannelSums | None = None
         self.validation_sums: ChannelSums | None = None
 
     def configure_model(self) -> None:
-        """Spread the network over the processes, where the strategy has a mesh of them."""
+        """Spread the network over the processes, where the strategy has a mesh of them; then its average lies as it does."""
         if self.device_mesh is not None and not is_sharded(self.network):
             shard(self, self.network, self.device_mesh["data_parallel"])
+        if self.averaged and self.average is None:
+            self.average = WeightAverage(self.network)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return the optimizer and its schedule, stepped every optimizer step."""

@@ -19,7 +19,7 @@ def checkpoint_activations(network: DiaNetwork, mode: str) -> None:
     layers = [*network.encoder.layers, *network.decoder.layers]
     parts = {"off": [], "mlp": [layer.mlp for layer in layers], "layers": layers}[mode]
     for part in parts:
-        _again(part)
+        _again(part, any(getattr(module, "dropout", 0.0) > 0 for module in part.modules()))
 
 
 def compile_layers(network: DiaNetwork) -> None:
@@ -28,6 +28,6 @@ def compile_layers(network: DiaNetwork) -> None:
         layer.compile(dynamic=True)
 
 
-def _again(part: nn.Module) -> None:
-    """Nothing in a layer is random, so no random state has to be kept for the second time."""
-    part.forward = partial(checkpoint, part.forward, use_reentrant=False, preserve_rng_state=False)
+def _again(part: nn.Module, random: bool) -> None:
+    """Only adapters may be ``random`` (their dropout); without them no random state has to be kept for the second time."""
+    part.forward = partial(checkpoint, part.forward, use_reentrant=False, preserve_rng_state=random)

@@ -4,7 +4,7 @@ The same batches come because they are a pure function of their number, the same
 them. What is left is what changes the arithmetic: the config, the data, the number of processes, torch and the processor.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,11 @@ INDIFFERENT = (
     "run_name", "runs", "resume", "logger", "validation", "sampling", "engine", "data", "mix", "trainer.checkpoint_every",
     "trainer.validate_every", "trainer.loader_processes", "trainer.devices", "trainer.nodes",
 )  # fmt: skip
+# which of them do decide on weights in some runs
+TELLING: dict[str, Callable[[dict[str, Any]], bool]] = {
+    "sampling": lambda config: config.get("objective") == "guided_distillation",
+    "trainer.validate_every": lambda config: config.get("early_stop", {}).get("patience", 0) > 0,
+}
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,9 @@ class Facts:
 
 def relevant(config: dict[str, Any]) -> dict[str, Any]:
     """Return the keys of a nested config that a run's numbers depend on, flat: ``optim.learning_rate``."""
-    return {key: value for key, value in _flat(config, "") if not any(f"{key}.".startswith(f"{name}.") for name in INDIFFERENT)}
+    telling = {key for key, told in TELLING.items() if told(config)}
+    indifferent = [name for name in INDIFFERENT if name not in telling]
+    return {key: value for key, value in _flat(config, "") if not any(f"{key}.".startswith(f"{name}.") for name in indifferent)}
 
 
 def impossible(was: Facts, now: Facts) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from dia.training.memory import MODES
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")  # of Lightning
+STAGE = "validation/"  # how figures of the validation begin
 STRATEGIES = ("single", "ddp", "fsdp2")
 
 
@@ -86,6 +87,45 @@ class LoggerConfig:
     def problems(self) -> list[str]:
         """Return what is unknown, one sentence each with its remedy."""
         return unknown(("logger.wandb", self.wandb, ("offline", "online", "disabled")))
+
+
+@dataclass
+class AverageConfig:
+    """The average that is exported; it is reached slowly, for the first weights say little."""
+
+    decay: float = 0.0
+    """How much of the average stays at a step; 0 keeps none, and the weights themselves are exported."""
+
+    def problems(self) -> list[str]:
+        """Return what is out of range, one sentence each with its remedy."""
+        if 0 <= self.decay < 1:
+            return []
+        return [f"average.decay={self.decay} must be 0 (off) to below 1; usual are .999 to .9999"]
+
+
+@dataclass
+class EarlyStopConfig:
+    """When to end early. ``patience`` 0 is never: then the model of the last step is kept, else that of the best validation."""
+
+    figure: str = "validation/loss"
+    """A logged figure of the validation."""
+    patience: int = 0
+    """Validations in a row that may be no better than the best."""
+    goal: str = "min"
+    """`min` or `max`: which way is better."""
+    least: float = 0.0
+    """How much better than the best counts as better."""
+
+    def problems(self) -> list[str]:
+        """Return what is out of range, one sentence each with its remedy."""
+        found = []
+        if not self.figure.startswith(STAGE):
+            found.append(f"early_stop.figure={self.figure} is none of the validation's; name one such as validation/loss")
+        if self.patience < 0:
+            found.append(f"early_stop.patience={self.patience} must be 0 (never stop) or more; usual are 3 to 10")
+        if self.goal not in ("min", "max"):
+            found.append(f"early_stop.goal={self.goal} is unknown; choose min or max")
+        return found if self.least >= 0 else [*found, f"early_stop.least={self.least} must be 0 or more"]
 
 
 def unknown(*choices: tuple[str, str, tuple[str, ...]]) -> list[str]:

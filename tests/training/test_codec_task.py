@@ -11,7 +11,7 @@ from dia.conf import compose, validate
 from dia.data.waves import TrainingCrops
 from dia.errors import UserError
 from dia.training.codec_task import CodecTask, CodecTraining, learning_rate
-from dia.training.optimization import ScheduleConfig
+from dia.training.schedule import ScheduleConfig
 from tests.conftest import TINY_CODEC
 
 WAVES = (0.1 * np.random.default_rng(0).standard_normal(32_000)).astype(np.float32)

@@ -2,7 +2,6 @@ import torch
 import torch.nn.functional as F
 
 from dia.training.loss import channel_sums, channel_weights, weighted_loss
-from dia.training.optimization import OptimConfig, ScheduleConfig, build_optimizer, build_schedule
 from dia.training.run_folder import begin_run, read_metrics
 
 
@@ -33,24 +32,6 @@ def test_padding_changes_no_loss_and_sums_add_up():
 def test_code_zero_is_learned():
     logits = torch.zeros(1, 1, 4, 36)
     assert (channel_sums(logits, torch.zeros(1, 1, 4, dtype=torch.long), 32).count_C == 1).all()
-
-
-def test_decay_reaches_matrices_only(tiny):
-    decayed, rest = build_optimizer(tiny, OptimConfig()).param_groups
-    assert decayed["weight_decay"] > 0 and rest["weight_decay"] == 0
-    assert len(decayed["params"]) + len(rest["params"]) == len(list(tiny.parameters()))
-    embeddings = {id(tiny.encoder.embedding.weight), id(tiny.decoder.embeddings.embed.weight)}
-    assert embeddings <= {id(parameter) for parameter in rest["params"]}
-
-
-def test_schedule_warms_up_and_falls(tiny):
-    optimizer = build_optimizer(tiny, OptimConfig(learning_rate=1.0))
-    schedule, rates = build_schedule(optimizer, ScheduleConfig(10, 0.1), 100), []
-    for _ in range(100):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        schedule.step()
-    assert rates[0] == 0.1 and max(rates) == rates[10] == 1.0 and abs(optimizer.param_groups[0]["lr"] - 0.1) < 1e-6
 
 
 def test_the_curve_of_a_run_survives_two_crashes(tmp_path):

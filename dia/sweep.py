@@ -1,0 +1,74 @@
+"""Search hyper-parameters: every trial is a training run in a process of its own. Stopped, it goes on with the same command.
+
+python -m dia.sweep +recipe=nano sweep.name=rates 'sweep.space={optim.learning_rate: {low: 1e-4, high: 1e-2, log: true}}'
+python -m dia.sweep +recipe=nano sweep.name=seeds 'sweep.space={seed: [0, 1, 2]}' sweep.sampler=grid
+"""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import cast
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from dia.errors import UserError, in_one_line
+from dia.experiment.sweep.settings import SweepConfig
+
+
+def main(arguments: list[str]) -> None:
+    """Run a command line. Raises :class:`UserError` for a wrong one, and when no trial gave a figure."""
+    try:
+        from dia.experiment.sweep import report, study
+        from dia.experiment.sweep.trial import Trials
+    except ImportError as error:
+        raise UserError("a sweep needs optuna; install it: pip install 'dia-framework[sweep]'") from error
+    config, overrides = read_arguments(arguments)
+    axes, trainings = report.require_sound(config, overrides)
+    if len(config.devices) > 1:
+        report.prepare_once(trainings)
+    folder = Path(config.folder).absolute() / config.name
+    opened = study.open_study(config, axes, overrides, folder)
+    trials = Trials(folder, overrides, config.figure, config.devices)
+
+    with ended_by_signals(trials.end):
+        study.search(opened, config, axes, trials)
+    report.show(opened, config, overrides, folder)
+
+
+@contextmanager
+def ended_by_signals(end: Callable[[], None]) -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C call ``end`` before they end this process: what it has started would outlive it."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        end()
+        sys.exit(128 + number)
+
+    usual = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+
+
+def read_arguments(arguments: list[str]) -> tuple[SweepConfig, list[str]]:
+    """Return the keys `sweep.*` as a config, and the others as they are. Raises :class:`UserError` for unknown keys."""
+    own = [argument.removeprefix("sweep.") for argument in arguments if argument.startswith("sweep.")]
+    try:
+        read = OmegaConf.merge(OmegaConf.structured(SweepConfig), OmegaConf.from_dotlist(own))
+        config = cast(SweepConfig, OmegaConf.to_object(read))
+    except OmegaConfBaseException as error:
+        raise UserError(f"the keys sweep.* cannot be read: {in_one_line(error)}") from error
+    return config, [argument for argument in arguments if not argument.startswith("sweep.")]
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,36 @@
+"""What a run gives: a whole checkpoint, and what LoRA learned apart from it."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from dia.checkpoint import CodecReference
+from dia.checkpoint.adapter import Base, merge_tensors, save_adapter
+from dia.checkpoint.folder import save_state
+from dia.inference import Sampling
+from dia.network import DiaConfig
+from dia.training.lora import LoraConfig, adapter_of
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """Writes a network into the run ``folder``: `model/`, with adapters merged into it, and `adapter/` when there are some.
+
+    ``sampling`` becomes the checkpoint's own. ``base`` is the checkpoint that training started from.
+    """
+
+    folder: Path
+    codec: CodecReference
+    sampling: Sampling
+    lora: LoraConfig
+    base: Base | None
+
+    def __call__(self, config: DiaConfig, state: dict[str, Tensor]) -> None:
+        """Write the whole state of a network, which holds its adapters beside its weights. Raises ``OSError`` as files do."""
+        if self.lora.rank:
+            assert self.base is not None, "adapters are learned on a checkpoint"
+            adapter = adapter_of(state, self.lora, config, self.base)
+            save_adapter(adapter, self.folder / "adapter")
+            state = merge_tensors(state, adapter.scale)
+        save_state(config, state, self.folder / "model", self.codec, asdict(self.sampling))

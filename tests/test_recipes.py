@@ -1,0 +1,140 @@
+"""Every recipe composes, is validated and runs two steps, on a tiny model and sixteen clips of noise."""
+
+import re
+
+import pytest
+import torch
+
+from dia.audio.load import load_codec
+from dia.checkpoint import load_checkpoint, save_checkpoint
+from dia.checkpoint.adapter import load_adapter, merge_adapter
+from dia.conf import compose, recipes, typed, validate
+from dia.data.clips import Part, PreparedClips
+from dia.data.labels import LabelsConfig
+from dia.data.prepare import prepare
+from dia.data.prepared import open_prepared
+from dia.data.selection import splits_of_voices
+from dia.errors import UserError
+from dia.model import Dia
+from dia.network import DiaNetwork
+from dia.resources import resource
+from dia.train import TASKS
+from dia.training.dia_task import DiaTask
+from dia.training.run_folder import read_metrics
+from tests.conftest import TINY
+from tests.tiny_world import TinyWorld
+
+TRAINED = [name for name in recipes() if name != "recordings"]  # that one is for dia.prepare (tests/data/test_recordings.py)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory):
+    return TinyWorld(tmp_path_factory.mktemp("tiny"))
+
+
+def config_of(world, name, runs, *more):
+    """The config of a recipe, shrunk."""
+    recipe = compose("train", [f"+recipe={name}"])
+    where = world.codec_training() if recipe.task == "codec" else [f"init={world.init}"] if recipe.init else world.shape()
+    config = typed(compose("train", [f"+recipe={name}", *world.overrides(runs), *where, *more]))
+    validate(config)
+    return config
+
+
+def train(world, name, runs, *more):
+    config = config_of(world, name, runs, *more)
+    return TASKS[config.task](config)
+
+
+@pytest.fixture(scope="module")
+def runs(world, tmp_path_factory):
+    """The run folders of all recipes, each trained when it is asked for."""
+    folder, made = tmp_path_factory.mktemp("runs"), {}
+
+    def run(name):
+        if name not in made:
+            made[name] = train(world, name, folder)
+        return made[name]
+
+    return run
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_every_recipe_runs_two_steps(world, runs, name):
+    run = runs(name)
+    if name == "codec_nano":
+        assert load_codec(str(run / "model")).channels == 4
+        return
+    opened = Dia.from_pretrained(str(run), device="cpu")
+    assert opened.codec.name == str(world.codec)
+    assert [int(row["step"]) for row in read_metrics(run) if row.get("validation/loss")]
+    before = load_checkpoint(world.init).network.state_dict() if (run / "base.json").is_file() else {}
+    after = opened.network.state_dict()
+    assert all(not torch.equal(tensor, after[key]) for key, tensor in before.items() if key.endswith("q_proj.weight"))
+
+
+@pytest.mark.parametrize("path", sorted(resource("recipes").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_recipe_begins_with_its_command(path):
+    package, command = path.read_text().splitlines()[:2]
+    assert package == "# @package _global_"
+    assert re.search(rf"-m dia\.(train|prepare) \+recipe={path.stem}( |$)", command)
+
+
+@pytest.mark.parametrize("name", ["lora", "voice"])
+def test_an_adapter_on_its_base_is_the_model_that_was_exported(world, runs, name):
+    base = load_checkpoint(world.init).network
+    merge_adapter(base, load_adapter(runs(name)))
+    exported = load_checkpoint(runs(name)).network.state_dict()
+    assert all(torch.equal(tensor, exported[key]) for key, tensor in base.state_dict().items())
+
+
+def test_a_voice_is_chosen_among_others(world, tmp_path):
+    config = config_of(world, "voice", tmp_path)
+    folder = prepare(config.data, load_codec(config.codec.name), config.engine)
+    splits = splits_of_voices(open_prepared(folder), ["anna"])
+    assert {turn["voice"] for split in splits.values() for row in split for turn in row["turns"]} == {"anna"}
+    clips = PreparedClips([Part(splits["train"], 1.0)], TINY, LabelsConfig())
+    own = [row for row in open_prepared(folder)["train"] if row["turns"][0]["voice"] == "anna"]
+    assert len(clips) == len(own) == 6
+    assert [clips.codes(index).tolist() for index in range(6)] == [row["codes"] for row in own]
+    with pytest.raises(UserError, match=r"by carl alone; voices and their clips: anna \(6\), ben \(6\)"):
+        splits_of_voices(open_prepared(folder), ["carl"])
+
+
+def test_what_was_distilled_speaks_in_one_pass(runs):
+    assert not Dia.from_pretrained(str(runs("cfg_distill")), device="cpu").default_sampling.guided
+    assert Dia.from_pretrained(str(runs("finetune")), device="cpu").default_sampling.temperature == 1.8
+
+
+class Crash(Exception):
+    """What a machine that fails is to a test."""
+
+
+@pytest.mark.parametrize(
+    "name, more", [("lora", ["trainer.activations=layers"]), ("cfg_distill", []), ("base", ["schedule.warmup_steps=1"])]
+)
+def test_a_run_that_goes_on_ends_with_the_same_weights(world, tmp_path, monkeypatch, name, more):
+    more = ["trainer.steps=4", *more]
+    whole = load_checkpoint(train(world, name, tmp_path / "whole", *more)).network.state_dict()
+    step = DiaTask.training_step
+
+    def failing(task, batch, index):
+        if task.global_step == 2:
+            raise Crash
+        return step(task, batch, index)
+
+    monkeypatch.setattr(DiaTask, "training_step", failing)
+    with pytest.raises(Crash):
+        train(world, name, tmp_path / "broken", *more)
+    monkeypatch.undo()
+    parts = load_checkpoint(train(world, name, tmp_path / "broken", *more)).network.state_dict()
+    assert all(torch.equal(tensor, parts[key]) for key, tensor in whole.items())
+
+
+def test_a_run_does_not_go_on_from_another_base(world, tmp_path):
+    run = train(world, "finetune", tmp_path)
+    torch.manual_seed(1)
+    save_checkpoint(DiaNetwork(TINY), tmp_path / "other", None)
+    with pytest.raises(UserError, match="has other weights than when the run"):
+        train(world, "finetune", tmp_path, f"init={tmp_path / 'other'}", "resume=true", "trainer.steps=3")
+    assert (run / "model").is_dir()

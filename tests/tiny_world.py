@@ -1,0 +1,84 @@
+"""What a training run needs, as small as it gets: sounds with a table, a codec, a checkpoint in nari's layout.
+
+The sounds are noise, so nothing can be learned but the codes themselves; a run of two steps takes a second.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+
+from dia.audio.spectral import SpectralNetwork
+from dia.audio.spectral_codec import save_spectral
+from dia.checkpoint import convert, read_source, save_checkpoint
+from dia.experiment.sweep.space import literal
+from dia.network import DiaNetwork
+from tests.conftest import TINY, TINY_CODEC
+
+RATE = 16_000
+ROWS = [  # words, speaker, emotion, events
+    ("[S1] Hello there. (laughs)", "anna", "happy", "laughs 0.8 1.1"),
+    ("[S1] So it goes.", "ben", "sad", ""),
+    ("[S1] And then we left.", "anna", "neutral", ""),
+    ("[S1] Well. (sighs) Not today.", "ben", "", "sighs 0.5 0.9"),
+]
+
+
+class TinyWorld:
+    """The folder of it all, and the overrides that shrink a recipe to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.corpus, self.codec, self.init = (folder / name for name in ("corpus", "codec", "init"))
+        self._write_corpus()
+        torch.manual_seed(0)
+        save_spectral(SpectralNetwork(TINY_CODEC), self.codec)
+        save_checkpoint(DiaNetwork(TINY), folder / "ours", None)
+        convert(read_source(folder / "ours"), "nari", self.init)
+
+    def overrides(self, runs: Path, steps: int = 2) -> list[str]:
+        """Overrides for a run of any recipe on one CPU, without its choice of a checkpoint or a shape."""
+        return [
+            f"runs={runs}", "data=corpus", "data.corpus=local", f"data.path={self.corpus}", "data.name=tiny",
+            "data.streaming=false", f"data.root={self.folder / 'prepared'}", f"data.sample_rate={RATE}", "engine.workers=0",
+            f"codec.name={self.codec}", "trainer=cpu", "trainer.strategy=single", "trainer.devices=0",
+            "trainer.precision=32-true", "trainer.accumulate=1", f"trainer.steps={steps}", "trainer.validate_every=1",
+            "trainer.checkpoint_every=1", "batch.frames=200", "logger.wandb=disabled", "validation.speak_every=0",
+        ]  # fmt: skip
+
+    def shape(self) -> list[str]:
+        """Overrides of the model's shape."""
+        return [f"model.{key}={value}" for key, value in _flat(asdict(TINY))]
+
+    def codec_training(self) -> list[str]:
+        """Overrides of the codec's own training."""
+        small = [
+            "codec_training.steps=2",
+            "codec_training.detail_from=1",
+            "codec_training.samples=6400",
+            "codec_training.clips=2",
+        ]
+        return [*(f"spectral.{key}={value}" for key, value in _flat(asdict(TINY_CODEC))), *small]
+
+    def _write_corpus(self) -> None:
+        self.corpus.mkdir(parents=True)
+        chance = np.random.default_rng(0)
+        rows = []
+        for number in range(16):
+            text, speaker, emotion, events = ROWS[number % 4]
+            wave = 0.1 * chance.standard_normal(round((1.2 + 0.04 * number) * RATE))
+            soundfile.write(self.corpus / f"{number}.wav", wave, RATE)
+            split = "validation" if number >= 12 else "train"
+            rows.append({"audio": f"{number}.wav", "text": text, "split": split, "speaker": speaker, "emotion": emotion,
+                         "events": events})  # fmt: skip
+        (self.corpus / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _flat(content: dict, before: str = "") -> list[tuple[str, str]]:
+    flat = []
+    for key, value in content.items():
+        flat += _flat(value, f"{before}{key}.") if isinstance(value, dict) else [(before + key, literal(value))]
+    return flat
