@@ -58,13 +58,15 @@ class GuardConfig:
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong: ``batches`` are the micro-batches of the step on this rank, each with its clip ids and loss."""
+    """What went wrong: ``batches`` are the clip ids of the step's micro-batches of this rank, or of
+    those whose loss is wrong.
+    """
 
     kind: str
     message: str
     step: int
     rank: int
-    batches: list[dict[str, Any]]
+    batches: list[list[str]]
     details: dict[str, Any] = field(default_factory=dict)
 
 
@@ -128,13 +130,13 @@ class Guard(L.Callback):
     def on_before_optimizer_step(self, trainer: L.Trainer, task: L.LightningModule, optimizer: torch.optim.Optimizer) -> None:
         """Raise :class:`TrainingFailed` before the optimizer takes a gradient that is not finite."""
         self.fresh = True
-        losses = [float(loss) for loss in self.losses]
+        finite = [math.isfinite(float(loss)) for loss in self.losses]
         broken = not_finite(task)
-        if all(map(math.isfinite, losses)) and not broken:
+        if all(finite) and not broken:
             return
-        found = [batch for batch in self._batches(losses) if not math.isfinite(batch["loss"])] or self._batches(losses)
-        what = "the loss is" if not all(map(math.isfinite, losses)) else f"the loss is finite, but the gradient of {broken[0]} is"
-        self._fail(trainer, "not finite", f"{what} not finite", found, {"parameters": broken})
+        wrong = [ids for ids, is_finite in zip(self.ids, finite, strict=True) if not is_finite]
+        what = f"the loss is finite, but the gradient of {broken[0]} is not" if not wrong else "the loss is not finite"
+        self._fail(trainer, "not finite", what, wrong or self.ids, {"parameters": broken})
 
     def on_train_batch_end(
         self, trainer: L.Trainer, task: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -146,7 +148,7 @@ class Guard(L.Callback):
         if self.divergence.add(float(loss)):
             above, limit = self.divergence.above, self.divergence.limit
             message = f"the loss has been above {limit:.3f} ({self.config.divergence_factor} times its median) for {above} steps"
-            self._fail(trainer, "diverged", message, self._batches([float(loss)] * len(self.ids)), {"limit": limit})
+            self._fail(trainer, "diverged", message, self.ids, {"loss": float(loss), "limit": limit})
 
     def state_dict(self) -> dict[str, Any]:
         """Return the losses that the median is of, so that a run that goes on is judged alike."""
@@ -157,15 +159,10 @@ class Guard(L.Callback):
         self.divergence.losses.extend(state_dict["losses"])
         self.divergence.above = state_dict["above"]
 
-    def _batches(self, losses: list[float]) -> list[dict[str, Any]]:
-        return [{"ids": ids, "loss": loss} for ids, loss in zip(self.ids, losses, strict=True)]
-
-    def _fail(
-        self, trainer: L.Trainer, kind: str, message: str, batches: list[dict[str, Any]], details: dict[str, Any]
-    ) -> None:
+    def _fail(self, trainer: L.Trainer, kind: str, message: str, batches: list[list[str]], details: dict[str, Any]) -> None:
         failure = Failure(kind, message, trainer.global_step, trainer.global_rank, batches, details)
         path = write_failure(self.folder, failure)
-        ids = ", ".join(clip for batch in batches for clip in batch["ids"])
+        ids = ", ".join(clip for batch in batches for clip in batch)
         raise TrainingFailed(
             f"training stopped at step {failure.step}: {message}; clips {ids}. Written to {path}; the last checkpoint is as it "
             f"was. Look at these clips, lower optim.learning_rate, or lengthen schedule.warmup_steps, and go on with resume=true"

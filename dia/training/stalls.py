@@ -62,13 +62,14 @@ class Watchdog:
             waiting = self._waiting
             if waiting and time.monotonic() - waiting[0] > self.seconds:
                 self._report(waiting[1])
+                end_workers()
                 self.leave(2)
                 return
 
     def _report(self, name: str) -> None:
         message = f"the {name} loader has given no batch for {self.seconds:g} seconds"
         details = {"waits_in": stack_of(self._main), "workers": worker_states()}
-        batches = [{"ids": self.last_ids, "loss": None}] if self.last_ids else []
+        batches = [self.last_ids] if self.last_ids else []
         path = write_failure(self.folder, Failure("stalled", message, self.step(), self.rank, batches, details))
         after = f"after the batch of clips {', '.join(self.last_ids)}" if self.last_ids else "from the beginning"
         stands = "".join(f"\n  {line}" for line in (*details["waits_in"], *details["workers"]))
@@ -103,3 +104,10 @@ def worker_states() -> list[str]:
         f"worker {child.pid}: {'alive' if child.exitcode is None else f'left with {child.exitcode}'}"
         for child in multiprocessing.active_children()
     ]
+
+
+def end_workers() -> None:
+    """Kill the processes that would end with this one if it ended in the ordinary way."""
+    for child in multiprocessing.active_children():
+        if child.daemon:
+            child.kill()
