@@ -13,21 +13,21 @@ from dia.network import DiaConfig
 BACKWARD = 2  # forward passes that a backward pass costs
 
 # dense operations a second by the device's name and the type of the products; NVIDIA's data sheets (H200, H100, A100, L40S, L4,
-# RTX 4090, V100), without sparsity. SXM figures where a card has both and its name does not tell.
+# RTX 4090), without sparsity. SXM figures where a card has both and its name does not tell.
 PEAK_FLOPS: dict[str, dict[str, float]] = {
-    "H200": {"bf16": 989.4e12, "tf32": 494.7e12, "fp32": 66.9e12},
-    "H100 PCIe": {"bf16": 756e12, "tf32": 378e12, "fp32": 51e12},
-    "H100": {"bf16": 989.4e12, "tf32": 494.7e12, "fp32": 66.9e12},
-    "A100": {"bf16": 312e12, "tf32": 156e12, "fp32": 19.5e12},
-    "L40S": {"bf16": 362e12, "tf32": 183e12, "fp32": 91.6e12},
-    "L4": {"bf16": 121e12, "tf32": 60e12, "fp32": 30.3e12},
-    "RTX 4090": {"bf16": 165.2e12, "tf32": 82.6e12, "fp32": 82.6e12},
-    "V100": {"fp16": 125e12, "fp32": 15.7e12},
+    "H200": {"half": 989.4e12, "tf32": 494.7e12, "fp32": 66.9e12},
+    "H100 PCIe": {"half": 756e12, "tf32": 378e12, "fp32": 51e12},
+    "H100": {"half": 989.4e12, "tf32": 494.7e12, "fp32": 66.9e12},
+    "A100": {"half": 312e12, "tf32": 156e12, "fp32": 19.5e12},
+    "L40S": {"half": 362e12, "tf32": 183e12, "fp32": 91.6e12},
+    "L4": {"half": 121e12, "tf32": 60e12, "fp32": 30.3e12},
+    "RTX 4090": {"half": 165.2e12, "tf32": 82.6e12, "fp32": 82.6e12},
 }
 
 
 def peak_flops(device_name: str, kind: str) -> float | None:
-    """Return the dense operations a second of a device by its name, for `bf16`, `tf32` or `fp32`; None when nobody wrote it down."""
+    """Return the dense operations a second of a device by its name, for `half` (bf16 or fp16), `tf32`
+    or `fp32`; None when nobody wrote it down."""
     words = set(re.split(r"[\s-]+", device_name))
     found = next((peaks for name, peaks in PEAK_FLOPS.items() if words.issuperset(name.split())), {})
     return found.get(kind)

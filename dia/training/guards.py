@@ -138,9 +138,7 @@ class Guard(L.Callback):
         what = f"the loss is finite, but the gradient of {broken[0]} is not" if not wrong else "the loss is not finite"
         self._fail(trainer, "not finite", what, wrong or self.ids, {"parameters": broken})
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, task: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, task: L.LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Raise :class:`TrainingFailed` when the loss has been too high for too long."""
         loss = trainer.callback_metrics.get("train/loss")
         if not self.fresh or loss is None:
