@@ -26,6 +26,7 @@ from dia.inference import Sampling
 from dia.network import DiaConfig
 from dia.resources import resource
 from dia.training.codec_settings import CodecTraining
+from dia.training.guards import GuardConfig
 from dia.training.optimization import OptimConfig, ScheduleConfig
 from dia.training.settings import BatchConfig, LoggerConfig, TrainerConfig, unknown
 
@@ -41,12 +42,14 @@ class CodecConfig:
 
 @dataclass
 class ValidationConfig:
-    """Fixed scripts that are spoken during training, on every ``speak_every``-th validation (0: never)."""
+    """Fixed scripts that are spoken and judged during training, on every ``speak_every``-th validation (0: never)."""
 
     speak_every: int = 1
     scripts: int = 4
     """How many scripts of the validation split."""
     max_seconds: float = 8.0
+    calibration_clips: int = 64
+    """Clips of the validation split, and of the training split as many, that the detector of nonverbals is calibrated on."""
 
 
 @dataclass
@@ -89,6 +92,7 @@ class TrainConfig:
     sampling: Sampling = field(default_factory=Sampling)
     engine: EngineConfig = field(default_factory=EngineConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
+    guard: GuardConfig = field(default_factory=GuardConfig)
     spectral: SpectralCodecConfig = field(default_factory=SpectralCodecConfig)
     codec_training: CodecTraining = field(default_factory=CodecTraining)
 
@@ -260,7 +264,7 @@ def validate(config: TrainConfig) -> None:
 
 def config_problems(config: TrainConfig) -> list[str]:
     """Return every problem of the config: key, value and remedy."""
-    parts = (config.trainer, config.batch, config.logger, config.optim, config.schedule)
+    parts = (config.trainer, config.batch, config.logger, config.optim, config.schedule, config.guard)
     problems = [
         *_key_problems(config),
         *(problem for part in parts for problem in part.problems()),

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import lightning as L
 from datasets import DatasetDict
-from torch.utils.data import DataLoader
 
-from dia.audio.codec import Codec, frames_per_second
+from dia.audio.codec import Codec
 from dia.audio.load import load_codec
 from dia.checkpoint import CodecReference
 from dia.checkpoint.folder import save_state
@@ -16,11 +15,11 @@ from dia.conf import TrainConfig
 from dia.data.batches import BatchList, Clips, Span, TrainingBatches, marginal_cross_entropy, validation_batches
 from dia.data.clips import Part, PreparedClips
 from dia.data.prepared import open_prepared
-from dia.evaluation.spoken import SpokenWordErrorRate
+from dia.experiment.observing import observers, watched_loaders
 from dia.experiment.preflight import as_yaml, opened_data, preflight
-from dia.inference import Synthesizer
+from dia.inference.synthesizer import require_fitting
 from dia.network import DiaNetwork
-from dia.training.callbacks import SaveModel, SpeakScripts
+from dia.training.callbacks import SaveModel
 from dia.training.dia_task import DiaTask
 from dia.training.files import write_text
 from dia.training.loggers import build_loggers, close_loggers
@@ -47,7 +46,7 @@ def _train(config: TrainConfig, codec: Codec, splits: DatasetDict, ready: Ready)
     checkpoint_activations(network, config.trainer.activations)
     if config.trainer.compile:
         compile_layers(network)
-    synthesizer = Synthesizer(network, codec)
+    require_fitting(network, codec)
     train, validation = clips_of(config, splits)
     if ready.processes.rank == 0:
         begin_run(claimed.folder, as_yaml(config))
@@ -56,13 +55,12 @@ def _train(config: TrainConfig, codec: Codec, splits: DatasetDict, ready: Ready)
     task = DiaTask(network, CrossEntropy(weight), config.optim, config.schedule, config.trainer.steps, weight, config.seed)
     reference = CodecReference(codec.name, codec.fingerprint)
     callbacks: list[L.Callback] = [SaveModel(claimed.folder / "model", reference)]
-    if config.validation.speak_every:
-        callbacks.append(_speaking(config, synthesizer, codec, splits["validation"]["script"]))
+    callbacks += observers(config, claimed.folder, codec, splits)
     loggers = build_loggers(config.logger, config.run_name, claimed.folder)
     trainer = build_trainer(config.trainer, ready, callbacks, loggers, config.trainer.steps)
     batches, held_out = _batches(config, claimed, trainer, train, validation)
-    loader = DataLoader(batches, batch_size=None, num_workers=config.trainer.loader_processes)
-    trainer.fit(task, loader, DataLoader(held_out, batch_size=None), ckpt_path=claimed.checkpoint, weights_only=True)
+    loaders = watched_loaders(config, claimed.folder, trainer, batches, held_out)
+    trainer.fit(task, *loaders, ckpt_path=claimed.checkpoint, weights_only=True)
     close_loggers(loggers)
     state = whole_state(network)
     if trainer.is_global_zero:
@@ -101,12 +99,3 @@ def _batches(
     span = Span(claimed.steps_done * accumulate, config.trainer.steps * accumulate, trainer.global_rank, trainer.world_size)
     batches = TrainingBatches(train, config.model, config.batch.frames, config.batch.text_dropout, config.seed, span)
     return batches, BatchList(validation_batches(validation, config.model, config.batch.frames))
-
-
-def _speaking(config: TrainConfig, synthesizer: Synthesizer, codec: Codec, scripts: list[str]) -> SpeakScripts:
-    settings = config.validation
-    room = round(settings.max_seconds * frames_per_second(codec)) + 2 + max(config.model.delays)
-    return SpeakScripts(
-        synthesizer, scripts[: settings.scripts], config.sampling, min(room, config.model.decoder.max_positions),
-        settings.speak_every, SpokenWordErrorRate(),
-    )  # fmt: skip

@@ -1,0 +1,38 @@
+"""Sound and its picture for Weights & Biases: one table a validation, a row for each script."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from lightning.pytorch.loggers import WandbLogger
+from numpy.typing import NDArray
+from scipy.signal import ShortTimeFFT
+from scipy.signal.windows import hann
+
+from dia.inference import Speech
+
+WINDOW, HOP = 512, 128  # samples
+QUIETEST, LOUDEST = -80.0, 0.0  # decibels that are black and white, of the loudest place
+
+
+def log_sound(logger: WandbLogger, scripts: Sequence[str], spoken: Sequence[Speech], step: int) -> None:
+    """Log a table of scripts with their sound and its spectrogram; an empty wave is written as one silent sample."""
+    import wandb
+
+    table = wandb.Table(columns=["script", "seed", "seconds", "ended", "audio", "spectrogram"])
+    for script, speech in zip(scripts, spoken, strict=True):
+        wave = speech.wave if len(speech.wave) else np.zeros(1, dtype=np.float32)
+        audio = wandb.Audio(np.clip(wave, -1, 1), sample_rate=speech.sample_rate)
+        picture = wandb.Image(spectrogram(wave), mode="L")
+        table.add_data(script, speech.seed, len(speech.wave) / speech.sample_rate, speech.ended, audio, picture)
+    logger.experiment.log({"validation/speech": table, "trainer/global_step": step})
+
+
+def spectrogram(wave: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return a grey picture (frequencies, frames) of a wave: low frequencies at the bottom, 80 decibels from black to white."""
+    padded = np.pad(wave, (0, max(0, WINDOW - len(wave))))
+    transform = ShortTimeFFT(hann(WINDOW, sym=False), HOP, fs=1.0, scale_to="magnitude")
+    magnitudes = np.abs(transform.stft(padded))
+    decibels = 20 * np.log10(np.maximum(magnitudes / max(magnitudes.max(), 1e-9), 1e-9))
+    shades = (decibels - QUIETEST) / (LOUDEST - QUIETEST)
+    picture: NDArray[np.uint8] = (255 * np.clip(shades, 0, 1)).astype(np.uint8)[::-1]
+    return picture
