@@ -1,4 +1,4 @@
-"""Sound and its picture for Weights & Biases: one table a validation, a row for each script."""
+"""Sound and its picture for Weights & Biases. (Tables would keep both outside the run folder until they are uploaded.)"""
 
 from collections.abc import Sequence
 
@@ -15,16 +15,18 @@ QUIETEST, LOUDEST = -80.0, 0.0  # decibels that are black and white, of the loud
 
 
 def log_sound(logger: WandbLogger, scripts: Sequence[str], spoken: Sequence[Speech], step: int) -> None:
-    """Log a table of scripts with their sound and its spectrogram; an empty wave is written as one silent sample."""
+    """Log each script's sound and spectrogram, with the script below them; an empty wave is written as one silent sample."""
     import wandb
 
-    table = wandb.Table(columns=["script", "seed", "seconds", "ended", "audio", "spectrogram"])
+    sounds, pictures = [], []
     for script, speech in zip(scripts, spoken, strict=True):
         wave = speech.wave if len(speech.wave) else np.zeros(1, dtype=np.float32)
-        audio = wandb.Audio(np.clip(wave, -1, 1), sample_rate=speech.sample_rate)
-        picture = wandb.Image(spectrogram(wave), mode="L")
-        table.add_data(script, speech.seed, len(speech.wave) / speech.sample_rate, speech.ended, audio, picture)
-    logger.experiment.log({"validation/speech": table, "trainer/global_step": step})
+        seconds = len(speech.wave) / speech.sample_rate
+        caption = f"{script} (seed {speech.seed}, {seconds:.1f} s{'' if speech.ended else ', did not end'})"
+        sounds.append(wandb.Audio(np.clip(wave, -1, 1), sample_rate=speech.sample_rate, caption=caption))
+        pictures.append(wandb.Image(spectrogram(wave), mode="L", caption=caption))
+    logged = {"validation/sound": sounds, "validation/spectrogram": pictures, "trainer/global_step": step}
+    logger.experiment.log(logged)
 
 
 def spectrogram(wave: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -33,9 +33,9 @@ def task(steps, learning_rate=1e-3):
     return DiaTask(DiaNetwork(TINY), CrossEntropy(), optim, schedule, steps, 4.0)
 
 
-def trainer(folder, callbacks, steps, **settings) -> L.Trainer:
+def trainer(folder, callbacks, steps, logger=LoggerConfig(wandb="disabled"), **settings) -> L.Trainer:
     given = TrainerConfig(**{"steps": steps, "validate_every": 1000, "checkpoint_every": 2} | settings)
-    loggers = build_loggers(LoggerConfig(wandb="disabled"), "test", folder)
+    loggers = build_loggers(logger, "test", folder)
     return build_trainer(given, folder, callbacks, loggers, steps, OptimConfig().clip_norm)
 
 
