@@ -7,13 +7,12 @@ import lightning as L
 import torch
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.seed import isolate_rng
-from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
-from torch.distributed.tensor import DTensor
 
 from dia.audio.codec import Codec
 from dia.inference import Sampling, Speech, Synthesizer
 from dia.network import DiaNetwork
 from dia.training.dia_task import DiaTask
+from dia.training.parallel import is_sharded, whole_state
 from dia.training.sound_log import log_sound
 
 Listen = Callable[[list[Speech]], tuple[dict[str, float], dict[str, str]]]
@@ -62,7 +61,8 @@ class SpeakScripts(L.Callback):
         training = network.training
         network.eval()
         seeds = list(range(len(self.scripts)))
-        spoken = Synthesizer(network, self.codec).speak(self.scripts, seeds, self.sampling, self.max_tokens)
+        with torch.compiler.set_stance("force_eager"):  # layers compiled for training would be compiled again for every length
+            spoken = Synthesizer(network, self.codec).speak(self.scripts, seeds, self.sampling, self.max_tokens)
         network.train(training)
         return spoken
 
@@ -83,15 +83,14 @@ class SpeakScripts(L.Callback):
 def whole_network(network: DiaNetwork, here: bool) -> DiaNetwork | None:
     """Return the network with all of its weights where ``here`` is true, None elsewhere. All ranks must call it.
 
-    It is the network itself unless its weights are sharded (FSDP2); then a copy is made of what is gathered.
+    It is the network itself unless its weights are sharded; then a copy is made of what is gathered.
     """
-    if not any(isinstance(parameter, DTensor) for parameter in network.parameters()):
+    if not is_sharded(network):
         return network if here else None
-    state = get_model_state_dict(network, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+    state = whole_state(network)
     if not here:
         return None
-    device = next(network.parameters()).device
     with torch.device("meta"):
         copy = DiaNetwork(network.config)
     copy.load_state_dict(state, assign=True)
-    return copy.to(device)
+    return copy.to(next(network.parameters()).device)

@@ -9,6 +9,9 @@ from dia.training.dia_task import DiaTask
 from dia.training.loggers import build_loggers
 from dia.training.objective import CrossEntropy
 from dia.training.optimization import OptimConfig, ScheduleConfig
+from dia.training.processes import started
+from dia.training.resume import Facts
+from dia.training.run_folder import Ready, Run
 from dia.training.settings import LoggerConfig, TrainerConfig
 from dia.training.trainer import build_trainer
 from tests.conftest import TINY
@@ -30,13 +33,13 @@ class Batches(IterableDataset):
 def task(steps, learning_rate=1e-3):
     torch.manual_seed(0)
     optim, schedule = OptimConfig(learning_rate=learning_rate), ScheduleConfig(warmup_steps=1)
-    return DiaTask(DiaNetwork(TINY), CrossEntropy(), optim, schedule, steps, 4.0)
+    return DiaTask(DiaNetwork(TINY), CrossEntropy(4.0), optim, schedule, steps, 4.0)
 
 
 def trainer(folder, callbacks, steps, logger=LoggerConfig(wandb="disabled"), **settings) -> L.Trainer:
     given = TrainerConfig(**{"steps": steps, "validate_every": 1000, "checkpoint_every": 2} | settings)
-    loggers = build_loggers(logger, "test", folder)
-    return build_trainer(given, folder, callbacks, loggers, steps, OptimConfig().clip_norm)
+    ready = Ready(Run(folder), started({}), Facts({}, 1))
+    return build_trainer(given, ready, callbacks, build_loggers(logger, "test", folder), steps)
 
 
 def fit(folder, callbacks, steps, module=None, loader=None, **settings):

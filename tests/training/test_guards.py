@@ -13,6 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dia.training.checkpoints import CHECKPOINTS, newest
 from dia.training.guards import FEWEST, Divergence, Guard, GuardConfig, TrainingFailed
 from tests.training.small_run import fit, task
 
@@ -44,7 +45,8 @@ def test_a_loss_that_is_not_finite_stops_before_the_optimizer_takes_it(tmp_path)
     assert (written["kind"], written["step"], written["rank"]) == ("not finite", 5, 0)
     assert written["batches"] == [["clip-4", "clip-5"]]
     assert "step 5" in said and "clip-4, clip-5" in said and "failure.json" in said
-    saved = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    kept = newest(tmp_path / CHECKPOINTS)
+    saved = torch.load(kept.path, weights_only=True)
     assert saved["global_step"] == 4
     assert all(weight.isfinite().all() for weight in saved["state_dict"].values())
 
@@ -77,7 +79,7 @@ def test_a_learning_rate_far_too_high_diverges_for_real(tmp_path):
                 trainer.optimizers[0].param_groups[0]["lr"] = 3.0
 
     guard = GuardConfig(divergence_steps=5)
-    written, said = failed(tmp_path, [Raise()], 200, module=module, guard=guard)
+    written, said = failed(tmp_path, [Raise()], 200, module=module, guard=guard, checkpoint_every=1000)
     assert written["kind"] == "diverged" and 30 < written["step"] < 60
     assert written["details"]["loss"] > written["details"]["limit"] and "1.5 times its median" in said
 
@@ -143,4 +145,4 @@ def test_a_stalled_loader_ends_the_process_and_says_where_it_waits(tmp_path, wor
     else:
         assert written["batches"] == [["clip-0", "clip-1"]]
         assert any("__iter__: time.sleep(60)" in line for line in written["details"]["waits_in"])
-    assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] in (2, 4)
+    assert newest(tmp_path / CHECKPOINTS).manifest.step in (2, 4)
