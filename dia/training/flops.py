@@ -51,6 +51,25 @@ def training_flops(config: DiaConfig, clips: Iterable[tuple[int, int]]) -> float
     return (1 + BACKWARD) * forward_flops(config, clips)
 
 
+def recomputed_flops(config: DiaConfig, clips: Iterable[tuple[int, int]], activations: str) -> float:
+    """Return the operations that are done a second time for the gradient (``activations`` of dia/training/memory.py).
+
+    Computing again stops at the last thing that is needed: the product that ends a feed-forward is not made again.
+    """
+    if activations == "off":
+        return 0.0
+    whole = list(clips)
+    steps, size = (sum(lengths) for lengths in zip(*whole, strict=True))
+    decoder, encoder = config.decoder, config.encoder
+    down = steps * decoder.layers * decoder.width * decoder.inner_width
+    down += size * encoder.layers * encoder.width * encoder.inner_width
+    if activations == "mlp":
+        return 2.0 * 2 * down
+    told = decoder.layers * 2 * encoder.width * decoder.cross_heads * decoder.cross_head_width
+    head = decoder.width * config.channels * decoder.vocabulary
+    return forward_flops(config, whole) - 2.0 * (down + told * size + head * steps)
+
+
 def _product_weights(config: DiaConfig) -> tuple[int, int]:
     """How many weights a decoder step and a text byte are multiplied with; embeddings are looked up."""
     decoder, encoder = config.decoder, config.encoder

@@ -181,6 +181,8 @@ class _Phases:
             places = {len(layers) - 1: f"{stack} top", 0: f"{stack} bottom"}
             for place, layer in enumerate(layers):
                 self._watch(layer, places.get(place, BETWEEN))
+        self._watch(network.decoder.embeddings, "embeddings")
+        self._watch(network.encoder.norm, "text")
 
     def begin(self, phase: str) -> None:
         """End the phase at hand and begin another."""

@@ -42,7 +42,7 @@ class Step:
 
 
 class Throughput(L.Callback):
-    """Logs rates after every optimizer step. ``frame_rate`` are the codec's frames a second."""
+    """Logs rates as often as the trainer logs. ``frame_rate`` are the codec's frames a second."""
 
     def __init__(self, config: DiaConfig, frame_rate: float, precision: str) -> None:
         self.config, self.frame_rate, self.precision = config, frame_rate, precision
@@ -79,6 +79,8 @@ class Throughput(L.Callback):
         now = time.perf_counter()
         self.window.append(self._step(self._spent + now - (self._since or now)))
         self._since, self._spent = now, 0.0
+        if trainer.global_step % trainer.log_every_n_steps:
+            return  # Lightning takes its time with each figure
         rates = self.rates(trainer.world_size)
         shown = "train/frames_per_second"
         task.log(shown, rates.pop(shown), prog_bar=True)

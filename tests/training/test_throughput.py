@@ -11,7 +11,11 @@ from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
 from dia.network import DiaConfig, DiaNetwork
-from dia.training.flops import PEAK_FLOPS, forward_flops, peak_flops, training_flops
+from dia.training.flops import PEAK_FLOPS, forward_flops, peak_flops, recomputed_flops, training_flops
+from dia.training.loss import channel_weights
+from dia.training.memory import MODES, checkpoint_activations
+from dia.training.memory_trace import BatchShape, FakeBatch
+from dia.training.objective import CrossEntropy
 from dia.training.throughput import Step, Throughput, device_peak, measured_peak
 from tests.conftest import TINY
 from tests.training.clips import RandomClips
@@ -26,6 +30,17 @@ def test_operations_are_those_that_torch_counts():
         assert counter.get_total_flops() == forward_flops(TINY, [(30, 11)] * 3)
         logits.sum().backward()
     assert counter.get_total_flops() == training_flops(TINY, [(30, 11)] * 3)
+
+
+@pytest.mark.parametrize("activations", MODES)
+def test_a_training_step_computes_what_is_counted(activations):
+    network = DiaNetwork(TINY)
+    checkpoint_activations(network, activations)
+    batch, weights = FakeBatch.of(BatchShape(3, 30, 11), 4), channel_weights(4, 4.0)
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        (weights * CrossEntropy(4.0)(network, batch).cross_entropy_C).sum().backward()
+    clips = [(30, 11)] * 3
+    assert counter.get_total_flops() == training_flops(TINY, clips) + recomputed_flops(TINY, clips, activations)
 
 
 def test_dia_computes_about_six_operations_for_a_weight_and_a_step():
@@ -60,7 +75,7 @@ def test_a_run_logs_rates_of_what_it_trained(tmp_path):
     clips = RandomClips([12, 20, 7, 15])
     throughput, steps = Throughput(TINY, 25.0, "32-true"), 6
     made = trainer(tmp_path, [throughput, Slow()], steps, validate_every=2, accumulate=2)
-    made._log_every_n_steps = made.log_every_n_steps = 1
+    made.log_every_n_steps = 1
     loaders = [DataLoader(Batches(count, clips), batch_size=None) for count in (2 * steps, 1)]
     begun = time.perf_counter()
     made.fit(task(steps), *loaders)
