@@ -28,6 +28,7 @@ from dia.resources import resource
 from dia.training.codec_settings import CodecTraining
 from dia.training.guards import GuardConfig
 from dia.training.optimization import OptimConfig, ScheduleConfig
+from dia.training.planner import PlanConfig
 from dia.training.settings import BatchConfig, LoggerConfig, TrainerConfig, unknown
 
 CONFIGS = str(resource("configs").resolve())
@@ -93,6 +94,9 @@ class TrainConfig:
     engine: EngineConfig = field(default_factory=EngineConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     guard: GuardConfig = field(default_factory=GuardConfig)
+    plan: bool = False
+    """Print what the run will take (memory, hours, money) and do nothing."""
+    planning: PlanConfig = field(default_factory=PlanConfig)
     spectral: SpectralCodecConfig = field(default_factory=SpectralCodecConfig)
     codec_training: CodecTraining = field(default_factory=CodecTraining)
 
@@ -264,7 +268,7 @@ def validate(config: TrainConfig) -> None:
 
 def config_problems(config: TrainConfig) -> list[str]:
     """Return every problem of the config: key, value and remedy."""
-    parts = (config.trainer, config.batch, config.logger, config.optim, config.schedule, config.guard)
+    parts = (config.trainer, config.batch, config.logger, config.optim, config.schedule, config.guard, config.planning)
     problems = [
         *_key_problems(config),
         *(problem for part in parts for problem in part.problems()),

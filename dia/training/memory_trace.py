@@ -124,7 +124,7 @@ def trace_step(
     def traced(encoder_layers: int, decoder_layers: int) -> Traced:
         encoder = replace(config.encoder, layers=encoder_layers)
         small = replace(config, encoder=encoder, decoder=replace(config.decoder, layers=decoder_layers))
-        return _trace(build, small, loss, shape, precision, held)
+        return trace_whole(small, build, loss, shape, precision, held)
 
     base = traced(FEW, FEW)
     per_encoder_layer, per_decoder_layer = traced(FEW + 1, FEW).plus(base, -1), traced(FEW, FEW + 1).plus(base, -1)
@@ -132,9 +132,10 @@ def trace_step(
     return grown.plus(per_decoder_layer, config.decoder.layers - FEW)
 
 
-def _trace(
-    build: Callable[[DiaConfig], DiaNetwork], config: DiaConfig, loss: Loss, shape: BatchShape, precision: str, held: bool
+def trace_whole(
+    config: DiaConfig, build: Callable[[DiaConfig], DiaNetwork], loss: Loss, shape: BatchShape, precision: str, held: bool
 ) -> Traced:
+    """Return the same by a trace of all layers, which takes its time for many."""
     with FakeTensorMode():
         with _parameters_of(PARAMETERS.get(precision, torch.float32)):
             network = build(config)

@@ -79,7 +79,7 @@ class Throughput(L.Callback):
         now = time.perf_counter()
         self.window.append(self._step(self._spent + now - (self._since or now)))
         self._since, self._spent = now, 0.0
-        if trainer.global_step % trainer.log_every_n_steps:
+        if trainer.global_step % trainer.log_every_n_steps:  # type: ignore[attr-defined]  # Lightning sets it, and does not say so
             return  # Lightning takes its time with each figure
         rates = self.rates(trainer.world_size)
         shown = "train/frames_per_second"
