@@ -26,9 +26,9 @@ from dia.inference import Sampling
 from dia.network import DiaConfig
 from dia.resources import resource
 from dia.training.codec_settings import CodecTraining
-from dia.training.guards import GuardConfig
+from dia.training.guard_settings import GuardConfig
 from dia.training.optimization import OptimConfig, ScheduleConfig
-from dia.training.planner import PlanConfig
+from dia.training.plan_settings import PlanConfig
 from dia.training.settings import BatchConfig, LoggerConfig, TrainerConfig, unknown
 
 CONFIGS = str(resource("configs").resolve())

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dia.training.checkpoints import CHECKPOINTS, newest
-from dia.training.guards import FEWEST, Divergence, Guard, GuardConfig, TrainingFailed
+from dia.training.guard_settings import FEWEST, GuardConfig
+from dia.training.guards import Divergence, Guard, TrainingFailed
 from tests.training.small_run import fit, task
 
 
@@ -112,7 +113,8 @@ def test_wrong_settings_are_all_named():
 STALLED = """
     import time
     from pathlib import Path
-    from dia.training.guards import Guard, GuardConfig
+    from dia.training.guard_settings import GuardConfig
+    from dia.training.guards import Guard
     from dia.training.stalls import WatchedLoader, Watchdog
     from tests.training.small_run import Batches, fit
 

@@ -18,7 +18,8 @@ from dia.network import DecoderConfig, DiaConfig, DiaNetwork, EncoderConfig
 from dia.training.memory import MODES, checkpoint_activations
 from dia.training.memory_trace import BatchShape, FakeBatch, LiveBytes, trace_step, trace_whole
 from dia.training.optimization import OptimConfig, build_optimizer
-from dia.training.planner import GIGABYTE, Job, PlanConfig, Planner, parameters_by_part, weighted_sum
+from dia.training.plan_settings import PlanConfig
+from dia.training.planner import GIGABYTE, Job, Planner, parameters_by_part, weighted_sum
 from dia.training.remedies import most_frames, remedies
 
 SMALL = DiaConfig(
