@@ -29,8 +29,10 @@ from dia.network import DiaConfig
 from dia.resources import resource
 from dia.schemas import CodecConfig, EvalConfig, GenerateConfig
 from dia.training.codec_settings import CodecTraining
+from dia.training.guard_settings import GuardConfig
 from dia.training.lora import LoraConfig
 from dia.training.optimization import OptimConfig
+from dia.training.plan_settings import PlanConfig
 from dia.training.schedule import ScheduleConfig
 from dia.training.settings import AverageConfig, BatchConfig, EarlyStopConfig, LoggerConfig, TrainerConfig, unknown
 
@@ -39,12 +41,14 @@ CONFIGS = str(resource("configs").resolve())
 
 @dataclass
 class ValidationConfig:
-    """Fixed scripts that are spoken during training, on every ``speak_every``-th validation (0: never)."""
+    """Fixed scripts that are spoken and judged during training, on every ``speak_every``-th validation (0: never)."""
 
     speak_every: int = 1
     scripts: int = 4
     """How many scripts of the validation split."""
     max_seconds: float = 8.0
+    calibration_clips: int = 64
+    """Clips of the validation split, and of the training split as many, that the detector of nonverbals is calibrated on."""
 
 
 @dataclass
@@ -82,6 +86,10 @@ class TrainConfig:
     sampling: Sampling = field(default_factory=Sampling)
     engine: EngineConfig = field(default_factory=EngineConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
+    guard: GuardConfig = field(default_factory=GuardConfig)
+    plan: bool = False
+    """Print what the run will take (memory, hours, money) and do nothing."""
+    planning: PlanConfig = field(default_factory=PlanConfig)
     spectral: SpectralCodecConfig = field(default_factory=SpectralCodecConfig)
     codec_training: CodecTraining = field(default_factory=CodecTraining)
 
@@ -190,7 +198,7 @@ def config_problems(config: TrainConfig) -> list[str]:
     """Return every problem of the config: key, value and remedy."""
     parts = (
         config.trainer, config.batch, config.logger, config.optim, config.schedule, config.lora, config.average,
-        config.early_stop,
+        config.early_stop, config.guard, config.planning,
     )  # fmt: skip
     problems = [
         *_key_problems(config),

@@ -15,15 +15,15 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from dia.audio.codec import Codec, pad_to_frames
-from dia.audio.files import resample, wave_from_bytes
+from dia.audio.files import resample
 from dia.conf import EvalConfig, run
 from dia.data.prepare import DataConfig, prepare
 from dia.data.prepared import open_prepared
-from dia.dialogue import Script
 from dia.errors import UserError, in_one_line
 from dia.evaluation.report import Learning, table, write_report
-from dia.evaluation.scoring import REFERENCE, Judges, calibrate_events, summarise
+from dia.evaluation.scoring import Judges, calibrate_events, summarise
 from dia.evaluation.suites import Suite, load_suite
+from dia.evaluation.truth import ground_truth
 from dia.judges.recording import Recording
 from dia.model import Dia
 from dia.training.run_folder import read_metrics
@@ -63,13 +63,6 @@ def main(config: EvalConfig) -> None:
     if learning:
         print(f"training loss {learning.training[-1][1]:.3f} nats; marginal token distribution {learning.marginal:.3f}")
     print(f"report: {written.resolve()}")
-
-
-def ground_truth(row: dict[str, Any]) -> Recording:
-    """Return a row's own recording, with its turn times."""
-    wave, rate = wave_from_bytes(row["audio"]["bytes"])
-    times = tuple((turn["start"], turn["end"]) for turn in row["turns"])
-    return Recording(str(row["id"]), REFERENCE, Script.parse(str(row["script"])), wave, rate, turn_times=times)
 
 
 def round_trip(recording: Recording, codec: Codec) -> Recording:

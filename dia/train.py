@@ -8,6 +8,7 @@ import sys
 from dia.conf import TrainConfig, run
 from dia.experiment.codec_run import train_codec
 from dia.experiment.dia_run import train_dia
+from dia.experiment.planning import plan
 from dia.training.checkpoints import Stopped
 
 TASKS = {"dia": train_dia, "codec": train_codec}
@@ -15,7 +16,9 @@ TRY_AGAIN = 75  # EX_TEMPFAIL
 
 
 def main(config: TrainConfig) -> None:
-    """Run the config's task. Raises ``UserError`` as its parts do."""
+    """Run the config's task, or print its plan. Raises ``UserError`` as its parts do."""
+    if config.plan:
+        return plan(config)
     task = TASKS.get(config.task, train_dia)  # an unknown one is told with all other problems
     try:
         print(f"trained: {task(config)}")

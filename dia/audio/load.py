@@ -10,6 +10,7 @@ from dia.resources import resource
 
 SHIPPED = {"codec_nano": "data/models/codec_nano"}
 DAC_NAMES = {"dac_44khz": "44khz", "dac_24khz": "24khz", "dac_16khz": "16khz"}
+DAC_RATES = {"dac_44khz": 44_100 / 512, "dac_24khz": 24_000 / 320, "dac_16khz": 16_000 / 320}  # frames a second
 DAC_SHAPES = {"dac_44khz": (9, 1024), "dac_24khz": (32, 1024), "dac_16khz": (12, 1024)}
 
 
@@ -44,6 +45,19 @@ def known_shape(name: str) -> tuple[int, int] | None:
     if folder.is_file():
         return None
     raise unknown_codec(name)
+
+
+def known_frame_rate(name: str) -> float | None:
+    """Return a codec's frames a second without opening its weights; None where only they would tell.
+
+    Raises :class:`UserError` for an unknown name.
+    """
+    if name in DAC_RATES:
+        return DAC_RATES[name]
+    if known_shape(name) is None:
+        return None
+    config = read_config(resource(SHIPPED[name]) if name in SHIPPED else Path(name))
+    return config.sample_rate / (config.hop * config.stride)
 
 
 def unknown_codec(name: str) -> UserError:

@@ -11,6 +11,7 @@ from typing import Any
 from rich.progress import track
 
 from dia.evaluation.statistics import Estimate, difference_of_rates, estimate_mean, estimate_rate, estimate_ratio
+from dia.evaluation.truth import REFERENCE
 from dia.evaluation.turns import find_turns
 from dia.judges.events import Calibration, DetectorMissing, EventDetector, calibrate
 from dia.judges.quality import QualityPredictor
@@ -19,7 +20,6 @@ from dia.judges.speakers import SpeakerEncoder, TurnSimilarity
 from dia.judges.transcription import Whisper, transcript
 from dia.judges.words import WordErrors, normalisation, word_errors
 
-REFERENCE = "ground truth"
 NOT_CALIBRATED = "not measured: the detector has no class for it, or no labelled clip has it"
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import lightning as L
 from datasets import Dataset
-from torch.utils.data import DataLoader
 
-from dia.audio.codec import Codec, frames_per_second
+from dia.audio.codec import Codec
 from dia.audio.load import load_codec
 from dia.checkpoint import CodecReference
 from dia.conf import TrainConfig
@@ -17,12 +16,12 @@ from dia.data.batches import BatchList, Clips, Span, TrainingBatches, marginal_c
 from dia.data.clips import Part, PreparedClips
 from dia.data.prepared import open_prepared
 from dia.data.selection import splits_of_voices
-from dia.evaluation.spoken import SpokenWordErrorRate
+from dia.experiment.observing import observers, watched_loaders
 from dia.experiment.preflight import as_yaml, opened_data, preflight
 from dia.experiment.start import begin, note_base, require_same_base, spoken_sampling
-from dia.inference import Synthesizer
+from dia.inference.synthesizer import require_fitting
 from dia.training.averaging import Averaging, averaged
-from dia.training.callbacks import SaveModel, SpeakScripts
+from dia.training.callbacks import SaveModel
 from dia.training.dia_task import DiaTask
 from dia.training.early_stop import EarlyStop
 from dia.training.export import Exporter
@@ -52,7 +51,7 @@ def _train(config: TrainConfig, codec: Codec, splits: Mapping[str, Dataset], rea
     checkpoint_activations(network, config.trainer.activations)
     if config.trainer.compile:
         compile_layers(network)
-    synthesizer = Synthesizer(network, codec)
+    require_fitting(network, codec)
     train, validation = clips_of(config, splits)
     require_same_base(claimed.folder, start.base)
     if ready.processes.rank == 0:
@@ -66,15 +65,14 @@ def _train(config: TrainConfig, codec: Codec, splits: Mapping[str, Dataset], rea
     export = Exporter(claimed.folder, reference, spoken_sampling(config), config.lora, start.base)
     stop = EarlyStop(config.early_stop) if config.early_stop.patience else None
     callbacks: list[L.Callback] = [*([stop] if stop else []), SaveModel(export, stop)]
-    if config.validation.speak_every:
-        callbacks.append(_speaking(config, synthesizer, codec, splits["validation"]["script"]))
+    callbacks += observers(config, claimed.folder, codec, splits)
     if averaging:
-        callbacks.append(Averaging(config.average.decay))
+        callbacks.append(Averaging(config.average.decay))  # last: the others see the average that it puts in for validation
     loggers = build_loggers(config.logger, config.run_name, claimed.folder)
     trainer = build_trainer(config.trainer, ready, callbacks, loggers, config.trainer.steps)
     batches, held_out = _batches(config, claimed, trainer, train, validation)
-    loader = DataLoader(batches, batch_size=None, num_workers=config.trainer.loader_processes)
-    trainer.fit(task, loader, DataLoader(held_out, batch_size=None), ckpt_path=claimed.checkpoint, weights_only=True)
+    loaders = watched_loaders(config, claimed.folder, trainer, batches, held_out)
+    trainer.fit(task, *loaders, ckpt_path=claimed.checkpoint, weights_only=True)
     close_loggers(loggers)
     if stop is None or not stop.compared:
         with averaged(task):
@@ -111,12 +109,3 @@ def _batches(
     batches = TrainingBatches(train, config.model, config.batch.frames, config.batch.text_dropout, config.seed, span)
     held_out = validation_batches(validation, config.model, config.batch.frames)
     return batches, BatchList(share_of(held_out, trainer.global_rank, trainer.world_size, config.model))
-
-
-def _speaking(config: TrainConfig, synthesizer: Synthesizer, codec: Codec, scripts: list[str]) -> SpeakScripts:
-    settings = config.validation
-    room = round(settings.max_seconds * frames_per_second(codec)) + 2 + max(config.model.delays)
-    return SpeakScripts(
-        synthesizer, scripts[: settings.scripts], spoken_sampling(config), min(room, config.model.decoder.max_positions),
-        settings.speak_every, SpokenWordErrorRate(),
-    )  # fmt: skip

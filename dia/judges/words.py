@@ -11,9 +11,9 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
+from typing import Any
 
 import jiwer
-from whisper_normalizer.english import EnglishTextNormalizer
 
 from dia.dialogue import Script
 from dia.dialogue.tags import tag_spellings
@@ -24,7 +24,9 @@ NUMBERS = re.compile(r"(?<=\d) (?=\d)")
 
 
 @cache
-def _normaliser() -> EnglishTextNormalizer:
+def _normaliser() -> Any:
+    from whisper_normalizer.english import EnglishTextNormalizer
+
     return EnglishTextNormalizer()
 
 

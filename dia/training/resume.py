@@ -13,7 +13,8 @@ from torch.backends.cpu import get_cpu_capability
 
 # keys that change where and how often things are written or told, and no weight
 INDIFFERENT = (
-    "run_name", "runs", "resume", "logger", "validation", "sampling", "engine", "data", "mix", "trainer.checkpoint_every",
+    "run_name", "runs", "resume", "logger", "validation", "guard", "plan", "planning", "sampling", "engine", "data", "mix",
+    "trainer.checkpoint_every",
     "trainer.validate_every", "trainer.loader_processes", "trainer.devices", "trainer.nodes",
 )  # fmt: skip
 # which of them do decide on weights in some runs

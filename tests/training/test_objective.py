@@ -13,7 +13,8 @@ from dia.training.dia_task import DiaTask
 from dia.training.head import head_sums
 from dia.training.loss import channel_sums, channel_weights, weighted_loss
 from dia.training.objective import CrossEntropy
-from dia.training.optimization import OptimConfig, ScheduleConfig
+from dia.training.optimization import OptimConfig
+from dia.training.schedule import ScheduleConfig
 from tests.conftest import TINY
 from tests.training.clips import RandomClips
 

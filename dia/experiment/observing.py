@@ -1,0 +1,54 @@
+"""What watches a run: its rates, its guards, and the judges that listen to it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import lightning as L
+from datasets import Dataset, concatenate_datasets
+
+from dia.audio.codec import Codec, frames_per_second
+from dia.conf import TrainConfig
+from dia.data.batches import BatchList, TrainingBatches
+from dia.evaluation.listening import Listener
+from dia.experiment.start import spoken_sampling
+from dia.training.guards import Guard
+from dia.training.speaking import SpeakScripts
+from dia.training.stalls import Watchdog, WatchedLoader
+from dia.training.throughput import Throughput
+
+COLUMNS = ["id", "script", "turns", "seconds", "audio"]  # what judges want of a row
+
+
+def observers(config: TrainConfig, folder: Path, codec: Codec, splits: Mapping[str, Dataset]) -> list[L.Callback]:
+    """Return the callbacks that watch and change nothing."""
+    found = [
+        Throughput(config.model, frames_per_second(codec), config.trainer.precision),
+        Guard(config.guard, folder),
+    ]
+    return found + ([speaking(config, codec, splits)] if config.validation.speak_every else [])
+
+
+def watched_loaders(
+    config: TrainConfig, folder: Path, trainer: L.Trainer, batches: TrainingBatches, held_out: BatchList
+) -> tuple[WatchedLoader, WatchedLoader]:
+    """Return the loaders of training and of validation; a stall of either ends the run."""
+    watchdog = Watchdog(config.guard.stall_seconds, folder, trainer.global_rank, lambda: trainer.global_step)
+    training = WatchedLoader(batches, watchdog, "training", config.trainer.loader_processes)
+    return training, WatchedLoader(held_out, watchdog, "validation")
+
+
+def speaking(config: TrainConfig, codec: Codec, splits: Mapping[str, Dataset]) -> SpeakScripts:
+    """Return what speaks and judges the first scripts of the validation split."""
+    settings = config.validation
+    spoken = _first(splits["validation"], settings.scripts)
+    labelled = [_first(splits[name], settings.calibration_clips) for name in ("validation", "train")]
+    scripts = list(spoken["script"])
+    room = round(settings.max_seconds * frames_per_second(codec)) + 2 + max(config.model.delays)
+    return SpeakScripts(
+        codec, scripts, spoken_sampling(config), min(room, config.model.decoder.max_positions), settings.speak_every,
+        Listener(list(spoken), concatenate_datasets(labelled)),
+    )  # fmt: skip
+
+
+def _first(split: Dataset, count: int) -> Dataset:
+    return split.select(range(min(count, len(split)))).select_columns(COLUMNS)

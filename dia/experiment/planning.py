@@ -1,0 +1,39 @@
+"""The plan of a run, from its config: nothing is loaded, prepared or allocated."""
+
+from rich.console import Console
+
+from dia.audio.load import known_frame_rate
+from dia.conf import TrainConfig, validate
+from dia.errors import UserError
+from dia.training.plan_report import show_plan
+from dia.training.planner import Job, Planner
+
+
+def plan(config: TrainConfig, console: Console | None = None) -> None:
+    """Print the plan. Raises :class:`UserError` for what cannot be planned."""
+    validate(config)
+    settings = config.planning
+    if config.task != "dia":
+        raise UserError(f"task={config.task} is not planned; plan=true is for task=dia")
+    frame_rate = settings.frame_rate or known_frame_rate(config.codec.name)
+    if frame_rate is None:
+        raise UserError(f"the frames a second of the codec {config.codec.name} are not known; set planning.frame_rate")
+    show_plan(Planner(config.model, settings, frame_rate), job_of(config), console or Console(width=120))
+
+
+def job_of(config: TrainConfig) -> Job:
+    """Return what is planned of a config."""
+    trainer = config.trainer
+    return Job(
+        gpus_of(config), trainer.strategy, trainer.precision, trainer.activations, "adamw", config.batch.frames,
+        trainer.accumulate, trainer.steps,
+    )  # fmt: skip
+
+
+def gpus_of(config: TrainConfig) -> int:
+    """Return the number of GPUs that a plan is for."""
+    trainer = config.trainer
+    if config.planning.gpus:
+        return config.planning.gpus
+    usual = 8 if trainer.spreads else 1
+    return (trainer.devices or usual) * (trainer.nodes or 1)

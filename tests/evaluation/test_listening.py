@@ -1,0 +1,115 @@
+"""What training hears of itself: real judges on real voices, and a reason for each judge that is not there."""
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from dia.audio.files import flac_bytes
+from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, Joe, speak_styled
+from dia.evaluation import listening
+from dia.evaluation.listening import Listener
+from dia.judges.events import DetectorMissing
+
+TEXTS = ("The weather is lovely today, and we are going to the park.", "Then we had better take something to eat.")
+
+
+@dataclass
+class Spoken:
+    wave: np.ndarray
+    sample_rate: int = SAMPLE_RATE
+    ended: bool = True
+
+
+def row(number, parts, tags=(), keep=True):
+    """A row of turns, each of a wave and its text; tags stand at the end of the last."""
+    wave, turns, at = np.concatenate([wave for wave, _ in parts]), [], 0.0
+    for place, (part, text) in enumerate(parts):
+        turns.append({"speaker": 1 + place, "text": text, "start": at, "end": at + len(part) / SAMPLE_RATE})
+        at += len(part) / SAMPLE_RATE
+    script = " ".join(f"[S{turn['speaker']}] {turn['text']}" for turn in turns) + "".join(f" ({tag})" for tag in tags)
+    stored = flac_bytes(np.clip(wave, -1, 1), SAMPLE_RATE) if keep else None
+    audio = {"bytes": stored, "path": ""}
+    return {"id": str(number), "script": script, "turns": turns, "seconds": len(wave) / SAMPLE_RATE, "audio": audio}, wave
+
+
+@pytest.fixture(scope="module")
+def dialogue():
+    spoken = [speak_styled(voice, text, STYLES["plain"], 0) for voice, text in zip((Heart(), Joe()), TEXTS, strict=True)]
+    return list(zip(spoken, TEXTS, strict=True))
+
+
+class Detector:
+    """Hears a laugh in what is loud at its end."""
+
+    def scores(self, recording):
+        return {"laughs": float(np.abs(recording.wave[-200:]).sum())}
+
+
+def labelled():
+    loud, still = np.full(16_000, 0.5, np.float32), np.full(16_000, 0.01, np.float32)
+    return [row(number, [(wave, "Well.")], tags)[0] for number in range(5) for wave, tags in ((loud, ["laughs"]), (still, []))]
+
+
+def test_what_the_recording_itself_scores(dialogue, monkeypatch):
+    monkeypatch.setattr(listening, "EventDetector", Detector)
+    asked, wave = row(1, dialogue, ["laughs"])
+    laughing = np.concatenate((wave, np.full(400, 0.5, np.float32)))
+    figures, missing = Listener([asked], labelled())([Spoken(laughing)])
+    assert not missing
+    assert figures["wer"] < 0.2 and figures["similarity"] > 0.8 and figures["similarity_margin"] > 0.1
+    assert figures["tag_recall"] == 1 and "tag_insertion" not in figures and figures["missed_eos"] == 0
+    assert figures["duration_ratio"] == pytest.approx(1, abs=0.01)
+
+
+def test_what_other_voices_and_silence_score(dialogue, monkeypatch):
+    monkeypatch.setattr(listening, "EventDetector", Detector)
+    asked, wave = row(1, dialogue, ["laughs"])
+    plain, _ = row(2, dialogue)
+    swapped = [(speak_styled(voice, text, STYLES["plain"], 0)) for voice, text in zip((Joe(), Heart()), TEXTS, strict=True)]
+    listener = Listener([asked, plain], labelled())
+    figures, _ = listener([Spoken(np.zeros(2 * len(wave), np.float32), ended=False), Spoken(np.concatenate(swapped))])
+    assert figures["similarity_margin"] < 0 and 0.5 <= figures["wer"] < 0.7
+    assert figures["missed_eos"] == 0.5 and figures["tag_recall"] == figures["tag_insertion"] == 0
+    assert figures["duration_ratio"] == pytest.approx(1.5, abs=0.1)
+    silent, missing = listener([Spoken(np.zeros(0, np.float32))] * 2)
+    assert silent["wer"] == 1 and "no turn could be found" in missing["similarity"]
+
+
+def test_each_judge_that_is_not_there_has_a_reason(dialogue, monkeypatch, tmp_path):
+    asked, wave = row(1, dialogue)
+    monkeypatch.setenv("DIA_MODELS", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "resemblyzer", None)
+    figures, missing = Listener([asked], [])([Spoken(wave)])
+    assert figures.keys() == {"wer", "missed_eos", "duration_ratio"}
+    assert "resemblyzer is not installed; install the extra `evaluation`" in missing["similarity"]
+    assert "yamnet.tflite is not in" in missing["tag_recall"]
+    monkeypatch.setitem(sys.modules, "faster_whisper", None)
+    figures, missing = Listener([asked], [])([Spoken(wave)])
+    assert figures.keys() == {"missed_eos", "duration_ratio"} and missing["wer"] == missing["similarity"]
+
+
+def test_data_without_sound_is_said(dialogue, monkeypatch):
+    monkeypatch.setattr(listening, "EventDetector", Detector)
+    silent, wave = row(1, dialogue, ["laughs"], keep=False)
+    figures, missing = Listener([silent], [silent])([Spoken(wave)])
+    assert "keep_audio" in missing["similarity"] and "wer" in figures
+    assert "ask for laughs; the detector can tell from speech here: none" in missing["tag_recall"]
+
+
+def test_the_detector_is_opened_once(dialogue, monkeypatch):
+    opened = []
+
+    def missing_detector():
+        opened.append(True)
+        raise DetectorMissing("not here")
+
+    asked, wave = row(1, dialogue)
+    monkeypatch.setattr(listening, "EventDetector", missing_detector)
+    assert "not here" in Listener([asked], [])([Spoken(wave)])[1]["tag_recall"]
+    monkeypatch.setattr(listening, "EventDetector", lambda: opened.append(True) or Detector())
+    listener = Listener([asked], labelled())
+    for _ in range(2):
+        listener([Spoken(wave)])
+    assert len(opened) == 2
