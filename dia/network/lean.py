@@ -19,6 +19,7 @@ class RootMeanSquareNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x_BTD: Tensor, weight_D: Tensor, epsilon: float) -> Tensor:
+        """Return the normed features, same shape and type."""
         wide = torch.promote_types(x_BTD.dtype, torch.float32)
         x32 = x_BTD.to(wide)
         inverse_BT1 = torch.rsqrt((x32 * x32).mean(-1, keepdim=True) + epsilon)
@@ -28,6 +29,7 @@ class RootMeanSquareNorm(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient_BTD: Tensor) -> tuple[Tensor, Tensor, None]:
+        """Return the gradients to the features and the weight; none to ``epsilon``."""
         x_BTD, weight_D, inverse_BT1 = ctx.saved_tensors
         normed_BTD = x_BTD.to(inverse_BT1.dtype) * inverse_BT1
         gradient_BTD = gradient_BTD.to(inverse_BT1.dtype)
@@ -43,6 +45,7 @@ class SiLUTimes(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, gate_up_BTJ: Tensor) -> Tensor:
+        """Return the product (B, T, I)."""
         ctx.save_for_backward(gate_up_BTJ)
         gate_BTI, up_BTI = gate_up_BTJ.chunk(2, dim=-1)
         return F.silu(gate_BTI).mul_(up_BTI)
@@ -50,6 +53,7 @@ class SiLUTimes(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient_BTI: Tensor) -> Tensor:
+        """Return the gradient to both halves."""
         (gate_up_BTJ,) = ctx.saved_tensors
         gate_BTI, up_BTI = gate_up_BTJ.chunk(2, dim=-1)
         to_gate_up_BTJ = torch.empty_like(gate_up_BTJ)

@@ -9,9 +9,11 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from dia.audio.codec import Codec
+from dia.checkpoint.adapter import merge_tensors
 from dia.inference import Sampling, Speech, Synthesizer
 from dia.network import DiaNetwork
 from dia.training.dia_task import DiaTask
+from dia.training.lora import LoraLinear
 from dia.training.parallel import is_sharded, whole_state
 from dia.training.sound_log import log_sound
 
@@ -83,7 +85,7 @@ class SpeakScripts(L.Callback):
 def whole_network(network: DiaNetwork, here: bool) -> DiaNetwork | None:
     """Return the network with all of its weights where ``here`` is true, None elsewhere. All ranks must call it.
 
-    It is the network itself unless its weights are sharded; then a copy is made of what is gathered.
+    It is the network itself unless its weights are sharded; then a copy is made of what is gathered, adapters merged.
     """
     if not is_sharded(network):
         return network if here else None
@@ -92,5 +94,6 @@ def whole_network(network: DiaNetwork, here: bool) -> DiaNetwork | None:
         return None
     with torch.device("meta"):
         copy = DiaNetwork(network.config)
-    copy.load_state_dict(state, assign=True)
+    scales = [layer.scale for layer in network.modules() if isinstance(layer, LoraLinear)]
+    copy.load_state_dict(merge_tensors(state, scales[0]) if scales else state, assign=True)
     return copy.to(next(network.parameters()).device)
