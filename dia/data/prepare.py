@@ -56,12 +56,13 @@ class DataConfig(SourceConfig):
 
 @dataclass
 class Summary:
-    """What became of everything: clips and hours by split, labels, counts by sentence, and units that were left out."""
+    """What became of everything: clips and hours by split, labels by kind, counts by sentence, and units that were left out."""
 
     clips: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
     tags: Counter[str] = field(default_factory=Counter)
     emotions: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     left_out: list[dict[str, str]] = field(default_factory=list)
 
@@ -71,6 +72,7 @@ class Summary:
         self.seconds[report.split] = self.seconds.get(report.split, 0.0) + report.seconds
         self.tags.update(report.tags)
         self.emotions.update(report.emotions)
+        self.labels.update(report.labels)
         self.counts.update(report.counts)
         self.left_out += report.left_out
 
@@ -81,6 +83,7 @@ class Summary:
             "hours": {split: round(seconds / 3600, 3) for split, seconds in sorted(self.seconds.items())},
             "tags": dict(sorted(self.tags.items())),
             "emotions": dict(sorted(self.emotions.items())),
+            "labels": dict(sorted(self.labels.items())),
             "counts": dict(sorted(self.counts.items())),
         }
 

