@@ -13,6 +13,9 @@ img { max-width: 100%; border-radius: 6px; } audio { width: 100%; min-width: 12r
 .clip { border: 1px solid var(--line); border-radius: 8px; padding: .5rem 1rem; margin: 1rem 0; }
 .systems { display: grid; grid-template-columns: repeat(auto-fit, minmax(18rem, 1fr)); gap: 1rem; }
 .tag { background: #fe96; padding: 0 .2rem; }
+.turns { margin: .3rem 0; } .turns td { border: 0; padding: .15rem 1rem .15rem 0; }
+.turns td:first-child { width: 6.5rem; white-space: nowrap; opacity: .7; }
+.turns td:last-child { width: 24rem; font-size: small; }
 """
 
 

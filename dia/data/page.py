@@ -1,6 +1,7 @@
 """A page to look at and listen to: a sample of a data set's clips with all labels, what was dropped, and what was left out."""
 
 import html
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,23 +9,25 @@ from typing import Any
 
 import pyarrow as pa
 
+from dia.data.clip import script_of
 from dia.data.shards import Report
 from dia.html import document, html_table, player
 
-CLIPS, DROPPED = 24, 60  # shown
+CLIPS, TAGGED, DROPPED = 24, 12, 60  # shown
 TAG = re.compile(r"\([a-z ]+\)")
 
 
 def page_of(name: str, folder: Path, reports: list[Report], figures: dict[str, Any], left_out: list[dict[str, str]]) -> str:
     """Return the page of shards that lie in ``folder``; the sample is spread evenly over all of them."""
-    kinds = [
-        [kind, ", ".join(f"{key} {value}" for key, value in found.items())] for kind, found in figures.items() if kind != "counts"
-    ]
-    body = html_table(["", "in all"], kinds)
+    kinds = {kind: found for kind, found in figures.items() if kind != "counts"}
+    listed = {kind: ", ".join(f"{key} {value}" for key, value in found.items()) for kind, found in kinds.items()}
+    body = html_table(["", "in all"], [[kind, text or "none"] for kind, text in listed.items()])
     if figures["counts"]:
         body += "<h2>What became of labels and clips</h2>"
         body += html_table(["", "times"], [[what, str(count)] for what, count in figures["counts"].items()])
-    body += "<h2>Clips</h2>" + "".join(_clip(row) for row in sample(folder, reports, CLIPS))
+    if any(report.tags for report in reports):
+        body += "<h2>Clips with nonverbal sounds</h2>" + "".join(_clip(row) for row in tagged_sample(folder, reports, TAGGED))
+    body += "<h2>Clips of all kinds</h2>" + "".join(_clip(row) for row in sample(folder, reports, CLIPS))
     dropped = [item for report in reports for item in report.dropped]
     if dropped:
         body += f"<h2>Dropped, the first {min(DROPPED, len(dropped))} of {len(dropped)}</h2>"
@@ -43,40 +46,68 @@ def sample(folder: Path, reports: list[Report], count: int) -> Iterator[dict[str
     for report in reports:
         inside = sorted(index - begin for index in wanted if begin <= index < begin + report.rows)
         if inside:
-            with pa.memory_map(str(folder / report.split / f"{report.name}.arrow")) as file:
-                yield from pa.ipc.open_stream(file).read_all().take(inside).to_pylist()
+            yield from _rows(folder, report, inside)
         begin += report.rows
 
 
+def tagged_sample(folder: Path, reports: list[Report], count: int) -> Iterator[dict[str, Any]]:
+    """Yield up to ``count`` rows with nonverbals, from shards at even distances among those that have any."""
+    having = [report for report in reports if report.tags]
+    chosen = having[:: math.ceil(len(having) / count)]
+    for report in chosen:
+        with pa.memory_map(str(folder / report.split / f"{report.name}.arrow")) as file:
+            sounds = pa.ipc.open_stream(file).read_all().column("nonverbals")
+            inside = [index for index, found in enumerate(sounds) if len(found)]
+        yield from _rows(folder, report, inside[: math.ceil(count / len(chosen))])
+
+
+def _rows(folder: Path, report: Report, inside: list[int]) -> list[dict[str, Any]]:
+    with pa.memory_map(str(folder / report.split / f"{report.name}.arrow")) as file:
+        rows: list[dict[str, Any]] = pa.ipc.open_stream(file).read_all().take(inside).to_pylist()
+        return rows
+
+
 def _clip(row: dict[str, Any]) -> str:
-    script = TAG.sub(lambda tag: f'<span class="tag">{tag.group()}</span>', html.escape(row["script"]))
     sound = player(row["audio"]["bytes"]) if row["audio"]["bytes"] else "<small>sound not kept</small>"
-    labels = [_turn(turn) for turn in row["turns"] if turn["emotions"]] + [_nonverbal(sound) for sound in row["nonverbals"]]
-    quality = ", ".join(f"{name} {value:.3g}" for name, value in row["quality"].items() if value is not None)
-    facts = f"{row['id']}, {row['split']}, {row['seconds']:.1f} s, {row['licence']}; {quality}"
+    quality = [f"{name} {value:.3g}" for name, value in row["quality"].items() if value is not None]
+    facts = ", ".join([row["split"], f"{row['seconds']:.1f} s", row["licence"], *quality])
+    turns = zip(script_of(row["turns"], row["nonverbals"]).turns, row["turns"], strict=True)
+    rows = [
+        _turn(turn.render(), labelled, [sound for sound in row["nonverbals"] if sound["turn"] == number])
+        for number, (turn, labelled) in enumerate(turns)
+    ]
     return (
-        f"<h3>{html.escape(row['id'])}</h3><p>{sound}</p><p>{script}</p>"
-        f"<p><small>{html.escape(facts)}<br>{'<br>'.join(html.escape(label) for label in labels)}</small></p>"
+        f'<div class="clip"><strong>{html.escape(row["id"])}</strong> <small>{html.escape(facts)}</small>'
+        f'<p>{sound}</p><table class="turns">{"".join(rows)}</table></div>'
     )
 
 
-def _turn(turn: dict[str, Any]) -> str:
-    said = []
-    for emotion in turn["emotions"]:
-        numbers = [
-            f"{name} {emotion[name]:.2f}"
-            for name in ("intensity", "valence", "arousal", "dominance")
-            if emotion[name] is not None
-        ]
-        sure = "" if emotion["confidence"] is None else f", confidence {emotion['confidence']:.2f}"
-        said.append(f"{', '.join(filter(None, [emotion['label'], *numbers]))} ({emotion['origin']}{sure})")
-    return f"[S{turn['speaker']}] {turn['text'][:40]}: {'; '.join(said)}"
+def _turn(script: str, turn: dict[str, Any], sounds: list[dict[str, Any]]) -> str:
+    """A row: when it is spoken, what is said with its sounds, and what is known of both."""
+    said = TAG.sub(lambda tag: f'<span class="tag">{tag.group()}</span>', html.escape(script))
+    labels = [_emotion(emotion) for emotion in turn["emotions"]] + [_nonverbal(sound) for sound in sounds]
+    times = "" if turn["start"] is None else _times(turn)
+    return f"<tr><td>{times}</td><td>{said}</td><td>{'<br>'.join(html.escape(label) for label in labels)}</td></tr>"
+
+
+def _emotion(emotion: dict[str, Any]) -> str:
+    numbers = [
+        f"{name} {emotion[name]:.2f}" for name in ("intensity", "valence", "arousal", "dominance") if emotion[name] is not None
+    ]
+    return f"{', '.join(filter(None, [emotion['label'], *numbers]))} ({_origin(emotion)})"
 
 
 def _nonverbal(sound: dict[str, Any]) -> str:
-    when = "" if sound["start"] is None else f" {sound['start']:.2f} to {sound['end']:.2f} s"
-    sure = "" if sound["confidence"] is None else f", confidence {sound['confidence']:.2f}"
-    return f"({sound['tag']}) in turn {sound['turn'] + 1}{when} ({sound['origin']}{sure})"
+    when = "" if sound["start"] is None else f" {_times(sound)}"
+    return f"{sound['tag']}{when} ({_origin(sound)})"
+
+
+def _times(item: dict[str, Any]) -> str:
+    return f"{item['start']:.2f} to {item['end']:.2f} s"
+
+
+def _origin(label: dict[str, Any]) -> str:
+    return str(label["origin"]) if label["confidence"] is None else f"{label['origin']}, confidence {label['confidence']:.2f}"
 
 
 def _where(item: dict[str, Any]) -> str:

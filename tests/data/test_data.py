@@ -166,8 +166,13 @@ def test_the_corpus_is_prepared_once(tmp_path):
     folder = prepare(config, None, EngineConfig(workers=0))
     stamp = folder.stat().st_mtime_ns
     assert prepare(config, None, EngineConfig(workers=0)) == folder and folder.stat().st_mtime_ns == stamp
-    row = open_prepared(folder)["train"][0]
+    rows = open_prepared(folder)["train"]
+    assert max(quality["peak"] for quality in rows["quality"]) < 0.97
+    row = rows[0]
     assert row["nonverbals"][0]["origin"] == "synthesis" and row["turns"][0]["emotions"][0]["label"] in ("activated", "calm")
     assert 0 < row["turns"][0]["start"] < row["turns"][0]["end"] <= row["seconds"]
+    page = (folder / "page.html").read_text()
+    assert "valence 0.70" in page and "(synthesis, confidence 1.00)" in page
+    assert page.count("<audio") == 8 + 4 + 1 + 1  # all, and some of each shard once more among those with sounds
     kinds = {f"{name} by synthesis" for name in ("category", "intensity", "arousal", "nonverbal", "nonverbal time")}
     assert read_card(folder)["figures"]["labels"].keys() == kinds | {"valence by words", "dominance by words"}
