@@ -22,7 +22,8 @@ def main(config: TrainConfig) -> None:
     card = read_card(folder)
     print(f"prepared: {folder}  (listen: {folder / 'page.html'})")
     for name, figures in card["figures"].items():
-        print(f"  {name}: " + (", ".join(f"{key} {value}" for key, value in figures.items()) or "none"))
+        listed = [f"{key} {value}" for key, value in figures.items()]
+        print(f"  {name}: " + ("\n    ".join(["", *listed]) if name == "counts" and listed else ", ".join(listed) or "none"))
     if left_out := card["left_out"]:
         print(f"left out, {len(left_out)} that could not be read:", file=sys.stderr)
         for item in left_out[:20]:

@@ -7,6 +7,7 @@ import io
 import logging
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -40,50 +41,54 @@ def read_sound(path: str | Path) -> tuple[Wave, int]:
     Raises :class:`UserError` for a file that is missing, empty, no sound file, cut short, or holds values that are no
     numbers.
     """
-    if not Path(path).is_file():
-        raise UserError(f"there is no sound file at {path}; check the path")
     try:
-        with soundfile.SoundFile(str(path)) as file:
-            promised, rate = file.frames, file.samplerate
-            samples = file.read(dtype="float32", always_2d=True)
+        with Path(path).open("rb") as file:
+            return _read(file, str(path))
+    except FileNotFoundError as error:
+        raise UserError(f"there is no sound file at {path}; check the path") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); give a sound file that this user may read") from error
+
+
+def _read(file: BinaryIO, owner: str) -> tuple[Wave, int]:
+    """Mono samples and sample rate of an open sound file; ``owner`` names it in what is raised."""
+    try:
+        with soundfile.SoundFile(file) as sound:
+            promised, rate = sound.frames, sound.samplerate
+            samples = sound.read(dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise UserError(
-            f"{path} cannot be read as sound ({error}): it is cut short or damaged, or no sound; copy it again, or give "
+            f"{owner} cannot be read as sound ({error}): it is cut short or damaged, or no sound; copy it again, or give "
             "WAV, FLAC, OGG or MP3"
         ) from error
-    _require_whole(path, samples, promised)
+    if len(samples) < promised or _wav_data_bytes_missing(file):
+        raise UserError(f"{owner} is cut short: its header promises more samples than it holds; copy or record it again")
+    if len(samples) == 0:
+        raise UserError(f"{owner} holds no samples; give a recording")
+    if not np.isfinite(samples).all():
+        raise UserError(f"{owner} holds values that are no numbers; export it again")
     return samples.mean(axis=1), rate
 
 
-def _require_whole(path: str | Path, samples: NDArray[np.float32], promised: int) -> None:
-    header_lies = Path(path).suffix.lower() == ".wav" and _wav_data_bytes_missing(Path(path))
-    if len(samples) < promised or header_lies:
-        raise UserError(f"{path} is cut short: its header promises more samples than it holds; copy or record it again")
-    if len(samples) == 0:
-        raise UserError(f"{path} holds no samples; give a recording")
-    if not np.isfinite(samples).all():
-        raise UserError(f"{path} holds values that are no numbers; export it again")
-
-
-def _wav_data_bytes_missing(path: Path) -> bool:
+def _wav_data_bytes_missing(file: BinaryIO) -> bool:
     """Whether the data chunk of a WAV file promises more bytes than follow (libsndfile reads such a file in silence).
 
     RIFF, and RF64 (EBU Tech 3306), whose chunk `ds64` holds the sizes that need 64 bits.
     """
-    length, long_size = path.stat().st_size, None
-    with path.open("rb") as file:
-        if file.read(12)[:4] not in (b"RIFF", b"RF64"):
-            return False
-        while len(header := file.read(8)) == 8:
-            name, size = header[:4], int.from_bytes(header[4:], "little")
-            if name == b"data":
-                # all ones, and no 64-bit size, means "until the end", which streaming writers leave behind
-                size = long_size or 0 if size == UNKNOWN_SIZE else size
-                return file.tell() + size > length
-            begin = file.tell()
-            if name == b"ds64":
-                long_size = int.from_bytes(file.read(16)[8:], "little")
-            file.seek(begin + size + size % 2)
+    length, long_size = file.seek(0, os.SEEK_END), None
+    file.seek(0)
+    if file.read(12)[:4] not in (b"RIFF", b"RF64"):
+        return False
+    while len(header := file.read(8)) == 8:
+        name, size = header[:4], int.from_bytes(header[4:], "little")
+        if name == b"data":
+            # all ones, and no 64-bit size, means "until the end", which streaming writers leave behind
+            size = long_size or 0 if size == UNKNOWN_SIZE else size
+            return file.tell() + size > length
+        begin = file.tell()
+        if name == b"ds64":
+            long_size = int.from_bytes(file.read(16)[8:], "little")
+        file.seek(begin + size + size % 2)
     return False
 
 
@@ -132,12 +137,6 @@ def flac_bytes(wave: Wave, sample_rate: int) -> bytes:
 def wave_from_bytes(content: bytes) -> tuple[Wave, int]:
     """Return the mono wave and sample rate (hertz) of a sound file in memory.
 
-    Raises :class:`UserError` when it is damaged or no sound.
+    Raises :class:`UserError` as :func:`read_sound` does.
     """
-    try:
-        samples, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise UserError(f"stored sound of {len(content)} bytes is damaged ({error}); fetch or prepare it again") from error
-    if not len(samples) or not np.isfinite(samples).all():
-        raise UserError(f"stored sound of {len(content)} bytes holds no samples, or values that are no numbers")
-    return samples.mean(axis=1), rate
+    return _read(io.BytesIO(content), f"stored sound of {len(content)} bytes")

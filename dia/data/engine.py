@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from dia.data.gpus import gpu_plugin, take_next_gpu
 from dia.data.slurm import SlurmConfig, await_workers, open_slurm
 from dia.errors import UserError
 
@@ -59,12 +60,13 @@ def run_jobs(config: EngineConfig, function: Callable[[Job], Result], jobs: Iter
     elif config.workers == 0:
         yield from map(function, jobs)
     else:
-        yield from _run_local(config.workers, function, jobs)
+        yield from _run_local(config.workers, function, jobs, gpu)
 
 
-def _run_local(workers: int, function: Callable[[Job], Result], jobs: Iterator[Job]) -> Iterator[Result]:
+def _run_local(workers: int, function: Callable[[Job], Result], jobs: Iterator[Job], gpu: bool) -> Iterator[Result]:
     context = multiprocessing.get_context("spawn")  # a fork would inherit threads and locks of what is loaded here
-    with ProcessPoolExecutor(workers, context) as pool:
+    first = (take_next_gpu, (context.Value("i", 0),)) if gpu else (None, ())
+    with ProcessPoolExecutor(workers, context, *first) as pool:
         try:
             yield from _in_order_of_completion(lambda job: pool.submit(function, job), jobs, AHEAD * workers)
         except BrokenProcessPool as error:
@@ -134,6 +136,8 @@ def _client(config: EngineConfig, needs: dict[str, int]) -> Iterator[Any]:
             n_workers=config.workers, threads_per_worker=1, processes=True, dashboard_address=None, resources=needs
         )
     with cluster, Client(cluster) as client:
+        if needs and config.scheduler != "slurm":
+            client.register_plugin(gpu_plugin())
         if config.scheduler == "slurm":
             await_workers(client, cluster, config.patience, config.slurm.logs)
             cluster.adapt(

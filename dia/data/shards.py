@@ -191,7 +191,9 @@ def _rows(clips: tuple[Clip, ...], job: ShardJob) -> list[dict[str, Any]]:
 
 @cache
 def _codec(name: str, expected: str, device: str) -> Codec:
-    """The codec, opened once a process; a worker on another machine must have the same one."""
+    """The codec, opened once a process; a worker on another machine must have the same one, and a GPU if it is asked for."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("data.device=cuda, but a worker sees no GPU; set data.device=cpu, or give it one")
     codec = load_codec(name, device)
     require_codec(codec, expected, "this data set")
     return codec

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import soundfile
@@ -55,14 +57,32 @@ def test_damaged_files_are_named(tmp_path):
         assert name in str(caught.value)
 
 
+def test_what_cannot_be_opened_is_named(tmp_path):
+    (tmp_path / "folder.wav").mkdir()
+    (tmp_path / "file").write_bytes(b"x")
+    for name, said in (("folder.wav", "Is a directory"), ("file/x.wav", "Not a directory")):
+        with pytest.raises(UserError, match=f"{name} cannot be read .{said}"):
+            read_wave(tmp_path / name, 16_000)
+    write_wave(tmp_path / "locked.wav", TONE, 16_000)
+    (tmp_path / "locked.wav").chmod(0)
+    if not os.access(tmp_path / "locked.wav", os.R_OK):  # root may read everything
+        with pytest.raises(UserError, match="Permission denied"):
+            read_wave(tmp_path / "locked.wav", 16_000)
+
+
 def test_whole_files_with_64_bit_sizes_are_read(tmp_path):
     soundfile.write(tmp_path / "whole.wav", TONE, 16_000, format="RF64")
     assert len(read_wave(tmp_path / "whole.wav", 16_000)) == len(TONE)
 
 
-def test_damaged_bytes_are_an_error_of_the_data():
+def test_damaged_bytes_are_an_error_of_the_data(tmp_path):
     with pytest.raises(UserError, match="damaged"):
         wave_from_bytes(b"this is no sound")
+    write_wave(tmp_path / "whole.wav", TONE, 16_000)
+    whole = (tmp_path / "whole.wav").read_bytes()
+    assert len(wave_from_bytes(whole)[0]) == len(TONE)
+    with pytest.raises(UserError, match="cut short"):
+        wave_from_bytes(whole[: len(whole) // 2])
 
 
 def test_a_folder_or_an_impossible_rate_is_refused(tmp_path):

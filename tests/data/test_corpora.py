@@ -259,6 +259,29 @@ def test_a_corpus_that_lacks_a_column_is_refused(tmp_path):
         list(CorpusSource(replace(declared, columns={**declared.columns, "accent": "string"}), str(tmp_path)).units())
 
 
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("name", ["expresso", "opendialog"])
+def test_damaged_files_of_a_corpus_are_said(name, streaming, tmp_path):
+    if name == "expresso":
+        declared = hub_folder(name, HUB[name][0], tmp_path)
+        paths = list(tmp_path.glob("data/*.parquet"))
+    else:
+        declared, paths = read_declaration(name), [tmp_path / "data/en-000.tar"]
+        paths[0].parent.mkdir()
+        paths[0].write_bytes(b"no archive" * 200)
+    for path in paths:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(UserError, match=r"cannot be loaded|broke after row -1"):
+        list(CorpusSource(declared, str(tmp_path), streaming=streaming).units())
+
+
+def test_damaged_sound_of_a_row_is_left_out_by_name(tmp_path):
+    rows = [{**HUB["expresso"][0][0], "audio": {"bytes": b"RIFF", "path": "x.wav"}}]
+    source = CorpusSource(hub_folder("expresso", rows, tmp_path), str(tmp_path))
+    with pytest.raises(UserError, match="cannot be read as sound"):
+        read_all(source)
+
+
 def test_licence_and_use_are_enforced(tmp_path):
     for options, reason in (
         ({"corpus": "expresso", "licence": "commercial"}, "does not allow commercial use"),

@@ -17,7 +17,7 @@ from datasets import load_from_disk
 
 from dia.audio.files import write_wave
 from dia.audio.load import load_codec
-from dia.data.engine import EngineConfig
+from dia.data.engine import EngineConfig, run_jobs
 from dia.data.prepare import DataConfig, prepare
 from dia.data.prepared import folder_of_parts, read_card, verify_prepared
 from dia.errors import UserError
@@ -137,7 +137,7 @@ def test_what_cannot_be_read_is_left_out_by_name_and_the_rest_goes_on(tmp_path):
     assert done.returncode == 3, done.stderr
     folder = next((tmp_path / "out").glob("local-*"))
     left_out = {item["id"]: item["error"] for item in read_card(folder)["left_out"]}
-    wanted = {9: "sound", 10: "cut short", 11: "no sound file", 12: "sound", 13: "no sound file", 14: "no UTF-8", 15: "no JSON"}
+    wanted = {9: "sound", 10: "cut short", 11: "Is a directory", 12: "sound", 13: "no sound file", 14: "no UTF-8", 15: "no JSON"}
     assert {int(name.split(":")[1]) for name in left_out} == set(wanted)
     for line, reason in wanted.items():
         assert reason in left_out[f"rows.jsonl:{line}"] and f"rows.jsonl:{line}" in done.stderr
@@ -266,6 +266,26 @@ def test_sound_is_not_stored_below_the_codecs_rate(corpus, tmp_path):
     with pytest.raises(UserError, match=r"data\.sample_rate=8000 would cut off.*set data\.sample_rate=16000"):
         prepare(config_for(corpus, tmp_path, sample_rate=8000), codec, EngineConfig(workers=0))
     assert not list(tmp_path.iterdir())
+
+
+def gpu_of(job):
+    time.sleep(0.3)  # long enough for the other worker to take one too
+    return os.environ["CUDA_VISIBLE_DEVICES"]
+
+
+@pytest.mark.parametrize("kind", ["local", "dask"])
+def test_each_worker_of_a_machine_sees_a_gpu_of_its_own(kind, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    assert set(run_jobs(EngineConfig(kind, 2), gpu_of, iter(range(6)), gpu=True)) == {"4", "7"}
+
+
+def test_a_gpu_that_is_not_there_is_said(corpus, tmp_path):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(UserError, match=r"data\.device=cuda, but a worker sees no GPU"):
+        prepare(config_for(corpus, tmp_path, device="cuda"), load_codec("codec_nano"), EngineConfig(workers=0))
 
 
 def test_nothing_to_read_is_an_error(tmp_path):

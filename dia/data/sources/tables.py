@@ -11,15 +11,18 @@ from dataclasses import asdict
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from tarfile import TarError
 from typing import Any, Protocol
 
 from datasets import Audio, Features, Value, load_dataset, load_dataset_builder
+from datasets.exceptions import DatasetsError
 
 from dia.data.source import Unit
 from dia.data.sources.declaration import Declaration, Files, parse_declaration
 from dia.errors import UserError, in_one_line
 
 # What a column of sound is read as: `datasets` wants torchcodec for its own type, even where nothing is decoded.
+BROKEN = (OSError, ValueError, DatasetsError, TarError)  # what `datasets` raises for what is not there, not allowed or damaged
 SOUND_FILE = {"bytes": Value("binary"), "path": Value("string")}
 TYPES = {"string": Value("string"), "int": Value("int64"), "float": Value("float64"), "bool": Value("bool")}
 
@@ -90,7 +93,7 @@ class HubTable:
         """Yield rows by number; of a stream the rows themselves, which then need no second reading."""
         for split in self.declared.splits:
             if self.streaming:
-                for number, row in enumerate(self.split(split)):
+                for number, row in self._streamed(split):
                     yield Unit(f"{split}-{number:08d}", split, row)
             else:
                 for number in range(len(self.split(split))):
@@ -98,8 +101,23 @@ class HubTable:
 
     def row(self, unit: Unit) -> dict[str, Any]:
         """Return a row; of a WebDataset with the fields of its JSON member as columns."""
-        row: dict[str, Any] = unit.content if self.streaming else self.split(unit.split)[unit.content]
+        rows = {} if self.streaming else self.split(unit.split)
+        try:
+            row: dict[str, Any] = unit.content if self.streaming else rows[unit.content]
+        except BROKEN as error:
+            raise UserError(f"row {unit.content} of {unit.split} is damaged ({in_one_line(error)}); fetch it again") from error
         return row | row["json"] if isinstance(row.get("json"), dict) else row
+
+    def _streamed(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        rows, number = self.split(split), -1
+        try:
+            for number, row in enumerate(rows):
+                yield number, row
+        except BROKEN as error:
+            raise UserError(
+                f"the stream of {self.where} broke after row {number} of {split} ({in_one_line(error)}); run the same command "
+                "again, which goes on with what is finished"
+            ) from error
 
     def split(self, split: str) -> Any:
         """Return a split, with its sound undecoded."""
@@ -131,7 +149,7 @@ class HubTable:
     def _load(self, load: Any, **options: Any) -> Any:
         try:
             return load(**self.arguments, **options)
-        except (OSError, ValueError) as error:  # what `datasets` raises for what is not there, not allowed, or not a data set
+        except BROKEN as error:
             raise UserError(
                 f"{self.where} cannot be loaded ({type(error).__name__}: {in_one_line(error)}); check the network and that its "
                 "terms are accepted on the Hub, or give a local copy with data.path=FOLDER"
