@@ -202,9 +202,35 @@ class BenchPrepareConfig:
     """JSON file of all that was measured."""
 
 
+@dataclass
+class BenchTrainConfig:
+    """Everything `python -m dia.bench train` reads."""
+
+    model: DiaConfig = field(default_factory=DiaConfig)
+    precision: str = "32-true"
+    """`32-true` or `bf16-mixed`."""
+    rounds: int = 3
+    steps: int = 20
+    """Of a run."""
+    warm: int = 3
+    """Steps of a run that do not count."""
+    clips: int = 6
+    """Clips a step, on the average."""
+    median_frames: float = 260.0
+    """Half of the clips are shorter: three seconds of DAC's frames."""
+    deviation: float = 0.6
+    """Of the logarithm of the clips' lengths; 0 makes them all the same."""
+    curves: int = 12
+    """Steps of the runs with equal objectives and batches, whose losses are compared; 0 leaves that out."""
+    threads: int = 0
+    """0: all cores that this process may use."""
+    out: str = ""
+    """JSON file of all that was measured."""
+
+
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig, "eval": EvalConfig, "generate": GenerateConfig, "bench": BenchConfig,
-    "bench_prepare": BenchPrepareConfig,
+    "bench_prepare": BenchPrepareConfig, "bench_train": BenchTrainConfig,
 }  # fmt: skip
 
 
