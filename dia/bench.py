@@ -1,8 +1,10 @@
-"""Measure speed and memory: ``python -m dia.bench model=dia_1_6b weights=random device=cpu``; ``python -m dia.bench prepare``.
+"""Measure speed and memory: ``python -m dia.bench model=dia_1_6b weights=random device=cpu``; ``python -m dia.bench prepare``;
+``python -m dia.bench train``.
 
 Ours and others' variants take turns in one run; what is compared are medians and their ratios, never times of two runs.
 """
 
+import importlib.util
 import json
 import os
 import tempfile
@@ -17,7 +19,10 @@ from dia.benchmark.measure import Plan, measure
 from dia.benchmark.preparation import PreparationPlan, compare_with_dac, measure_growth, weights_of
 from dia.benchmark.preparation_report import preparation_results, show_preparation
 from dia.benchmark.report import results, show
-from dia.benchmark.settings import BenchPrepareConfig
+from dia.benchmark.settings import BenchPrepareConfig, BenchTrainConfig
+from dia.benchmark.training import TrainingPlan, measure_training
+from dia.benchmark.training_data import Lengths
+from dia.benchmark.training_report import show_training, training_results
 from dia.benchmark.variants import Variant
 from dia.checkpoint import load_checkpoint
 from dia.conf import BenchConfig, run_one_of
@@ -53,6 +58,28 @@ def prepare(config: BenchPrepareConfig) -> None:
         machine = describe_machine(torch.device("cpu"))
         show_preparation(config, growth, compared, machine, console)
     _write(config.out, preparation_results(config, growth, compared, machine), console)
+
+
+def train(config: BenchTrainConfig) -> None:
+    """Measure what training costs, as :func:`main` does."""
+    plan, console = _training_plan(config), Console(width=160)
+    torch.set_num_threads(plan.threads)
+    made = measure_training(plan, lambda line: console.print(f"[dim]{line}"))
+    machine = describe_machine(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    show_training(plan, made, machine, console)
+    _write(config.out, training_results(plan, made, machine), console)
+
+
+def _training_plan(config: BenchTrainConfig) -> TrainingPlan:
+    problems = config.problems()
+    if missing := [name for name in ("transformers", "accelerate") if importlib.util.find_spec(name) is None]:
+        problems.append(f"{' and '.join(missing)} are not installed; install them: pip install 'dia-framework[bench]'")
+    _raise(problems + _out_problems(config.out))
+    threads = config.threads or len(os.sched_getaffinity(0))
+    return TrainingPlan(
+        config.model, config.precision, config.rounds, config.steps, config.warm, config.clips,
+        Lengths(config.median_frames, config.deviation), threads, config.curves,
+    )  # fmt: skip
 
 
 def _write(out: str, content: dict[str, Any], console: Console) -> None:
@@ -110,4 +137,4 @@ def _codec_of(weights: str) -> str:
 
 
 if __name__ == "__main__":
-    run_one_of({"": ("bench", main), "prepare": ("bench_prepare", prepare)})
+    run_one_of({"": ("bench", main), "prepare": ("bench_prepare", prepare), "train": ("bench_train", train)})

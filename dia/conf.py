@@ -18,7 +18,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from dia.audio.spectral import SpectralCodecConfig
-from dia.benchmark.settings import BenchPrepareConfig
+from dia.benchmark.settings import BenchPrepareConfig, BenchTrainConfig
 from dia.data.engine import EngineConfig
 from dia.data.labels import LabelsConfig
 from dia.data.prepare import DataConfig
@@ -132,7 +132,7 @@ class BenchConfig:
 
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig, "eval": EvalConfig, "generate": GenerateConfig, "bench": BenchConfig,
-    "bench_prepare": BenchPrepareConfig,
+    "bench_prepare": BenchPrepareConfig, "bench_train": BenchTrainConfig,
 }  # fmt: skip
 
 

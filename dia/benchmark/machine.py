@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-PACKAGES = ("torch", "transformers", "torchao", "descript-audio-codec", "numpy")
+PACKAGES = ("torch", "lightning", "transformers", "accelerate", "torchao", "descript-audio-codec", "numpy")
 
 
 def describe_machine(device: torch.device) -> dict[str, str]:

@@ -1,0 +1,61 @@
+"""Made-up clips to train on: texts and codes at random, lengths log-normal, as those of speech corpora are."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dia.data.batches import Example, decoder_steps, plan_epoch
+from dia.network import DiaConfig
+
+SHORTEST = 20  # frames
+TEXT_BYTES = 0.174  # a frame: 15 bytes a second at 86 frames a second
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How long clips are: the median in codec frames, and the deviation of the logarithm (speech corpora have .5 to .8)."""
+
+    median: float
+    deviation: float
+
+
+class MadeUpClips:
+    """See :class:`dia.data.batches.Clips`; the same seed gives the same clips."""
+
+    def __init__(self, count: int, lengths: Lengths, config: DiaConfig, seed: int = 0) -> None:
+        chance = np.random.default_rng(seed)
+        drawn = lengths.median * np.exp(lengths.deviation * chance.standard_normal(count))
+        self.frames = [int(frames) for frames in drawn.clip(SHORTEST, config.max_frames)]
+        self.config, self.seed = config, seed
+        self.weights: NDArray[np.float64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def example(self, index: int, chance: random.Random) -> Example:
+        """Return one clip."""
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + index)
+        size = min(max(8, round(self.frames[index] * TEXT_BYTES)), self.config.encoder.max_positions)
+        text_S = torch.randint(3, 256, (size,), generator=generator)
+        shape = (self.frames[index], self.config.channels)
+        return Example(f"clip-{index}", text_S, torch.randint(self.config.decoder.codebook_size, shape, generator=generator))
+
+    def all_codes(self) -> Iterator[Tensor]:
+        """Yield the codes of every clip."""
+        return (self.example(index, random.Random()).codes_TC for index in range(len(self)))
+
+
+def budget_for(clips: MadeUpClips, per_batch: int) -> int:
+    """Return the budget of padded steps that makes batches of so many clips on the average."""
+    lengths = [decoder_steps(frames, clips.config) for frames in clips.frames]
+    wanted = -(-len(lengths) // per_batch)
+    low, high = max(lengths), sum(lengths) + max(lengths)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if len(plan_epoch(lengths, middle, 0, 0)) > wanted else (low, middle)
+    return high
