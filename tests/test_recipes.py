@@ -1,5 +1,6 @@
 """Every recipe composes, is validated and runs two steps, on a tiny model and sixteen clips of noise."""
 
+import json
 import re
 
 import pytest
@@ -129,6 +130,29 @@ def test_a_run_that_goes_on_ends_with_the_same_weights(world, tmp_path, monkeypa
     monkeypatch.undo()
     parts = load_checkpoint(train(world, name, tmp_path / "broken", *more)).network.state_dict()
     assert all(torch.equal(tensor, parts[key]) for key, tensor in whole.items())
+
+
+@pytest.mark.parametrize("where", ["training_step", "validation_step"])
+def test_a_run_that_goes_on_stops_early_where_an_unbroken_one_does(world, tmp_path, monkeypatch, where):
+    # no validation is that much better than the first, so it is the model of step 2 that is kept, and step 8 is the last
+    more = ["trainer.steps=20", "trainer.validate_every=2", "early_stop.patience=3", "early_stop.least=100"]
+    run = train(world, "finetune", tmp_path / "whole", *more)
+    assert json.loads((run / "finished.json").read_text()) == {"steps": 8}
+    step = getattr(DiaTask, where)
+
+    def failing(task, batch, index):
+        if task.global_step == 4:
+            raise Crash
+        return step(task, batch, index)
+
+    monkeypatch.setattr(DiaTask, where, failing)
+    with pytest.raises(Crash):
+        train(world, "finetune", tmp_path / "broken", *more)
+    monkeypatch.undo()
+    gone_on = train(world, "finetune", tmp_path / "broken", *more)
+    assert json.loads((gone_on / "finished.json").read_text()) == {"steps": 8}
+    first, second = (load_checkpoint(folder).network.state_dict() for folder in (run, gone_on))
+    assert all(torch.equal(tensor, second[key]) for key, tensor in first.items())
 
 
 def test_a_run_does_not_go_on_from_another_base(world, tmp_path):

@@ -53,12 +53,13 @@ class KeepCheckpoints(Checkpoint):
     """Saves the state every ``every`` optimizer steps, after the last one, and when SIGUSR1 arrives.
 
     Then it raises :class:`Stopped`. A signal reaches the processes of a run at different steps; all stop at the first one that
-    any of them knows of.
+    any of them knows of. A step that is validated (every ``validate_every``, 0: none) is saved when it has been: what the
+    validation decides, such as to stop early, would otherwise be unknown to a run that goes on from there.
     """
 
-    def __init__(self, folder: Path, every: int, facts: Facts) -> None:
-        self.folder, self.every, self.facts = folder, every, facts
-        self.seen, self.asked_to_stop = 0, False
+    def __init__(self, folder: Path, every: int, facts: Facts, validate_every: int = 0) -> None:
+        self.folder, self.every, self.facts, self.validate_every = folder, every, facts, validate_every
+        self.seen, self.asked_to_stop, self.due, self.stopping = 0, False, False, False
 
     def on_train_start(self, trainer: L.Trainer, task: L.LightningModule) -> None:
         """Listen to SIGUSR1, which SLURM sends before a job's time is over."""
@@ -71,11 +72,21 @@ class KeepCheckpoints(Checkpoint):
         if step == self.seen:
             return
         self.seen = step
-        stop = trainer.strategy.reduce_boolean_decision(self.asked_to_stop, all=False)
-        if stop or step % self.every == 0 or step == trainer.max_steps:
+        self.stopping = trainer.strategy.reduce_boolean_decision(self.asked_to_stop, all=False)
+        self.due = self.stopping or step % self.every == 0 or step == trainer.max_steps
+        if not self.validate_every or step % self.validate_every:
+            self._save(trainer)
+
+    def on_validation_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
+        """Save a step that waited for its validation; Lightning calls this after all other callbacks."""
+        self._save(trainer)
+
+    def _save(self, trainer: L.Trainer) -> None:
+        if self.due:
             save(trainer, self.folder, self.facts)
-        if stop:
-            raise Stopped(f"stopped at step {step}; the same command goes on from there")
+        self.due = False
+        if self.stopping:
+            raise Stopped(f"stopped at step {trainer.global_step}; the same command goes on from there")
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked_to_stop = True

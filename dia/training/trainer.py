@@ -24,7 +24,8 @@ def build_trainer(
     its gradients clipped by Lightning: they do it themselves.
     """
     found = ready.processes
-    saver = KeepCheckpoints(ready.run.folder / CHECKPOINTS, settings.checkpoint_every, ready.facts)
+    validate_every = 0 if manual else settings.validate_every
+    saver = KeepCheckpoints(ready.run.folder / CHECKPOINTS, settings.checkpoint_every, ready.facts, validate_every)
     return L.Trainer(
         accelerator=settings.accelerator, devices=found.devices, num_nodes=found.nodes,
         strategy=build_strategy(settings.strategy, found),
