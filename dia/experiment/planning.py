@@ -25,7 +25,7 @@ def job_of(config: TrainConfig) -> Job:
     """Return what is planned of a config."""
     trainer = config.trainer
     return Job(
-        gpus_of(config), trainer.strategy, trainer.precision, trainer.activations, "adamw", config.batch.frames,
+        gpus_of(config), trainer.strategy, trainer.precision, trainer.activations, config.optim.kind, config.batch.frames,
         trainer.accumulate, trainer.steps,
     )  # fmt: skip
 

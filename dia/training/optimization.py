@@ -1,11 +1,12 @@
-"""AdamW with decay on matrices only."""
+"""The optimizer of a run, with decay on matrices only."""
 
 from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
-from dia.training.groups import decay_problems, parameter_groups
+from dia.training.groups import decay_problems
+from dia.training.optimizers import OPTIMIZERS
 from dia.training.schedule import ScheduleConfig, build_schedule
 
 __all__ = ["OptimConfig", "ScheduleConfig", "build_optimizer", "build_schedule"]
@@ -13,8 +14,10 @@ __all__ = ["OptimConfig", "ScheduleConfig", "build_optimizer", "build_schedule"]
 
 @dataclass
 class OptimConfig:
-    """AdamW. ``weight_decay`` reaches matrices, not norms and embeddings; ``clip_norm`` is of the whole gradient."""
+    """``weight_decay`` reaches matrices, not norms and embeddings; ``clip_norm`` is of the whole gradient."""
 
+    kind: str = "adamw"
+    """`adamw`, `adamw8bit` (a quarter of its state) or `muon` (for matrices, beside AdamW for the rest)."""
     learning_rate: float = 2e-3
     beta1: float = 0.9
     beta2: float = 0.95
@@ -26,6 +29,8 @@ class OptimConfig:
     def problems(self) -> list[str]:
         """Return what is out of range, one sentence each with its remedy."""
         found = decay_problems(self.group_decay)
+        if self.kind not in OPTIMIZERS:
+            found.append(f"optim.kind={self.kind} is unknown; choose one of {', '.join(OPTIMIZERS)}")
         if self.learning_rate <= 0:
             found.append(f"optim.learning_rate={self.learning_rate} must be above 0; usual are 1e-5 to 2e-3")
         if self.weight_decay < 0:
@@ -33,7 +38,10 @@ class OptimConfig:
         return found
 
 
-def build_optimizer(module: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
-    """Return AdamW over the weights that are trained, in groups of like decay."""
-    groups = parameter_groups(module.named_parameters(), config.weight_decay, config.group_decay)
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(config.beta1, config.beta2))
+def build_optimizer(module: nn.Module, config: OptimConfig) -> torch.optim.Optimizer:
+    """Return the optimizer of the weights that are trained, in groups of like decay.
+
+    Raises :class:`UserError` when a library for it is missing.
+    """
+    betas, named = (config.beta1, config.beta2), list(module.named_parameters())
+    return OPTIMIZERS[config.kind](named, config.learning_rate, betas, config.weight_decay, config.group_decay)

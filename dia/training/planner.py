@@ -65,8 +65,10 @@ class Work:
 OPTIMIZERS: dict[str, Callable[[float], float]] = {
     "adamw": lambda weights: weights * 2 * FP32,
     "adamw8bit": lambda weights: weights * (2 + 2 * FP32 / 256),
+    "muon": lambda weights: weights * FP32,
 }
-"""Bytes of states by optimizer for so many weights: two fp32 moments; two of a byte, with a scale for each 256 (torchao)."""
+"""Bytes of states by optimizer for so many weights: two fp32 moments; two of a byte, with a scale for each 256 (torchao); one
+fp32 moment, as nearly all weights are in the matrices that Muon takes."""
 
 
 PARTS = {

@@ -1,13 +1,19 @@
 import logging
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dia.network import DiaNetwork
 from dia.training.groups import GROUPS, group_of
 from dia.training.lora import LoraConfig, add_adapters
+from dia.training.loss import channel_weights
+from dia.training.objective import CrossEntropy
 from dia.training.optimization import OptimConfig, build_optimizer
 from dia.training.schedule import ScheduleConfig, build_schedule, share_at
+from tests.conftest import TINY
+from tests.training.clips import RandomClips
 
 SHARES = st.floats(0, 1)
 
@@ -78,3 +84,58 @@ def test_warm_up_is_given_once(tiny, caplog):
     with caplog.at_level(logging.WARNING):
         build_schedule(build_optimizer(tiny, OptimConfig()), ScheduleConfig(10), 10)
     assert "does not reach its highest in 10 steps" in caplog.text
+
+
+KINDS = ("adamw", "adamw8bit", "muon")
+
+
+@torch.compiler.set_stance("force_eager")  # torchao compiles its steps, which takes a minute here
+def stepped(kind, steps, state=None, sequence=RandomClips([12, 20, 7, 15])):
+    """A network after some steps, or after some more from a state, and the optimizer."""
+    torch.manual_seed(0)
+    network = DiaNetwork(TINY)
+    optimizer = build_optimizer(network, OptimConfig(kind, learning_rate=0.01))
+    if state is not None:
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+    for number in steps:
+        sums = CrossEntropy()(network, sequence.batch(number % 4))
+        ((channel_weights(4, 4.0) * sums.cross_entropy_C).sum() / sums.count_C.sum()).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return network, optimizer, float(sums.cross_entropy_C.sum() / sums.count_C.sum())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_optimizer_learns_and_goes_on_from_its_state(kind, tmp_path):
+    _, _, first = stepped(kind, range(1))
+    network, optimizer, _ = stepped(kind, range(7))
+    torch.save({"network": network.state_dict(), "optimizer": optimizer.state_dict()}, tmp_path / "state")
+    whole, _, last = stepped(kind, range(13))
+    gone_on, _, _ = stepped(kind, range(7, 13), torch.load(tmp_path / "state", weights_only=True))
+    assert last < first - 0.5
+    assert all(torch.equal(one, other) for one, other in zip(whole.parameters(), gone_on.parameters(), strict=True))
+
+
+def test_muon_takes_the_layers_matrices_and_the_schedule_moves_both(tiny):
+    optimizer = build_optimizer(tiny, OptimConfig("muon", learning_rate=1.0))
+    kinds = {id(parameter): group_of(name, parameter) for name, parameter in tiny.named_parameters()}
+    by = {number: {kinds[id(weight)] for group in optimizer.param_groups if group["by"] == number for weight in group["params"]}
+          for number in (0, 1)}  # fmt: skip
+    assert by == {0: {"matrices"}, 1: {"head", "embeddings", "norms"}}
+    build_schedule(optimizer, ScheduleConfig(10), 100)
+    assert {group["lr"] for group in optimizer.param_groups} == {0.1}
+
+
+def test_eight_bits_a_moment_take_a_quarter_of_the_memory():
+    def size(kind):
+        _, optimizer, _ = stepped(kind, range(1))
+        tensors = [part for state in optimizer.state.values() for part in state.values() if isinstance(part, torch.Tensor)]
+        flat = [getattr(tensor, name) for tensor in tensors for name in getattr(tensor, "tensor_attrs", ["data"])]
+        return sum(part.numel() * part.element_size() for part in flat)
+
+    assert size("adamw8bit") < 0.5 * size("adamw")  # what is smaller than 4,096 numbers keeps its fp32
+
+
+def test_an_optimizer_that_is_none_is_named():
+    assert OptimConfig("sgd").problems() == ["optim.kind=sgd is unknown; choose one of adamw, adamw8bit, muon"]
