@@ -3,6 +3,7 @@
 python -m dia.weights doctor PATH                                  layout, generation, types, sha256, shapes that do not fit
 python -m dia.weights doctor PATH audio=clip.wav text="[S1] ..."   and which cross_rope fits a recording and its transcript
 python -m dia.weights convert PATH to=nari out=FOLDER              or to=transformers
+python -m dia.weights consolidate RUN out=FOLDER                   the newest checkpoint of a run, also one in shards, as a model
 """
 
 import sys
@@ -20,15 +21,19 @@ from dia.checkpoint.folder import codec_of, network_of
 from dia.data.batches import Example, collate
 from dia.dialogue.text import encode_text
 from dia.errors import UserError
+from dia.experiment.consolidate import consolidate
 from dia.training.loss import channel_sums, channel_weights, weighted_loss
 
 USAGE = (__doc__ or "").partition("\n\n")[2]
-KEYS = {"doctor": {"audio", "text", "codec"}, "convert": {"to", "out"}}
+KEYS = {"doctor": {"audio", "text", "codec"}, "convert": {"to", "out"}, "consolidate": {"out"}}
 
 
 def main(arguments: list[str]) -> None:
     """Run a command line. Raises :class:`UserError` for a wrong one, and as its parts do."""
     command, path, values = parse(arguments)
+    if command == "consolidate":
+        print(f"wrote {values['out']}: step {consolidate(Path(path), Path(values['out']))} of {path}")
+        return
     source = read_source(path)
     if command == "convert":
         if Path(values["out"]).exists():
@@ -49,7 +54,7 @@ def parse(arguments: list[str]) -> tuple[str, str, dict[str, str]]:
     values = {key: value for key, equals, value in (argument.partition("=") for argument in rest) if equals}
     problems = [f"{argument!r} is no key=value" for argument in rest if "=" not in argument]
     problems += [f"{key} is unknown to {command}" for key in sorted(values.keys() - KEYS[command])]
-    if command == "convert":
+    if command != "doctor":
         problems += [f"{key}=... is missing" for key in sorted(KEYS[command] - values.keys())]
     elif ("audio" in values) != ("text" in values):
         problems.append("audio= and text= (its transcript) go together")

@@ -15,6 +15,7 @@ from torch import Tensor
 from dia.network import DiaNetwork
 from dia.training.averaging import WeightAverage
 from dia.training.gradients import scale_and_clip
+from dia.training.loggers import tell
 from dia.training.loss import ChannelSums, channel_weights, weighted_loss
 from dia.training.objective import DelayedBatch, Objective
 from dia.training.optimization import OptimConfig, build_optimizer
@@ -83,16 +84,17 @@ class DiaTask(L.LightningModule):
         assert self.step_sums is not None
         sums, self.step_sums = self._of_all_ranks(self.step_sums), None
         norm = scale_and_clip(self.network.parameters(), self._to_mean(sums), self.optim.clip_norm)
-        self.log("train/loss", weighted_loss(sums, self.weights_C), prog_bar=True)
-        # Lightning takes its time with each figure, so it is given them only when it writes them
-        if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]  # set by its loggers' connector
-            self.log_dict(self._logged("train", sums))
-            self.log("train/frames", sums.count_C[0])
-            self.log("train/gradient_norm", norm)
-            self.log("train/learning_rate", optimizer.param_groups[0]["lr"])
+        figures = self._figures("train", sums)
+        self.log("train/loss", figures["train/loss"], prog_bar=True, logger=False)
+        step = self.trainer.global_step
+        if (step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]  # set by its loggers' connector
+            rate = float(optimizer.param_groups[0]["lr"])
+            own = {"frames": float(sums.count_C[0]), "gradient_norm": float(norm), "learning_rate": rate}
+            tell(self.trainer, figures | {f"train/{name}": value for name, value in own.items()}, step)
 
     def _of_all_ranks(self, sums: ChannelSums) -> ChannelSums:
-        return sums.reduced(lambda tensor: self.trainer.strategy.reduce(tensor, reduce_op="sum"))
+        """The sums of all ranks, on the CPU: one wait for the device, whatever is asked of them."""
+        return sums.reduced(lambda tensor: self.trainer.strategy.reduce(tensor, reduce_op="sum").cpu())
 
     def _to_mean(self, sums: ChannelSums) -> float:
         """What makes the summed gradient that of the mean: undoes the means over micro-batches and ranks of those who add it."""
@@ -110,14 +112,19 @@ class DiaTask(L.LightningModule):
         if self.validation_sums is None:
             return
         sums, self.validation_sums = self._of_all_ranks(self.validation_sums), None
-        self.log("validation/loss", weighted_loss(sums, self.weights_C), prog_bar=True, sync_dist=True)
-        self.log_dict(self._logged("validation", sums), sync_dist=True)
+        figures = self._figures("validation", sums)
+        # for the bar and for callbacks; every rank has the same, and Lightning wants to hear that it may be averaged
+        for name, value in figures.items():
+            self.log(name, value, prog_bar=name == "validation/loss", logger=False, sync_dist=True)
+        tell(self.trainer, figures, self.trainer.global_step - 1)
 
-    def _logged(self, stage: str, sums: ChannelSums) -> dict[str, Tensor]:
-        """Cross-entropy and accuracy by channel, and the EOS cross-entropy, by name."""
+    def _figures(self, stage: str, sums: ChannelSums) -> dict[str, float]:
+        """Loss, cross-entropy and accuracy by channel, and the EOS cross-entropy, by name."""
         count_C = sums.count_C.clamp_min(1)
-        logged = {f"{stage}/eos": sums.eos_cross_entropy / sums.eos_count.clamp_min(1)}
-        for channel in range(len(count_C)):
-            logged[f"{stage}/cross_entropy/{channel}"] = sums.cross_entropy_C[channel] / count_C[channel]
-            logged[f"{stage}/accuracy/{channel}"] = sums.correct_C[channel] / count_C[channel]
-        return logged
+        figures = {
+            f"{stage}/loss": float(weighted_loss(sums, self.weights_C.cpu().double())),
+            f"{stage}/eos": float(sums.eos_cross_entropy / sums.eos_count.clamp_min(1)),
+        }
+        for name, sums_C in (("cross_entropy", sums.cross_entropy_C), ("accuracy", sums.correct_C)):
+            figures |= {f"{stage}/{name}/{channel}": value for channel, value in enumerate((sums_C / count_C).tolist())}
+        return figures

@@ -65,9 +65,8 @@ def recomputed_flops(config: DiaConfig, clips: Iterable[tuple[int, int]], activa
     down += size * encoder.layers * encoder.width * encoder.inner_width
     if activations == "mlp":
         return 2.0 * 2 * down
-    told = decoder.layers * 2 * encoder.width * decoder.cross_heads * decoder.cross_head_width
     head = decoder.width * config.channels * decoder.vocabulary
-    return forward_flops(config, whole) - 2.0 * (down + told * size + head * steps)
+    return forward_flops(config, whole) - 2.0 * (down + head * steps)
 
 
 def _product_weights(config: DiaConfig) -> tuple[int, int]:

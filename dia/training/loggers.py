@@ -1,19 +1,32 @@
 """Where a run's figures go: a CSV file in its folder, and Weights & Biases unless it is disabled."""
 
+import secrets
 from pathlib import Path
 
-from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+import lightning as L
+from lightning.pytorch.loggers import Logger, WandbLogger
 
+from dia.training.files import write_text
+from dia.training.metrics_file import MetricsFile
+from dia.training.run_folder import METRICS
 from dia.training.settings import LoggerConfig
+
+WANDB_ID = ".wandb_id"  # in the run folder: a run that goes on is one run there too
 
 
 def build_loggers(config: LoggerConfig, run_name: str, folder: Path) -> list[Logger]:
-    """Return the CSV logger, and W&B's unless it is disabled."""
-    loggers: list[Logger] = [CSVLogger(folder, name="", version="", flush_logs_every_n_steps=50)]
+    """Return the logger of the CSV file, and W&B's unless it is disabled."""
+    loggers: list[Logger] = [MetricsFile(folder / METRICS)]
     if config.wandb != "disabled":
-        offline = config.wandb == "offline"
-        loggers.append(WandbLogger(name=run_name, save_dir=folder, project=config.project, offline=offline))
+        offline, known = config.wandb == "offline", _wandb_id(folder)
+        loggers.append(WandbLogger(run_name, folder, offline=offline, id=known, project=config.project, resume="allow"))
     return loggers
+
+
+def tell(trainer: L.Trainer, figures: dict[str, float], step: int) -> None:
+    """Write figures at once. Lightning would write them after the step's checkpoint, and a run killed between would lose them."""
+    for logger in trainer.loggers:
+        logger.log_metrics(figures, step=step)
 
 
 def close_loggers(loggers: list[Logger]) -> None:
@@ -22,3 +35,12 @@ def close_loggers(loggers: list[Logger]) -> None:
         logger.finalize("success")
         if isinstance(logger, WandbLogger):
             logger.experiment.finish()
+
+
+def _wandb_id(folder: Path) -> str:
+    """The run's name at W&B; made once, by the first process."""
+    path = folder / WANDB_ID
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(path, secrets.token_hex(4))
+    return path.read_text(encoding="utf-8")

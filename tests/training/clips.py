@@ -13,11 +13,11 @@ class RandomClips:
 
     weights = None
 
-    def __init__(self, frames, config=TINY, seed=0):
+    def __init__(self, frames, config=TINY, seed=0, texts=None):
         chance = torch.Generator().manual_seed(seed)
         self.frames, self.config, self.examples = list(frames), config, []
         for number, length in enumerate(frames):
-            text = torch.randint(1, 200, (4 + length,), generator=chance)
+            text = torch.randint(1, 200, (4 + length,), generator=chance) if texts is None else texts[number]
             codes = torch.randint(0, config.decoder.codebook_size, (length, config.channels), generator=chance)
             self.examples.append(Example(f"clip-{number}", text, codes))
 

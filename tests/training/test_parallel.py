@@ -9,6 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from dia.checkpoint import load_checkpoint
+from dia.errors import UserError
+from dia.experiment.consolidate import consolidate
 from dia.training.run_folder import read_metrics
 from tests.training.whole_runs import make_noise, start, start_two
 
@@ -48,6 +51,23 @@ def test_two_processes_train_as_one_does(work, strategy):
         assert first.keys() == second.keys()
         for key, value in first.items():
             assert value == second[key] or float(second[key]) == pytest.approx(float(value), rel=2e-5), key
+
+
+@pytest.mark.parametrize("name", ["ddp", "fsdp2"])
+def test_a_checkpoint_also_in_shards_becomes_the_model_that_the_run_saved(work, name):
+    assert (work / "runs" / name / "checkpoints" / "step-00000009.ckpt").is_dir() == (name == "fsdp2")
+    assert consolidate(work / "runs" / name, work / f"{name}-model") == 9
+    made, saved = load_file(work / f"{name}-model" / "model.safetensors"), weights(work, name)
+    assert made.keys() == saved.keys() and all(torch.equal(made[key], saved[key]) for key in saved)
+    for file in ("config.json", "generation_config.json"):
+        assert (work / f"{name}-model" / file).read_text() == (work / "runs" / name / "model" / file).read_text()
+    with pytest.raises(UserError, match="exists"):
+        consolidate(work / "runs" / name, work / f"{name}-model")
+
+
+def test_shards_are_no_model_and_say_what_makes_one(work):
+    with pytest.raises(UserError, match="consolidate"):
+        load_checkpoint(work / "runs" / "fsdp2" / "checkpoints" / "step-00000009.ckpt")
 
 
 def test_two_processes_that_are_killed_go_on_to_the_same_weights(work):

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from dia.audio.files import write_wave
+from dia.errors import UserError
 
 RATE = 16_000
 # two layers of 32 features, speaking through codec_nano: eight channels of 512 codes
@@ -50,7 +51,11 @@ def train(folder: Path, environment: dict[str, str], name: str, *overrides: str)
     with open(f"{name}.log", "a") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-    main(OmegaConf.to_object(compose("train", [*TINY_RUN, f"run_name={name}", *overrides])))
+    try:
+        main(OmegaConf.to_object(compose("train", [*TINY_RUN, f"run_name={name}", *overrides])))
+    except UserError as error:
+        print(error, flush=True)
+        sys.exit(2)
 
 
 def start(folder: Path, name: str, *overrides: str, environment: dict[str, str] | None = None) -> multiprocessing.Process:
