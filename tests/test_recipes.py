@@ -6,10 +6,11 @@ import re
 import pytest
 import torch
 
+from dia import generate
 from dia.audio.load import load_codec
 from dia.checkpoint import load_checkpoint, save_checkpoint
 from dia.checkpoint.adapter import load_adapter, merge_adapter
-from dia.conf import compose, recipes, typed, validate
+from dia.conf import compose, quote_text, recipes, typed, validate
 from dia.data.clips import Part, PreparedClips
 from dia.data.labels import LabelsConfig
 from dia.data.prepare import prepare
@@ -87,6 +88,17 @@ def test_an_adapter_on_its_base_is_the_model_that_was_exported(world, runs, name
     merge_adapter(base, load_adapter(runs(name)))
     exported = load_checkpoint(runs(name)).network.state_dict()
     assert all(torch.equal(tensor, exported[key]) for key, tensor in base.state_dict().items())
+
+
+def test_an_adapter_speaks_from_the_command_line(world, runs, tmp_path):
+    out = tmp_path / "spoken.wav"
+    spoken = ["text=[S1] Hello there.", f"ckpt={world.init}", f"codec.name={world.codec}", f"out={out}", "max_seconds=1"]
+    generate.main(typed(compose("generate", [quote_text(item) for item in spoken])))
+    base = out.read_bytes()
+    generate.main(typed(compose("generate", [quote_text(item) for item in (*spoken, f"adapter={runs('lora')}")])))
+    assert len(out.read_bytes()) > 1000 and base
+    with pytest.raises(UserError, match="does not fit this checkpoint"):
+        generate.main(typed(compose("generate", [quote_text(spoken[0]), f"out={out}", f"adapter={runs('lora')}"])))
 
 
 def test_a_voice_is_chosen_among_others(world, tmp_path):
