@@ -21,6 +21,7 @@ from dia.model import Dia
 from dia.network import DiaNetwork
 from dia.resources import resource
 from dia.train import TASKS
+from dia.training.checkpoints import newest
 from dia.training.dia_task import DiaTask
 from dia.training.run_folder import read_metrics
 from tests.conftest import TINY
@@ -73,6 +74,16 @@ def test_every_recipe_runs_two_steps(world, runs, name):
     before = load_checkpoint(world.init).network.state_dict() if (run / "base.json").is_file() else {}
     after = opened.network.state_dict()
     assert all(not torch.equal(tensor, after[key]) for key, tensor in before.items() if key.endswith("q_proj.weight"))
+
+
+def test_the_average_is_what_is_exported(runs):
+    run = runs("base")
+    state = torch.load(newest(run / "checkpoints").path, weights_only=True)["state_dict"]
+    exported = load_checkpoint(run).network.state_dict()
+    names = [name.removeprefix("network.") for name in state if name.startswith("network.")]
+    for number, name in enumerate(names):
+        assert torch.equal(exported[name], state[f"average.weights.{number}"]), name
+    assert not torch.equal(exported["logits_dense.weight"], state["network.logits_dense.weight"])
 
 
 @pytest.mark.parametrize("path", sorted(resource("recipes").glob("*.yaml")), ids=lambda path: path.stem)
