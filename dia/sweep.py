@@ -24,7 +24,9 @@ def main(arguments: list[str]) -> None:
     try:
         from dia.experiment.sweep import report, study
         from dia.experiment.sweep.trial import Trials
-    except ImportError as error:
+    except ModuleNotFoundError as error:
+        if error.name != "optuna":
+            raise
         raise UserError("a sweep needs optuna; install it: pip install 'dia-framework[sweep]'") from error
     config, overrides = read_arguments(arguments)
     axes, trainings = report.require_sound(config, overrides)

@@ -6,10 +6,11 @@ import re
 import pytest
 import torch
 
+from dia import generate
 from dia.audio.load import load_codec
 from dia.checkpoint import load_checkpoint, save_checkpoint
 from dia.checkpoint.adapter import load_adapter, merge_adapter
-from dia.conf import compose, recipes, typed, validate
+from dia.conf import compose, quote_text, recipes, typed, validate
 from dia.data.clips import Part, PreparedClips
 from dia.data.labels import LabelsConfig
 from dia.data.prepare import prepare
@@ -20,6 +21,7 @@ from dia.model import Dia
 from dia.network import DiaNetwork
 from dia.resources import resource
 from dia.train import TASKS
+from dia.training.checkpoints import newest
 from dia.training.dia_task import DiaTask
 from dia.training.run_folder import read_metrics
 from tests.conftest import TINY
@@ -74,6 +76,16 @@ def test_every_recipe_runs_two_steps(world, runs, name):
     assert all(not torch.equal(tensor, after[key]) for key, tensor in before.items() if key.endswith("q_proj.weight"))
 
 
+def test_the_average_is_what_is_exported(runs):
+    run = runs("base")
+    state = torch.load(newest(run / "checkpoints").path, weights_only=True)["state_dict"]
+    exported = load_checkpoint(run).network.state_dict()
+    names = [name.removeprefix("network.") for name in state if name.startswith("network.")]
+    for number, name in enumerate(names):
+        assert torch.equal(exported[name], state[f"average.weights.{number}"]), name
+    assert not torch.equal(exported["logits_dense.weight"], state["network.logits_dense.weight"])
+
+
 @pytest.mark.parametrize("path", sorted(resource("recipes").glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_recipe_begins_with_its_command(path):
     package, command = path.read_text().splitlines()[:2]
@@ -87,6 +99,17 @@ def test_an_adapter_on_its_base_is_the_model_that_was_exported(world, runs, name
     merge_adapter(base, load_adapter(runs(name)))
     exported = load_checkpoint(runs(name)).network.state_dict()
     assert all(torch.equal(tensor, exported[key]) for key, tensor in base.state_dict().items())
+
+
+def test_an_adapter_speaks_from_the_command_line(world, runs, tmp_path):
+    out = tmp_path / "spoken.wav"
+    spoken = ["text=[S1] Hello there.", f"ckpt={world.init}", f"codec.name={world.codec}", f"out={out}", "max_seconds=1"]
+    generate.main(typed(compose("generate", [quote_text(item) for item in spoken])))
+    base = out.read_bytes()
+    generate.main(typed(compose("generate", [quote_text(item) for item in (*spoken, f"adapter={runs('lora')}")])))
+    assert len(out.read_bytes()) > 1000 and base
+    with pytest.raises(UserError, match="does not fit this checkpoint"):
+        generate.main(typed(compose("generate", [quote_text(spoken[0]), f"out={out}", f"adapter={runs('lora')}"])))
 
 
 def test_a_voice_is_chosen_among_others(world, tmp_path):

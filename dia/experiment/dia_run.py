@@ -76,9 +76,9 @@ def _train(config: TrainConfig, codec: Codec, splits: Mapping[str, Dataset], rea
     close_loggers(loggers)
     if stop is None or not stop.compared:
         with averaged(task):
-            state = whole_state(network)
-        if trainer.is_global_zero:
-            export(network.config, state)
+            state = whole_state(network)  # not a copy, unless it was gathered
+            if trainer.is_global_zero:
+                export(network.config, state)
     if trainer.is_global_zero:
         finish_run(claimed.folder, trainer.global_step)
     return claimed.folder

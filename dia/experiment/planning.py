@@ -15,6 +15,11 @@ def plan(config: TrainConfig, console: Console | None = None) -> None:
     settings = config.planning
     if config.task != "dia":
         raise UserError(f"task={config.task} is not planned; plan=true is for task=dia")
+    if config.lora.rank or config.objective == "guided_distillation":
+        raise UserError(
+            "adapters and distillation are not planned: adapters take about what weights and activations take, a teacher the "
+            "weights once more; lora.rank=0 objective=cross_entropy plans the most that the first could need"
+        )
     frame_rate = settings.frame_rate or known_frame_rate(config.codec.name)
     if frame_rate is None:
         raise UserError(f"the frames a second of the codec {config.codec.name} are not known; set planning.frame_rate")
@@ -26,7 +31,7 @@ def job_of(config: TrainConfig) -> Job:
     trainer = config.trainer
     return Job(
         gpus_of(config), trainer.strategy, trainer.precision, trainer.activations, config.optim.kind, config.batch.frames,
-        trainer.accumulate, trainer.steps,
+        trainer.accumulate, trainer.steps, config.average.decay > 0,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import torch
 from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 
-from dia.checkpoint import CodecReference, convert, load_checkpoint, read_source, save_checkpoint
+from dia.checkpoint import CodecReference, convert, load_checkpoint, read_config, read_source, save_checkpoint
 from dia.checkpoint.nari_layout import to_nari_tensors, to_nested_config
 from dia.errors import UserError
 from dia.model import Dia
@@ -185,6 +185,10 @@ def test_a_hub_id_opens_from_the_hubs_local_cache(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     opened = load_checkpoint("someone/Dia-tiny")
     assert torch.equal(opened.network(*inputs()), tiny(*inputs()))
+    for file in snapshot.iterdir():
+        if file.name != "config.json":
+            file.unlink()
+    assert read_config("someone/Dia-tiny") == tiny.config, "the shape needs no weights"
     with pytest.raises(UserError, match="cannot be had from the Hub"):
         load_checkpoint("someone/Dia-nowhere")
 
@@ -196,6 +200,15 @@ def test_a_generation_brings_its_recommended_values(tiny, tmp_path, first, wante
     made = dia.default_sampling
     assert (made.cfg_scale, made.temperature, made.top_p, made.cfg_filter_top_k, made.draw_guided) == wanted
     assert dia.sampling(temperature=1.0, top_p=None).default_sampling == replace(made, temperature=1.0)
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_the_shape_is_read_without_the_weights(tiny, tmp_path, nested):
+    tiny.config.cross_rope = nested
+    folder = nari_folder(tiny, tmp_path / "nari", nested=nested)
+    assert read_config(folder) == read_source(folder).config
+    (folder / "config.json").rename(tmp_path / "config.json")
+    assert read_config(folder).decoder.layers == tiny.config.decoder.layers, "of nari's tensors alone, too"
 
 
 def test_a_checkpoint_s_own_values_go_before_the_preset(tiny, tmp_path):

@@ -162,11 +162,14 @@ def test_gpus_are_those_asked_for():
     assert gpus_of(typed("+recipe=base", "trainer.devices=4", "trainer.nodes=2")) == 8
     assert gpus_of(typed("+recipe=base", "planning.gpus=64")) == 64
     assert job_of(typed("+recipe=nano", "trainer.accumulate=2")).accumulate == 2
+    assert job_of(typed("+recipe=nano", "average.decay=.9")).averaged and not job_of(typed("+recipe=nano")).averaged
 
 
 def test_what_cannot_be_planned_is_said():
     with pytest.raises(UserError, match="task=codec is not planned"):
         plan(typed("+recipe=codec_nano"))
+    with pytest.raises(UserError, match="adapters and distillation are not planned"):
+        plan(typed("+recipe=nano", "init=dia_nano", "lora.rank=4"))
     with pytest.raises(UserError, match=r"planning\.mfu=2"):
         plan(typed("+recipe=nano", "planning.mfu=2"))
     problems = PlanConfig(memory_gb=0, padding=1, gpus=-1, dollars_an_hour={"B9000": 1.0}).problems()
