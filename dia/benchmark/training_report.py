@@ -8,7 +8,8 @@ from rich.table import Table
 
 from dia.benchmark.training import FASTER, LEANER, TrainingCosts, TrainingPlan
 from dia.benchmark.training_job import OURS
-from dia.training.planner import parameters_by_part
+from dia.training.lora import LoraConfig
+from dia.training.trained import Trained
 
 MEGABYTE = 1e6
 
@@ -20,7 +21,7 @@ def training_results(plan: TrainingPlan, made: TrainingCosts, machine: dict[str,
     return {
         "machine": machine,
         "plan": asdict(plan),
-        "parameters": sum(parameters_by_part(plan.model).values()),
+        "parameters": Trained(plan.model, LoraConfig()).count,
         "compared_with": other,
         "times_the_frames": ours / fastest,
         "share_of_the_memory": made.peak(OURS) / made.peak(other),
@@ -33,7 +34,7 @@ def training_results(plan: TrainingPlan, made: TrainingCosts, machine: dict[str,
 def show_training(plan: TrainingPlan, made: TrainingCosts, machine: dict[str, str], console: Console) -> None:
     """Print the table, the ratios with what they shall reach, and how far the curves are apart."""
     console.print("; ".join(f"{name} {value}" for name, value in machine.items()))
-    count = sum(parameters_by_part(plan.model).values())
+    count = Trained(plan.model, LoraConfig()).count
     console.print(f"{count / 1e6:.1f} M parameters, {plan.precision}; medians of {plan.rounds} rounds of {plan.steps} steps")
     console.print(_table(plan, made))
     found = training_results(plan, made, machine)

@@ -22,7 +22,7 @@ COLUMNS = ["id", "script", "turns", "seconds", "audio"]  # what judges want of a
 def observers(config: TrainConfig, folder: Path, codec: Codec, splits: Mapping[str, Dataset]) -> list[L.Callback]:
     """Return the callbacks that watch and change nothing."""
     found = [
-        Throughput(config.model, frames_per_second(codec), config.trainer.precision),
+        Throughput(config.model, frames_per_second(codec), config.trainer.precision, config.lora.rank > 0),
         Guard(config.guard, folder),
     ]
     return found + ([speaking(config, codec, splits)] if config.validation.speak_every else [])

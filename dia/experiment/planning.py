@@ -3,16 +3,18 @@
 from rich.console import Console
 
 from dia.audio.load import known_frame_rate
-from dia.conf import TrainConfig, validate
+from dia.conf import TrainConfig
 from dia.errors import UserError
+from dia.experiment.preflight import require_none
 from dia.training.plan_report import show_plan
 from dia.training.planner import Job, Planner
+from dia.training.trained import Trained
 
 
 def plan(config: TrainConfig, console: Console | None = None) -> None:
     """Print the plan. Raises :class:`UserError` for what cannot be planned."""
-    validate(config)
     settings = config.planning
+    require_none(plan_problems(config))
     if config.task != "dia":
         raise UserError(f"task={config.task} is not planned; plan=true is for task=dia")
     if config.lora.rank or config.objective == "guided_distillation":
@@ -23,7 +25,15 @@ def plan(config: TrainConfig, console: Console | None = None) -> None:
     frame_rate = settings.frame_rate or known_frame_rate(config.codec.name)
     if frame_rate is None:
         raise UserError(f"the frames a second of the codec {config.codec.name} are not known; set planning.frame_rate")
-    show_plan(Planner(config.model, settings, frame_rate), job_of(config), console or Console(width=120))
+    trained = Trained(config.model, config.lora, config.objective == "guided_distillation")
+    show_plan(Planner(trained, settings, frame_rate), job_of(config), console or Console(width=120))
+
+
+def plan_problems(config: TrainConfig) -> list[str]:
+    """Return what is wrong with the keys that a plan depends on; a checkpoint to start from need not be there."""
+    parts = (config.trainer, config.batch, config.optim, config.lora, config.average, config.planning)
+    of_model = [f"model.{problem}" for problem in config.model.problems()]
+    return of_model + [problem for part in parts for problem in part.problems()]
 
 
 def job_of(config: TrainConfig) -> Job:

@@ -95,6 +95,18 @@ Loss = Callable[[DiaNetwork, FakeBatch], Tensor]
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What a network is asked for, and the other networks that are there for it (a teacher)."""
+
+    loss: Loss
+    beside: tuple[nn.Module, ...] = ()
+
+
+Build = Callable[[DiaConfig], tuple[DiaNetwork, Asked]]
+"""Makes the network that trains, checkpointed and frozen as it will be, and what it is asked for."""
+
+
+@dataclass(frozen=True)
 class Traced:
     """Bytes beyond the weights and the optimizer: the peak of each phase, the gradients held when a phase begins (those of
     earlier batches left out), and what is kept for the backward pass."""
@@ -112,19 +124,16 @@ class Traced:
         )
 
 
-def trace_step(
-    config: DiaConfig, build: Callable[[DiaConfig], DiaNetwork], loss: Loss, shape: BatchShape, precision: str, held: bool
-) -> Traced:
+def trace_step(config: DiaConfig, build: Build, shape: BatchShape, precision: str, held: bool) -> Traced:
     """Return what a step takes at a config's depth.
 
-    ``build`` makes the network that trains (checkpointed, frozen, ... as it will be); ``precision`` is Lightning's name; ``held``
-    says that gradients of an earlier batch, or buckets for them, are there already.
+    ``precision`` is Lightning's name; ``held`` says that gradients of an earlier batch, or buckets for them, are there already.
     """
 
     def traced(encoder_layers: int, decoder_layers: int) -> Traced:
         encoder = replace(config.encoder, layers=encoder_layers)
         small = replace(config, encoder=encoder, decoder=replace(config.decoder, layers=decoder_layers))
-        return trace_whole(small, build, loss, shape, precision, held)
+        return trace_whole(small, build, shape, precision, held)
 
     base = traced(FEW, FEW)
     per_encoder_layer, per_decoder_layer = traced(FEW + 1, FEW).plus(base, -1), traced(FEW, FEW + 1).plus(base, -1)
@@ -132,22 +141,21 @@ def trace_step(
     return grown.plus(per_decoder_layer, config.decoder.layers - FEW)
 
 
-def trace_whole(
-    config: DiaConfig, build: Callable[[DiaConfig], DiaNetwork], loss: Loss, shape: BatchShape, precision: str, held: bool
-) -> Traced:
+def trace_whole(config: DiaConfig, build: Build, shape: BatchShape, precision: str, held: bool) -> Traced:
     """Return the same by a trace of all layers, which takes its time for many."""
     with FakeTensorMode():
         with _parameters_of(PARAMETERS.get(precision, torch.float32)):
-            network = build(config)
+            network, asked = build(config)
         batch = FakeBatch.of(shape, config.channels)
         if held:
             for parameter in network.parameters():
                 parameter.grad = torch.zeros_like(parameter) if parameter.requires_grad else None
         gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
-        with LiveBytes([*network.parameters(), *gradients]) as live:
+        beside = [parameter for module in asked.beside for parameter in module.parameters()]
+        with LiveBytes([*network.parameters(), *gradients, *beside]) as live:
             phases = _Phases(live, network, held)
             with _autocast(precision):
-                result = loss(network, batch)
+                result = asked.loss(network, batch)
             phases.begin("head")
             kept = live.now
             result.backward()

@@ -9,8 +9,12 @@ from dia.training.remedies import Remedy, most_frames, remedies
 
 def show_plan(planner: Planner, job: Job, console: Console) -> None:
     """Print parameters, memory, work, time and money; and what to change when it does not fit."""
-    shape, settings = planner.shape(job), planner.settings
-    console.print(f"\n[bold]{planner.weights:,} parameters", _parameters(planner), sep="\n")
+    shape, settings, trained = planner.shape(job), planner.settings, planner.trained
+    console.print(
+        f"\n[bold]{trained.count:,} parameters[/bold], {trained.trained_count:,} of them trained",
+        _parameters(planner),
+        sep="\n",
+    )
     console.print(
         f"\n[bold]memory[/bold]: {job.strategy} on {job.gpus} GPUs, {job.precision}, {job.optimizer}, activations "
         f"{job.activations}; a batch of {shape.clips} clips x {shape.steps} steps, {shape.text_bytes} bytes of text each",
@@ -42,8 +46,8 @@ def notes(job: Job) -> list[str]:
 
 def _parameters(planner: Planner) -> Table:
     table = Table("part", "parameters", "share")
-    for name, count in planner.parameters.items():
-        table.add_row(name, f"{count:,}", f"{count / planner.weights:.1%}")
+    for name, count in planner.trained.by_part.items():
+        table.add_row(name, f"{count:,}", f"{count / planner.trained.count:.1%}")
     return table
 
 
@@ -51,8 +55,7 @@ def _memory(planner: Planner, job: Job) -> Table:
     memory, reserve = planner.memory(job), planner.settings.reserve_gb
     table = Table("on each GPU", "GB")
     for name, size in memory.parts.items():
-        if size:
-            table.add_row(name, f"{size / GIGABYTE:.2f}")
+        table.add_row(name, f"{size / GIGABYTE:.2f}")
     table.add_row("reserve (a guess)", f"{reserve:.2f}", end_section=True)
     verdict = "fits into" if planner.fits(job) else "[red]does not fit into"
     total = memory.total / GIGABYTE + reserve

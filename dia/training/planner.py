@@ -5,28 +5,22 @@ Weights, gradients and optimizer states are counted; activations come from a tra
 dia/training/parallel.py asks for. Times are what the operations take at an assumed MFU, no measurement.
 """
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
 
-from dia.network import DiaConfig, DiaNetwork
-from dia.training.flops import PEAK_FLOPS, recomputed_flops, training_flops
-from dia.training.loss import channel_weights
-from dia.training.memory import checkpoint_activations
-from dia.training.memory_trace import AUTOCAST, PARAMETERS, BatchShape, FakeBatch, Traced, trace_step
-from dia.training.objective import CrossEntropy
+from dia.training.flops import PEAK_FLOPS, forward_flops, recomputed_flops, training_flops
+from dia.training.memory_trace import AUTOCAST, PARAMETERS, BatchShape, trace_step
+from dia.training.memory_trace import Traced as TracedStep
 from dia.training.plan_settings import PlanConfig
+from dia.training.trained import FP32, Trained, count_of
 
 GIGABYTE = 1e9
-FP32 = 4  # bytes
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is planned: the keys of a run that memory and time depend on."""
+    """What is planned: the keys of a run that memory and time depend on, beside what is trained."""
 
     gpus: int
     strategy: str
@@ -62,35 +56,13 @@ class Work:
     frames: float
 
 
-OPTIMIZERS: dict[str, Callable[[float], float]] = {
-    "adamw": lambda weights: weights * 2 * FP32,
-    "adamw8bit": lambda weights: weights * (2 + 2 * FP32 / 256),
-    "muon": lambda weights: weights * FP32,
-}
-"""Bytes of states by optimizer for so many weights: two fp32 moments; two of a byte, with a scale for each 256 (torchao); one
-fp32 moment, as nearly all weights are in the matrices that Muon takes."""
-
-
-PARTS = {
-    "text encoder": r"^encoder\.",
-    "decoder self-attention": r"\.self_attention\.",
-    "decoder cross-attention": r"\.cross_attention\.",
-    "decoder feed-forward": r"\.mlp\.",
-    "code embeddings": r"\.embeddings\.",
-    "head": r"^logits_dense\.",
-    "decoder norms": r"norm\.",
-}
-"""Parts of the network, each with what the names of its weights match; the first that does counts."""
-
-
 class Planner:
     """Plans of one network. Traces are kept: plans that differ in strategy or optimizer share them."""
 
-    def __init__(self, model: DiaConfig, settings: PlanConfig, frame_rate: float) -> None:
-        self.model, self.settings, self.frame_rate = model, settings, frame_rate
-        self.parameters = parameters_by_part(model)
-        self.weights = sum(self.parameters.values())
-        self._traces: dict[tuple[BatchShape, str, str, bool], Traced] = {}
+    def __init__(self, trained: Trained, settings: PlanConfig, frame_rate: float) -> None:
+        self.trained, self.settings, self.frame_rate = trained, settings, frame_rate
+        self.model = trained.model
+        self._traces: dict[tuple[BatchShape, str, str, bool], TracedStep] = {}
 
     def shape(self, job: Job) -> BatchShape:
         """Return the usual batch within the budget: as many usual clips as fit, at least one."""
@@ -101,34 +73,37 @@ class Planner:
 
     def memory(self, job: Job) -> Memory:
         """Return what one GPU holds at the worst moment of a step."""
-        share = job.gpus if job.strategy == "fsdp2" else 1
-        each, held = parameter_bytes(job.precision), held_gradients(job)
+        share, each = job.gpus if job.strategy == "fsdp2" else 1, parameter_bytes(job.precision)
+        weights, all_gradients = (count * each / share for count in (self.trained.count, self.trained.trained_count))
+        held = job.strategy != "single" or job.accumulate > 1  # gradients of an earlier batch, DDP's buckets, or shards
         traced = self._traced(self.shape(job), job.precision, job.activations, held)
         when = max(traced.peaks, key=lambda phase: traced.peaks[phase])
-        whole = self.weights * each / share
-        gradients = whole if held else traced.gradients[when]
+        gradients = all_gradients if held else traced.gradients[when]
         moving = traced.peaks[when] - (0.0 if held else gradients)
-        if gradients + moving < whole:  # the optimizer's own moment: all gradients, nothing of the activations
-            when, gradients, moving = "optimizer", whole, 0.0
+        if gradients + moving < all_gradients:  # the optimizer's own moment: all gradients, nothing of the activations
+            when, gradients, moving = "optimizer", all_gradients, 0.0
         kept = min(traced.kept, moving)
         parts = {
-            "weights": whole,
+            "weights": weights,
+            "teacher": self.trained.teacher_count * each,
             "gradients": gradients,
-            "optimizer states": OPTIMIZERS[job.optimizer](self.weights / share),
-            "average of the weights": whole if job.averaged else 0.0,
+            "optimizer states": self.trained.state_bytes(job.optimizer) * each / FP32 / share,
+            "average of the weights": all_gradients if job.averaged else 0.0,
             "activations kept": kept,
             "logits and workspace": moving - kept,
-            "gathered layers": gathered_bytes(self.model, each) if share > 1 else 0.0,
+            "gathered layers": self._gathered_bytes(each) if share > 1 else 0.0,
         }
-        return Memory(parts, when)
+        return Memory({name: size for name, size in parts.items() if size}, when)
 
     def work(self, job: Job) -> Work:
         """Return the operations and frames of an optimizer step."""
         shape, own = self.shape(job), 1 - self.settings.padding
         clips = [(shape.steps, shape.text_bytes)] * shape.clips
         batches, frames = job.gpus * job.accumulate, shape.clips * (shape.steps - 1 - max(self.model.delays))
-        flops, again = training_flops(self.model, clips), recomputed_flops(self.model, clips, job.activations)
-        return Work(flops * own * batches, (flops + again) * batches, frames * own * batches)
+        flops = training_flops(self.model, clips, self.trained.frozen)
+        made = flops + recomputed_flops(self.model, clips, job.activations)
+        made += 2 * forward_flops(self.model, clips) if self.trained.distilled else 0.0  # the teacher, with text and without
+        return Work(flops * own * batches, made * batches, frames * own * batches)
 
     def hours(self, job: Job, gpu: str) -> float:
         """Return the hours of all steps on GPUs of this name."""
@@ -139,28 +114,19 @@ class Planner:
         """Whether memory and reserve are within a GPU's."""
         return self.memory(job).total + self.settings.reserve_gb * GIGABYTE <= self.settings.memory_gb * GIGABYTE
 
-    def _traced(self, shape: BatchShape, precision: str, activations: str, held: bool) -> Traced:
+    def _traced(self, shape: BatchShape, precision: str, activations: str, held: bool) -> TracedStep:
         key = shape, precision, activations, held
         if key not in self._traces:
-
-            def build(config: DiaConfig) -> DiaNetwork:
-                network = DiaNetwork(config)
-                checkpoint_activations(network, activations)
-                return network
-
-            self._traces[key] = trace_step(self.model, build, weighted_sum, shape, precision, held)
+            self._traces[key] = trace_step(self.model, self.trained.build(activations), shape, precision, held)
         return self._traces[key]
 
-
-def weighted_sum(network: DiaNetwork, batch: FakeBatch) -> Tensor:
-    """What a step takes the gradient of (dia/training/dia_task.py)."""
-    weights_C = channel_weights(network.config.channels, 4.0)
-    return (weights_C * CrossEntropy(4.0)(network, batch).cross_entropy_C).sum()
-
-
-def held_gradients(job: Job) -> bool:
-    """Whether gradients are there before a backward pass: of an earlier batch, as DDP's buckets, or as shards."""
-    return job.strategy != "single" or job.accumulate > 1
+    def _gathered_bytes(self, each: int) -> float:
+        """What FSDP2 gathers at a time: of the largest layer the one at hand, the next one, and as much of their gradients on
+        its way into shards; of what belongs to no layer the weights and the gradients, all the time.
+        """
+        network = self.trained.network
+        layers = [count_of(layer) for layer in (*network.encoder.layers, *network.decoder.layers)]
+        return each * (4.0 * max(layers) + 2.0 * (count_of(network) - sum(layers)))
 
 
 def parameter_bytes(precision: str) -> int:
@@ -170,28 +136,4 @@ def parameter_bytes(precision: str) -> int:
 
 def product_kind(precision: str) -> str:
     """Return the data sheet's name of the products in a precision."""
-    return "half" if precision in AUTOCAST or PARAMETERS.get(precision, torch.float32).itemsize == 2 else "fp32"
-
-
-def gathered_bytes(model: DiaConfig, each: int) -> float:
-    """Return what FSDP2 gathers at a time: of the largest layer the one at hand, the next one, and as much of their gradients on
-    its way into shards; of what belongs to no layer the weights and the gradients, all the time.
-    """
-    with torch.device("meta"):
-        network = DiaNetwork(model)
-    layers = [_count(layer) for layer in (*network.encoder.layers, *network.decoder.layers)]
-    return each * (4.0 * max(layers) + 2.0 * (_count(network) - sum(layers)))
-
-
-def parameters_by_part(model: DiaConfig) -> dict[str, int]:
-    """Return the number of weights by part of the network; nothing is allocated."""
-    with torch.device("meta"):
-        network = DiaNetwork(model)
-    found = dict.fromkeys(PARTS, 0)
-    for name, parameter in network.named_parameters():
-        found[next(part for part, pattern in PARTS.items() if re.search(pattern, name))] += parameter.numel()
-    return found
-
-
-def _count(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
+    return "half" if precision in AUTOCAST or parameter_bytes(precision) == 2 else "fp32"

@@ -92,6 +92,8 @@ def whole_network(network: DiaNetwork, here: bool) -> DiaNetwork | None:
     state = whole_state(network)
     if not here:
         return None
+    if adapted := [module for module in network.modules() if isinstance(module, LoraLinear)]:
+        state = merge_tensors(state, adapted[0].scale)
     with torch.device("meta"):
         copy = DiaNetwork(network.config)
     scales = [layer.scale for layer in network.modules() if isinstance(layer, LoraLinear)]

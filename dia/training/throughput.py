@@ -42,10 +42,12 @@ class Step:
 
 
 class Throughput(L.Callback):
-    """Logs rates as often as the trainer logs. ``frame_rate`` are the codec's frames a second."""
+    """Logs rates as often as the trainer logs. ``frame_rate`` are the codec's frames a second; ``frozen`` says that only adapters
+    are trained.
+    """
 
-    def __init__(self, config: DiaConfig, frame_rate: float, precision: str) -> None:
-        self.config, self.frame_rate, self.precision = config, frame_rate, precision
+    def __init__(self, config: DiaConfig, frame_rate: float, precision: str, frozen: bool = False) -> None:
+        self.config, self.frame_rate, self.precision, self.frozen = config, frame_rate, precision, frozen
         self.window: deque[Step] = deque(maxlen=WINDOW)
         self.peak = 0.0
         self._batches: list[tuple[Tensor, Tensor, int]] = []
@@ -105,7 +107,7 @@ class Throughput(L.Callback):
             asked, sizes = asked_B.tolist(), text_B.tolist()
             clips = [(count + tail, size) for count, size in zip(asked, sizes, strict=True)]
             frames, steps = sum(asked) - len(asked), sum(steps for steps, _ in clips)
-            made += Step(0.0, frames, steps, room, training_flops(self.config, clips))
+            made += Step(0.0, frames, steps, room, training_flops(self.config, clips, self.frozen))
         self._batches.clear()
         return made
 

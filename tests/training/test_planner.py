@@ -15,12 +15,14 @@ from dia.conf import compose
 from dia.errors import UserError
 from dia.experiment.planning import gpus_of, job_of, plan
 from dia.network import DecoderConfig, DiaConfig, DiaNetwork, EncoderConfig
-from dia.training.memory import MODES, checkpoint_activations
+from dia.training.lora import LoraConfig
+from dia.training.memory import MODES
 from dia.training.memory_trace import BatchShape, FakeBatch, LiveBytes, trace_step, trace_whole
 from dia.training.optimization import OptimConfig, build_optimizer
 from dia.training.plan_settings import PlanConfig
-from dia.training.planner import GIGABYTE, Job, Planner, parameters_by_part, weighted_sum
+from dia.training.planner import GIGABYTE, Job, Planner
 from dia.training.remedies import most_frames, remedies
+from dia.training.trained import STATES, Trained
 
 SMALL = DiaConfig(
     EncoderConfig(layers=3, width=64, inner_width=256, heads=4, head_width=16),
@@ -48,16 +50,16 @@ def allocated_at_most(step):
     return peak
 
 
-def measured_peak(config, shape, job):
+def measured_peak(trained, shape, job):
     """The peak of the second optimizer step, network and all: what a plan is of."""
-    network = DiaNetwork(config)
-    checkpoint_activations(network, job.activations)
-    optimizer, batch = build_optimizer(network, OptimConfig()), FakeBatch.of(shape, config.channels)
+    network, asked = trained.build(job.activations)(trained.model)
+    network.train()
+    optimizer, batch = build_optimizer(network, OptimConfig()), FakeBatch.of(shape, trained.model.channels)
 
     def step():
         for _ in range(job.accumulate):
             with torch.autocast("cpu", torch.bfloat16, enabled=job.precision == "bf16-mixed"):
-                loss = weighted_sum(network, batch)
+                loss = asked.loss(network, batch)
             loss.backward()
             del loss
         optimizer.step()
@@ -65,7 +67,7 @@ def measured_peak(config, shape, job):
 
     step()
     states = sum(state.nbytes for held in optimizer.state.values() for state in held.values())
-    weights = sum(parameter.nbytes for parameter in network.parameters())
+    weights = sum(parameter.nbytes for module in (network, *asked.beside) for parameter in module.parameters())
     return weights + states + allocated_at_most(step)
 
 
@@ -74,10 +76,42 @@ def measured_peak(config, shape, job):
     (SMALL, 2000, "32-true", 1), (SMALL, 400, "bf16-mixed", 2), (WIDE, 900, "bf16-mixed", 1),
 ])  # fmt: skip
 def test_planned_memory_is_what_the_allocator_gives(config, frames, precision, accumulate, activations):
-    planner = Planner(config, PlanConfig(clip_seconds=8.0), 25.0)
+    planner = Planner(Trained(config, LoraConfig()), PlanConfig(clip_seconds=8.0), 25.0)
     job = replace(JOB, precision=precision, activations=activations, frames=frames, accumulate=accumulate)
-    measured = measured_peak(config, planner.shape(job), job)
+    measured = measured_peak(planner.trained, planner.shape(job), job)
     assert planner.memory(job).total == pytest.approx(measured, rel=0.1)
+
+
+@pytest.mark.parametrize("trained", [Trained(WIDE, LoraConfig(rank=4, dropout=0.1)), Trained(SMALL, LoraConfig(), True)])
+def test_adapters_and_teachers_are_planned(trained):
+    planner = Planner(trained, PlanConfig(clip_seconds=8.0), 25.0)
+    job = replace(JOB, precision="bf16-mixed", frames=900)
+    measured = measured_peak(trained, planner.shape(job), job)
+    assert planner.memory(job).total == pytest.approx(measured, rel=0.1)
+    if trained.frozen:
+        assert planner.memory(job).parts["optimizer states"] == 8 * trained.trained_count < 8 * trained.count / 20
+        assert planner.work(job).made < 0.75 * Planner(Trained(WIDE, LoraConfig()), planner.settings, 25.0).work(job).made
+    else:
+        assert planner.memory(job).parts["teacher"] == planner.memory(job).parts["weights"]
+
+
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_states_take_what_optimizers_take(kind):
+    network = DiaNetwork(SMALL)
+    optimizer = build_optimizer(network, OptimConfig(kind=kind))
+    for parameter in network.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    found = sum(tensor.nbytes for state in optimizer.state.values() for name, tensor in state.items() if name != "step")
+    assert Trained(SMALL, LoraConfig()).state_bytes(kind) == found and kind in STATES
+
+
+def test_states_of_eight_bits_take_what_torchao_takes():
+    network = DiaNetwork(SMALL)
+    optimizer = build_optimizer(network, OptimConfig(kind="adamw8bit"))  # a step would be compiled, for minutes
+    made = [optimizer._new_buffer(parameter, signed) for parameter in network.parameters() for signed in (True, False)]
+    found = sum(tensor.codes.nbytes + tensor.scale.nbytes if hasattr(tensor, "codes") else tensor.nbytes for tensor in made)
+    assert Trained(SMALL, LoraConfig()).state_bytes("adamw8bit") == found
 
 
 def test_a_tracker_counts_what_lives():
@@ -94,9 +128,9 @@ def test_a_tracker_counts_what_lives():
 
 
 def test_the_big_model_is_planned_without_allocating_anything():
-    planner = Planner(DiaConfig(), PlanConfig(), 44_100 / 512)
-    assert planner.weights == sum(parameters_by_part(DiaConfig()).values()) == 1_611_160_576
-    assert planner.parameters["text encoder"] == 251_945_984
+    planner = Planner(Trained(DiaConfig(), LoraConfig()), PlanConfig(), 44_100 / 512)
+    assert planner.trained.count == planner.trained.trained_count == sum(planner.trained.by_part.values()) == 1_611_160_576
+    assert planner.trained.by_part["text encoder"] == 251_945_984
     job = replace(JOB, gpus=8, strategy="ddp", precision="bf16-mixed", activations="layers", frames=10_000)
     found = {}
     assert allocated_at_most(lambda: found.update(planner.memory(job).parts)) < 50e6
@@ -110,13 +144,14 @@ def test_of_the_big_model_the_few_layers_that_are_traced_stand_for_all():
     """The whole depth traced, against three and two layers of each stack: the same bytes."""
     shape = BatchShape(2, 300, 60)
     deeper = replace(DiaConfig(), encoder=EncoderConfig(layers=5), decoder=DecoderConfig(layers=6))
-    extrapolated = trace_step(deeper, DiaNetwork, weighted_sum, shape, "bf16-mixed", False)
-    whole = trace_whole(deeper, DiaNetwork, weighted_sum, shape, "bf16-mixed", False)
+    build = Trained(deeper, LoraConfig()).build("mlp")
+    extrapolated = trace_step(deeper, build, shape, "bf16-mixed", False)
+    whole = trace_whole(deeper, build, shape, "bf16-mixed", False)
     assert extrapolated.peaks == pytest.approx(whole.peaks) and extrapolated.kept == whole.kept
 
 
 def test_hours_and_frames_follow_from_their_definitions():
-    planner = Planner(SMALL, PlanConfig(mfu=0.5, padding=0.1, clip_seconds=8.0), 25.0)
+    planner = Planner(Trained(SMALL, LoraConfig()), PlanConfig(mfu=0.5, padding=0.1, clip_seconds=8.0), 25.0)
     job = replace(JOB, gpus=4, strategy="ddp", precision="bf16-mixed", accumulate=3)
     work, clips = planner.work(job), planner.shape(job).clips
     assert clips == 2000 // 205 and work.frames == pytest.approx(clips * 200 * 0.9 * 12)
@@ -127,7 +162,7 @@ def test_hours_and_frames_follow_from_their_definitions():
 
 
 def test_what_does_not_fit_is_given_changes_that_do():
-    planner = Planner(SMALL, PlanConfig(memory_gb=0.085, reserve_gb=0.01, clip_seconds=8.0), 25.0)
+    planner = Planner(Trained(SMALL, LoraConfig()), PlanConfig(memory_gb=0.085, reserve_gb=0.01, clip_seconds=8.0), 25.0)
     job = replace(JOB, gpus=4, strategy="ddp", frames=8_000)
     assert not planner.fits(job)
     found = {remedy.keys: remedy for remedy in remedies(planner, job)}
@@ -144,7 +179,7 @@ def test_what_does_not_fit_is_given_changes_that_do():
 
 
 def test_when_no_change_is_enough_several_are_joined():
-    planner = Planner(DiaConfig(), PlanConfig(memory_gb=14.0), 44_100 / 512)
+    planner = Planner(Trained(DiaConfig(), LoraConfig()), PlanConfig(memory_gb=14.0), 44_100 / 512)
     job = replace(JOB, gpus=8, strategy="ddp", precision="bf16-mixed", frames=6_000)
     found = remedies(planner, job)
     assert not any(remedy.fits for remedy in found if len(remedy.keys) == 1)

@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dia.network import DiaConfig, DiaNetwork
 from dia.training.flops import PEAK_FLOPS, forward_flops, peak_flops, recomputed_flops, training_flops
+from dia.training.lora import LoraConfig, add_adapters
 from dia.training.loss import channel_weights
 from dia.training.memory import MODES, checkpoint_activations
 from dia.training.memory_trace import BatchShape, FakeBatch
@@ -41,6 +42,15 @@ def test_a_training_step_computes_what_is_counted(activations):
         (weights * CrossEntropy(4.0)(network, batch).cross_entropy_C).sum().backward()
     clips = [(30, 11)] * 3
     assert counter.get_total_flops() == training_flops(TINY, clips) + recomputed_flops(TINY, clips, activations)
+
+
+def test_frozen_weights_save_their_gradients():
+    network = DiaNetwork(TINY)
+    add_adapters(network, LoraConfig(rank=1))
+    batch, weights = FakeBatch.of(BatchShape(3, 30, 11), 4), channel_weights(4, 4.0)
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        (weights * CrossEntropy(4.0)(network, batch).cross_entropy_C).sum().backward()
+    assert counter.get_total_flops() == pytest.approx(training_flops(TINY, [(30, 11)] * 3, frozen=True), rel=0.15)
 
 
 def test_dia_computes_about_six_operations_for_a_weight_and_a_step():
