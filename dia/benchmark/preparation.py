@@ -42,11 +42,13 @@ class Growth:
     costs: dict[int, Cost] = field(default_factory=dict)
     sound: dict[int, float] = field(default_factory=dict)
 
-    def against_linear(self, scale: int) -> float:
-        """Return the time beyond the start, over ``scale`` times that of the smallest input; 1 is linear."""
-        least = min(self.costs)
-        once = (self.costs[least].seconds - self.starting.seconds) / self.sound[least]
-        return (self.costs[scale].seconds - self.starting.seconds) / self.sound[scale] / once
+    def for_an_hour(self, scale: int, what: str = "seconds") -> float:
+        """Return the seconds (or the ``processor`` seconds) beyond the start that an hour of sound takes."""
+        return 3600 * float(getattr(self.costs[scale], what) - getattr(self.starting, what)) / self.sound[scale]
+
+    def against_linear(self, scale: int, what: str = "seconds") -> float:
+        """Return the same over what it is for the smallest input; 1 is linear."""
+        return self.for_an_hour(scale, what) / self.for_an_hour(min(self.costs), what)
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """The figures of a measurement of preparing data, as tables and as JSON."""
 
+import statistics
 from dataclasses import asdict
 from typing import Any
 
@@ -24,8 +25,10 @@ def preparation_results(
                 str(scale): asdict(cost)
                 | {
                     "sound": growth.sound[scale],
-                    "seconds_per_hour_of_sound": 3600 * (cost.seconds - growth.starting.seconds) / growth.sound[scale],
+                    "seconds_per_hour_of_sound": growth.for_an_hour(scale),
                     "against_linear": growth.against_linear(scale),
+                    "processor_seconds_per_hour_of_sound": growth.for_an_hour(scale, "processor"),
+                    "processor_against_linear": growth.against_linear(scale, "processor"),
                 }
                 for scale, cost in growth.costs.items()
             },
@@ -75,14 +78,14 @@ def _growth(growth: Growth) -> Table:
         table.add_column(column)
     least = min(growth.costs)
     for scale, cost in growth.costs.items():
-        working = cost.seconds - growth.starting.seconds
         table.add_row(
             f"{scale} times",
             f"{growth.sound[scale]:.0f} s",
             f"{cost.seconds:.1f} s",
-            f"{working:.1f} s",
-            f"{3600 * working / growth.sound[scale]:.0f} s",
+            f"{growth.for_an_hour(scale):.0f} s",
             f"{growth.against_linear(scale):.2f}",
+            f"{growth.for_an_hour(scale, 'processor'):.0f} s",
+            f"{growth.against_linear(scale, 'processor'):.2f}",
             _memory(cost.parent, growth.costs[least].parent),
             _memory(cost.worker, growth.costs[least].worker),
         )
@@ -91,7 +94,16 @@ def _growth(growth: Growth) -> Table:
 
 def _comparison(compared: Comparison) -> Table:
     table = Table(title=f"{compared.sound:.0f} s of sound to codes; medians of {len(compared.costs[OURS])} rounds")
-    for column in ("", "start", "seconds of sound\na second", "times dac", "without\nstart", "times dac", "peak memory"):
+    for column in (
+        "",
+        "start",
+        "seconds of sound\na second",
+        "times dac",
+        "without\nstart",
+        "times dac",
+        "of processors\nfor a round",
+        "peak memory",
+    ):
         table.add_column(column)
     for who in (OURS, THEIRS):
         rates = [compared.throughput(who, without) for without in (False, True)]
@@ -103,6 +115,7 @@ def _comparison(compared: Comparison) -> Table:
             f"{rates[0] / others[0]:.2f}",
             f"{rates[1]:.2f}",
             f"{rates[1] / others[1]:.2f}",
+            f"{statistics.median(cost.processor for cost in compared.costs[who]):.0f} s",
             _peak(compared, who),
         )
     return table

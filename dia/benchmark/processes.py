@@ -14,9 +14,11 @@ POLL = 0.05  # seconds; a peak only grows while a process lives, so the last loo
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds from start to end, and bytes of the largest resident size: of the command, and of the largest process below it."""
+    """Seconds from start to end and of processors, and bytes of the largest resident size: of the command, and of the largest
+    process below it. (Who shares the machine with others is told more by the processors' seconds.)"""
 
     seconds: float
+    processor: float
     parent: float
     worker: float
 
@@ -26,7 +28,7 @@ def run_watched(command: list[str], cwd: Path, threads: int) -> Cost:
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     peaks: dict[int, float] = {}
     with tempfile.TemporaryFile("w+") as said:
-        begun = time.perf_counter()
+        begun, worked = time.perf_counter(), _processor_seconds()
         process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=subprocess.DEVNULL, stderr=said)
         try:
             while process.poll() is None:
@@ -36,12 +38,18 @@ def run_watched(command: list[str], cwd: Path, threads: int) -> Cost:
                 time.sleep(POLL)
         finally:
             process.kill()
-        seconds = time.perf_counter() - begun
+        seconds, worked = time.perf_counter() - begun, _processor_seconds() - worked
         if process.returncode:
             said.seek(0)
             raise RuntimeError(f"{' '.join(command[:4])} ... failed with {process.returncode}: {said.read()[-2000:]}")
     parent = peaks.pop(process.pid, 0.0)
-    return Cost(seconds, parent, max(peaks.values(), default=0.0))
+    return Cost(seconds, worked, parent, max(peaks.values(), default=0.0))
+
+
+def _processor_seconds() -> float:
+    """Of all processes below this one that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def descendants(pid: int) -> list[int]:

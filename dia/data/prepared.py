@@ -35,6 +35,8 @@ def folder_of_parts(folder: Path) -> Path:
 def finish_prepared(folder: Path, reports: Iterable[Report], card: dict[str, Any]) -> None:
     """Turn the folder of parts into the data set. Raises ``OSError`` as the file system does."""
     parts = folder_of_parts(folder)
+    for left in parts.rglob(".*"):  # what a process that was killed had begun to write
+        left.unlink()
     by_split: dict[str, list[Report]] = {}
     sorted_reports = sorted(reports, key=lambda report: (report.split, report.name))
     for report in sorted_reports:

@@ -35,6 +35,7 @@ def test_a_command_and_what_it_starts_are_weighed_apart(tmp_path):
     parent = BALLAST.format(size=100) + f"; subprocess.run([sys.executable, '-c', {child!r}], check=True)"
     cost = run_watched([sys.executable, "-c", parent], tmp_path, 1)
     assert 100 < cost.parent / (1 << 20) < 200 and 300 < cost.worker / (1 << 20) < 400 and cost.seconds > 0.3
+    assert 0 < cost.processor < 10
     assert descendants(2**22 + 1) == []
     with pytest.raises(RuntimeError, match="no such thing"):
         run_watched([sys.executable, "-c", "raise SystemExit('no such thing')"], tmp_path, 1)
@@ -50,21 +51,22 @@ def test_growth_is_counted_without_the_start(tmp_path, monkeypatch):
 
     def run(command, cwd, threads):
         commands.append(command)
-        return Cost(next(seconds), 1e9, 2e9)
+        return Cost(next(seconds), 5.0 + len(commands), 1e9, 2e9)
 
     monkeypatch.setattr("dia.benchmark.preparation.run_watched", run)
     growth = measure_growth(plan_in(tmp_path), "codec_nano", lambda line: None)
     assert growth.sound == {1: pytest.approx(4.0), 4: pytest.approx(16.0)}
     assert growth.against_linear(1) == pytest.approx(1) and growth.against_linear(4) == pytest.approx(1.5)
+    assert growth.against_linear(4, "processor") == pytest.approx(0.5)  # 6 s, then 7 and 8
     found = preparation_results(plan_in(tmp_path).config, growth, None, {})["growth"]["scales"]["4"]
     assert found["seconds_per_hour_of_sound"] == pytest.approx(3600 * 12 / 16) and found["worker"] == 2e9
     assert all("data.sample_rate=16000" in command for command in commands)
 
 
 def test_throughput_is_a_median_with_and_without_the_start():
-    compared = Comparison(60.0, {OURS: Cost(10.0, 0, 0), THEIRS: Cost(5.0, 0, 0)})
-    compared.costs[OURS] += [Cost(seconds, 0, 0) for seconds in (30.0, 40.0, 90.0)]
-    compared.costs[THEIRS] += [Cost(65.0, 0, 0)]
+    compared = Comparison(60.0, {OURS: Cost(10.0, 0, 0, 0), THEIRS: Cost(5.0, 0, 0, 0)})
+    compared.costs[OURS] += [Cost(seconds, 0, 0, 0) for seconds in (30.0, 40.0, 90.0)]
+    compared.costs[THEIRS] += [Cost(65.0, 0, 0, 0)]
     assert compared.throughput(OURS, False) == pytest.approx(1.5) and compared.throughput(OURS, True) == pytest.approx(2.0)
     assert compared.times(True) == pytest.approx(2.0) and compared.times(False) == pytest.approx(65 / 40)
 

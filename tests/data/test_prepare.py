@@ -103,6 +103,8 @@ def test_a_stopped_preparation_goes_on_and_damage_is_made_again(corpus, uninterr
     shards = sorted(parts.glob("train/*.arrow"))
     shards[0].write_bytes(shards[0].read_bytes()[:-100])  # cut short
     shards[1].unlink()
+    (parts / "train/.data-00001-0123").write_bytes(b"half")  # a killed process leaves what it had begun
+    (parts / "reports/train/.data-00001.json-0123").write_text("{")
     (parts / "reports/train/data-00002.json").write_text("{")
     kept = shards[3].stat().st_mtime_ns
     assert prepare(config, codec, EngineConfig(workers=0)) == folder and digest(folder) == uninterrupted[1]
