@@ -64,18 +64,9 @@ def show_preparation(
 
 
 def _growth(growth: Growth) -> Table:
-    table = Table(title=f"preparing more: {growth.starting.seconds:.1f} s of every run are its start")
-    for column in (
-        "",
-        "sound",
-        "whole",
-        "without\nstart",
-        "for an hour\nof sound",
-        "against\nlinear",
-        "parent",
-        "largest\nworker",
-    ):
-        table.add_column(column)
+    columns = ["", "sound", "whole", "for an hour\nof sound", "against\nlinear", "of processors\nfor an hour", "against\nlinear"]
+    title = f"preparing more: {growth.starting.seconds:.1f} s of every run are its start"
+    table = Table(*columns, "peak of\nthe parent", "of a worker", title=title)
     least = min(growth.costs)
     for scale, cost in growth.costs.items():
         table.add_row(
@@ -93,8 +84,7 @@ def _growth(growth: Growth) -> Table:
 
 
 def _comparison(compared: Comparison) -> Table:
-    table = Table(title=f"{compared.sound:.0f} s of sound to codes; medians of {len(compared.costs[OURS])} rounds")
-    for column in (
+    columns = [
         "",
         "start",
         "seconds of sound\na second",
@@ -102,9 +92,9 @@ def _comparison(compared: Comparison) -> Table:
         "without\nstart",
         "times dac",
         "of processors\nfor a round",
-        "peak memory",
-    ):
-        table.add_column(column)
+    ]
+    title = f"{compared.sound:.0f} s of sound to codes; medians of {len(compared.costs[OURS])} rounds"
+    table = Table(*columns, "peak memory", title=title)
     for who in (OURS, THEIRS):
         rates = [compared.throughput(who, without) for without in (False, True)]
         others = [compared.throughput(THEIRS, without) for without in (False, True)]

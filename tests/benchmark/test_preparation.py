@@ -1,5 +1,6 @@
 """What preparing costs is measured on commands as they are run, and dac's command gives the codes that ours gives."""
 
+import io
 import json
 import subprocess
 import sys
@@ -10,9 +11,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from dia.benchmark.preparation import OURS, THEIRS, Comparison, PreparationPlan, dac_command, measure_growth
-from dia.benchmark.preparation_report import preparation_results
+from dia.benchmark.preparation_report import preparation_results, show_preparation
 from dia.benchmark.processes import Cost, descendants, run_watched
 from dia.benchmark.settings import BenchCodec, BenchPrepareConfig
 from dia.benchmark.sounds import lengths_of, voice_like, write_corpus
@@ -60,6 +62,11 @@ def test_growth_is_counted_without_the_start(tmp_path, monkeypatch):
     assert growth.against_linear(4, "processor") == pytest.approx(0.5)  # 6 s, then 7 and 8
     found = preparation_results(plan_in(tmp_path).config, growth, None, {})["growth"]["scales"]["4"]
     assert found["seconds_per_hour_of_sound"] == pytest.approx(3600 * 12 / 16) and found["worker"] == 2e9
+    console = Console(width=160, record=True, file=io.StringIO())
+    show_preparation(plan_in(tmp_path).config, growth, None, {}, console)
+    row = next(line for line in console.export_text().splitlines() if "4 times" in line)
+    cells = [cell.strip() for cell in row.split("│")[1:-1]]
+    assert cells[:7] == ["4 times", "16 s", "22.0 s", "2700 s", "1.50", "450 s", "0.50"] and len(cells) == 9
     assert all("data.sample_rate=16000" in command for command in commands)
 
 
