@@ -53,9 +53,6 @@ class MadeUpClips:
 def budget_for(clips: MadeUpClips, per_batch: int) -> int:
     """Return the budget of padded steps that makes batches of so many clips on the average."""
     lengths = [decoder_steps(frames, clips.config) for frames in clips.frames]
-    wanted = -(-len(lengths) // per_batch)
-    low, high = max(lengths), sum(lengths) + max(lengths)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if len(plan_epoch(lengths, middle, 0, 0)) > wanted else (low, middle)
-    return high
+    wanted = len(lengths) / per_batch
+    tried = np.linspace(max(lengths), max(lengths) + 2 * sum(lengths) / wanted, 200).astype(int)  # batches do not fall steadily
+    return int(min(tried, key=lambda budget: abs(len(plan_epoch(lengths, int(budget), 0, 0)) - wanted)))

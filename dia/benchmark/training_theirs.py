@@ -100,7 +100,7 @@ class WatchedTrainer(transformers.Trainer):
     def compute_loss(self, *arguments: Any, **more: Any) -> Any:
         """Return the loss."""
         loss: Any = super().compute_loss(*arguments, **more)
-        self.losses.append(float(loss))
+        self.losses.append(float(loss.detach()))
         return loss
 
 

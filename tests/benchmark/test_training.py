@@ -41,7 +41,7 @@ def test_made_up_clips_are_log_normal_and_the_same_again():
 def test_the_budget_gives_as_many_clips_a_batch_as_theirs(per_batch):
     clips = MadeUpClips(96, LENGTHS, TINY)
     lengths = [decoder_steps(frames, TINY) for frames in clips.frames]
-    assert len(plan_epoch(lengths, budget_for(clips, per_batch), 0, 0)) == pytest.approx(96 / per_batch, rel=0.05)
+    assert len(plan_epoch(lengths, budget_for(clips, per_batch), 0, 0)) == pytest.approx(96 / per_batch, rel=0.1)
 
 
 def test_labels_are_those_of_their_processor():
@@ -60,7 +60,7 @@ def test_labels_are_those_of_their_processor():
     ids = {"bos_token_id": TINY.decoder.bos, "eos_token_id": TINY.decoder.eos, "pad_token_id": TINY.decoder.pad}
     wanted = processor(
         text=texts, audio=waves, generation=False, output_labels=True, return_tensors="pt", padding=True,
-        delay_pattern=TINY.delays, **ids,
+        delay_pattern=TINY.delays, sampling_rate=1000, **ids,
     )  # fmt: skip
     with torch.no_grad():
         codes = [codec.encode(torch.tensor(wave, dtype=torch.float32)[None, None]).audio_codes[0].T for wave in waves]
