@@ -37,6 +37,7 @@ from dia.training.schedule import ScheduleConfig
 from dia.training.settings import AverageConfig, BatchConfig, EarlyStopConfig, LoggerConfig, TrainerConfig, unknown
 
 CONFIGS = str(resource("configs").resolve())
+OPEN = ("mix", "optim.group_decay")  # dictionaries whose keys are the user's
 
 
 @dataclass
@@ -156,7 +157,7 @@ def compose(config_name: str, overrides: list[str]) -> DictConfig:
     check_recipe_arguments(overrides)
     GlobalHydra.instance().clear()
     with initialize_config_dir(CONFIGS, version_base="1.3"):
-        return hydra_compose(config_name, overrides=overrides)
+        return hydra_compose(config_name, overrides=[let_keys_be_new(argument) for argument in overrides])
 
 
 def check_recipe_arguments(arguments: list[str]) -> None:
@@ -174,6 +175,14 @@ def check_recipe_arguments(arguments: list[str]) -> None:
         for name in value.strip("[]").split(","):
             if name.strip() not in recipes():
                 raise UserError(f"there is no recipe {name.strip()!r}; there are: {listed}")
+
+
+def let_keys_be_new(argument: str) -> str:
+    """Return a command-line argument whose dictionary (``mix={FOLDER: .3}``) may have keys that nobody foresaw.
+
+    Hydra would refuse them without the two plus signs.
+    """
+    return f"++{argument}" if argument.partition("=")[0] in OPEN else argument
 
 
 def quote_text(argument: str) -> str:
@@ -278,7 +287,7 @@ def run(config_name: str, task: Callable[[Any], None]) -> None:
     try:
         check_recipe_arguments(sys.argv[1:])
         _refuse_multirun(sys.argv[1:])
-        sys.argv[1:] = [quote_text(argument) for argument in sys.argv[1:]]
+        sys.argv[1:] = [let_keys_be_new(quote_text(argument)) for argument in sys.argv[1:]]
         door()
     except UserError as error:
         print(error, file=sys.stderr)

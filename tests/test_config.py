@@ -50,6 +50,11 @@ def test_all_problems_are_reported_at_once():
     assert all(key in str(caught.value) for key in wanted)
 
 
+def test_dictionaries_take_the_users_keys():
+    config = typed("mix={prepared/demo-1: 0.3}", "optim.group_decay={head: 0.1}")
+    assert config.mix == {"prepared/demo-1": 0.3} and config.optim.group_decay == {"head": 0.1}
+
+
 @pytest.mark.parametrize("text", ["[S1] Hi, you (laughs) [S2] {a}: b=c", 'say "no" twice', "it's 5 $ or ${x}"])
 def test_free_text_reaches_the_config_as_typed(text):
     assert compose("generate", [quote_text(f"text={text}")]).text == text

@@ -37,7 +37,7 @@ def preflight(config: TrainConfig) -> Ready:
     problems = [*config_problems(config), *process_problems(config.trainer, found)]
     if config.task == "dia":
         problems += _codec_problems(config)
-        problems += _known_data_problems(config) if not config.data.problems() else []
+        problems += _known_data_problems(config) if not config.data.problems() + config.model.problems() else []
     if found.rank == 0:  # the others would see what the first one has begun to write
         problems += claim_problems
     require_none(problems)

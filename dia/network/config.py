@@ -1,6 +1,6 @@
 """Shape of a Dia network. The defaults are Dia-1.6B (nari-labs/dia `dia/config.py` at 0626, transformers' DiaConfig)."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 DIA_DELAYS = (0, 8, 9, 10, 11, 12, 13, 14, 15)  # steps, by codec channel
 
@@ -77,11 +77,13 @@ class DiaConfig:
     @property
     def max_frames(self) -> int:
         """Longest clip in codec frames: what is left of the positions after BOS, EOS and the delayed tail."""
-        return self.decoder.max_positions - 2 - max(self.delays)
+        return self.decoder.max_positions - 2 - max(self.delays, default=0)
 
     def problems(self) -> list[str]:
         """Return what cannot work in this shape, one sentence each with its remedy."""
-        found = []
+        sizes = {f"{part}.{name}": size for part in ("encoder", "decoder") for name, size in asdict(getattr(self, part)).items()}
+        if found := [f"{name}={size} must be 1 or more" for name, size in sizes.items() if size < 1]:
+            return found
         if self.delays[:1] != [0] or self.delays != sorted(self.delays):
             found.append(f"delays={self.delays} must begin with 0 and not fall; Dia-1.6B has {list(DIA_DELAYS)}")
         if self.decoder.heads % self.decoder.key_value_heads:

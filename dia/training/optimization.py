@@ -16,8 +16,6 @@ __all__ = ["OptimConfig", "ScheduleConfig", "build_optimizer", "build_schedule"]
 class OptimConfig:
     """``weight_decay`` reaches matrices, not norms and embeddings; ``clip_norm`` is of the whole gradient."""
 
-    kind: str = "adamw"
-    """`adamw`, `adamw8bit` (a quarter of its state) or `muon` (for matrices, beside AdamW for the rest)."""
     learning_rate: float = 2e-3
     beta1: float = 0.9
     beta2: float = 0.95
@@ -25,6 +23,8 @@ class OptimConfig:
     clip_norm: float = 1.0
     group_decay: dict[str, float] = field(default_factory=dict)
     """Weight decay of a kind of weights (dia/training/groups.py) where it is another: {embeddings: .01, head: 0}."""
+    kind: str = "adamw"
+    """`adamw`, `adamw8bit` (a quarter of its state) or `muon` (for matrices, beside AdamW for the rest)."""
 
     def problems(self) -> list[str]:
         """Return what is out of range, one sentence each with its remedy."""

@@ -94,7 +94,7 @@ def stepped(kind, steps, state=None, sequence=RandomClips([12, 20, 7, 15])):
     """A network after some steps, or after some more from a state, and the optimizer."""
     torch.manual_seed(0)
     network = DiaNetwork(TINY)
-    optimizer = build_optimizer(network, OptimConfig(kind, learning_rate=0.01))
+    optimizer = build_optimizer(network, OptimConfig(learning_rate=0.01, kind=kind))
     if state is not None:
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
@@ -118,7 +118,7 @@ def test_every_optimizer_learns_and_goes_on_from_its_state(kind, tmp_path):
 
 
 def test_muon_takes_the_layers_matrices_and_the_schedule_moves_both(tiny):
-    optimizer = build_optimizer(tiny, OptimConfig("muon", learning_rate=1.0))
+    optimizer = build_optimizer(tiny, OptimConfig(learning_rate=1.0, kind="muon"))
     kinds = {id(parameter): group_of(name, parameter) for name, parameter in tiny.named_parameters()}
     by = {number: {kinds[id(weight)] for group in optimizer.param_groups if group["by"] == number for weight in group["params"]}
           for number in (0, 1)}  # fmt: skip
@@ -138,4 +138,4 @@ def test_eight_bits_a_moment_take_a_quarter_of_the_memory():
 
 
 def test_an_optimizer_that_is_none_is_named():
-    assert OptimConfig("sgd").problems() == ["optim.kind=sgd is unknown; choose one of adamw, adamw8bit, muon"]
+    assert OptimConfig(kind="sgd").problems() == ["optim.kind=sgd is unknown; choose one of adamw, adamw8bit, muon"]
