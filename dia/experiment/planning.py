@@ -17,11 +17,6 @@ def plan(config: TrainConfig, console: Console | None = None) -> None:
     require_none(plan_problems(config))
     if config.task != "dia":
         raise UserError(f"task={config.task} is not planned; plan=true is for task=dia")
-    if config.lora.rank or config.objective == "guided_distillation":
-        raise UserError(
-            "adapters and distillation are not planned: adapters take about what weights and activations take, a teacher the "
-            "weights once more; lora.rank=0 objective=cross_entropy plans the most that the first could need"
-        )
     frame_rate = settings.frame_rate or known_frame_rate(config.codec.name)
     if frame_rate is None:
         raise UserError(f"the frames a second of the codec {config.codec.name} are not known; set planning.frame_rate")
