@@ -50,7 +50,7 @@ def train_ours(job: TrainingJob) -> Trained:
     """Train, and return what was found."""
     torch.manual_seed(SEED)
     network, weight = DiaNetwork(job.config), 1.0 if job.equal else 4.0
-    optim = OptimConfig("adamw", LEARNING_RATE, *BETAS, 0.0 if job.equal else WEIGHT_DECAY, CLIP_NORM)
+    optim = OptimConfig(LEARNING_RATE, *BETAS, weight_decay=0.0 if job.equal else WEIGHT_DECAY, clip_norm=CLIP_NORM)
     task = DiaTask(network, CrossEntropy(weight), optim, ScheduleConfig(1, 1.0), job.steps, weight, SEED)
     watch = Watch(job.clips.frames)
     with tempfile.TemporaryDirectory(prefix="dia-bench-") as name:
