@@ -207,6 +207,8 @@ def test_what_cannot_be_planned_is_said():
         plan(typed("+recipe=nano", "init=dia_nano", "lora.rank=4"))
     with pytest.raises(UserError, match=r"planning\.mfu=2"):
         plan(typed("+recipe=nano", "planning.mfu=2"))
+    with pytest.raises(UserError, match=r"planning\.gpus=2, but trainer\.strategy=single"):
+        plan(typed("+recipe=nano", "planning.gpus=2"))
     problems = PlanConfig(memory_gb=0, padding=1, gpus=-1, dollars_an_hour={"B9000": 1.0}).problems()
     assert len(problems) == 4 and "B9000" in problems[-1]
 
