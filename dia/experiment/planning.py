@@ -27,8 +27,10 @@ def plan(config: TrainConfig, console: Console | None = None) -> None:
 def plan_problems(config: TrainConfig) -> list[str]:
     """Return what is wrong with the keys that a plan depends on; a checkpoint to start from need not be there."""
     parts = (config.trainer, config.batch, config.optim, config.lora, config.average, config.planning)
-    of_model = [f"model.{problem}" for problem in config.model.problems()]
-    return of_model + [problem for part in parts for problem in part.problems()]
+    found = [f"model.{problem}" for problem in config.model.problems()]
+    if config.planning.gpus > 1 and not config.trainer.spreads:
+        found.append(f"planning.gpus={config.planning.gpus}, but trainer.strategy=single is for one; choose trainer=ddp or fsdp2")
+    return found + [problem for part in parts for problem in part.problems()]
 
 
 def job_of(config: TrainConfig) -> Job:

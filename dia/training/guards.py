@@ -104,7 +104,8 @@ class Guard(L.Callback):
         """Raise :class:`TrainingFailed` before the optimizer takes a gradient that is not finite."""
         self.fresh = True
         finite = [math.isfinite(float(loss)) for loss in self.losses]
-        broken = not_finite(task)
+        # in fp16 a gradient that is not finite tells the scaler to scale less, and is not taken
+        broken = [] if scales(trainer) else not_finite(task)
         if all(finite) and not broken:
             return
         wrong = [ids for ids, is_finite in zip(self.ids, finite, strict=True) if not is_finite]
@@ -138,6 +139,11 @@ class Guard(L.Callback):
             f"training stopped at step {failure.step}: {message}; clips {ids}. Written to {path}; the last checkpoint is as it "
             f"was. Look at these clips, lower optim.learning_rate, or lengthen schedule.warmup_steps, and go on with resume=true"
         )
+
+
+def scales(trainer: L.Trainer) -> bool:
+    """Whether losses are scaled for fp16's range."""
+    return getattr(trainer.precision_plugin, "scaler", None) is not None
 
 
 def not_finite(module: nn.Module) -> list[str]:

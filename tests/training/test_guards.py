@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import lightning as L
 import pytest
@@ -60,6 +61,17 @@ def test_a_gradient_that_is_not_finite_is_found_though_the_loss_is(tmp_path):
     assert written["details"]["parameters"] == ["network.decoder.layers.0.mlp.down_proj.weight"]
     assert "the loss is finite, but the gradient of network.decoder.layers.0.mlp.down_proj.weight is not" in said
     assert written["batches"] == [["clip-0", "clip-1"]]
+
+
+def test_in_fp16_the_scaler_sees_to_gradients(tmp_path):
+    guard, module = Guard(GuardConfig(), tmp_path), task(1)
+    module.network.decoder.norm.weight.grad = torch.full_like(module.network.decoder.norm.weight, float("inf"))
+    trainer = SimpleNamespace(precision_plugin=SimpleNamespace(scaler=object()), global_step=3, global_rank=0)
+    guard.ids, guard.losses = [["clip-1"]], [torch.tensor(1.0)]
+    guard.on_before_optimizer_step(trainer, module, None)
+    trainer.precision_plugin.scaler = None
+    with pytest.raises(TrainingFailed, match=r"gradient of network\.decoder\.norm\.weight is not"):
+        guard.on_before_optimizer_step(trainer, module, None)
 
 
 def test_of_many_micro_batches_the_broken_one_is_named(tmp_path):

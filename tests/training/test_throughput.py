@@ -102,4 +102,4 @@ def test_a_run_logs_rates_of_what_it_trained(tmp_path):
     assert float(row["train/padding_share"]) == pytest.approx(1 - total.steps / total.room, rel=1e-4)
     assert 0 < float(row["train/mfu"]) < 1 and float(row["train/memory_gb"]) > 0.1
     assert {"train/learning_rate", "train/gradient_norm"} <= row.keys()
-    assert {"train/frames_per_second", "train/loss"} <= made.progress_bar_metrics.keys()
+    assert {"train/frames_per_second", "train/loss", "train/learning_rate", "validation/loss"} <= made.progress_bar_metrics.keys()
