@@ -203,8 +203,6 @@ def test_gpus_are_those_asked_for():
 def test_what_cannot_be_planned_is_said():
     with pytest.raises(UserError, match="task=codec is not planned"):
         plan(typed("+recipe=codec_nano"))
-    with pytest.raises(UserError, match="adapters and distillation are not planned"):
-        plan(typed("+recipe=nano", "init=dia_nano", "lora.rank=4"))
     with pytest.raises(UserError, match=r"planning\.mfu=2"):
         plan(typed("+recipe=nano", "planning.mfu=2"))
     with pytest.raises(UserError, match=r"planning\.gpus=2, but trainer\.strategy=single"):
