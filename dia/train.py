@@ -10,6 +10,7 @@ from dia.experiment.codec_run import train_codec
 from dia.experiment.dia_run import train_dia
 from dia.experiment.planning import plan
 from dia.training.checkpoints import Stopped
+from dia.training.processes import started
 
 TASKS = {"dia": train_dia, "codec": train_codec}
 TRY_AGAIN = 75  # EX_TEMPFAIL
@@ -21,10 +22,12 @@ def main(config: TrainConfig) -> None:
         return plan(config)
     task = TASKS.get(config.task, train_dia)  # an unknown one is told with all other problems
     try:
-        print(f"trained: {task(config)}")
+        folder = task(config)
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
         sys.exit(TRY_AGAIN)
+    if started().rank == 0:
+        print(f"trained: {folder}")
 
 
 if __name__ == "__main__":

@@ -22,10 +22,10 @@ def checkpoint_activations(network: DiaNetwork, mode: str) -> None:
         _again(part, any(getattr(module, "dropout", 0.0) > 0 for module in part.modules()))
 
 
-def compile_layers(network: DiaNetwork) -> None:
+def compile_layers(network: DiaNetwork, backend: str = "inductor") -> None:
     """Compile each layer, for clips of any length. Layers of a kind share their code, so it is made twice, not thirty times."""
     for layer in [*network.encoder.layers, *network.decoder.layers]:
-        layer.compile(dynamic=True)
+        layer.compile(dynamic=True, backend=backend)
 
 
 def _again(part: nn.Module, random: bool) -> None:

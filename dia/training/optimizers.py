@@ -38,8 +38,10 @@ class MuonAndAdamW(torch.optim.Optimizer):
 
 def adamw(named: Named, learning_rate: float, betas: tuple[float, float], decay: float, by_kind: dict[str, float]) -> Any:
     """Return torch's AdamW, all weights in one kernel."""
-    groups = parameter_groups(named, decay, by_kind)
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, fused=True)
+    made = torch.optim.AdamW(parameter_groups(named, decay, by_kind), lr=learning_rate, betas=betas, fused=True)
+    # fp16's scale is taken out before gradients are measured and clipped, not inside the step
+    made._step_supports_amp_scaling = False
+    return made
 
 
 def adamw8bit(named: Named, learning_rate: float, betas: tuple[float, float], decay: float, by_kind: dict[str, float]) -> Any:

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from lightning.pytorch.loggers.logger import DummyLogger
+from lightning.pytorch.plugins import MixedPrecision
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 
@@ -29,14 +30,14 @@ class Seen(DummyLogger):
         self.metrics = metrics
 
 
-def trained(batches, accumulate, precision="64-true", steps=1):
+def trained(batches, accumulate, precision="64-true", steps=1, plugins=None):
     """A tiny network after some steps on these batches, and what was logged."""
     torch.manual_seed(0)
     task = DiaTask(DiaNetwork(TINY), CrossEntropy(4.0), OptimConfig(clip_norm=0.5), ScheduleConfig(2), 10, 4.0)
     seen = Seen()
     trainer = L.Trainer(
         accelerator="cpu", max_steps=steps, accumulate_grad_batches=accumulate, logger=seen, enable_checkpointing=False,
-        enable_progress_bar=False, enable_model_summary=False, precision=precision, log_every_n_steps=1,
+        enable_progress_bar=False, enable_model_summary=False, precision=precision, log_every_n_steps=1, plugins=plugins,
     )  # fmt: skip
     trainer.fit(task, DataLoader(batches, batch_size=None))
     return task.network, seen.metrics
@@ -59,6 +60,17 @@ def test_the_logged_loss_is_that_of_the_step():
         logits = DiaNetwork(TINY).double()(batch.text_BS, batch.text_mask_BS, batch.inputs_BTC)
     sums = channel_sums(logits, batch.targets_BTC, TINY.decoder.eos)
     assert logged["train/loss"] == pytest.approx(float(weighted_loss(sums, channel_weights(4, 4.0))), rel=1e-6)
+
+
+def test_the_scale_of_half_precision_is_taken_out_before_gradients_are_measured():
+    """On a CPU Lightning does not offer fp16, so its own plugin is given; the step of AdamW is fused as everywhere."""
+    scaled = MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=2.0**10))
+    half, logged = trained([EIGHT.batch(*range(8))], 1, None, plugins=[scaled])
+    whole, wanted = trained([EIGHT.batch(*range(8))], 1, "32-true")
+    assert logged["train/gradient_norm"] == pytest.approx(wanted["train/gradient_norm"], rel=0.02)
+    assert logged["train/loss"] == pytest.approx(wanted["train/loss"], rel=0.01)
+    moved = [(one - other).norm() for one, other in zip(half.parameters(), whole.parameters(), strict=True)]
+    assert max(moved) < 0.1
 
 
 @given(st.integers(1, 9), st.integers(1, 12), st.integers(0, 99))

@@ -22,7 +22,7 @@ TINY_RUN = (
     "model.decoder={layers: 2, width: 32, inner_width: 64, heads: 2, key_value_heads: 1, head_width: 16, cross_heads: 2, "
     "cross_head_width: 16, codebook_size: 512, max_positions: 128}",
     "data.corpus=local", "data.name=noise", "data.path=noise", "data.keep_audio=false", "engine.workers=0",
-    "batch.frames=120", "validation.speak_every=0", "logger.wandb=disabled", "trainer.validate_every=7",
+    "batch.frames=120", "validation.speak_every=0", "logger.wandb=disabled", "trainer.validate_every=6",
     "trainer.checkpoint_every=3", "trainer.steps=20", "schedule.warmup_steps=4",
 )  # fmt: skip
 
