@@ -58,7 +58,7 @@ def test_mixed_precision_keeps_weights_and_norms_in_fp32(tiny):
     seen = {}
     for name, module in tiny.named_modules():
         if name.endswith(("norm", "q_proj")):
-            module.register_forward_hook(lambda _, __, out, name=name: seen.setdefault(name, out.dtype))
+            module.register_forward_hook(lambda _, __, out, name=name: seen.update({name: out.dtype}))
     with torch.autocast("cpu", torch.bfloat16):
         CrossEntropy(1.0)(tiny, RandomClips([9]).batch(0)).cross_entropy_C.sum().backward()
     assert {dtype for name, dtype in seen.items() if name.endswith("q_proj")} == {torch.bfloat16}
