@@ -33,6 +33,8 @@ def preflight(config: TrainConfig) -> Ready:
     """Check what can be known before anything is loaded. Raises :class:`UserError` with every problem."""
     found = started()
     facts = Facts(relevant(as_plain(config)), found.world)
+    if config.trainer.accelerator != "cpu":
+        facts = replace(facts, processor="")  # it computes nothing there
     run, claim_problems = claim(Path(config.runs) / config.run_name, config.resume, facts)
     problems = [*config_problems(config), *process_problems(config.trainer, found)]
     if config.task == "dia":

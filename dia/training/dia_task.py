@@ -7,8 +7,12 @@ gives the gradient of its weighted sum, and counts are added over all of them be
 Legend: B clip, T step, C codec channel.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import lightning as L
 import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
@@ -91,6 +95,17 @@ class DiaTask(L.LightningModule):
             rate = float(optimizer.param_groups[0]["lr"])
             own = {"frames": float(sums.count_C[0]), "gradient_norm": float(norm), "learning_rate": rate}
             tell(self.trainer, figures | {f"train/{name}": value for name, value in own.items()}, step)
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: torch.optim.Optimizer | LightningOptimizer,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """Step, and let the gradients go: Lightning would keep them through the next forward pass, where memory is highest."""
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        optimizer.zero_grad(set_to_none=True)
 
     def _of_all_ranks(self, sums: ChannelSums) -> ChannelSums:
         """The sums of all ranks, on the CPU: one wait for the device, whatever is asked of them."""

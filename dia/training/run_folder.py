@@ -8,6 +8,7 @@ runs/<run_name>/config.yaml      the composed config
 """
 
 import csv
+import errno
 import fcntl
 import json
 import logging
@@ -23,6 +24,7 @@ from dia.training.processes import Processes
 from dia.training.resume import Facts, impossible, inexact
 
 CONFIG, METRICS, FINISHED, LOCK = "config.yaml", "metrics.csv", "finished.json", ".lock"
+UNLOCKABLE = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # of file systems that know no locks
 log = logging.getLogger(__name__)
 
 
@@ -105,6 +107,10 @@ def alone_in(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UserError(f"another process trains in {folder}; wait for it, or choose another run_name") from error
+        except OSError as error:
+            if error.errno not in UNLOCKABLE:
+                raise
+            log.warning("%s cannot be held against other processes (%s); see that only one trains there", folder, error.strerror)
         yield
 
 
