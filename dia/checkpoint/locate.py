@@ -33,11 +33,11 @@ def locate(path: str | Path, weights: bool = True) -> Located:
     here = Path(path)
     if here.is_file():
         return _beside(here)
+    if (here / SHARDS).is_file():
+        raise UserError(f"{here} is a checkpoint in shards; python -m dia.weights consolidate RUN out=FOLDER makes a model of it")
     for candidate in (here, here / "model"):
         if candidate.is_dir() and (found := _weights_in(candidate)):
             return _in_folder(str(path), candidate, found)
-    if (here / SHARDS).is_file():
-        raise UserError(f"{here} is a checkpoint in shards; python -m dia.weights consolidate RUN out=FOLDER makes a model of it")
     if here.exists():
         raise UserError(f"{here} holds no checkpoint, nor does its `model`; name a run folder, a model folder or a weights file")
     if str(path).count("/") != 1 or str(path).startswith((".", "/")):

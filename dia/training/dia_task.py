@@ -88,11 +88,10 @@ class DiaTask(L.LightningModule):
         assert self.step_sums is not None
         sums, self.step_sums = self._of_all_ranks(self.step_sums), None
         norm = scale_and_clip(self.network.parameters(), self._to_mean(sums), self.optim.clip_norm)
-        figures = self._figures("train", sums)
-        self.log("train/loss", figures["train/loss"], prog_bar=True, logger=False)
+        figures, rate = self._figures("train", sums), float(optimizer.param_groups[0]["lr"])
+        self.log_dict({"train/loss": figures["train/loss"], "train/learning_rate": rate}, prog_bar=True, logger=False)
         step = self.trainer.global_step
         if (step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]  # set by its loggers' connector
-            rate = float(optimizer.param_groups[0]["lr"])
             own = {"frames": float(sums.count_C[0]), "gradient_norm": float(norm), "learning_rate": rate}
             tell(self.trainer, figures | {f"train/{name}": value for name, value in own.items()}, step)
 

@@ -64,7 +64,7 @@ def same_optimizer(folder, one, other):
 
 
 def losses(folder, name):
-    return [(row["step"], row["train/loss"]) for row in read_metrics(folder / "runs" / name) if row["train/loss"]]
+    return [(row["step"], row["train/loss"]) for row in read_metrics(folder / "runs" / name) if row.get("train/loss")]
 
 
 def test_forty_kills_change_nothing(work):
