@@ -116,18 +116,18 @@ def request_folder(config: DataConfig, codec: Codec | None) -> Path:
     return folder_for(Path(config.root), config.name, _request(config, open_source(config), codec))
 
 
-def prepared_already(config: DataConfig, codec_name: str) -> Path | None:
-    """Return the data set of this request that lies there, tokenized by a codec of this name; None when there is none.
+def prepared_already(config: DataConfig, codec_name: str) -> list[Path]:
+    """Return the data sets of this request that lie there, tokenized by a codec of this name: one, or none.
 
     It is found without the codec's weights. Raises :class:`UserError` when its source is not there.
     """
     asked = _request(config, open_source(config), None) | {"codec": ""}
+    found = []
     for folder in sorted(Path(config.root).glob(f"{config.name}-*")):
         if (folder / CARD).is_file() and read_card(folder)["request"] | {"codec": ""} == asked:
             rows = open_prepared(folder)["train"]
-            if len(rows) and rows[0]["codec"] == codec_name:
-                return folder
-    return None
+            found += [folder] if len(rows) and rows[0]["codec"] == codec_name else []
+    return found
 
 
 def _storing(config: DataConfig, codec: Codec | None) -> Storing:

@@ -107,8 +107,10 @@ def _known_data_problems(config: TrainConfig) -> list[str]:
     """What is wrong with data that lie prepared already: those of the config if there are some, and all that is mixed in."""
     problems: list[str] = []
     folders = [Path(folder) for folder in config.mix]
-    if known := prepared_already(config.data, config.codec.name):
-        folders.append(known)
+    try:
+        folders += prepared_already(config.data, config.codec.name)
+    except UserError as error:  # its source is not there, or may not be used so
+        problems.append(str(error))
     for folder in folders:
         try:
             rows = open_prepared(folder)["train"]

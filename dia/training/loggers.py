@@ -5,6 +5,7 @@ from pathlib import Path
 
 import lightning as L
 from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 from dia.training.files import write_text
 from dia.training.metrics_file import MetricsFile
@@ -37,8 +38,9 @@ def close_loggers(loggers: list[Logger]) -> None:
             logger.experiment.finish()
 
 
+@rank_zero_only
 def _wandb_id(folder: Path) -> str:
-    """The run's name at W&B; made once, by the first process."""
+    """The run's name at W&B; made once, by the first process, and the others log nothing there."""
     path = folder / WANDB_ID
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
