@@ -71,13 +71,16 @@ def test_shards_are_no_model_and_say_what_makes_one(work):
 
 
 def test_two_processes_that_are_killed_go_on_to_the_same_weights(work):
-    for moment in (0.4, 0.8, 1.2, None):
+    finished = work / "runs" / "killed" / "finished.json"
+    for moment in (0.4, 0.8, 1.2, 120):
         both = start_two(work, "killed", *STEPS, "trainer.strategy=ddp")
         for process in both:
             process.join(moment)
         for process in both:
             process.kill()
             process.join()
-    assert [process.exitcode for process in both] == [0, 0], (work / "killed.log").read_text()[-3000:]
+        if finished.is_file():  # a quick machine is done before the last kill
+            break
+    assert finished.is_file(), (work / "killed.log").read_text()[-3000:]
     killed = weights(work, "killed")
     assert all(torch.equal(tensor, killed[name]) for name, tensor in weights(work, "ddp").items())
