@@ -8,7 +8,6 @@ Legend: B rows, I input features, O output features.
 """
 
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import torch
@@ -19,6 +18,17 @@ FEW = 32  # rows for which MKL is slow: a batch of sixteen texts
 SUMMED = 4  # rows for which the compiler's sums are fastest
 LARGE = 1 << 19  # weights from which on reading them is what a product costs
 STREAMS = 4  # rows of weights that a compiled product reads side by side
+
+
+def _mkl_is_slow() -> bool:
+    """Return whether MKL multiplies here on a processor that is not Intel's, and oneDNN could."""
+    information = Path("/proc/cpuinfo")
+    if not (torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available() and information.is_file()):
+        return False
+    return "GenuineIntel" not in information.read_text(encoding="utf-8")
+
+
+MKL_IS_SLOW = _mkl_is_slow()  # read once: compiled code can ask for a value, not for a file
 
 
 class Linear(nn.Linear):
@@ -46,7 +56,7 @@ class Linear(nn.Linear):
             and self.weight.dtype == input.dtype == torch.float32
             and self.weight.numel() >= LARGE
             and not torch.is_grad_enabled()  # these products have no gradient
-            and mkl_is_slow()
+            and MKL_IS_SLOW
         )
 
 
@@ -60,12 +70,3 @@ def summed_product(rows_BI: Tensor, weight_OI: Tensor) -> Tensor:
     """Return (B, O) as sums for the compiler, which reads each weight once for all rows; the outputs must be whole streams."""
     parts = weight_OI.chunk(STREAMS)
     return torch.stack([torch.cat([(part_OI * row_I).sum(-1) for part_OI in parts]) for row_I in rows_BI.unbind()])
-
-
-@cache
-def mkl_is_slow() -> bool:
-    """Return whether MKL multiplies here on a processor that is not Intel's, and oneDNN could."""
-    information = Path("/proc/cpuinfo")
-    if not (torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available() and information.is_file()):
-        return False
-    return "GenuineIntel" not in information.read_text(encoding="utf-8")

@@ -27,7 +27,7 @@ def test_products_are_those_of_exact_arithmetic(rows, inputs, fours, seed):
 def slow_mkl(monkeypatch):
     """A processor that is not Intel's, and no weight too small."""
     monkeypatch.setattr(linear, "LARGE", 1)
-    monkeypatch.setattr(linear, "mkl_is_slow", lambda: True)
+    monkeypatch.setattr(linear, "MKL_IS_SLOW", True)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5, FEW, FEW + 1])
@@ -53,3 +53,10 @@ def test_other_types_go_the_usual_way(slow_mkl):
     layer = Linear(64, 24).bfloat16()
     with torch.inference_mode():
         assert layer(torch.randn(2, 64, dtype=torch.bfloat16)).dtype == torch.bfloat16
+
+
+def test_what_the_processor_is_does_not_stop_the_compiler(monkeypatch):
+    monkeypatch.setattr(linear, "LARGE", 1)
+    layer, features = Linear(64, 24), torch.randn(1, 2, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(torch.compile(layer, fullgraph=True)(features), layer(features), atol=1e-5, rtol=1e-5)
