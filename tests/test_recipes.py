@@ -76,6 +76,11 @@ def test_every_recipe_runs_two_steps(world, runs, name):
     assert all(not torch.equal(tensor, after[key]) for key, tensor in before.items() if key.endswith("q_proj.weight"))
 
 
+def test_a_run_with_adapters_saves_what_learns_and_no_more(runs):
+    state = torch.load(newest(runs("lora") / "checkpoints").path, weights_only=True)["state_dict"]
+    assert state and all(".lora_" in name for name in state)
+
+
 def test_the_average_is_what_is_exported(runs):
     run = runs("base")
     state = torch.load(newest(run / "checkpoints").path, weights_only=True)["state_dict"]

@@ -20,6 +20,7 @@ from dia.network import DiaNetwork
 from dia.training.averaging import WeightAverage
 from dia.training.gradients import scale_and_clip
 from dia.training.loggers import tell
+from dia.training.lora import frozen
 from dia.training.loss import ChannelSums, channel_weights, weighted_loss
 from dia.training.objective import DelayedBatch, Objective
 from dia.training.optimization import OptimConfig, build_optimizer
@@ -60,6 +61,17 @@ class DiaTask(L.LightningModule):
             shard(self, self.network, self.device_mesh["data_parallel"])
         if self.averaged and self.average is None:
             self.average = WeightAverage(self.network)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leave out what stands still: a run that goes on has it from where it started. Shards are kept whole."""
+        if not is_sharded(self.network):
+            for name in frozen(self.network):
+                checkpoint["state_dict"].pop(f"network.{name}", None)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what was left out."""
+        for name, weight in frozen(self.network).items():
+            checkpoint.get("state_dict", {}).setdefault(f"network.{name}", weight)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return the optimizer and its schedule, stepped every optimizer step."""

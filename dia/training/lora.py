@@ -80,6 +80,11 @@ def add_adapters(network: DiaNetwork, config: LoraConfig) -> None:
             setattr(network.get_submodule(parent), child, LoraLinear(layer, config))
 
 
+def frozen(network: DiaNetwork) -> dict[str, nn.Parameter]:
+    """Return the weights that stand still, by name."""
+    return {name: weight for name, weight in network.named_parameters() if not weight.requires_grad}
+
+
 def adapter_of(state: dict[str, Tensor], lora: LoraConfig, config: DiaConfig, base: Base) -> Adapter:
     """Return the adapter that a network's state dict holds beside its weights."""
     tensors = {name: tensor for name, tensor in state.items() if name.endswith((".lora_A", ".lora_B"))}
