@@ -16,15 +16,11 @@ MEGABYTE = 1e6
 
 def training_results(plan: TrainingPlan, made: TrainingCosts, machine: dict[str, str]) -> dict[str, Any]:
     """Return every figure, and all values that its median is of."""
-    other = made.fastest_of_theirs(plan.warm)
-    ours, fastest = made.frames_per_second(OURS, plan.warm), made.frames_per_second(other, plan.warm)
     return {
         "machine": machine,
         "plan": asdict(plan),
         "parameters": Trained(plan.model, LoraConfig()).count,
-        "compared_with": other,
-        "times_the_frames": ours / fastest,
-        "share_of_the_memory": made.peak(OURS) / made.peak(other),
+        "beside": {who: made.ratios(who, plan.warm) for who in made.runs if who != OURS},
         "largest_difference_of_losses": made.largest_difference() if made.curves else None,
         "runs": {who: [asdict(run) for run in runs] for who, runs in made.runs.items()},
         "curves": {who: run.losses for who, run in made.curves.items()},
@@ -38,10 +34,11 @@ def show_training(plan: TrainingPlan, made: TrainingCosts, machine: dict[str, st
     console.print(f"{count / 1e6:.1f} M parameters, {plan.precision}; medians of {plan.rounds} rounds of {plan.steps} steps")
     console.print(_table(plan, made))
     found = training_results(plan, made, machine)
-    console.print(
-        f"beside {found['compared_with']}: {found['times_the_frames']:.2f} times the frames (wanted {FASTER}), "
-        f"{found['share_of_the_memory']:.0%} of the memory (wanted at most {LEANER:.0%})"
-    )
+    for who, ratios in found["beside"].items():
+        console.print(
+            f"beside {who}: {ratios['times_the_frames']:.2f} times the frames (wanted {FASTER}), "
+            f"{ratios['share_of_the_memory']:.0%} of the memory (wanted at most {LEANER:.0%})"
+        )
     if made.curves:
         console.print(
             f"objective and batches made equal, {plan.curves} steps in fp32: the losses differ by "

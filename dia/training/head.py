@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from dia.network.linear import product_of_many
 from dia.training.loss import ChannelSums
 
 
@@ -47,7 +48,7 @@ class _HeadSums(torch.autograd.Function):
             part = slice(begin, begin + piece)
             features_PD, targets_PC = features_RD[part].to(dtype), targets_RC[part]
             asked_PC = targets_PC <= eos
-            logits_PCV = (features_PD @ matrix.T).unflatten(1, (len(weights_C), -1)).to(wide)
+            logits_PCV = product_of_many(features_PD, matrix).unflatten(1, (len(weights_C), -1)).to(wide)
             highest_PC, guessed_PC = logits_PCV.max(-1)
             logits_PCV.sub_(highest_PC[..., None])
             wanted_PC = logits_PCV.gather(-1, targets_PC[..., None])[..., 0]
@@ -56,8 +57,8 @@ class _HeadSums(torch.autograd.Function):
             correct_C += ((guessed_PC == targets_PC) & asked_PC).sum(0)
             if to_features_RD is not None and to_weight is not None:
                 slope_PF = _slope(logits_PCV, total_PC, targets_PC, asked_PC * weights_C).to(dtype)
-                to_features_RD[part] = slope_PF @ matrix
-                to_weight += slope_PF.T @ features_PD
+                to_features_RD[part] = product_of_many(slope_PF, matrix.T)
+                _add_product(to_weight, slope_PF.T, features_PD)
         ctx.save_for_backward(to_features_RD, to_weight, weights_C)
         ctx.dtype = weight.dtype
         eos_cross_entropy = (lost_RC[:, 0] * (targets_RC[:, 0] == eos)).sum()
@@ -79,3 +80,11 @@ def _slope(exponentials_PCV: Tensor, total_PC: Tensor, targets_PC: Tensor, weigh
     exponentials_PCV.mul_((weight_PC / total_PC)[..., None])
     exponentials_PCV.scatter_add_(-1, targets_PC[..., None], -weight_PC[..., None].to(exponentials_PCV.dtype))
     return exponentials_PCV.flatten(1)
+
+
+def _add_product(sum_FD: Tensor, slope_FP: Tensor, features_PD: Tensor) -> None:
+    """Add a product to what may be of a wider type."""
+    if sum_FD.dtype == slope_FP.dtype:
+        sum_FD.addmm_(slope_FP, features_PD)
+    else:
+        sum_FD.add_(slope_FP @ features_PD)

@@ -113,8 +113,10 @@ def test_figures_are_medians_and_ratios_of_them(monkeypatch):
     made = measure_training(plan, said.append)
     assert [len(found) for found in made.runs.values()] == [3, 3, 3] and len(said) == 11
     found = training_results(plan, made, {"device": "none"})
-    assert found["compared_with"] == THEIRS_BY_LENGTH and found["times_the_frames"] == pytest.approx(2)
-    assert found["share_of_the_memory"] == pytest.approx(0.5) and found["largest_difference_of_losses"] == 0
+    beside = found["beside"]
+    assert beside[THEIRS_BY_LENGTH] == pytest.approx({"times_the_frames": 2, "share_of_the_memory": 0.5})
+    assert beside[THEIRS] == pytest.approx({"times_the_frames": 3, "share_of_the_memory": 0.6})
+    assert found["largest_difference_of_losses"] == 0
     assert found["plan"] == asdict(plan)
     console = Console(width=160, record=True, file=StringIO())
     show_training(plan, made, {"device": "none"}, console)
