@@ -14,6 +14,7 @@ from dia.experiment.start import spoken_sampling
 from dia.training.guards import Guard
 from dia.training.speaking import SpeakScripts
 from dia.training.stalls import Watchdog, WatchedLoader
+from dia.training.text_gain import TextGain
 from dia.training.throughput import Throughput
 
 COLUMNS = ["id", "script", "turns", "seconds", "audio"]  # what judges want of a row
@@ -24,6 +25,7 @@ def observers(config: TrainConfig, folder: Path, codec: Codec, splits: Mapping[s
     found = [
         Throughput(config.model, frames_per_second(codec), config.trainer.precision, config.lora.rank > 0),
         Guard(config.guard, folder),
+        TextGain(),
     ]
     return found + ([speaking(config, codec, splits)] if config.validation.speak_every else [])
 

@@ -11,7 +11,7 @@ from dia.data.prepared import open_prepared, read_card
 from dia.data.sources.demo import DemoConfig, emotions
 from dia.data.sources.demo_scripts import plan_clips, stated_feeling
 from dia.data.sources.nonverbal_sounds import MAKERS, make_nonverbal
-from dia.data.sources.voices import STYLES
+from dia.data.sources.voices import STYLES, Strength
 from dia.dialogue.lint import estimated_seconds
 from dia.resources import declaration
 from tests.conftest import TINY
@@ -101,7 +101,7 @@ def test_padding_is_below_a_twentieth(name):
         lengths = (np.clip(chance.lognormal(1.8, 0.6, 20_000), 0.5, 35) * 86.13).astype(int).tolist()
         budget = 41_300
     else:  # the demo corpus: clips of one and two turns by rate of speech
-        clips = plan_clips({"train": 2000}, ["laughs"], 0.4, 0.3, 0)
+        clips = plan_clips({"train": 2000}, [0.2, 0.8], ["laughs"], 0.4, 0.3, 0)
         lengths = [round(25 * estimated_seconds(clip.script)) + 8 for clip in clips]
         budget = 2000
     shares = [padding_share(lengths, plan_epoch(lengths, budget, 0, epoch)) for epoch in range(3)]
@@ -124,13 +124,18 @@ def test_marginal_loss_of_even_codes_is_their_entropy():
 
 
 def test_splits_share_no_sentence():
-    clips = plan_clips({"train": 60, "validation": 10, "test": 10}, ["laughs"], 0.5, 0.5, 0)
+    asked = ({"train": 60, "validation": 10, "test": 10}, [1, 1, 0, 1], ["laughs"], 0.5, 0.5, 0)
+    clips = plan_clips(*asked)
+    assert {len(clip.script.turns) for clip in clips} == {1, 2, 4}
+    assert all([turn.speaker for turn in clip.script.turns] == [1, 2, 1, 2][: len(clip.script.turns)] for clip in clips)
     said = {
         split: {turn.text for clip in clips if clip.split == split for turn in clip.script.turns}
         for split in ("train", "validation", "test")
     }
     assert not said["train"] & said["validation"] and not said["train"] & said["test"] and not said["validation"] & said["test"]
-    assert clips == plan_clips({"train": 60, "validation": 10, "test": 10}, ["laughs"], 0.5, 0.5, 0)
+    assert clips == plan_clips(*asked)
+    larger = plan_clips({"train": 90, "validation": 10, "test": 10}, *asked[1:])
+    assert [clip for clip in larger if clip.split == "test"] == [clip for clip in clips if clip.split == "test"]
 
 
 @pytest.mark.parametrize("tag", sorted(MAKERS))
@@ -142,18 +147,20 @@ def test_sounds_differ_by_seed_only(tag):
 
 def test_a_strength_weakens_a_style_and_its_labels_say_so():
     style = STYLES["activated"]
-    assert style.at(1.0) == style and style.at(0.0) == STYLES["plain"]
-    assert 1 < style.at(0.5).pace < style.pace and style.at(0.5).pitch == style.pitch / 2
-    (spoken,) = emotions("activated", 0.5, "Where is the dog?")
+    assert style.at(Strength(1, 1, 1)) == style and style.at(Strength(0, 0, 0)) == STYLES["plain"]
+    half = Strength(pace=0.5, pitch=0.25, gain=0.75)
+    assert 1 < style.at(half).pace < style.pace
+    assert style.at(half).pitch == style.pitch / 4 and style.at(half).gain == style.gain * 0.75
+    (spoken,) = emotions("activated", half, "Where is the dog?")
     assert (spoken.label, spoken.intensity, spoken.arousal, spoken.origin) == ("activated", 0.5, pytest.approx(0.35), "synthesis")
 
 
 def test_words_that_state_a_feeling_are_an_opinion_of_their_own():
-    spoken, said = emotions("calm", 1.0, "I feel very lonely on Monday.")
+    spoken, said = emotions("calm", Strength(1, 1, 1), "I feel very lonely on Monday.")
     assert spoken.valence is None and spoken.arousal < 0
     assert (said.origin, said.label, said.valence, said.dominance, said.arousal) == ("words", None, -0.7, -0.5, None)
     for other in ("Are you happy, or just tired?", "I am never happy on Monday.", "My brother was so happy at night."):
-        assert emotions("plain", 1.0, other) == ()
+        assert emotions("plain", Strength(1, 1, 1), other) == ()
     feelings = declaration("data/demo/grammar.yaml")
     assert set(feelings["feelings"]) == set(feelings["slots"]["feeling"])
     assert all(stated_feeling(f"I feel very {word}.") is not None for word in feelings["feelings"])
@@ -172,7 +179,8 @@ def test_the_corpus_is_prepared_once(tmp_path):
     assert row["nonverbals"][0]["origin"] == "synthesis" and row["turns"][0]["emotions"][0]["label"] in ("activated", "calm")
     assert 0 < row["turns"][0]["start"] < row["turns"][0]["end"] <= row["seconds"]
     page = (folder / "page.html").read_text()
-    assert "valence 0.70" in page and "(synthesis, confidence 1.00)" in page
+    stated = [emotion["valence"] for row in rows for turn in row["turns"] for emotion in turn["emotions"] if emotion["valence"]]
+    assert stated and f"valence {stated[0]:.2f}" in page and "(synthesis, confidence 1.00)" in page
     assert page.count("<audio") == 8 + 4 + 1 + 1  # all, and some of each shard once more among those with sounds
     kinds = {f"{name} by synthesis" for name in ("category", "intensity", "arousal", "nonverbal", "nonverbal time")}
     assert read_card(folder)["figures"]["labels"].keys() == kinds | {"valence by words", "dominance by words"}

@@ -15,14 +15,14 @@ from dia.data.clip import Clip, Emotion, LabelledNonverbal, LabelledTurn
 from dia.data.source import Tally, Unit
 from dia.data.sources.demo_scripts import PlannedClip, plan_clips, stated_feeling
 from dia.data.sources.nonverbal_sounds import MAKERS, make_nonverbal
-from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, Joe, Voice, Wave, speak_styled
+from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, Joe, Strength, Voice, Wave, speak_styled
 from dia.dialogue import Nonverbal, Turn
 from dia.resources import declaration
 
 LICENCE = "Apache-2.0"  # made by this project's code with an Apache-2.0 and a CC0 voice
 HIGHEST = 0.95  # sample; a loud turn is not clipped, its whole clip is quieter
 NONVERBAL_LEVEL = 10 ** (-22 / 20)
-VERSION = 3  # raise when the corpus sounds otherwise for the same request
+VERSION = 4  # raise when the corpus sounds otherwise for the same request
 
 
 @dataclass
@@ -31,6 +31,8 @@ class DemoConfig:
 
     clips: dict[str, int] = field(default_factory=lambda: {"train": 300, "validation": 24, "test": 24})
     """Dialogues per split."""
+    turns: list[float] = field(default_factory=lambda: [0.2, 0.8])
+    """Shares of the dialogues that have one turn, two turns and so on."""
     tags: list[str] = field(default_factory=lambda: ["laughs", "coughs", "sighs", "humming"])
     """Nonverbal tags that occur."""
     tag_rate: float = 0.4
@@ -48,6 +50,8 @@ class DemoConfig:
             if not 0 <= rate <= 1:
                 found.append(f"data.demo.{name}={rate} is a probability; choose 0 to 1")
         found += [f"data.demo.clips.{split}={count} must be 1 or more" for split, count in self.clips.items() if count < 1]
+        if min(self.turns, default=0) < 0 or sum(self.turns) <= 0:
+            found.append(f"data.demo.turns={self.turns} are shares of dialogues of one, two, ... turns; one must be above 0")
         if missing := {"train", "validation", "test"} - self.clips.keys():
             found.append(f"data.demo.clips lacks {sorted(missing)}; give each split a number of clips")
         return found
@@ -70,7 +74,7 @@ class DemoSource:
     def units(self) -> Iterator[Unit]:
         """Yield the planned dialogues."""
         config = self.config
-        for clip in plan_clips(config.clips, config.tags, config.tag_rate, config.style_rate, config.seed):
+        for clip in plan_clips(config.clips, config.turns, config.tags, config.tag_rate, config.style_rate, config.seed):
             yield Unit(clip.id, clip.split, clip)
 
     def read(self, unit: Unit, tally: Tally) -> list[Clip]:
@@ -109,15 +113,15 @@ def render_clip(clip: PlannedClip, seed: int) -> Clip:
     return Clip(clip.id, "demo", LICENCE, True, tuple(turns), tuple(nonverbals), wave, SAMPLE_RATE)
 
 
-def emotions(style: str, strength: float, sentence: str) -> tuple[Emotion, ...]:
+def emotions(style: str, strength: Strength, sentence: str) -> tuple[Emotion, ...]:
     """Return what is true of a turn's sound, and what its words say of the speaker's feeling; of a plain turn nothing is claimed.
 
     The words are no claim about the sound: they carry no category and no arousal, and half the confidence.
     """
     found = []
     if style != "plain":
-        arousal = strength * declaration("data/emotions.yaml")[style]["arousal"]
-        found.append(Emotion("synthesis", style, intensity=strength, arousal=arousal, confidence=1.0))
+        arousal = strength.mean * declaration("data/emotions.yaml")[style]["arousal"]
+        found.append(Emotion("synthesis", style, intensity=strength.mean, arousal=arousal, confidence=1.0))
     if (stated := stated_feeling(sentence)) is not None:
         found.append(Emotion("words", valence=stated[0], dominance=stated[1], confidence=0.5))
     return tuple(found)

@@ -6,8 +6,10 @@ function of the seed.
 
 import random
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dia.data.sources.voices import Strength
 from dia.dialogue import Nonverbal, Script, Turn
 from dia.resources import declaration
 
@@ -19,13 +21,13 @@ BOUNDARY = "|"
 
 @dataclass(frozen=True)
 class PlannedClip:
-    """A clip to be spoken: id, split, script, and of each turn the speaking style (one of ``STYLES``) and its strength, 0..1."""
+    """A clip to be spoken: id, split, script, and of each turn the speaking style (one of ``STYLES``) and its strength."""
 
     id: str
     split: str
     script: Script
     styles: tuple[str, ...]
-    strengths: tuple[float, ...]
+    strengths: tuple[Strength, ...]
 
 
 def fill(template: str, slots: dict[str, list[str]], chance: random.Random) -> str:
@@ -41,14 +43,14 @@ def fill(template: str, slots: dict[str, list[str]], chance: random.Random) -> s
     return sentence[0].upper() + sentence[1:]
 
 
-def split_sentences(clips: dict[str, int], seed: int) -> dict[str, list[str]]:
-    """Return distinct sentences for each split, two a clip and no sentence in two splits.
+def split_sentences(counts: dict[str, int], seed: int) -> dict[str, list[str]]:
+    """Return so many distinct sentences for each split, no sentence in two splits.
 
     Raises ``ValueError`` when the grammar cannot give that many distinct sentences.
     """
     grammar = declaration("data/demo/grammar.yaml")
     chance = random.Random(f"sentences {seed}")
-    wanted, sentences = 2 * sum(clips.values()), dict[str, None]()
+    wanted, sentences = sum(counts.values()), dict[str, None]()
     for _ in range(50 * wanted):
         if len(sentences) == wanted:
             break
@@ -59,28 +61,40 @@ def split_sentences(clips: dict[str, int], seed: int) -> dict[str, list[str]]:
         )
     pool = iter(sentences)
     # the small splits draw first, so that the test set stays the same when the training set grows
-    return {split: [next(pool) for _ in range(2 * clips[split])] for split in reversed(SPLITS) if split in clips}
+    return {split: [next(pool) for _ in range(counts[split])] for split in reversed(SPLITS) if split in counts}
 
 
-def plan_clips(clips: dict[str, int], tags: list[str], tag_rate: float, style_rate: float, seed: int) -> list[PlannedClip]:
-    """Plan ``clips[split]`` dialogues per split, of one or two turns.
+def plan_clips(
+    clips: dict[str, int], turns: Sequence[float], tags: list[str], tag_rate: float, style_rate: float, seed: int
+) -> list[PlannedClip]:
+    """Plan ``clips[split]`` dialogues per split; ``turns`` are the shares of those with one turn, two turns and so on.
 
     ``tag_rate`` is the probability that a turn carries one nonverbal of ``tags``; ``style_rate`` that a turn is spoken
     activated or calm. Raises ``ValueError`` as :func:`split_sentences` does.
     """
-    sentences = split_sentences(clips, seed)
+    splits = [name for name in SPLITS if name in clips]
+    sizes = {split: _turn_counts(split, clips[split], turns, seed) for split in splits}
+    sentences = split_sentences({split: sum(found) for split, found in sizes.items()}, seed)
     planned = []
-    for split in (name for name in SPLITS if name in clips):
+    for split in splits:
         chance, strength = random.Random(f"clips {split} {seed}"), random.Random(f"strengths {split} {seed}")
         pool = iter(sentences[split])
-        for index in range(clips[split]):
-            turns = [
-                _turn(speaker, next(pool), tags, tag_rate, chance) for speaker in (1, 2)[: 1 if chance.random() < 0.2 else 2]
-            ]
-            styles = tuple(chance.choice(STYLES[1:]) if chance.random() < style_rate else "plain" for _ in turns)
-            strengths = tuple(round(strength.uniform(0.4, 1.0), 2) for _ in turns)
-            planned.append(PlannedClip(f"demo-{split}-{index:05d}", split, Script(tuple(turns)), styles, strengths))
+        for index, size in enumerate(sizes[split]):
+            spoken = [_turn(1 + number % 2, next(pool), tags, tag_rate, chance) for number in range(size)]
+            styles = tuple(chance.choice(STYLES[1:]) if chance.random() < style_rate else "plain" for _ in spoken)
+            strengths = tuple(_strength(strength) for _ in spoken)
+            planned.append(PlannedClip(f"demo-{split}-{index:05d}", split, Script(tuple(spoken)), styles, strengths))
     return planned
+
+
+def _turn_counts(split: str, clips: int, shares: Sequence[float], seed: int) -> list[int]:
+    """How many turns each dialogue of a split has."""
+    return random.Random(f"turns {split} {seed}").choices(range(1, len(shares) + 1), shares, k=clips)
+
+
+def _strength(chance: random.Random) -> Strength:
+    """Pace, pitch and loudness each go their own way: a turn may be fast and hardly louder, or loud and hardly faster."""
+    return Strength(*(round(chance.uniform(0.4, 1.0), 2) for _ in range(3)))
 
 
 def stated_feeling(sentence: str) -> tuple[float, float] | None:

@@ -25,9 +25,23 @@ class Style:
     pitch: float = 0.0
     gain: float = 0.0
 
-    def at(self, strength: float) -> "Style":
-        """Return the style so much weakened, from 1 (itself) to 0 (plain)."""
-        return Style(self.pace**strength, strength * self.pitch, strength * self.gain)
+    def at(self, strength: "Strength") -> "Style":
+        """Return the style so much weakened."""
+        return Style(self.pace**strength.pace, strength.pitch * self.pitch, strength.gain * self.gain)
+
+
+@dataclass(frozen=True)
+class Strength:
+    """How far each part of a style goes, from 1 (all the way) to 0 (plain)."""
+
+    pace: float
+    pitch: float
+    gain: float
+
+    @property
+    def mean(self) -> float:
+        """How far the style goes as a whole."""
+        return (self.pace + self.pitch + self.gain) / 3
 
 
 STYLES = {"plain": Style(), "activated": Style(1.18, 2.0, 5.0), "calm": Style(0.86, -1.5, -6.0)}
