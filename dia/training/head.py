@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dia.network.linear import product_of_many
 from dia.training.loss import ChannelSums
 
 
@@ -48,7 +47,7 @@ class _HeadSums(torch.autograd.Function):
             part = slice(begin, begin + piece)
             features_PD, targets_PC = features_RD[part].to(dtype), targets_RC[part]
             asked_PC = targets_PC <= eos
-            logits_PCV = product_of_many(features_PD, matrix).unflatten(1, (len(weights_C), -1)).to(wide)
+            logits_PCV = (features_PD @ matrix.T).unflatten(1, (len(weights_C), -1)).to(wide)
             highest_PC, guessed_PC = logits_PCV.max(-1)
             logits_PCV.sub_(highest_PC[..., None])
             wanted_PC = logits_PCV.gather(-1, targets_PC[..., None])[..., 0]
@@ -57,7 +56,7 @@ class _HeadSums(torch.autograd.Function):
             correct_C += ((guessed_PC == targets_PC) & asked_PC).sum(0)
             if to_features_RD is not None and to_weight is not None:
                 slope_PF = _slope(logits_PCV, total_PC, targets_PC, asked_PC * weights_C).to(dtype)
-                to_features_RD[part] = product_of_many(slope_PF, matrix.T)
+                to_features_RD[part] = slope_PF @ matrix
                 _add_product(to_weight, slope_PF.T, features_PD)
         ctx.save_for_backward(to_features_RD, to_weight, weights_C)
         ctx.dtype = weight.dtype
