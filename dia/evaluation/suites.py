@@ -1,45 +1,73 @@
-"""Suites: what is spoken and how often, declared in eval/suites/*.yaml."""
+"""Suites: what is spoken and how often, declared in eval/suites/*.yaml. A suite is prompts, or a list of other suites."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import yaml
 
 from dia.errors import UserError
 from dia.resources import resource
 
+VERSIONS = ("", "tags", "arousal")
+
 
 @dataclass(frozen=True)
 class Suite:
-    """``prompts`` clips of a prepared ``split``, ``seeds`` takes of each; the report plays the first ``shown`` prompts."""
+    """``prompts`` of a ``file`` (eval/prompts/FILE.jsonl) or clips of a prepared ``split``, the first ones; 0 is all of them.
+
+    ``seeds`` are the takes of each; the report plays the first ``shown`` prompts. ``versions`` asks clips of a split again: with
+    their sound, without, with another (`tags`), or with high and with low arousal (`arousal`).
+    """
 
     name: str
-    split: str
     prompts: int
     seeds: int
     shown: int
+    split: str = ""
+    file: str = ""
+    versions: str = ""
+
+    def limited(self, prompts: int, seeds: int) -> "Suite":
+        """Return the suite with fewer prompts and other seeds; 0 leaves them. A file without a limit has 0 prompts itself."""
+        most = min(prompts, self.prompts or prompts) if prompts else self.prompts
+        return replace(self, prompts=most, seeds=seeds or self.seeds)
 
 
-def load_suite(name: str) -> Suite:
-    """Read a suite. Raises :class:`UserError` listing the suites for an unknown one, and all wrong keys at once."""
+def load_suites(name: str) -> list[Suite]:
+    """Return the suites that a name stands for. Raises :class:`UserError` listing what there is, or all wrong keys at once."""
     known = sorted(path.stem for path in resource("eval/suites").glob("*.yaml"))
     if name not in known:
         raise UserError(f"there is no suite {name!r}; there are: {', '.join(known)}")
-    return suite_of(name, yaml.safe_load(resource(f"eval/suites/{name}.yaml").read_text(encoding="utf-8")))
+    content = yaml.safe_load(resource(f"eval/suites/{name}.yaml").read_text(encoding="utf-8"))
+    if isinstance(content, dict) and content.keys() == {"suites"}:
+        return [suite for part in content["suites"] for suite in load_suites(str(part))]
+    return [suite_of(name, content)]
 
 
 def suite_of(name: str, content: object) -> Suite:
     """Return the suite that a file's ``content`` declares. Raises :class:`UserError` with all that is wrong at once."""
     if not isinstance(content, dict):
-        raise UserError(f"eval/suites/{name}.yaml holds no keys; give split, prompts, seeds and shown")
-    wanted = {field.name for field in fields(Suite)} - {"name"}
-    problems = [f"lacks {key}" for key in sorted(wanted - content.keys())]
-    problems += [f"has the unknown key {key}" for key in sorted(map(str, content.keys() - wanted))]
-    for key, least in (("prompts", 1), ("seeds", 1), ("shown", 0)):
+        raise UserError(f"eval/suites/{name}.yaml holds no keys; give split or file, prompts, seeds and shown; or suites")
+    if problems := _problems(content):
+        raise UserError(f"eval/suites/{name}.yaml " + "; ".join(problems))
+    return Suite(name, **content)
+
+
+def _problems(content: dict[Any, Any]) -> list[str]:
+    known = {field.name for field in fields(Suite)} - {"name"}
+    problems = [f"lacks {key}" for key in ("prompts", "seeds", "shown") if key not in content]
+    problems += [f"has the unknown key {key}" for key in sorted(map(str, content.keys() - known))]
+    for key, least in (("prompts", 0), ("seeds", 1), ("shown", 0)):
         value = content.get(key, least)
         if type(value) is not int or value < least:  # a bool is an int to isinstance
             problems.append(f"{key}={value!r} must be a whole number, {least} or more")
-    if not isinstance(content.get("split", ""), str):
-        problems.append(f"split={content['split']!r} must be a name, such as test")
-    if problems:
-        raise UserError(f"eval/suites/{name}.yaml " + "; ".join(problems))
-    return Suite(name, **content)
+    problems += [
+        f"{key}={content[key]!r} must be a name" for key in ("split", "file") if not isinstance(content.get(key, ""), str)
+    ]
+    if bool(content.get("split")) == bool(content.get("file")):
+        problems.append("must have either split (of the prepared data, such as test) or file (of eval/prompts)")
+    if content.get("versions", "") not in VERSIONS:
+        problems.append(f"versions={content['versions']!r} is unknown; choose tags or arousal")
+    elif content.get("versions") and content.get("file"):
+        problems.append("has versions, which only clips of a split are asked in; a file names its own")
+    return problems
