@@ -1,0 +1,43 @@
+"""Rates as they would be if the detector were perfect, from its sensitivity and specificity on labelled recordings.
+
+q' = (q + Sp - 1) / (Se + Sp - 1): W. J. Rogan and B. Gladen, "Estimating prevalence from the results of a screening test", 1978.
+Nothing is clipped: a value outside 0..1 says that the detector was calibrated on other sounds than these.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dia.evaluation.metrics.protocol import Part
+from dia.evaluation.statistics import RESAMPLES
+from dia.judges.events import Calibration
+
+
+def corrected(parts: Sequence[Part], calibration: Calibration, difference: bool = False, seed: int = 0) -> dict[str, Any]:
+    """Return `value`, `low`, `high` of the corrected rate of the parts and whether it lies `outside` 0..1 (-1..1).
+
+    ``difference``: the parts are differences of two rates of the same detector, whose specificity cancels out. The interval is a
+    joint bootstrap: of the parts by cluster, and of both detector's figures on as many recordings as they rest on.
+    """
+    random = np.random.default_rng(seed)
+    observed, drawn = _rates(parts, random)
+    se, sp = calibration.sensitivity, calibration.specificity
+    drawn_se = random.binomial(calibration.with_tag, se, RESAMPLES) / calibration.with_tag
+    drawn_sp = random.binomial(calibration.without_tag, sp, RESAMPLES) / calibration.without_tag
+    informed = drawn_se + drawn_sp - 1
+    kept = informed > 0  # a draw of a detector that tells nothing has no corrected rate
+    tops = drawn if difference else drawn + drawn_sp - 1
+    low, high = np.quantile(tops[kept] / informed[kept], [0.025, 0.975])
+    value = (observed if difference else observed + sp - 1) / (se + sp - 1)
+    least = -1.0 if difference else 0.0
+    return {"value": float(value), "low": float(low), "high": float(high), "outside": not least <= value <= 1}
+
+
+def _rates(parts: Sequence[Part], random: np.random.Generator) -> tuple[float, np.ndarray]:
+    """The rate of the parts, and rates of parts drawn again cluster by cluster."""
+    names, cluster = np.unique([part.cluster for part in parts], return_inverse=True)
+    top = np.bincount(cluster, weights=[part.top for part in parts])
+    bottom = np.bincount(cluster, weights=[part.bottom for part in parts])
+    places = random.integers(0, len(names), (RESAMPLES, len(names)))
+    return float(top.sum() / bottom.sum()), top[places].sum(axis=1) / bottom[places].sum(axis=1)
