@@ -14,7 +14,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from dia.judges.transcription import HeardWord
 
 SAME_VOICE = 0.72  # mean similarity of windows of 1.6 s above which they are one voice (as in dia/data/recordings/settings.py)
-SMALLEST = 0.1  # share of the windows below which a cluster is a mixture at a boundary, and no voice
+SHORTEST_RUN = 4  # windows (every .4 s) that a voice is heard on end; at a change of voices fewer of them are a mixture
 REACH = 0.8  # seconds from a word within which a window hears it
 
 
@@ -42,12 +42,12 @@ def runs(words: Sequence[HeardWord], voices: Sequence[int]) -> list[tuple[int, l
 
 
 def _clusters(embeddings: NDArray[np.float32]) -> NDArray[np.int_]:
-    """Clusters by average linkage; windows of small ones go to the likest large one."""
+    """Clusters by average linkage; windows of those that never last go to the likest one that does."""
     if len(embeddings) < 2:
         return np.zeros(len(embeddings), dtype=int)
     labels = fcluster(linkage(embeddings, "average", metric="cosine"), 1 - SAME_VOICE, criterion="distance")
-    names, counts = np.unique(labels, return_counts=True)
-    large = names[counts >= SMALLEST * len(labels)]
-    means = np.stack([embeddings[labels == name].mean(axis=0) for name in large])
+    longest = {int(name): max(len(list(run)) for own, run in groupby(labels) if own == name) for name in np.unique(labels)}
+    lasting = [name for name, run in longest.items() if run >= min(SHORTEST_RUN, max(longest.values()))]
+    means = np.stack([embeddings[labels == name].mean(axis=0) for name in lasting])
     nearest: NDArray[np.int_] = (embeddings @ (means / np.linalg.norm(means, axis=1, keepdims=True)).T).argmax(axis=1)
     return nearest

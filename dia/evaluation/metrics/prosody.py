@@ -25,8 +25,17 @@ from dia.evaluation.metrics.protocol import (
     parts_of,
     ratio,
 )
-from dia.judges.missing import JudgeMissing
-from dia.judges.prosody import FRAMES, SAMPLE_RATE, Contour, arousal_features, contour, prosody_provenance, usual_apart
+from dia.judges.prosody import (
+    FEWEST_VOICED,
+    FRAMES,
+    SAMPLE_RATE,
+    Contour,
+    PitchTracker,
+    arousal_features,
+    contour,
+    pitch_track,
+    usual_apart,
+)
 from dia.judges.recording import Recording
 from dia.judges.words import heard_words
 
@@ -37,7 +46,7 @@ FEWEST = 4  # turns of a speaker that tell what is usual for it
 
 
 class Prosody:
-    """Words a second, pitch in hertz, its range in semitones (5th to 95th percentile), pauses in seconds."""
+    """Words a second, pitch in hertz, its range by speaker in semitones (5th to 95th percentile), pauses in seconds."""
 
     name, version = "prosody", "1"
 
@@ -46,25 +55,34 @@ class Prosody:
 
     def provenance(self) -> Origin:
         """Return the recogniser and the tracker of pitch."""
-        return _origin(self.hearing.recogniser)
+        return origin_of(self.hearing.recogniser, self.hearing.alignment, PitchTracker("pyin"))
 
     def measure(self, recording: Recording, context: Context) -> Values:
         """Return `rate` (recognised words a second from the first to the last), pitch, range and pauses."""
-        found = _contour(recording)
-        if not found.voiced.any():
+        loud = np.flatnonzero(_contour(recording).loud)
+        pitch = pitch_track(resample(recording.wave, recording.sample_rate, SAMPLE_RATE))
+        if not len(loud) or not np.isfinite(pitch).any():
             return {NOT_MEASURED: NO_VOICE}
-        loud = np.flatnonzero(found.loud)
-        inner = found.loud[loud[0] : loud[-1] + 1]
-        semitones = 12 * np.log2(found.pitch[found.voiced])
-        pauses = _quiet_runs(inner)
+        pauses = _quiet_runs(_contour(recording).loud[loud[0] : loud[-1] + 1])
         words = [word for word in self.hearing.words(recording) if heard_words(word.text)]
         spoken = words[-1].end - words[0].start if words else 0.0
         return {
             "rate": len(words) / spoken if spoken > 0 else None,
-            "pitch": float(np.median(found.pitch[found.voiced])),
-            "pitch_range": float(np.percentile(semitones, 95) - np.percentile(semitones, 5)),
-            "pauses": len(pauses), "pause_seconds": sum(pauses), "seconds": len(inner) / FRAMES,
+            "pitch": float(np.nanmedian(pitch)), "pitch_range": self._range(recording, pitch),
+            "pauses": len(pauses), "pause_seconds": sum(pauses), "seconds": float(loud[-1] + 1 - loud[0]) / FRAMES,
         }  # fmt: skip
+
+    def _range(self, recording: Recording, pitch: NDArray[np.float64]) -> float | None:
+        """Semitones from the 5th to the 95th percentile, mean over the speakers; None where no turn was found."""
+        by_speaker: dict[int, list[NDArray[np.float64]]] = {}
+        for turn, times in zip(recording.script.turns, self.hearing.turns(recording), strict=True):
+            if times is not None:
+                by_speaker.setdefault(turn.speaker, []).append(pitch[int(times[0] * FRAMES) : int(times[1] * FRAMES)])
+        spoken = [np.concatenate(parts) for parts in by_speaker.values()]
+        ranges = [
+            np.ptp(np.nanpercentile(12 * np.log2(part), [5, 95])) for part in spoken if np.isfinite(part).sum() >= FEWEST_VOICED
+        ]
+        return float(np.mean(ranges)) if ranges else None
 
     def summarise(self, clips: Sequence[Clip]) -> list[Row]:
         """Return words a second, pitch, its range, the share of time that is pause, and a pause's mean length."""
@@ -88,7 +106,7 @@ class Arousal:
 
     def provenance(self) -> Origin:
         """Return the tracker of pitch and the aligner."""
-        return _origin(self.hearing.alignment)
+        return origin_of(self.hearing.alignment, PitchTracker("yin"))
 
     def measure(self, recording: Recording, context: Context) -> Values:
         """Return of each turn with a voice its speaker, log2 pitch, energy in decibels, and characters a second."""
@@ -146,11 +164,3 @@ def _quiet_runs(loud: NDArray[np.bool_]) -> list[float]:
     """Lengths, in seconds, of the pauses between loud frames."""
     edges = np.flatnonzero(np.diff(np.concatenate(([0], (~loud).astype(int), [0]))))
     return [float(length) / FRAMES for length in edges[1::2] - edges[::2] if length >= PAUSE * FRAMES]
-
-
-def _origin(judge: object) -> Origin:
-    found = origin_of(judge)
-    try:
-        return found if isinstance(found, str) else (*found, prosody_provenance())
-    except JudgeMissing as missing:
-        return f"not measured: {missing}"
