@@ -81,9 +81,9 @@ def lost_at_the_end(words: Sequence[ScriptWord]) -> int:
 def looped(heard: Sequence[str], wanted: Sequence[str]) -> str:
     """Return the shortest phrase of up to eight words that comes in a row two rounds more often than the script has it."""
     for length in range(1, LONGEST_PHRASE + 1):
-        allowed = max(_rounds(wanted, length).values(), default=1)
+        allowed = _rounds(wanted, length)
         for phrase, rounds in _rounds(heard, length).items():
-            if rounds >= allowed + ROUNDS:
+            if rounds >= allowed.get(phrase, 1) + ROUNDS:
                 return " ".join(phrase)
     return ""
 
