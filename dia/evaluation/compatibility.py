@@ -31,7 +31,7 @@ from dia.evaluation.metrics.protocol import (
     parts_of,
     ratio,
 )
-from dia.judges.missing import JudgeMissing, or_missing
+from dia.judges.missing import or_missing
 from dia.judges.recording import Recording
 from dia.judges.transcription import transcript
 
@@ -143,7 +143,7 @@ class SeedTtsWordErrors:
 
     def provenance(self) -> Origin:
         """Return the recogniser."""
-        return _origin(self.hearing)
+        return origin_of(self.hearing.recogniser, needs=("zhon",))
 
     def measure(self, recording: Recording, context: Context) -> Values:
         """Return errors by words of one clip."""
@@ -167,9 +167,7 @@ class ZipVoiceWordErrors:
 
     def provenance(self) -> Origin:
         """Return the recogniser, and the encoder that tells the voices."""
-        found = _origin(self.hearing)
-        encoder = origin_of(self.hearing.encoder)
-        return found if isinstance(found, str) else encoder if isinstance(encoder, str) else (*found, *encoder)
+        return origin_of(self.hearing.recogniser, self.hearing.encoder, needs=("zhon",))
 
     def measure(self, recording: Recording, context: Context) -> Values:
         """Return errors and words; `cp_errors` is None for a clip above 30 s."""
@@ -211,11 +209,3 @@ def _share(part: float, whole: float) -> float:
 
 def _harmonic(one: float, other: float) -> float:
     return 2 * one * other / (one + other) if one > 0 and other > 0 else 0.0
-
-
-def _origin(hearing: Hearing) -> Origin:
-    try:
-        _signs()
-    except JudgeMissing as missing:
-        return f"not measured: {missing}"
-    return origin_of(hearing.recogniser)

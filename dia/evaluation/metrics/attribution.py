@@ -29,11 +29,11 @@ from dia.evaluation.metrics.protocol import (
     rate,
     ratio,
 )  # fmt: skip
-from dia.judges.missing import JudgeMissing, or_missing
+from dia.evaluation.metrics.words import NORMALISER, normalisation_stamp
 from dia.judges.recording import Recording, Times
 from dia.judges.speakers import Embedding, VoiceEncoder
 from dia.judges.transcription import HeardWord, transcript
-from dia.judges.words import heard_words, normalisation, reference_words
+from dia.judges.words import heard_words, reference_words
 
 SHORTEST = 0.01  # seconds of a segment; MeetEval refuses one that ends where it begins
 COLLAR = 5.0  # seconds that tcpWER forgives, MeetEval's usual one
@@ -46,16 +46,12 @@ class AttributedWords:
 
     def __init__(self, hearing: Hearing) -> None:
         self.hearing = hearing
-        self.version = f"1, {normalisation()}"
+        self.version = f"1, {normalisation_stamp()}"
 
     def provenance(self) -> Origin:
         """Return recogniser, encoder of the windows, and aligner."""
-        try:
-            with or_missing("cpWER"):
-                import meeteval  # noqa: F401
-        except JudgeMissing as missing:
-            return f"not measured: {missing}"
-        return origin_of(self.hearing.recogniser, self.hearing.encoder, self.hearing.alignment)
+        hearing = self.hearing
+        return origin_of(hearing.recogniser, hearing.encoder, hearing.alignment, needs=("meeteval", NORMALISER))
 
     def measure(self, recording: Recording, context: Context) -> Values:
         """Return errors of both, the words they are out of, and how many voices the clip and the script have.

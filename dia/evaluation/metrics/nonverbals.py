@@ -12,12 +12,14 @@ from dia.dialogue.tags import canonical_tag, tag_spellings
 from dia.evaluation.hearing import Hearing
 from dia.evaluation.metrics.adherence import adherence_rows
 from dia.evaluation.metrics.protocol import Clip, Context, Origin, Row, Values, origin_of
+from dia.evaluation.metrics.superbench import superbench_rows
+from dia.evaluation.metrics.words import NORMALISER, normalisation_stamp
 from dia.evaluation.turns import script_words
 from dia.judges.events import HOP, SAMPLE_RATE, WINDOW, Calibration, EventDetector
 from dia.judges.missing import JudgeMissing
 from dia.judges.recording import Recording
 from dia.judges.transcription import transcript
-from dia.judges.words import normalisation, spoken_names, word_errors
+from dia.judges.words import spoken_names, word_errors
 
 
 class NonverbalAdherence:
@@ -29,7 +31,7 @@ class NonverbalAdherence:
     name = "nonverbals"
 
     def __init__(self, hearing: Hearing, calibration: Mapping[str, Calibration], detector: EventDetector | None = None) -> None:
-        self.hearing, self.calibration, self.version = hearing, calibration, f"1, {normalisation()}"
+        self.hearing, self.calibration, self.version = hearing, calibration, f"1, {normalisation_stamp()}"
         self.detector, self.missing = detector, ""
         try:
             self.detector = detector or EventDetector()
@@ -37,8 +39,9 @@ class NonverbalAdherence:
             self.missing = f"not measured: {missing}"
 
     def provenance(self) -> Origin:
-        """Return the detector and the aligner."""
-        return self.missing or origin_of(self.detector, self.hearing.alignment)
+        """Return the detector, the recogniser and the aligner."""
+        judges = self.detector, self.hearing.recogniser, self.hearing.alignment
+        return self.missing or origin_of(*judges, needs=(NORMALISER,))
 
     def measure(self, recording: Recording, context: Context) -> Values:
         """Return scores by tag and window, the middles of the windows, the words' times, what is asked and what read aloud."""
@@ -60,8 +63,9 @@ class NonverbalAdherence:
         }  # fmt: skip
 
     def summarise(self, clips: Sequence[Clip]) -> list[Row]:
-        """Return the rows of `adherence.py`."""
-        return adherence_rows(clips, self.calibration)
+        """Return the rows of `adherence.py`, and NVV-SuperBench's figures."""
+        measured = [clip for clip in clips if clip.measured]
+        return [*adherence_rows(measured, self.calibration), *superbench_rows(measured, self.calibration)]
 
 
 def asked_slots(script: Script) -> list[dict[str, int | str]]:

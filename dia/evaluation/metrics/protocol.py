@@ -6,6 +6,7 @@ metric whose model is not here gives a reason instead, and never a zero; a clip 
 """
 
 import hashlib
+import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -102,8 +103,11 @@ class Metric(Protocol):
         ...
 
 
-def origin_of(*judges: Any) -> Origin:
-    """Return the provenance of judges, or the first reason why one is missing."""
+def origin_of(*judges: Any, needs: Sequence[str] = ()) -> Origin:
+    """Return the provenance of judges, or the first reason why one of them, or a package of ``needs``, is missing."""
+    for name in needs:
+        if importlib.util.find_spec(name) is None:
+            return f"not measured: {name} is not installed; install the extra `evaluation`"
     try:
         return tuple(judge.provenance for judge in judges)
     except JudgeMissing as missing:

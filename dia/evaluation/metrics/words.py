@@ -23,6 +23,7 @@ from dia.judges.words import character_errors, normalisation, word_errors
 
 CATASTROPHIC = 0.5  # errors by words above which a clip counts as failed
 NOTHING = "no clip has words"
+NORMALISER = "whisper_normalizer"  # the package
 
 
 class WordErrorRate:
@@ -33,11 +34,11 @@ class WordErrorRate:
 
     def __init__(self, ear: Any, judge: Any, name: str = "wer") -> None:
         self.ear, self.judge, self.name = ear, judge, name
-        self.version = f"1, {_stamp()}"
+        self.version = f"1, {normalisation_stamp()}"
 
     def provenance(self) -> Origin:
         """Return the recogniser."""
-        return origin_of(self.judge)
+        return origin_of(self.judge, needs=(NORMALISER,))
 
     def measure(self, recording: Recording, context: Context) -> Values:
         """Return the transcript, errors and words, characters, and tags read aloud."""
@@ -67,8 +68,8 @@ class WordErrorRate:
         ]
 
 
-def _stamp() -> str:
-    """The normalisation's version; a metric whose normaliser is not installed has none, and is not measured."""
+def normalisation_stamp() -> str:
+    """Return the normalisation's version; a metric whose normaliser is not installed has none, and is not measured."""
     try:
         return normalisation()
     except PackageNotFoundError:

@@ -9,6 +9,7 @@ from dia.evaluation.metrics.adherence import NOT_CALIBRATED, NOT_MEASURABLE, adh
 from dia.evaluation.metrics.corrected import corrected
 from dia.evaluation.metrics.placement import events_of, slot_at
 from dia.evaluation.metrics.protocol import Part
+from dia.evaluation.metrics.superbench import superbench_rows
 from dia.judges.events import Calibration
 from tests.evaluation.metrics.clips import PERFECT, WEAK, clip, rows_by_name
 
@@ -154,3 +155,12 @@ def test_windows_on_end_are_one_event():
     made = clip(TAGGED, [("laughs", 2.0), ("laughs", 2.2), ("laughs", 4.0)])
     assert [event.slot for event in events_of(made.values, "laughs", 0.5)] == [2, 4]
     assert events_of(made.values, "laughs", 0.95) == []
+
+
+def test_superbench_counts_as_it_does():
+    """TP 3 (one of them two words off), one heard three words off, one not heard, one with a second sound."""
+    heard = [LAUGH, [("laughs", 4.0)], [("laughs", 5.4)], (), [*LAUGH, ("coughs", 1.0)]]
+    clips = [clip(TAGGED, given, number=number) for number, given in enumerate(heard)]
+    row = rows_by_name(superbench_rows(clips, CALIBRATION))["superbench_f1"]
+    assert (row.detail["precision"], row.detail["recall"]) == (3 / 5, 3 / 5)
+    assert row.estimate.value == pytest.approx(row.detail["f1"]) == pytest.approx(0.6)
