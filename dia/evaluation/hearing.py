@@ -9,7 +9,6 @@ from typing import TypeVar
 import numpy as np
 
 from dia.audio.files import resample
-from dia.evaluation.metrics.protocol import fingerprint
 from dia.evaluation.turns import ScriptWord, match_words, script_words, turns_of
 from dia.judges.ctc import CtcModel
 from dia.judges.provenance import Provenance
@@ -29,7 +28,7 @@ class Memory:
 
     def answer(self, what: str, recording: Recording, ask: Callable[[], Answer]) -> Answer:
         """Return the answer to ``what`` about a recording: a kept one, else what ``ask`` says."""
-        key = f"{what}-{fingerprint(recording)}"
+        key = f"{what}-{recording.fingerprint}"
         if key not in self._kept:
             self._kept[key] = ask()
         self._kept.move_to_end(key)
@@ -94,7 +93,7 @@ class Hearing:
 
     def enroll(self, encoder: VoiceEncoder, voices: tuple[Recording, ...]) -> dict[int, Embedding]:
         """Return the unit mean embedding of each speaker over recordings whose turn times are known."""
-        together = hashlib.sha256("".join(map(fingerprint, voices)).encode()).hexdigest()
+        together = hashlib.sha256("".join(voice.fingerprint for voice in voices).encode()).hexdigest()
         key = f"{encoder.provenance.model}-{together}"
         if key not in self._enrolled:
             self._enrolled[key] = encoder.enroll(voices)

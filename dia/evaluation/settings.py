@@ -16,7 +16,7 @@ class JudgesConfig:
     wavlm: str = ""
     """`microsoft/wavlm-base-plus-sv` or another with an x-vector head."""
     ecapa: str = ""
-    """Folder that holds `embedding_model.ckpt` of speechbrain/spkrec-ecapa-voxceleb."""
+    """ONNX file of WeSpeaker's ECAPA-TDNN, or another model of theirs."""
     utmos: str = ""
     """File of the weights that utmos-pytorch reads."""
     emotion: str = ""

@@ -1,5 +1,6 @@
 """A judge that cannot be used here."""
 
+import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,6 +20,7 @@ def or_missing(what: str, extra: str = "evaluation") -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise JudgeMissing(f"{what}: {error.name} is not installed; install the extra `{extra}`") from error
-    except (OSError, ValueError) as error:  # what huggingface_hub and transformers raise where nothing is to be had
+    except (OSError, ValueError, pickle.UnpicklingError) as error:
+        # what huggingface_hub and transformers raise where nothing is to be had, and torch for a file that is not tensors alone
         said = " ".join(str(error).split())[:200]
         raise JudgeMissing(f"{what} cannot be loaded ({said}); give a folder that holds it, or a name at the Hub") from error

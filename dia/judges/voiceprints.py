@@ -1,4 +1,4 @@
-"""Larger speaker encoders, by a folder or a name at the Hugging Face Hub: WavLM with an x-vector head, and ECAPA-TDNN.
+"""Larger speaker encoders, named by the user: WavLM with an x-vector head (a folder or a Hub id), and ECAPA-TDNN (an ONNX file).
 
 Neither is part of a wheel: without weights they are missing judges. Weights are read as tensors; nothing that lies beside them
 (Python, YAML that makes objects, pickles) is run.
@@ -18,7 +18,6 @@ from dia.judges.missing import or_missing
 from dia.judges.provenance import Provenance
 from dia.judges.speakers import SAMPLE_RATE, Embedding, VoiceEncoder
 
-ECAPA_FILE = "embedding_model.ckpt"
 MELS = 80
 
 
@@ -58,47 +57,55 @@ class WavLMEncoder(VoiceEncoder):
 
 
 class EcapaEncoder(VoiceEncoder):
-    """ECAPA-TDNN as SpeechBrain trains it (192-d): a folder that holds `embedding_model.ckpt` of spkrec-ecapa-voxceleb.
+    """ECAPA-TDNN (or a ResNet) as WeSpeaker publishes it: an ONNX file that makes `embs` of `feats` (batch, frames, 80).
 
-    Source: B. Desplanques et al., "ECAPA-TDNN", 2020; features and shape as in speechbrain/spkrec-ecapa-voxceleb.
+    Source: B. Desplanques et al., "ECAPA-TDNN", 2020; features as in wenet-e2e/wespeaker (wespeaker/bin/infer_onnx.py), without
+    dither, so that the same sound gives the same vector.
     """
 
-    def __init__(self, folder: str) -> None:
-        self.folder = folder
+    def __init__(self, file: str) -> None:
+        self.file = file
 
     @cached_property
-    def _parts(self) -> tuple[Any, Any]:
-        with or_missing(f"ECAPA-TDNN in {self.folder}", "judges"):
-            from speechbrain.lobes.features import Fbank
-            from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
+    def _session(self) -> Any:
+        with or_missing(f"ECAPA-TDNN in {self.file}"):
+            import onnxruntime
 
-            weights = torch.load(self._file, map_location="cpu", weights_only=True)
-            model = ECAPA_TDNN(
-                MELS, device="cpu", channels=[1024, 1024, 1024, 1024, 3072], kernel_sizes=[5, 3, 3, 3, 1],
-                dilations=[1, 2, 3, 4, 1], attention_channels=128, lin_neurons=192,
-            )  # fmt: skip
-            model.load_state_dict(weights)
-            return Fbank(n_mels=MELS), model.eval()
-
-    @property
-    def _file(self) -> Path:
-        return Path(self.folder) / ECAPA_FILE
+            if not Path(self.file).is_file():
+                raise FileNotFoundError(f"there is no file {self.file}")
+            try:
+                made = onnxruntime.InferenceSession(self.file, providers=["CPUExecutionProvider"])
+            except Exception as error:  # onnxruntime has a class of its own for each way in which a file is no model
+                raise ValueError(f"{self.file} is no ONNX model: {error}") from error
+            names = [item.name for item in made.get_inputs()], [item.name for item in made.get_outputs()]
+            if names != (["feats"], ["embs"]):
+                raise ValueError(f"{self.file} takes {names[0]} and makes {names[1]}; `feats` and `embs` are wanted")
+            return made
 
     @cached_property
     def provenance(self) -> Provenance:
         """Which model this is: the sha256 of its file."""
-        _ = self._parts
-        sha256 = hashlib.sha256(self._file.read_bytes()).hexdigest()[:12]
-        return Provenance(
-            f"ECAPA-TDNN (sha256 {sha256})", f"speechbrain {version('speechbrain')}", SAMPLE_RATE, "as its card says", True
-        )
+        _ = self._session
+        sha256 = hashlib.sha256(Path(self.file).read_bytes()).hexdigest()[:12]
+        name = f"{Path(self.file).stem} (sha256 {sha256})"
+        return Provenance(name, f"onnxruntime {version('onnxruntime')}", SAMPLE_RATE, "as its card says", True)
 
-    @torch.inference_mode()
     def embed_wave(self, wave: NDArray[np.float32]) -> Embedding:
-        """Return the unit embedding (192,) of a wave at 16 kHz; features have their mean over time taken away."""
-        features, model = self._parts
-        mels = features(torch.from_numpy(np.ascontiguousarray(wave))[None])
-        return unit(model(mels - mels.mean(dim=1, keepdim=True))[0, 0])
+        """Return the unit embedding of a wave at 16 kHz."""
+        answer = self._session.run(["embs"], {"feats": filter_banks(wave)[None].numpy()})
+        return unit(torch.from_numpy(answer[0][0]))
+
+
+def filter_banks(wave: NDArray[np.float32]) -> torch.Tensor:
+    """Return log mel energies (frames, 80) of a wave at 16 kHz, as Kaldi computes them, less their mean over time."""
+    from torchaudio.compliance import kaldi
+
+    scaled = torch.from_numpy(np.ascontiguousarray(wave))[None] * 2**15
+    mels = kaldi.fbank(
+        scaled, num_mel_bins=MELS, frame_length=25, frame_shift=10, dither=0.0, energy_floor=0.0,
+        sample_frequency=SAMPLE_RATE, window_type="hamming", htk_compat=True, use_energy=False,
+    )  # fmt: skip
+    return mels - mels.mean(dim=0)
 
 
 def unit(vector: torch.Tensor) -> Embedding:

@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-import numpy as np
-
 from dia.evaluation.prompts import Prompt
 from dia.evaluation.statistics import Estimate, estimate_rate, estimate_ratio
 from dia.judges.missing import JudgeMissing
@@ -91,7 +89,7 @@ class Metric(Protocol):
     version: str
 
     def provenance(self) -> Origin:
-        """Return the models that measure; or "not measured: " and why not. Loads nothing that downloads twice."""
+        """Return the models that measure; or "not measured: " and why not. It may load them, so ask once if they are missing."""
         ...
 
     def measure(self, recording: Recording, context: Context) -> Values:
@@ -118,21 +116,13 @@ def key_of(metric: Metric, recording: Recording, context: Context) -> str:
     """Return the sha256 of all that a clip's values depend on: sound, script, end, metric, models, and what it is set against."""
     origin = metric.provenance()
     described = {
-        "clip": fingerprint(recording),
+        "clip": recording.fingerprint,
         "metric": [metric.name, metric.version],
         "models": origin if isinstance(origin, str) else [asdict(found) for found in origin],
-        "voices": [fingerprint(voice) for voice in context.voices],
-        "reference": fingerprint(context.reference) if context.reference else None,
+        "voices": [voice.fingerprint for voice in context.voices],
+        "reference": context.reference.fingerprint if context.reference else None,
     }
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
-
-
-def fingerprint(recording: Recording) -> str:
-    """Return the sha256 of a recording's sound and of what is known of it."""
-    found = hashlib.sha256(np.ascontiguousarray(recording.wave, dtype="<f4").tobytes())
-    known = [recording.sample_rate, recording.script.render(), recording.ended, recording.turn_times]
-    found.update(json.dumps(known).encode())
-    return found.hexdigest()
 
 
 def ratio(name: str, parts: Sequence[Part], nothing: str, better: int = 0, **detail: Any) -> Row:
