@@ -23,6 +23,7 @@ from dia.data.engine import EngineConfig
 from dia.data.labels import LabelsConfig
 from dia.data.prepare import DataConfig
 from dia.errors import UserError
+from dia.evaluation.settings import CalibrateConfig
 from dia.inference import Sampling
 from dia.initial import filled_shape, initial_problems
 from dia.network import DiaConfig
@@ -133,7 +134,7 @@ class BenchConfig:
 
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig, "eval": EvalConfig, "generate": GenerateConfig, "bench": BenchConfig,
-    "bench_prepare": BenchPrepareConfig, "bench_train": BenchTrainConfig,
+    "eval_calibrate": CalibrateConfig, "bench_prepare": BenchPrepareConfig, "bench_train": BenchTrainConfig,
 }  # fmt: skip
 
 

@@ -1,9 +1,13 @@
 """Evaluate: ``python -m dia.eval ckpt=runs/demo suite=quick``. Writes scores.json and report.html, prints the table.
 
+``python -m dia.eval calibrate folder=SOUNDS`` measures the detector of nonverbals on real recordings (exit code 3: some could not
+be read).
+
 Three systems are scored on the same prompts: the ground truth, the codec's round trip of it, and the model.
 """
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -16,12 +20,14 @@ from rich.console import Console
 
 from dia.audio.codec import Codec, pad_to_frames
 from dia.audio.files import resample
-from dia.conf import EvalConfig, run
+from dia.conf import EvalConfig, run_one_of
 from dia.data.prepare import DataConfig, prepare
 from dia.data.prepared import open_prepared
 from dia.errors import UserError, in_one_line
-from dia.evaluation.report import Learning, table, write_report
+from dia.evaluation.calibration import calibrate_on_real
+from dia.evaluation.report import Learning, table, write_report, write_text
 from dia.evaluation.scoring import Judges, calibrate_events, summarise
+from dia.evaluation.settings import CalibrateConfig
 from dia.evaluation.suites import Suite, load_suite
 from dia.evaluation.truth import ground_truth
 from dia.judges.recording import Recording
@@ -31,6 +37,7 @@ from dia.training.run_folder import read_metrics
 ROUND_TRIP, MODEL = "codec round trip", "model"
 CALIBRATION_CLIPS = 200  # clips of the training split, beside all of validation, that the event detector is calibrated on
 BATCH = 8
+LEFT_OUT = 3  # exit code
 
 
 def main(config: EvalConfig) -> None:
@@ -63,6 +70,26 @@ def main(config: EvalConfig) -> None:
     if learning:
         print(f"training loss {learning.training[-1][1]:.3f} nats; marginal token distribution {learning.marginal:.3f}")
     print(f"report: {written.resolve()}")
+
+
+def calibrate(config: CalibrateConfig) -> None:
+    """Calibrate the detector of nonverbals on real recordings, write the JSON, print the table. Raises ``UserError``."""
+    if not config.folder:
+        raise UserError("no recordings are named; give folder=FOLDER (tests/recordings/sounds.sh makes one of Debian's packages)")
+    if not Path(config.out).absolute().parent.is_dir():
+        raise UserError(f"the folder of out={config.out} is missing; make it, or write elsewhere")
+    result = calibrate_on_real(config.folder, config.labels)
+    write_text(Path(config.out), json.dumps(result, indent=2, allow_nan=False) + "\n")
+    for tag, found in result["tags"].items():
+        verdict = "measurable" if found["measurable"] else "not measurable"
+        heard = f"sensitivity {found['sensitivity']:.2f} ({found['with_tag']} recordings)"
+        quiet = f"specificity {found['specificity']:.2f} ({found['without_tag']})"
+        print(f"{tag}: {heard}, {quiet}, threshold {found['threshold']:.3f}: {verdict}")
+    print(f"wrote {config.out}")
+    for path, error in result["unreadable"].items():
+        print(f"left out: {path}: {error}", file=sys.stderr)
+    if result["unreadable"]:
+        sys.exit(LEFT_OUT)
 
 
 def round_trip(recording: Recording, codec: Codec) -> Recording:
@@ -121,4 +148,4 @@ def _out_folder(config: EvalConfig, suite: Suite) -> Path:
 
 
 if __name__ == "__main__":
-    run("eval", main)
+    run_one_of({"": ("eval", main), "calibrate": ("eval_calibrate", calibrate)})

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from dia.dialogue import Script
 from dia.evaluation.truth import ground_truth
 from dia.evaluation.turns import find_turns
-from dia.judges.events import Calibration, DetectorMissing, EventDetector, calibrate
+from dia.judges.events import Calibration, EventDetector, calibrate
+from dia.judges.missing import JudgeMissing
 from dia.judges.recording import Recording
 from dia.judges.speakers import SpeakerEncoder, TurnSimilarity
 from dia.judges.transcription import HeardWord, Whisper, transcript
@@ -123,7 +124,7 @@ class Listener:
         except ModuleNotFoundError as error:
             reason = f"{error.name} is not installed; install the extra `evaluation`"
             self.missing |= dict.fromkeys(names, reason)
-        except DetectorMissing as error:
+        except JudgeMissing as error:
             self.missing |= dict.fromkeys(names, str(error))
 
 

@@ -45,8 +45,8 @@ def table(results: dict[str, Any]) -> Table:
 def write_report(folder: Path, results: dict[str, Any], clips: list[ClipScores], learning: Learning | None) -> Path:
     """Write both files, each whole or not at all; return the path of the page. Raises ``OSError`` as the system does."""
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "scores.json", json.dumps(results, indent=2, allow_nan=False) + "\n")
-    _write(folder / "report.html", page(results, clips, learning))
+    write_text(folder / "scores.json", json.dumps(results, indent=2, allow_nan=False) + "\n")
+    write_text(folder / "report.html", page(results, clips, learning))
     return folder / "report.html"
 
 
@@ -215,10 +215,14 @@ def _distributions(clips: list[ClipScores]) -> Any:
     return figure
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all. Raises ``OSError`` as the system does."""
     made = path.with_name(f".{path.name}-{os.getpid()}")
     try:
-        made.write_text(text, encoding="utf-8")
+        with made.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(made, path)
     finally:
         made.unlink(missing_ok=True)

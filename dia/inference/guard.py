@@ -63,9 +63,20 @@ class Guarded:
 
 def findings(speech: Speech, text: str, limits: GuardLimits = GuardLimits()) -> list[Finding]:
     """Return what failed in a speech of a script. Raises ``ValueError`` when the text is no script."""
-    found = [] if speech.ended else [Finding("no_end", "the model did not end by itself")]
-    levels = levels_of(speech.wave, speech.sample_rate)
-    return found + (_silence(levels, limits) or [*_pace(speech, text, limits), *_loop(speech, limits), *_end(levels, limits)])
+    found = sound_findings(speech.wave, speech.sample_rate, text, speech.ended, limits)
+    return found if any(finding.kind == "silence" for finding in found) else found + _loop(speech, limits)
+
+
+def sound_findings(
+    wave: NDArray[np.float32], sample_rate: int, text: str, ended: bool, limits: GuardLimits = GuardLimits()
+) -> list[Finding]:
+    """Return what failed as far as a wave (samples,) tells it, whoever made it: all of ``KINDS`` but `loop`, which codes tell.
+
+    Raises ``ValueError`` when the text is no script.
+    """
+    found = [] if ended else [Finding("no_end", "the model did not end by itself")]
+    levels = levels_of(wave, sample_rate)
+    return found + (_silence(levels, limits) or [*_pace(len(wave) / sample_rate, text, limits), *_end(levels, limits)])
 
 
 def levels_of(wave: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
@@ -85,8 +96,8 @@ def _silence(levels: NDArray[np.float64], limits: GuardLimits) -> list[Finding]:
     return [Finding("silence", f"{longest:.1f} s of silence on end")] if longest > limits.longest_silence else []
 
 
-def _pace(speech: Speech, text: str, limits: GuardLimits) -> list[Finding]:
-    pace = estimated_seconds(Script.parse(text)) / (len(speech.wave) / speech.sample_rate)
+def _pace(seconds: float, text: str, limits: GuardLimits) -> list[Finding]:
+    pace = estimated_seconds(Script.parse(text)) / seconds
     if pace > limits.fastest:
         return [Finding("too_fast", f"{pace:.1f} times the ordinary pace: hurried, or words are missing")]
     return (

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dia.audio.files import resample
+from dia.judges.missing import JudgeMissing
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording
 from dia.resources import declaration
@@ -27,7 +28,7 @@ FOLDS = 5  # of the clips, when sensitivity and specificity are measured
 INFORMED = 0.5  # sensitivity + specificity - 1 that makes a tag measurable
 
 
-class DetectorMissing(Exception):
+class DetectorMissing(JudgeMissing):
     """The detector cannot be used here; the message says what is missing and how to get it."""
 
 

@@ -1,17 +1,22 @@
-"""Mean opinion score as DistillMOS predicts it (1 to 5)."""
+"""Mean opinion scores (1 to 5) as models predict them: DistillMOS, DNSMOS, UTMOS. None of them hears expressiveness."""
 
+import hashlib
 from functools import cached_property
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from dia.audio.files import resample
+from dia.judges.missing import or_missing
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording
 
 SAMPLE_RATE = 16_000
-SHORTEST = 0.3  # seconds that the model needs
+SHORTEST = 0.3  # seconds that the models need
+DNSMOS_ANSWERS = {"ovrl_mos": "overall", "sig_mos": "signal", "bak_mos": "background", "p808_mos": "p808"}
 
 
 class QualityPredictor:
@@ -19,13 +24,16 @@ class QualityPredictor:
 
     @cached_property
     def _model(self) -> Any:
-        import distillmos
+        with or_missing("DistillMOS"):
+            import distillmos
 
         return distillmos.ConvTransformerSQAModel().eval()
 
     @property
     def provenance(self) -> Provenance:
-        """Which model this is."""
+        """Which model this is. Raises :class:`dia.judges.missing.JudgeMissing` where it is not installed."""
+        with or_missing("DistillMOS"):
+            import distillmos  # noqa: F401
         return Provenance("DistillMOS", version("distillmos"), SAMPLE_RATE, "MIT", True)
 
     @torch.inference_mode()
@@ -35,3 +43,67 @@ class QualityPredictor:
             return None
         wave = torch.from_numpy(resample(recording.wave, recording.sample_rate, SAMPLE_RATE))
         return float(self._model(wave[None]))
+
+
+class DnsMos:
+    """DNSMOS P.835 and P.808; the weights are in the wheel of speechmos.
+
+    Source: C. Reddy et al., "DNSMOS P.835", 2022. It hears 9 s; a shorter wave is repeated until it fills them.
+    """
+
+    @property
+    def provenance(self) -> Provenance:
+        """Which model this is. Raises :class:`dia.judges.missing.JudgeMissing` where it is not installed."""
+        with or_missing("DNSMOS"):
+            import speechmos.dnsmos  # noqa: F401
+        return Provenance("DNSMOS P.835 and P.808", f"speechmos {version('speechmos')}", SAMPLE_RATE, "MIT", True)
+
+    def predict(self, recording: Recording) -> dict[str, float] | None:
+        """Return `overall`, `signal`, `background` and `p808`, None when the recording is shorter than .3 s."""
+        if recording.seconds < SHORTEST:  # an empty wave would be repeated for ever
+            return None
+        with or_missing("DNSMOS"):
+            from speechmos import dnsmos
+
+        wave = np.clip(resample(recording.wave, recording.sample_rate, SAMPLE_RATE), -1.0, 1.0)  # it refuses what is louder
+        answer = dnsmos.run(wave, SAMPLE_RATE, return_df=False)
+        return {name: float(answer[key]) for key, name in DNSMOS_ANSWERS.items()}
+
+
+class UtMos:
+    """UTMOS22 strong learner as utmos-pytorch builds it, with weights from a file that its author publishes.
+
+    Source: T. Saeki et al., "UTMOS: UTokyo-SaruLab system for VoiceMOS Challenge 2022". The weights are not part of the package
+    (huggingface.co/Blinorot/UTMOS-PyTorch); they are read as tensors.
+    """
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+    @cached_property
+    def _model(self) -> Any:
+        with or_missing(f"UTMOS in {self.file}", "judges"):
+            from utmos_pytorch.utmos_torch import UTMOSModel, UTMOSScoreTorch
+
+            weights = torch.load(self.file, map_location="cpu", weights_only=True)
+            wanted = set(UTMOSModel().state_dict())  # the package itself loads what fits and says nothing of the rest
+            if missing := sorted(wanted - set(weights)):
+                raise ValueError(f"{self.file} lacks {len(missing)} of its weights, such as {missing[0]}")
+            return UTMOSScoreTorch(self.file)
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """Which model this is. Raises :class:`dia.judges.missing.JudgeMissing` where it cannot be used."""
+        _ = self._model
+        sha256 = hashlib.sha256(Path(self.file).read_bytes()).hexdigest()[:12]
+        return Provenance(
+            f"UTMOS22 strong (sha256 {sha256})", f"utmos-pytorch {version('utmos-pytorch')}", SAMPLE_RATE, "MIT", True
+        )
+
+    @torch.inference_mode()
+    def predict(self, recording: Recording) -> float | None:
+        """Return the predicted score of a recording, None when it is shorter than .3 s."""
+        if recording.seconds < SHORTEST:
+            return None
+        wave = torch.from_numpy(resample(recording.wave, recording.sample_rate, SAMPLE_RATE))
+        return float(self._model.score(wave)[0])

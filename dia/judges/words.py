@@ -62,6 +62,9 @@ class WordErrors:
     errors: int
     words: int
     spoken_tags: int
+    substitutions: int = 0
+    deletions: int = 0
+    insertions: int = 0
 
     @property
     def rate(self) -> float:
@@ -74,9 +77,29 @@ def word_errors(script: Script, transcript: str) -> WordErrors:
     wanted, heard = reference_words(script), heard_words(transcript)
     spoken = (_spoken_tags(heard) - _spoken_tags(wanted)).total()
     if not wanted:
-        return WordErrors(len(heard), 0, spoken)
+        return WordErrors(len(heard), 0, spoken, insertions=len(heard))
     counted = jiwer.process_words(" ".join(wanted), " ".join(heard))
-    return WordErrors(counted.substitutions + counted.deletions + counted.insertions, len(wanted), spoken)
+    parts = counted.substitutions, counted.deletions, counted.insertions
+    return WordErrors(sum(parts), len(wanted), spoken, *parts)
+
+
+def character_errors(script: Script, transcript: str) -> tuple[int, int]:
+    """Return character errors, and the characters that a script asks for, both normalised as words are; spaces count."""
+    wanted, heard = " ".join(reference_words(script)), " ".join(heard_words(transcript))
+    if not wanted:
+        return len(heard), 0
+    counted = jiwer.process_characters(wanted, heard)
+    return counted.substitutions + counted.deletions + counted.insertions, len(wanted)
+
+
+def spoken_names(names: list[str], script: Script, transcript: str) -> int:
+    """Return how often one of ``names`` (of tags, known or not) is heard as words beyond what the script says."""
+    spelled = {" ".join(_normalised(name)) for name in names} - {""}
+    if not spelled:
+        return 0
+    pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(spelled, key=len, reverse=True)))})\b")
+    heard, wanted = (len(pattern.findall(" ".join(words))) for words in (heard_words(transcript), reference_words(script)))
+    return max(0, heard - wanted)
 
 
 @cache

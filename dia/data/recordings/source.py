@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from dia.audio.files import ENDINGS, Wave, read_sound, resample
 from dia.data.clip import Clip
 from dia.data.dialogues import DialogueLimits, TimedTurn, dialogue_of, group_turns
-from dia.data.recordings.arousal import FRAMES, with_arousal
+from dia.data.recordings.arousal import with_arousal
 from dia.data.recordings.decisions import (
     FRAME_SECONDS,
     apart,
@@ -37,6 +37,7 @@ from dia.data.recordings.stages import MOS_SECONDS, stages
 from dia.data.source import Tally, Unit
 from dia.data.sources.tables import folder_version
 from dia.errors import UserError
+from dia.judges.prosody import FRAMES
 from dia.judges.words import agreement
 
 MARGIN = 0.15  # seconds kept before the first and after the last turn of a clip

@@ -12,15 +12,14 @@ from dia.data.recordings.settings import RecordingsConfig
 from dia.dialogue import Script
 from dia.errors import UserError
 from dia.judges.events import DetectorMissing, EventDetector
+from dia.judges.prosody import HIGHEST, LOWEST, contour
 from dia.judges.quality import QualityPredictor
 from dia.judges.recording import Recording
 from dia.judges.speakers import SpeakerEncoder
 from dia.judges.transcription import Whisper
 
 FRAME = 512  # samples of a frame of Silero
-HOP = 160  # samples of a frame of pitch and energy, 10 ms
 MOS_SECONDS = 8.0
-LOWEST, HIGHEST = 65.0, 500.0  # hertz of a voice
 
 
 class Speech:
@@ -131,16 +130,8 @@ class Prosody:
 
     def measure(self, wave: Wave) -> Arrays:
         """Return ``pitch`` in hertz and ``energy`` in decibels (frames,)."""
-        import librosa
-
-        padded = np.pad(wave, (0, max(0, 4 * HOP - len(wave))))
-        power = np.square(padded[: len(padded) // HOP * HOP], dtype=np.float64).reshape(-1, HOP).mean(axis=1)
-        pitch = librosa.yin(padded, fmin=LOWEST, fmax=HIGHEST, sr=SAMPLE_RATE, frame_length=1024, hop_length=HOP)
-        count = min(len(pitch), len(power))
-        return {
-            "pitch": pitch[:count].astype(np.float32),
-            "energy": (10 * np.log10(power[:count] + 1e-10)).astype(np.float32),
-        }
+        found = contour(wave)
+        return {"pitch": found.pitch, "energy": found.energy}
 
 
 class Quality:

@@ -1,0 +1,87 @@
+"""Arousal, dominance and valence (0..1) by wav2vec 2.0 with a regression head, from a folder or a name at the Hugging Face Hub.
+
+Source: J. Wagner et al., "Dawn of the transformer era in speech emotion recognition", 2023; the head is that of
+`audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim` (CC BY-NC-SA 4.0, trained on MSP-Podcast): mean over time, dense, tanh,
+dense. Weights are read as tensors; no code of theirs is run.
+"""
+
+from functools import cached_property
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dia.audio.files import resample
+from dia.judges.missing import or_missing
+from dia.judges.provenance import Provenance
+from dia.judges.recording import Recording
+from dia.judges.voiceprints import digest_of
+
+SAMPLE_RATE = 16_000
+SHORTEST = 0.3  # seconds that the model needs
+DIMENSIONS = ("arousal", "dominance", "valence")
+
+
+class RegressionHead(nn.Module):
+    """Dense, tanh, dense: (batch, width) to (batch, dimensions)."""
+
+    def __init__(self, width: int, dimensions: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(width, width)
+        self.out_proj = nn.Linear(width, dimensions)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Return the dimensions."""
+        answer: Tensor = self.out_proj(torch.tanh(self.dense(hidden)))
+        return answer
+
+
+class DimensionalEmotion:
+    """Predicts :data:`DIMENSIONS`. Raises :class:`dia.judges.missing.JudgeMissing` when first used and not to be had."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+
+    @cached_property
+    def _model(self) -> Any:
+        name, _, revision = self.source.partition("@")
+        with or_missing(f"the emotion model {self.source}", "judges"):
+            from transformers import Wav2Vec2Model, Wav2Vec2PreTrainedModel
+
+            class EmotionModel(Wav2Vec2PreTrainedModel):
+                """The layout that the weights are saved in."""
+
+                def __init__(self, config: Any) -> None:
+                    super().__init__(config)
+                    self.wav2vec2 = Wav2Vec2Model(config)
+                    self.classifier = RegressionHead(config.hidden_size, config.num_labels)
+                    self.post_init()
+
+            loaded: Any = EmotionModel.from_pretrained(name, revision=revision or "main", output_loading_info=True)
+            model, loading = loaded
+            # the name of this one, which only training reads, differs between versions of the library
+            if missing := sorted(key for key in loading["missing_keys"] if "masked_spec_embed" not in key):
+                raise ValueError(f"it lacks {len(missing)} of its weights, such as {missing[0]}")
+            if model.config.num_labels != len(DIMENSIONS):
+                raise ValueError(f"it has {model.config.num_labels} outputs; {', '.join(DIMENSIONS)} are wanted")
+            return model.eval()
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """Which model this is: its name, and the sha256 of its weights."""
+        return Provenance(
+            f"wav2vec 2.0 emotion {self.source} (weights {digest_of(self._model.state_dict())})",
+            f"transformers {version('transformers')}", SAMPLE_RATE, "as its card says", True,
+        )  # fmt: skip
+
+    @torch.inference_mode()
+    def predict(self, recording: Recording) -> dict[str, float] | None:
+        """Return the dimensions of a recording, None when it is shorter than .3 s."""
+        if recording.seconds < SHORTEST:
+            return None
+        wave = resample(recording.wave, recording.sample_rate, SAMPLE_RATE).astype(np.float64)
+        wave = (wave - wave.mean()) / np.sqrt(wave.var() + 1e-7)  # as its feature extractor does
+        hidden = self._model.wav2vec2(torch.from_numpy(wave).float()[None]).last_hidden_state.mean(dim=1)
+        return dict(zip(DIMENSIONS, self._model.classifier(hidden)[0].tolist(), strict=True))

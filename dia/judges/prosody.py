@@ -1,0 +1,104 @@
+"""Pitch and energy of a wave by frames of 10 ms, and what they tell of how a stretch is spoken.
+
+What carries over between speakers is arousal alone (pitch, energy and rate rise with it; valence leaves no such trace), so
+nothing else is claimed.
+"""
+
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dia.judges.missing import or_missing
+from dia.judges.provenance import Provenance
+
+SAMPLE_RATE = 16_000  # hertz of the waves
+HOP = 160  # samples of a frame, 10 ms
+FRAMES = SAMPLE_RATE // HOP  # in a second
+LOWEST, HIGHEST = 65.0, 500.0  # hertz of a voice
+QUIET = 25.0  # decibels below the loudest frames that are no voice
+SILENCE = -70.0  # decibels of full scale below which nothing is heard, however quiet the rest is
+FEWEST_VOICED = 10  # frames that a pitch needs
+
+
+@dataclass(frozen=True)
+class Contour:
+    """Pitch in hertz and energy in decibels of full scale, both (frames,)."""
+
+    pitch: NDArray[np.float32]
+    energy: NDArray[np.float32]
+
+    def part(self, start: float, end: float) -> "Contour":
+        """Return the frames of a stretch, in seconds."""
+        first, last = int(start * FRAMES), int(end * FRAMES)
+        return Contour(self.pitch[first:last], self.energy[first:last])
+
+    @property
+    def loud(self) -> NDArray[np.bool_]:
+        """Frames less than 25 dB below the loudest twentieth."""
+        if not len(self.energy):
+            return np.zeros(0, dtype=bool)
+        return self.energy > max(float(np.percentile(self.energy, 95)) - QUIET, SILENCE)
+
+    @property
+    def voiced(self) -> NDArray[np.bool_]:
+        """Loud frames whose pitch is not at an end of its range, where the tracker found none."""
+        return self.loud & (self.pitch > 1.02 * LOWEST) & (self.pitch < 0.98 * HIGHEST)
+
+
+def contour(wave: NDArray[np.float32]) -> Contour:
+    """Return the contour of a mono wave at 16 kHz. Pitch by YIN (de Cheveigne and Kawahara 2002)."""
+    with or_missing("pitch"):
+        import librosa
+
+    padded = np.pad(wave, (0, max(0, 4 * HOP - len(wave))))
+    power = np.square(padded[: len(padded) // HOP * HOP], dtype=np.float64).reshape(-1, HOP).mean(axis=1)
+    pitch = librosa.yin(padded, fmin=LOWEST, fmax=HIGHEST, sr=SAMPLE_RATE, frame_length=1024, hop_length=HOP)
+    count = min(len(pitch), len(power))
+    return Contour(pitch[:count].astype(np.float32), (10 * np.log10(power[:count] + 1e-10)).astype(np.float32))
+
+
+def pitch_track(wave: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the pitch in hertz of each frame (frames,) of a mono wave at 16 kHz, NaN where there is none.
+
+    By probabilistic YIN (Mauch and Dixon 2014), which smooths over the octave errors of YIN; ten times as slow.
+    """
+    with or_missing("pitch"):
+        import librosa
+
+    padded = np.pad(wave, (0, max(0, 8 * HOP - len(wave))))
+    pitch, _, _ = librosa.pyin(padded, fmin=LOWEST, fmax=HIGHEST, sr=SAMPLE_RATE, frame_length=1024, hop_length=HOP)
+    return np.asarray(pitch, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class PitchTracker:
+    """librosa's `yin` or `pyin`, as a judge that can be missing."""
+
+    name: str
+
+    @property
+    def provenance(self) -> Provenance:
+        """Which tracker this is. Raises :class:`dia.judges.missing.JudgeMissing` where it is not installed."""
+        with or_missing("pitch"):
+            import librosa  # noqa: F401
+        settings = f"{LOWEST:g} to {HIGHEST:g} Hz, frames of {1000 // FRAMES} ms"
+        return Provenance(f"librosa {self.name}", f"librosa {version('librosa')}", SAMPLE_RATE, "ISC", True, settings)
+
+
+def arousal_features(stretch: Contour, characters: int) -> NDArray[np.float64]:
+    """Return log2 pitch, energy in decibels, and characters a second of a stretch (3,); NaN where it has no voice."""
+    energy = stretch.energy.astype(np.float64)
+    if len(energy) < FRAMES // 4 or stretch.voiced.sum() < FEWEST_VOICED:
+        return np.full(3, np.nan)
+    rate = characters / max(len(energy) / FRAMES, 0.1)
+    pitch = np.median(np.log2(stretch.pitch[stretch.voiced].astype(np.float64)))
+    return np.array([pitch, energy[stretch.loud].mean(), rate])
+
+
+def usual_apart(features: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far each row (stretches, features) is from the usual one: robust standard deviations, mean over features."""
+    middle = np.median(features, axis=0)
+    spread = 1.4826 * np.median(np.abs(features - middle), axis=0)
+    return ((features - middle) / np.maximum(spread, 1e-3)).clip(-4, 4).mean(axis=1)

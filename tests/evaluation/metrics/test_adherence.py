@@ -1,0 +1,166 @@
+"""Nonverbal adherence on made-up scores: what is removed, added, swapped, leaked, misplaced and read aloud is told."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dia.evaluation.metrics.adherence import NOT_CALIBRATED, NOT_MEASURABLE, adherence_rows
+from dia.evaluation.metrics.corrected import corrected
+from dia.evaluation.metrics.placement import events_of, slot_at
+from dia.evaluation.metrics.protocol import Part
+from dia.evaluation.metrics.superbench import superbench_rows
+from dia.judges.events import Calibration
+from tests.evaluation.metrics.clips import PERFECT, WEAK, clip, rows_by_name
+
+TAGGED, PLAIN = "[S1] One two (laughs) three. [S2] Four five.", "[S1] One two three. [S2] Four five."
+SWAPPED, SENTINEL = "[S1] One two (coughs) three. [S2] Four five.", "[S1] One two (juggles) three. [S2] Four five."
+LAUGH = [("laughs", 2.0)]
+CALIBRATION = {"laughs": PERFECT, "coughs": PERFECT}
+
+
+def group(name, tag=LAUGH, plain=(), swapped=(("coughs", 2.0),), sentinel=()):
+    given = (("tag", TAGGED, tag), ("plain", PLAIN, plain), ("swapped", SWAPPED, swapped), ("sentinel", SENTINEL, sentinel))
+    return [clip(script, heard, name, version, "laughs") for version, script, heard in given]
+
+
+def values(clips, calibration=CALIBRATION):
+    rows = rows_by_name(adherence_rows(clips, calibration))
+    return {name: row.estimate and row.estimate.value for name, row in rows.items()}
+
+
+def groups(count, **given):
+    return [made for number in range(count) for made in group(f"g{number}", **given)]
+
+
+def test_a_system_that_does_as_asked():
+    found = values(groups(4))
+    assert found["tag_recall/laughs"] == found["tag_recall"] == found["net_tag_effect/laughs"] == 1
+    assert found["false_insertion"] == found["swapped_still_heard"] == found["sentinel_leakage"] == 0
+    assert found["slot_error_absolute"] == 0 and found["slot_hit_0"] == found["right_speaker"] == 1
+
+
+def test_a_removed_laugh_lowers_recall_and_an_added_one_raises_false_insertions():
+    whole = groups(3)
+    removed, added = [*whole, *group("x", tag=())], [*whole, *group("x", plain=LAUGH)]
+    assert values(removed)["tag_recall/laughs"] == pytest.approx(0.75) and values(removed)["false_insertion/laughs"] == 0
+    assert values(added)["tag_recall/laughs"] == 1 and values(added)["false_insertion/laughs"] == pytest.approx(0.25)
+    assert values(removed)["net_tag_effect/laughs"] == values(added)["net_tag_effect/laughs"] == pytest.approx(0.75)
+
+
+def test_laughter_that_comes_with_the_text_is_no_effect_of_the_tag():
+    found = values(groups(4, plain=LAUGH))
+    assert found["tag_recall/laughs"] == 1 and found["net_tag_effect/laughs"] == 0
+
+
+def test_pairs_are_made_by_text_and_seeds_of_one_text_are_one_cluster():
+    clips = [made for seed in range(3) for made in groups(5)]
+    row = rows_by_name(adherence_rows(clips, CALIBRATION))["net_tag_effect/laughs"]
+    assert row.estimate.prompts == len(row.parts) == 5 and row.detail["paired"]
+
+
+def test_the_wrong_sound_and_an_unknown_tag_are_told():
+    found = rows_by_name(adherence_rows(groups(4, swapped=LAUGH, sentinel=LAUGH), CALIBRATION))
+    assert found["swapped_still_heard"].estimate.value == found["sentinel_leakage"].estimate.value == 1
+    assert found["sentinel_effect"].estimate.value == 1
+    confusion = found["swapped_still_heard"].detail["confusion"]
+    assert confusion["coughs"] == {"laughs": 4, "coughs": 0} and confusion["laughs"] == {"laughs": 4, "coughs": 0}
+
+
+def test_displacement_is_not_cut_off():
+    late = values(groups(4, tag=[("laughs", 5.4)]))  # behind all five words, three too late, by the other speaker
+    assert late["slot_error"] == late["slot_error_absolute"] == 3 and late["right_speaker"] == 0
+    assert [late[f"slot_hit_{off}"] for off in range(4)] == [0, 0, 0, 1]
+    early = values(groups(4, tag=[("laughs", 0.2)]))
+    assert early["slot_error"] == -2 and early["slot_error_absolute"] == 2 and early["slot_hit_2"] == 1
+    both = values(groups(4, tag=[("laughs", 2.0), ("laughs", 5.4)]))
+    assert both["slot_error"] == 1.5 and both["slot_hit_0"] == 1
+
+
+def test_what_the_detector_cannot_tell_has_a_reason_and_no_number():
+    rows = rows_by_name(adherence_rows(groups(3), {"laughs": WEAK}))
+    assert rows["tag_recall/laughs"].estimate is None and rows["tag_recall/laughs"].reason == NOT_MEASURABLE
+    assert rows["tag_recall"].estimate is None
+    sneezes = [clip("[S1] One (sneezes) two.")]
+    assert rows_by_name(adherence_rows(sneezes, CALIBRATION))["tag_recall/sneezes"].reason == NOT_CALIBRATED
+
+
+def test_prompts_without_versions_are_not_paired():
+    clips = [clip(TAGGED, LAUGH, number=number) for number in range(4)] + [clip(PLAIN, number=9)]
+    row = rows_by_name(adherence_rows(clips, CALIBRATION))["net_tag_effect/laughs"]
+    assert row.estimate.value == 1 and not row.detail["paired"] and not row.parts
+
+
+def test_macro_counts_tags_alike_and_micro_clips():
+    clips = [clip(TAGGED, LAUGH, number=number) for number in range(9)]
+    clips.append(clip(SWAPPED, (), number=10))
+    found = values(clips)
+    assert found["tag_recall"] == pytest.approx(0.9) and found["tag_recall_macro"] == pytest.approx(0.5)
+
+
+def test_tags_read_aloud_and_what_a_tag_costs_in_words():
+    clips = [
+        made
+        for number in range(4)
+        for made in (
+            clip(TAGGED, LAUGH, f"g{number}", "tag", "laughs", errors=1, read_aloud=number % 2),
+            clip(PLAIN, (), f"g{number}", "plain", "laughs"),
+        )
+    ]
+    found = values(clips)
+    assert found["tags_read_aloud"] == 0.5 and found["lexical_damage"] == pytest.approx(0.2)
+
+
+def test_the_published_example_of_a_correction_is_outside_and_not_clipped():
+    """Reference: q .70 with sensitivity .60 and specificity .95 is 1.18."""
+    parts = [Part(str(number), float(number < 70)) for number in range(100)]
+    found = corrected(parts, Calibration(0.5, 0.6, 0.95, 200, 200))
+    assert found["value"] == pytest.approx(0.65 / 0.55) and found["outside"] and found["low"] < found["value"] < found["high"]
+
+
+@given(st.floats(0, 1), st.floats(0.6, 1), st.floats(0.9, 1))
+def test_a_correction_undoes_what_the_detector_does(truth, sensitivity, specificity):
+    heard = truth * sensitivity + (1 - truth) * (1 - specificity)
+    found = corrected([Part("a", heard), Part("b", heard)], Calibration(0.5, sensitivity, specificity, 100, 100))
+    assert found["value"] == pytest.approx(truth, abs=1e-9)
+
+
+def test_a_corrected_interval_holds_the_truth():
+    """Sensitivity and specificity are measured as well, on 80 recordings each; 300 systems whose true rate is .6."""
+    random, inside = np.random.default_rng(0), 0
+    for _ in range(300):
+        se, sp = random.binomial(80, 0.85) / 80, random.binomial(80, 0.9) / 80
+        heard = random.random(60) < 0.6 * 0.85 + 0.4 * 0.1
+        found = corrected([Part(str(n), float(one)) for n, one in enumerate(heard)], Calibration(0.5, se, sp, 80, 80))
+        inside += found["low"] <= 0.6 <= found["high"]
+    assert 0.92 <= inside / 300 <= 0.985
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(0, 40)), min_size=1, max_size=8), st.floats(-1, 50))
+def test_slots_count_the_words_before(starts, middle):
+    known = sorted(start for start in starts if start is not None)
+    words = [None if start is None else [known.pop(0), 0] for start in starts]
+    words = [None if times is None else [times[0], times[0] + 0.5] for times in words]
+    slot = slot_at(middle, words)
+    if all(times is None for times in words):
+        assert slot is None
+    else:
+        assert 0 <= slot <= len(words)
+        assert all(sum(times) / 2 < middle for times in words[:slot] if times) and all(
+            sum(times) / 2 >= middle for times in words[slot:] if times
+        )
+
+
+def test_windows_on_end_are_one_event():
+    made = clip(TAGGED, [("laughs", 2.0), ("laughs", 2.2), ("laughs", 4.0)])
+    assert [event.slot for event in events_of(made.values, "laughs", 0.5)] == [2, 4]
+    assert events_of(made.values, "laughs", 0.95) == []
+
+
+def test_superbench_counts_as_it_does():
+    """TP 3 (one of them two words off), one heard three words off, one not heard, one with a second sound."""
+    heard = [LAUGH, [("laughs", 4.0)], [("laughs", 5.4)], (), [*LAUGH, ("coughs", 1.0)]]
+    clips = [clip(TAGGED, given, number=number) for number, given in enumerate(heard)]
+    row = rows_by_name(superbench_rows(clips, CALIBRATION))["superbench_f1"]
+    assert (row.detail["precision"], row.detail["recall"]) == (3 / 5, 3 / 5)
+    assert row.estimate.value == pytest.approx(row.detail["f1"]) == pytest.approx(0.6)

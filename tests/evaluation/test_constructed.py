@@ -1,0 +1,172 @@
+"""Metrics tell good from bad on real voices: what is put wrong is heard wrong, and nothing else is."""
+
+import numpy as np
+import pytest
+import torch
+
+from dia.audio.codec import pad_to_frames
+from dia.audio.files import resample
+from dia.audio.load import load_codec
+from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, Joe, speak_styled
+from dia.dialogue import Script
+from dia.evaluation.hearing import Hearing
+from dia.evaluation.metrics.attribution import AttributedWords, PermutedSimilarity
+from dia.evaluation.metrics.failures import Failures
+from dia.evaluation.metrics.nonverbals import NonverbalAdherence
+from dia.evaluation.metrics.prosody import Prosody
+from dia.evaluation.metrics.protocol import Clip, Context
+from dia.evaluation.metrics.quality import PredictedQuality
+from dia.evaluation.metrics.speakers import SpeakerSimilarity
+from dia.evaluation.metrics.turns import TurnAccuracy
+from dia.evaluation.metrics.words import WordErrorRate
+from dia.evaluation.prompts import Prompt
+from dia.judges.events import Calibration, DetectorMissing, EventDetector
+from dia.judges.quality import DnsMos, QualityPredictor
+from dia.judges.recording import Recording
+
+TEXTS = (
+    "The weather is lovely today, and we are going to the park.",
+    "Then we had better take something to eat.",
+    "I will bring some bread and a bottle of water.",
+    "And I will ask my sister whether she wants to come.",
+)
+SCRIPT = " ".join(f"[S{1 + place % 2}] {text}" for place, text in enumerate(TEXTS))
+GAP = 0.3
+
+
+@pytest.fixture(scope="module")
+def hearing():
+    return Hearing()
+
+
+@pytest.fixture(scope="module")
+def spoken():
+    """Every text by both voices."""
+    return {name: [speak_styled(voice, text, STYLES["plain"], 0) for text in TEXTS] for name, voice in ((1, Heart()), (2, Joe()))}
+
+
+def dialogue(spoken, order, times=False):
+    """A dialogue of the voices of ``order``, a turn each; with its turn times where asked."""
+    parts, known, at = [], [], 0.0
+    for place, name in enumerate(order):
+        wave = spoken[name][place]
+        parts += [wave, np.zeros(int(GAP * SAMPLE_RATE), np.float32)]
+        known.append((at, at + len(wave) / SAMPLE_RATE))
+        at += (len(wave) + int(GAP * SAMPLE_RATE)) / SAMPLE_RATE
+    return recording(np.concatenate(parts), tuple(known) if times else None)
+
+
+def recording(wave, times=None, script=SCRIPT, rate=SAMPLE_RATE):
+    return Recording("p", "s", Script.parse(script), wave.astype(np.float32), rate, turn_times=times)
+
+
+@pytest.fixture(scope="module")
+def context(spoken):
+    truth = dialogue(spoken, (1, 2, 1, 2), times=True)
+    return Context(Prompt("p", SCRIPT), (truth,), truth)
+
+
+def figures(metric, made, context):
+    """The figures of one clip, by the rows' names."""
+    rows = metric.summarise([Clip(context.prompt, 0, metric.measure(made, context))])
+    return {row.name: row.estimate.value if row.estimate else None for row in rows}
+
+
+def test_truth_over_codec_over_noise(spoken, hearing, context):
+    truth, codec = dialogue(spoken, (1, 2, 1, 2)), load_codec("codec_nano")
+    with torch.inference_mode():
+        wave_BL = torch.from_numpy(resample(truth.wave, SAMPLE_RATE, codec.sample_rate))[None]
+        coded = codec.decode(codec.encode(pad_to_frames(wave_BL, codec.hop)))[0].cpu().numpy()
+    noise = np.random.default_rng(0).standard_normal(len(truth.wave))
+    clips = [truth, recording(coded, rate=codec.sample_rate), recording(truth.wave + 0.15 * noise)]
+    judges = [
+        (PredictedQuality(QualityPredictor()), "mos"),
+        (PredictedQuality(DnsMos(), "dnsmos", ("overall",)), "dnsmos_overall"),
+        (SpeakerSimilarity(hearing), "similarity"),
+    ]
+    for metric, name in judges:
+        best, middle, worst = (figures(metric, clip, context)[name] for clip in clips)
+        assert best > middle > worst, name
+    rates = [figures(WordErrorRate(hearing, hearing.recogniser), clip, context)["wer"] for clip in clips]
+    assert rates[0] <= rates[1] < rates[2]
+
+
+def test_swapped_speakers_lower_turn_accuracy_and_nothing_of_the_words(spoken, hearing, context):
+    right, swapped = dialogue(spoken, (1, 2, 1, 2)), dialogue(spoken, (2, 1, 2, 1))
+    once = dialogue(spoken, (1, 2, 1, 1))
+    found = [figures(TurnAccuracy(hearing), clip, context) for clip in (right, once, swapped)]
+    assert [made["turn_accuracy"] for made in found] == [1, 0.75, 0]
+    assert [made["voice_swaps"] for made in found] == [0, 1, 1] and all(made["turns_found"] == 1 for made in found)
+    voices = [figures(SpeakerSimilarity(hearing), clip, context)["similarity_margin"] for clip in (right, once, swapped)]
+    assert voices[0] > voices[1] > 0 > voices[2]
+    words = WordErrorRate(hearing, hearing.recogniser)
+    assert max(figures(words, clip, context)["wer"] for clip in (right, once, swapped)) < 0.1
+
+
+def test_cpwer_does_not_mind_the_voices_names_but_their_number(spoken, hearing, context):
+    right, swapped, alone = (dialogue(spoken, order) for order in ((1, 2, 1, 2), (2, 1, 2, 1), (1, 1, 1, 1)))
+    metric = AttributedWords(hearing)
+    assert figures(metric, right, context)["cpwer"] < 0.15 and figures(metric, swapped, context)["cpwer"] < 0.15
+    one = figures(metric, alone, context)
+    assert one["cpwer"] > 0.5 and one["voices_wrong"] == 1
+    similarity = PermutedSimilarity(hearing)
+    assert figures(similarity, right, context)["cpsim"] > 0.9
+    assert figures(similarity, alone, context) == {"cpsim": None, "cpsim_failed": 1}
+    separation = [figures(SpeakerSimilarity(hearing), clip, context)["similarity_separation"] for clip in (right, alone)]
+    assert separation[0] > 0.3 > separation[1] + 0.1
+
+
+def test_a_cut_end_is_reported_as_truncation(spoken, hearing, context):
+    whole = dialogue(spoken, (1, 2, 1, 2))
+    cut = recording(whole.wave[: int(0.6 * len(whole.wave))])
+    metric = Failures(hearing)
+    assert figures(metric, whole, context)["failed"] == 0
+    found = figures(metric, cut, context)
+    assert (
+        found["failed/truncated"] == 1
+        and found["failed/too_fast"] == 0
+        and found["duration_ratio"] == pytest.approx(0.6, abs=0.02)
+    )
+
+
+def test_a_faster_voice_has_a_higher_rate_and_silence_is_not_measured(spoken, hearing, context):
+    whole = dialogue(spoken, (1, 2, 1, 2))
+    hurried = recording(whole.wave, rate=int(1.3 * SAMPLE_RATE))
+    slow, fast = (figures(Prosody(hearing), clip, context) for clip in (whole, hurried))
+    assert fast["words_per_second"] > 1.15 * slow["words_per_second"] and fast["pitch_hertz"] > 1.1 * slow["pitch_hertz"]
+    silent = figures(Prosody(hearing), recording(np.zeros(SAMPLE_RATE)), context)
+    assert set(silent.values()) == {None}
+
+
+def test_a_removed_sound_lowers_recall_and_an_added_one_raises_false_insertions(spoken, hearing, context):
+    """The real detector, on the one tag whose sound is easy: a beep between two sentences."""
+    try:
+        detector = EventDetector()
+    except DetectorMissing as missing:
+        pytest.skip(str(missing))
+    beep = 0.3 * np.sin(2 * np.pi * 1000 * np.arange(SAMPLE_RATE) / SAMPLE_RATE)
+    with_beep = np.concatenate([spoken[1][0], beep, spoken[1][2]])
+    without = np.concatenate([spoken[1][0], np.zeros(SAMPLE_RATE // 4), spoken[1][2]])
+    metric = NonverbalAdherence(hearing, {"beep": Calibration(0.1, 1.0, 1.0, 9, 9)}, detector)
+    tagged, plain = f"[S1] {TEXTS[0]} (beep) {TEXTS[2]}", f"[S1] {TEXTS[0]} {TEXTS[2]}"
+
+    def clips(*heard):
+        given = zip((tagged, plain), ("tag", "plain"), heard, strict=True)
+        return [
+            Clip(
+                Prompt(name, script, group="g", version=name, tag="beep"),
+                0,
+                metric.measure(recording(wave, script=script), context),
+            )
+            for script, name, wave in given
+        ]
+
+    def rates(*heard):
+        rows = {row.name: row.estimate for row in metric.summarise(clips(*heard))}
+        return tuple(rows[f"{what}/beep"].value for what in ("tag_recall", "false_insertion", "net_tag_effect"))
+
+    assert rates(with_beep, without) == (1, 0, 1)
+    assert rates(without, without) == (0, 0, 0)
+    assert rates(with_beep, with_beep) == (1, 1, 0)
+    rows = {row.name: row.estimate for row in metric.summarise(clips(with_beep, without))}
+    assert rows["slot_error_absolute"].value <= 1 and rows["slot_hit_1"].value == 1
