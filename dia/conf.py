@@ -8,6 +8,7 @@ sweeps. Hydra checks names and types; ranges and rules across keys stand in the 
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -23,6 +24,7 @@ from dia.data.engine import EngineConfig
 from dia.data.labels import LabelsConfig
 from dia.data.prepare import DataConfig
 from dia.errors import UserError
+from dia.evaluation.listening_test.settings import ListenConfig, VotesConfig
 from dia.inference import Sampling
 from dia.initial import filled_shape, initial_problems
 from dia.network import DiaConfig
@@ -133,7 +135,7 @@ class BenchConfig:
 
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig, "eval": EvalConfig, "generate": GenerateConfig, "bench": BenchConfig,
-    "bench_prepare": BenchPrepareConfig, "bench_train": BenchTrainConfig,
+    "bench_prepare": BenchPrepareConfig, "bench_train": BenchTrainConfig, "listen": ListenConfig, "votes": VotesConfig,
 }  # fmt: skip
 
 
@@ -193,8 +195,7 @@ def quote_text(argument: str) -> str:
     key, equals, value = argument.partition("=")
     if key != "text" or not equals:
         return argument
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("${", "\\${")
-    return f'text="{escaped}"'
+    return f"text={_quoted(value)}"
 
 
 def validate(config: TrainConfig) -> None:
@@ -306,10 +307,11 @@ def _refuse_multirun(arguments: list[str]) -> None:
         )
 
 
-def run_one_of(doors: dict[str, tuple[str, Callable[[Any], None]]]) -> None:
+def run_one_of(doors: dict[str, tuple[str, Callable[[Any], None]]], words: dict[str, str] | None = None) -> None:
     """Run a front door that has several commands: its first word names one (`python -m dia.bench prepare ...`), none means "".
 
-    ``doors`` gives each command its config's name and its task, as :func:`run` takes them.
+    ``doors`` gives each command its config's name and its task, as :func:`run` takes them. ``words`` names, for a command that
+    takes plain words after its name (`python -m dia.eval votes FILE FILE`), the key that lists them.
     """
     word = sys.argv[1] if len(sys.argv) > 1 else ""
     command = "" if not word or "=" in word or word.startswith("-") else word
@@ -319,7 +321,25 @@ def run_one_of(doors: dict[str, tuple[str, Callable[[Any], None]]]) -> None:
         sys.exit(2)
     if command:
         del sys.argv[1]
+    if key := (words or {}).get(command):
+        sys.argv[1:] = words_as_key(sys.argv[1:], key)
     run(*doors[command])
+
+
+def words_as_key(arguments: list[str], key: str) -> list[str]:
+    """Return command-line arguments with the plain words among them as one ``key=[...]``, quoted so that Hydra changes nothing.
+
+    A word with an equals sign is a file when there is one of that name.
+    """
+    words = [one for one in arguments if not one.startswith("-") and ("=" not in one or Path(one).exists())]
+    if not words:
+        return arguments
+    return [one for one in arguments if one not in words] + [f"{key}=[{','.join(map(_quoted, words))}]"]
+
+
+def _quoted(word: str) -> str:
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("${", "\\${")
+    return f'"{escaped}"'
 
 
 register()

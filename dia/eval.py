@@ -1,9 +1,13 @@
 """Evaluate: ``python -m dia.eval ckpt=runs/demo suite=quick``. Writes scores.json and report.html, prints the table.
 
 Three systems are scored on the same prompts: the ground truth, the codec's round trip of it, and the model.
+
+python -m dia.eval listen RUN RUN... out=listen.html           a blind listening test of recorded systems, as one static page
+python -m dia.eval votes ANSWERS... key=listen.key.json        what its listeners' answers say
 """
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -16,10 +20,12 @@ from rich.console import Console
 
 from dia.audio.codec import Codec, pad_to_frames
 from dia.audio.files import resample
-from dia.conf import EvalConfig, run
+from dia.conf import EvalConfig, run_one_of
 from dia.data.prepare import DataConfig, prepare
 from dia.data.prepared import open_prepared
 from dia.errors import UserError, in_one_line
+from dia.evaluation.listening_test.commands import count_votes, write_test
+from dia.evaluation.listening_test.settings import ListenConfig, VotesConfig
 from dia.evaluation.report import Learning, table, write_report
 from dia.evaluation.scoring import Judges, calibrate_events, summarise
 from dia.evaluation.suites import Suite, load_suite
@@ -28,6 +34,7 @@ from dia.judges.recording import Recording
 from dia.model import Dia
 from dia.training.run_folder import read_metrics
 
+LEFT_OUT = 3
 ROUND_TRIP, MODEL = "codec round trip", "model"
 CALIBRATION_CLIPS = 200  # clips of the training split, beside all of validation, that the event detector is calibrated on
 BATCH = 8
@@ -63,6 +70,26 @@ def main(config: EvalConfig) -> None:
     if learning:
         print(f"training loss {learning.training[-1][1]:.3f} nats; marginal token distribution {learning.marginal:.3f}")
     print(f"report: {written.resolve()}")
+
+
+def listen(config: ListenConfig) -> None:
+    """Write a listening test and its key; exits with 3 when some clips could not be put into it. Raises ``UserError``."""
+    page = write_test(config)
+    forms, key = page.key["forms"], config.key
+    print(f"wrote {config.out}: {len(page.key['trials'])} comparisons in {len(forms)} forms of {min(map(len, forms))} or more")
+    print(f"wrote {key}, which says what is what: do not send it along. Number the listeners 1, 2, 3 ...")
+    if page.left_out:
+        print(f"left out, {len(page.left_out)}:", *(f"  - {line}" for line in page.left_out), sep="\n", file=sys.stderr)
+        sys.exit(LEFT_OUT)
+
+
+def votes(config: VotesConfig) -> None:
+    """Print what listeners' answers say; exits with 3 when listeners failed the checks. Raises ``UserError``."""
+    answers = count_votes(config, Console(width=160))
+    if answers.failed:
+        named = ", ".join(f"{one.name} ({sum(one.checks)} of {len(one.checks)})" for one in answers.failed)
+        print(f"left out, for they failed the attention checks: listeners {named}", file=sys.stderr)
+        sys.exit(LEFT_OUT)
 
 
 def round_trip(recording: Recording, codec: Codec) -> Recording:
@@ -121,4 +148,5 @@ def _out_folder(config: EvalConfig, suite: Suite) -> Path:
 
 
 if __name__ == "__main__":
-    run("eval", main)
+    doors = {"": ("eval", main), "listen": ("listen", listen), "votes": ("votes", votes)}
+    run_one_of(doors, words={"listen": "folders", "votes": "files"})
