@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from dia.evaluation.clip_values import ClipValues, Kind
@@ -93,7 +94,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table:
     for title in ("score", "first - second", "difference", "p", "p (Holm)", "prompts", "seeds", "failures", "80 % power needs"):
         drawn.add_column(title)
     for one in comparisons:
-        drawn.add_row(*_cells(one))
+        drawn.add_row(*map(escape, _cells(one)))
     return drawn
 
 

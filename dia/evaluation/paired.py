@@ -20,6 +20,7 @@ from dia.evaluation.clip_values import Floats, PerPrompt
 RESAMPLES = 2000
 PERMUTATIONS = 9999
 EXACT = 13  # prompts up to which all 2**13 assignments are tried
+AT_ONCE = 2_000_000  # numbers, so that thousands of prompts do not fill the memory
 WIDEST = 4.0  # times Student's t; few prompts that differ leave resamples without spread, which would make it infinite
 EACH = 0.5  # prompt that favours either system, which is added to rates (Agresti and Min add half a clip to each cell)
 
@@ -88,16 +89,29 @@ def permutation_p(first: PerPrompt, second: PerPrompt, seed: int = 0) -> float:
 
     All assignments are tried for up to 13 prompts; beyond that 9,999 random ones and the observed one.
     """
-    prompts = len(first.top)
-    exact = prompts <= EXACT
-    swapped = _all_swaps(prompts) if exact else np.random.default_rng(seed).random((PERMUTATIONS, prompts)) < 0.5
+    prompts, observed = len(first.top), abs(difference(first, second))
+    if prompts <= EXACT:
+        return float(np.mean(_swapped_difference(_all_swaps(prompts), first, second) >= _edge(observed)))
+    random, left, as_far = np.random.default_rng(seed), PERMUTATIONS, 1
+    while left:
+        drawn = min(left, max(1, AT_ONCE // prompts))
+        found = _swapped_difference(random.random((drawn, prompts)) < 0.5, first, second)
+        as_far, left = as_far + int((found >= _edge(observed)).sum()), left - drawn
+    return as_far / (PERMUTATIONS + 1)
+
+
+def _swapped_difference(swapped: NDArray[np.bool_], first: PerPrompt, second: PerPrompt) -> Floats:
+    """Return the size of the difference when what prompts scored changes sides where ``swapped`` (..., prompts) says so."""
     change = swapped.astype(np.float64)
     top, bottom = change @ (second.top - first.top), change @ (second.bottom - first.bottom)
     one = (first.top.sum() + top) / (first.bottom.sum() + bottom)
     other = (second.top.sum() - top) / (second.bottom.sum() - bottom)
-    observed = abs(difference(first, second))
-    as_far = int((np.abs(one - other) >= observed * (1 - 1e-9) - 1e-15).sum())
-    return as_far / len(swapped) if exact else (as_far + 1) / (len(swapped) + 1)
+    return np.abs(one - other)
+
+
+def _edge(observed: float) -> float:
+    """Return what counts as being as far off as what was observed, whatever the order of additions rounded it to."""
+    return observed * (1 - 1e-9) - 1e-15
 
 
 def holm(p_values: list[float]) -> list[float]:

@@ -3,7 +3,6 @@
 import json
 import time
 
-import pytest
 from rich.console import Console
 
 from dia.evaluation.listening_test.commands import count_votes, write_test
@@ -69,26 +68,23 @@ class Listener:
         self.press("\ue007")
 
 
-@pytest.fixture(scope="module", params=["inside", "beside"])
-def written(request, tmp_path_factory):
-    """A test of two systems and a reference on two prompts, and its folder."""
-    folder = tmp_path_factory.mktemp("listening")
+def write(folder, **settings):
+    """Write a test of two systems and a reference on two prompts; return its config."""
     runs = [
-        record(folder / name, name, ["p1", "p2"], pitch, seconds=0.6)
+        record(folder / name, name, ["p1", "p2"], pitch, seconds=0.5, silence=(0.05, 0.05))
         for name, pitch in (("nano", 140), ("rival", 200), ("real", 100))
     ]
-    config = ListenConfig([str(run) for run in runs[:2]], str(folder / "page.html"), str(runs[2]), checks=1, sounds=request.param)
+    config = ListenConfig([str(run) for run in runs[:2]], str(folder / "page.html"), str(runs[2]), checks=1, **settings)
     write_test(config)
-    return folder, config
+    return config
 
 
-def test_everything_by_keyboard_with_a_reload_midway(written, tmp_path):
-    folder, config = written
-    downloads = tmp_path / "downloads"
+def test_everything_by_keyboard_with_a_reload_midway(tmp_path):
+    config, downloads = write(tmp_path), tmp_path / "downloads"
     downloads.mkdir()
     with chromium(tmp_path / "profile", downloads) as driver:
         listener = Listener(driver)
-        driver.get((folder / "page.html").as_uri())
+        driver.get((tmp_path / "page.html").as_uri())
         assert listener.focused[1] == "Before you begin"
         listener.tab_to("textbox", "Listener number")
         listener.press("x", "\ue007")
@@ -130,7 +126,9 @@ def check_roles(listener):
     """What a screen reader is told of a comparison."""
     driver = listener.driver
     assert listener.focused[1] == "Comparison 1 of 7" and driver.title.startswith("Comparison 1 of 7")
-    shown = [one for one in driver.find_elements("css selector", "button, input, progress, fieldset, [role]") if one.is_displayed()]
+    shown = [
+        one for one in driver.find_elements("css selector", "button, input, progress, fieldset, [role]") if one.is_displayed()
+    ]
     named = [(one.aria_role, one.accessible_name) for one in shown]
     for expected in (
         ("progressbar", "Comparison 1 of 7"), ("group", "Sound A"), ("button", "Play sound A"), ("slider", "Position in sound A"),
@@ -141,7 +139,7 @@ def check_roles(listener):
         assert expected in named, (expected, named)
     assert all(name for role, name in named if role not in ("status", "alert")), named
     assert driver.find_element("tag name", "html").get_attribute("lang") == "en"
-    assert [one.text for one in driver.find_elements("css selector", "#script li")][0].startswith("Speaker 1: This is p")
+    assert driver.find_element("css selector", "#script li").text.startswith("Speaker 1: This is p")
 
 
 def check_answers(path, config):
@@ -156,30 +154,29 @@ def check_answers(path, config):
     assert written["votes"] == 6 and written["win_matrix"].keys() == {"nano", "rival", "real"}
 
 
-def test_an_answer_is_changed_on_the_way_back_and_a_missing_sound_is_said(written, tmp_path):
-    folder, config = written
-    if config.sounds == "inside":
-        pytest.skip("sounds inside the page cannot be missing")
-    for path in config.sound_folder.iterdir():
-        path.rename(path.with_suffix(".gone"))
-    try:
-        with chromium(tmp_path / "profile", tmp_path) as driver:
-            listener = Listener(driver)
-            driver.get((folder / "page.html").as_uri())
-            listener.tab_to("textbox", "Listener number")
-            listener.press("1", "\ue007")
-            listener.wait(lambda: "cannot be played" in listener.text, "a word about the missing sound")
-            listener.choose(3)
-            listener.finish()
-            listener.wait(lambda: listener.title == "Comparison 2 of 7", "the second comparison")
-            listener.tab_to("button", "Back")
-            listener.press("\ue007")
-            listener.wait(lambda: listener.title == "Comparison 1 of 7", "the first comparison again")
-            chosen = driver.find_element("css selector", "input[name=choice]:checked")
-            assert chosen.accessible_name == "I could not hear both"
-            listener.choose(0)
-            listener.finish()
-            assert "listen to both" in driver.find_element("css selector", "[role=alert]").text
-    finally:
+def test_sounds_beside_the_page_play_a_missing_one_is_said_and_an_answer_can_be_changed(tmp_path):
+    config = write(tmp_path, sounds="beside")
+    with chromium(tmp_path / "profile", tmp_path) as driver:
+        listener = Listener(driver)
+        driver.get((tmp_path / "page.html").as_uri())
+        listener.tab_to("textbox", "Listener number")
+        listener.press("1", "\ue007")
+        listener.hear("A")
+        listener.hear("B")
         for path in config.sound_folder.iterdir():
-            path.rename(path.with_suffix(".flac"))
+            path.rename(path.with_suffix(".gone"))
+        listener.choose(0)
+        listener.finish()
+        listener.wait(lambda: listener.title == "Comparison 2 of 7", "the second comparison")
+        listener.wait(lambda: "cannot be played" in listener.text, "a word about the missing sound")
+        listener.choose(3)
+        listener.finish()
+        listener.wait(lambda: listener.title == "Comparison 3 of 7", "the third comparison")
+        listener.tab_to("button", "Back")
+        listener.press("\ue007")
+        listener.wait(lambda: listener.title == "Comparison 2 of 7", "the second comparison again")
+        listener.tab_to("radio", "I could not hear both")
+        listener.press("\ue013")
+        assert driver.find_element("css selector", "input[name=choice]:checked").accessible_name == "No difference"
+        listener.finish()
+        assert "listen to both" in driver.find_element("css selector", "[role=alert]").text

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from dia.evaluation.listening_test.answers import Answers, Vote
@@ -79,9 +80,9 @@ def show_results(results: dict[str, Any], console: Console) -> None:
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     drawn = Table(title=title)
     for column in columns:
-        drawn.add_column(column)
+        drawn.add_column(escape(column))
     for row in rows:
-        drawn.add_row(*row)
+        drawn.add_row(*map(escape, row))
     return drawn
 
 

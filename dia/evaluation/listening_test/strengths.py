@@ -1,9 +1,9 @@
 """From votes to strengths with intervals that know that votes of one listener, and votes on one prompt, hang together.
 
-Three bootstraps of the whole fit draw listeners, prompts, and single votes; with V the variance of what each finds,
-``V(listeners) + V(prompts) - V(votes)`` is the variance under both kinds of dependence (never less than the larger of the first
-two): drawing both at once would count the scatter of single votes three times. Sources: A. C. Cameron, J. B. Gelbach, D. L. Miller,
-"Robust inference with multiway clustering", 2011; A. B. Owen, "The pigeonhole bootstrap", 2007.
+Three bootstraps of the whole fit draw listeners, prompts, and single votes. With V the variance of what each finds,
+``V(listeners) + V(prompts) - V(votes)`` is the variance under both kinds of dependence, and never taken as less than the larger
+of the first two. Drawing both at once would count the scatter of single votes three times. Sources: A. C. Cameron, J. B. Gelbach,
+D. L. Miller, "Robust inference with multiway clustering", 2011; A. B. Owen, "The pigeonhole bootstrap", 2007.
 """
 
 from collections.abc import Sequence

@@ -16,11 +16,19 @@ def hum(seconds=1.2, pitch=140, rate=44_100, silence=(0.7, 0.9), level=0.2):
     return np.concatenate((before, sound, after))
 
 
-def record(folder, system, prompts, pitch=140, failures=(), takes=1, level=0.2, rate=44_100, seconds=1.2):
+def record(folder, system, prompts, pitch=140, failures=(), takes=1, level=0.2, rate=44_100, seconds=1.2, silence=(0.7, 0.9)):
     """Write a run folder and return it."""
     (folder / "wav").mkdir(parents=True)
     rows = [
-        row(folder, system, prompt, take, pitch + 5 * place, prompt in failures, level, rate, seconds)
+        row(
+            folder,
+            system,
+            prompt,
+            take,
+            pitch + 5 * place,
+            prompt in failures,
+            {"seconds": seconds, "rate": rate, "level": level, "silence": silence},
+        )
         for place, prompt in enumerate(prompts)
         for take in range(takes)
     ]
@@ -29,14 +37,14 @@ def record(folder, system, prompts, pitch=140, failures=(), takes=1, level=0.2, 
     return folder
 
 
-def row(folder, system, prompt, take, pitch, failed, level, rate, seconds):
+def row(folder, system, prompt, take, pitch, failed, sounding):
     shared = {"prompt_id": prompt, "take": take, "system": system, "script": f"[S1] This is {prompt}. (laughs) [S2] So it is."}
     if failed:
         return shared | {"wav_path": None, "wav_sha256": None, "sample_rate": None, "error_kind": "timeout"}
     path = folder / "wav" / f"{prompt}-{take}.wav"
-    soundfile.write(path, hum(seconds, pitch + take, rate, level=level), rate)
+    soundfile.write(path, hum(pitch=pitch + take, **sounding), sounding["rate"])
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return shared | {"wav_path": f"wav/{path.name}", "wav_sha256": digest, "sample_rate": rate, "error_kind": None}
+    return shared | {"wav_path": f"wav/{path.name}", "wav_sha256": digest, "sample_rate": sounding["rate"], "error_kind": None}
 
 
 def write_rows(folder, rows):
