@@ -148,5 +148,7 @@ def _out_folder(config: EvalConfig, suite: Suite) -> Path:
 
 
 if __name__ == "__main__":
-    doors = {"": ("eval", main), "listen": ("listen", listen), "votes": ("votes", votes)}
-    run_one_of(doors, words={"listen": "folders", "votes": "files"})
+    run_one_of(
+        {"": ("eval", main), "listen": ("listen", listen), "votes": ("votes", votes)},
+        words={"listen": "folders", "votes": "files"},
+    )

@@ -11,8 +11,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from dia.evaluation.clip_values import ClipValues, Kind
-from dia.evaluation.paired import difference, holm, influence, permutation_p, rate_interval, studentised_interval
+from dia.evaluation.clip_values import ClipValues, Kind, PerPrompt
+from dia.evaluation.paired import Interval, difference, holm, influence, permutation_p, rate_interval, studentised_interval
 from dia.evaluation.power import prompts_needed, smallest_difference
 
 
@@ -48,20 +48,28 @@ def compare(first: ClipValues, second: ClipValues, seed: int = 0) -> Comparison:
     """
     if (first.score, first.kind) != (second.score, second.kind):
         raise ValueError(f"{first.score} ({first.kind}) cannot be compared with {second.score} ({second.kind})")
+    one, other, left_out = _shared(first, second)
+    low, high = _interval(first.kind, one, other, seed) or (None, None)
+    apart, p, prompts = difference(one, other), permutation_p(one, other, seed), len(one.prompts)
+    deviation = float(influence(one, other).std(ddof=1)) if prompts > 1 else 0.0
+    return Comparison(
+        first.score, first.system, second.system, apart, low, high, p, p, prompts, left_out,
+        (first.seeds, second.seeds), (first.failures, second.failures),
+        prompts_needed(apart, deviation), smallest_difference(prompts, deviation),
+    )  # fmt: skip
+
+
+def _shared(first: ClipValues, second: ClipValues) -> tuple[PerPrompt, PerPrompt, int]:
+    """Return both systems on the prompts that both have measured, and how many prompts only one of them has."""
     one, other = first.per_prompt(), second.per_prompt()
     shared = sorted(set(one.prompts) & set(other.prompts))
     if not shared:
         raise ValueError(f"{first.score}: {first.system} and {second.system} have no measured prompt in common")
-    left_out = len(set(one.prompts) | set(other.prompts)) - len(shared)
-    one, other = one.of(shared), other.of(shared)
-    interval = rate_interval(one, other) if first.kind is Kind.RATE else studentised_interval(one, other, seed)
-    apart, p = difference(one, other), permutation_p(one, other, seed)
-    deviation = float(influence(one, other).std(ddof=1)) if len(shared) > 1 else 0.0
-    return Comparison(
-        first.score, first.system, second.system, apart, *(interval or (None, None)), p, p, len(shared), left_out,
-        (first.seeds, second.seeds), (first.failures, second.failures),
-        prompts_needed(apart, deviation), smallest_difference(len(shared), deviation),
-    )  # fmt: skip
+    return one.of(shared), other.of(shared), len(set(one.prompts) ^ set(other.prompts))
+
+
+def _interval(kind: Kind, one: PerPrompt, other: PerPrompt, seed: int) -> Interval:
+    return rate_interval(one, other) if kind is Kind.RATE else studentised_interval(one, other, seed)
 
 
 def compare_all(values: Sequence[ClipValues], seed: int = 0) -> list[Comparison]:

@@ -83,7 +83,7 @@ def _balanced(block: list[Trial]) -> list[Trial]:
 
 def _apart(form: Form) -> Form:
     """Move trials so that one prompt is not heard twice in a row, as far as there are other prompts."""
-    waiting, ordered = list(form), []
+    waiting, ordered = list(form), list[tuple[Trial, bool]]()
     while waiting:
         before = ordered[-1][0].prompt_id if ordered else None
         place = next((number for number, (one, _) in enumerate(waiting) if one.prompt_id != before), 0)

@@ -1,9 +1,15 @@
 """What `python -m dia.eval listen` and `python -m dia.eval votes` are asked for."""
 
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 QUESTION = "Which of the two sounds more like two people really talking?"
+
+
+def missing_packages(*names: str) -> list[str]:
+    """Return a line for each package that is not installed."""
+    return [f"{name} is not installed; install the extra `evaluation`" for name in names if find_spec(name) is None]
 
 
 @dataclass
@@ -40,6 +46,7 @@ class ListenConfig:
         for key, least in (("prompts", 0), ("checks", 0), ("trials", 2)):
             if getattr(self, key) < least:
                 found.append(f"{key}={getattr(self, key)} must be {least} or more")
+        found += missing_packages("pyloudnorm")
         if self.sounds not in ("inside", "beside"):
             found.append(f"sounds={self.sounds} is unknown; choose inside or beside")
         return found
@@ -79,6 +86,7 @@ class VotesConfig:
             found.append("give key=PAGE.key.json, which was written with the page; without it nobody knows what was heard")
         if not 0 <= self.checks <= 1:
             found.append(f"checks={self.checks} must be a share in 0..1")
+        found += missing_packages("krippendorff")
         if self.out and not Path(self.out).parent.is_dir():
             found.append(f"the folder of out={self.out} is missing; make it, or write elsewhere")
         return found

@@ -125,7 +125,7 @@ def test_systems_that_never_met_are_not_put_on_one_scale():
 
 
 def test_agreement_is_krippendorffs():
-    """Against the reliability data of Krippendorff's example as the library's own documentation gives them, and at its ends."""
+    """1 for agreement, 0 for chance; who answered what is in its place; nothing where nothing can be said."""
     random = np.random.default_rng(0)
     alike = [vote(n, p, (1, 0, -1)[p % 3]) for n in range(4) for p in range(9)]
     assert agreement(alike) == 1
@@ -140,7 +140,7 @@ def test_agreement_is_krippendorffs():
 
 
 def test_agreement_is_that_of_the_book():
-    """Pairs of values, nominal by hand: two raters, ten items, alpha = 0.095 (Krippendorff, "Computing ... Reliability", 2011, B)."""
+    """Two raters, ten items: alpha = 0.095 (K. Krippendorff, "Computing Krippendorff's alpha-reliability", 2011, part A)."""
     first, second = ([0, 1, 0, 0, 0, 0, 0, 0, 1, 0], [1, 1, 1, 0, 0, 1, 0, 0, 0, 0])
     votes = [vote(rater, item, value) for rater, row in enumerate((first, second)) for item, value in enumerate(row)]
     assert agreement(votes) == pytest.approx(0.095, abs=5e-4)
