@@ -20,7 +20,7 @@ from dia.evaluation.clip_values import Floats, PerPrompt
 RESAMPLES = 2000
 PERMUTATIONS = 9999
 EXACT = 13  # prompts up to which all 2**13 assignments are tried
-AT_ONCE = 2_000_000  # numbers, so that thousands of prompts do not fill the memory
+AT_ONCE = 2_000_000  # numbers in an array of resamples
 WIDEST = 4.0  # times Student's t; few prompts that differ leave resamples without spread, which would make it infinite
 EACH = 0.5  # prompt that favours either system, which is added to rates (Agresti and Min add half a clip to each cell)
 
@@ -46,15 +46,28 @@ def studentised_interval(first: PerPrompt, second: PerPrompt, seed: int = 0) -> 
     middle, error = difference(first, second), _standard_error(influence(first, second))
     if prompts < 2 or not error > 1e-12 * max(1.0, abs(middle)):
         return None
-    drawn = np.random.default_rng(seed).integers(0, prompts, (RESAMPLES, prompts))
-    tops = (first.top[drawn], first.bottom[drawn], second.top[drawn], second.bottom[drawn])
-    found = _figure(*tops[:2]) - _figure(*tops[2:])
-    errors = _standard_error(_influence(*tops[:2]) - _influence(*tops[2:]))
-    away = np.abs(found - middle)
-    student = stats.t.ppf(0.975, prompts - 1)
-    off = np.divide(away, errors, out=np.where(away > 0, np.inf, 0.0), where=errors > 1e-9 * error)
-    reach = float(np.quantile(np.minimum(off, WIDEST * student), 0.95)) * float(error)
+    random, widest = np.random.default_rng(seed), WIDEST * float(stats.t.ppf(0.975, prompts - 1))
+    off = [
+        _errors_off(random.integers(0, prompts, (size, prompts)), first, second, middle, widest)
+        for size in _batches(RESAMPLES, prompts)
+    ]
+    reach = float(np.quantile(np.concatenate(off), 0.95)) * float(error)
     return middle - reach, middle + reach
+
+
+def _errors_off(drawn: NDArray[np.intp], first: PerPrompt, second: PerPrompt, middle: float, widest: float) -> Floats:
+    """Return how many of its own standard errors each resample of prompts (resamples, prompts) is off, at most ``widest``."""
+    one, other = (first.top[drawn], first.bottom[drawn]), (second.top[drawn], second.bottom[drawn])
+    away = np.abs(_figure(*one) - _figure(*other) - middle)
+    errors = _standard_error(_influence(*one) - _influence(*other))
+    none = np.where(away > 1e-12, widest, 0.0)  # a resample of prompts that are all alike
+    return np.minimum(np.divide(away, errors, out=none, where=errors * widest > away), widest)
+
+
+def _batches(count: int, prompts: int) -> list[int]:
+    """Return how many resamples are drawn at a time, so that thousands of prompts do not fill the memory."""
+    size = max(1, AT_ONCE // prompts)
+    return [min(size, count - begin) for begin in range(0, count, size)]
 
 
 def rate_interval(first: PerPrompt, second: PerPrompt) -> Interval:
@@ -92,11 +105,10 @@ def permutation_p(first: PerPrompt, second: PerPrompt, seed: int = 0) -> float:
     prompts, observed = len(first.top), abs(difference(first, second))
     if prompts <= EXACT:
         return float(np.mean(_swapped_difference(_all_swaps(prompts), first, second) >= _edge(observed)))
-    random, left, as_far = np.random.default_rng(seed), PERMUTATIONS, 1
-    while left:
-        drawn = min(left, max(1, AT_ONCE // prompts))
-        found = _swapped_difference(random.random((drawn, prompts)) < 0.5, first, second)
-        as_far, left = as_far + int((found >= _edge(observed)).sum()), left - drawn
+    random, as_far = np.random.default_rng(seed), 1
+    for size in _batches(PERMUTATIONS, prompts):
+        found = _swapped_difference(random.random((size, prompts)) < 0.5, first, second)
+        as_far += int((found >= _edge(observed)).sum())
     return as_far / (PERMUTATIONS + 1)
 
 

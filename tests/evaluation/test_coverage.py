@@ -7,7 +7,7 @@ from dia.evaluation.clip_values import Kind
 from dia.evaluation.paired import rate_interval, studentised_interval
 from tests.evaluation.simulated import hits, scale, word_errors
 
-EXPERIMENTS = 1500  # the share that is counted is exact to 1.1 points (95 %)
+EXPERIMENTS = 1000  # the share that is counted is exact to 1.4 points (95 %)
 
 NOMINAL = [
     scale(8, 1), scale(12, 3), scale(24, 1), scale(60, 4),

@@ -1,6 +1,7 @@
 """Reading recorded systems for a listening test: the few fields of `outputs.jsonl` that it needs, and every file's hash.
 
-The first take of a prompt is what is heard, whatever it became: taking another where it failed would be cherry-picking.
+The first take of a prompt is what is heard, whatever it became: taking another where it failed would be cherry-picking. The
+script stands in a row itself or in its ``prompt``; no ``error_kind`` (null or empty) is a take that came to be.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from typing import Any
 from dia.errors import UserError
 
 FIELDS: dict[str, tuple[type, ...]] = {
-    "prompt_id": (str,), "take": (int,), "system": (str,), "script": (str,), "wav_path": (str, type(None)),
+    "prompt_id": (str,), "take": (int,), "system": (str,), "wav_path": (str, type(None)),
     "wav_sha256": (str, type(None)), "error_kind": (str, type(None)),
 }  # fmt: skip
 
@@ -63,6 +64,7 @@ def _read_system(folder: Path, problems: list[str]) -> System | None:
         problems.append(f"{folder} has no outputs.jsonl; name the folder of a run, such as outputs/SYSTEM/RUN")
         return None
     content = path.read_bytes()
+    problems += _manifest_problems(folder, content)
     rows = list(_rows(path, content, problems))
     names = {row["system"] for row in rows}
     if len(names) != 1:
@@ -76,6 +78,26 @@ def _read_system(folder: Path, problems: list[str]) -> System | None:
     return System(names.pop(), folder, clips, hashlib.sha256(content).hexdigest())
 
 
+def _manifest_problems(folder: Path, content: bytes) -> list[str]:
+    """Return where the manifest contradicts the rows, or says that recording was cut off."""
+    path = folder / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        return [f"{path} cannot be read ({error.strerror}); copy the run again"]
+    except ValueError as error:
+        return [f"{path} is no JSON ({error}); copy the run again"]
+    if not isinstance(manifest, dict):
+        return [f"{path} holds no JSON object; copy the run again"]
+    found = []
+    if (state := manifest.get("state", "complete")) != "complete":
+        found.append(f"{folder} is not a whole recording (its state is {state!r}); let the recording come to its end")
+    digest = hashlib.sha256(content).hexdigest()
+    if manifest.get("outputs_sha256", digest) != digest:
+        found.append(f"{folder}/outputs.jsonl is not what the manifest tells of: its sha256 differs; copy the run again")
+    return found
+
+
 def _rows(path: Path, content: bytes, problems: list[str]) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(content.splitlines(), start=1):
         if not line.strip():
@@ -85,8 +107,7 @@ def _rows(path: Path, content: bytes, problems: list[str]) -> Iterator[dict[str,
         except ValueError as error:
             problems.append(f"{path}, line {number}: no JSON ({error}); record again, or remove the line")
             continue
-        wrong = _wrong_fields(row)
-        if wrong:
+        if wrong := _wrong_fields(row):
             problems.append(f"{path}, line {number}: {wrong}")
         else:
             yield row
@@ -97,13 +118,21 @@ def _wrong_fields(row: object) -> str:
         return "no JSON object"
     lacking = [name for name in FIELDS if name not in row]
     wrong = [f"{name}={row[name]!r}" for name, types in FIELDS.items() if name in row and type(row[name]) not in types]
-    if not lacking and not wrong and row["error_kind"] is None and not (row["wav_path"] and row["wav_sha256"]):
+    if not isinstance(_script(row), str):
+        lacking.append("script")
+    if not lacking and not wrong and not row["error_kind"] and not (row["wav_path"] and row["wav_sha256"]):
         wrong = ["neither an error_kind nor a wav_path with its wav_sha256"]
     return "; ".join(([f"lacks {', '.join(lacking)}"] if lacking else []) + ([f"wrong: {', '.join(wrong)}"] if wrong else []))
 
 
+def _script(row: dict[str, Any]) -> object:
+    prompt = row.get("prompt")
+    return row.get("script", prompt.get("script") if isinstance(prompt, dict) else None)
+
+
 def _clip(folder: Path, row: dict[str, Any], problems: list[str]) -> Clip:
-    clip = Clip(row["prompt_id"], row["take"], row["script"], None, row["wav_sha256"] or "", row["error_kind"] or "")
+    failure = ": ".join(filter(None, (row["error_kind"], row.get("message") if row["error_kind"] else "")))
+    clip = Clip(row["prompt_id"], row["take"], str(_script(row)), None, row["wav_sha256"] or "", failure)
     if clip.failure:
         return clip
     path = (folder / row["wav_path"]).resolve()

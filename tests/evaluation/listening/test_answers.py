@@ -1,6 +1,7 @@
 """Answers as listeners send them, right and wrong, and the command that counts them."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -15,7 +16,7 @@ from tests.evaluation.listening.runs import record
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A test of two systems on three prompts with two checks, and its key's path."""
+    """The key's path of a test of two systems on three prompts with two checks."""
     folder = tmp_path_factory.mktemp("made")
     prompts = ["p1", "p2", "p3"]
     runs = [str(record(folder / name, name, prompts, pitch, seconds=0.5)) for name, pitch in (("a", 140), ("b", 200))]
@@ -24,15 +25,17 @@ def made(tmp_path_factory):
     return config.key
 
 
-def answer(key, listener, choose):
+def answer(made, listener, choose):
     """Return the answers of one listener; ``choose`` maps (system left, system right) to a choice, None stands for noise."""
-    form = (listener - 1) % len(key["forms"])
+    key, page = json.loads(made.read_text()), made.with_name("page.html").read_text()
+    forms = json.loads(re.search(r'id="test">(.*?)</script>', page, re.DOTALL).group(1))["forms"]
+    number = (listener - 1) % len(forms)
     given = []
-    for place, name in enumerate(key["forms"][form]):
-        left, right = key["trials"][name]["sounds"][:: 1 if (place + listener) % 2 else -1]
-        sides = [key["sounds"][one]["system"] for one in (left, right)]
-        given.append({"trial": name, "left": left, "right": right, "choice": choose(*sides), "plays": [1, 1], "seconds": 3.0})
-    named = {"format": "dia-listening-answers/1", "test": key["test"], "listener": listener, "form": form}
+    for trial in forms[number]:
+        sides = [key["sounds"][trial[side]]["system"] for side in ("left", "right")]
+        shown = {"trial": trial["id"], "left": trial["left"], "right": trial["right"]}
+        given.append(shown | {"choice": choose(*sides), "plays": [1, 1], "seconds": 3.0})
+    named = {"format": "dia-listening-answers/1", "test": key["test"], "listener": listener, "form": number}
     return named | {"session": "s", "answers": given}
 
 
@@ -55,8 +58,7 @@ def save(folder, *answers):
 
 
 def test_votes_are_counted_whichever_side_they_were_on(made, tmp_path):
-    key = json.loads(made.read_text())
-    files = save(tmp_path, *(answer(key, number, prefers("a")) for number in (1, 2, 3)))
+    files = save(tmp_path, *(answer(made, number, prefers("a")) for number in (1, 2, 3)))
     found = read_answers(files, str(made), 1.0)
     assert len(found.votes) == 9 and {(vote.first, vote.second, vote.outcome) for vote in found.votes} == {("a", "b", 1)}
     assert {vote.left_first for vote in found.votes} == {True, False} and not found.failed
@@ -64,9 +66,8 @@ def test_votes_are_counted_whichever_side_they_were_on(made, tmp_path):
 
 
 def test_who_prefers_noise_is_not_counted(made, tmp_path):
-    key = json.loads(made.read_text())
     files = save(
-        tmp_path, answer(key, 1, prefers("b")), answer(key, 2, lambda left, right: "left"), answer(key, 3, lambda *_: "tie")
+        tmp_path, answer(made, 1, prefers("b")), answer(made, 2, lambda left, right: "left"), answer(made, 3, lambda *_: "tie")
     )
     found = read_answers(files, str(made), 0.75)
     assert [one.name for one in found.failed] == ["2", "3"] and {vote.listener for vote in found.votes} == {"1"}
@@ -75,16 +76,14 @@ def test_who_prefers_noise_is_not_counted(made, tmp_path):
 
 
 def test_what_was_not_heard_is_no_vote(made, tmp_path):
-    key = json.loads(made.read_text())
-    (file,) = save(tmp_path, answer(key, 1, lambda *_: "unheard"))
+    (file,) = save(tmp_path, answer(made, 1, lambda *_: "unheard"))
     (listener,) = read_answers([file], str(made), 0.75).listeners
     assert (listener.unheard, listener.votes, listener.checks, listener.answered) == (5, [], [], 5)
 
 
 def test_everything_that_is_wrong_is_told_at_once(made, tmp_path):
-    key = json.loads(made.read_text())
-    good = answer(key, 1, prefers("a"))
-    wrong = answer(key, 2, prefers("a"))
+    good = answer(made, 1, prefers("a"))
+    wrong = answer(made, 2, prefers("a"))
     wrong["answers"][0]["trial"] = "elsewhere"
     wrong["answers"][1]["choice"] = "both"
     wrong["answers"][2]["left"] = wrong["answers"][3]["left"]
@@ -115,7 +114,7 @@ def test_a_wrong_key_is_told(made, tmp_path, change, said):
     key = json.loads(made.read_text())
     (tmp_path / "key.json").write_text(json.dumps(change(key)))
     with pytest.raises(UserError, match=said):
-        read_answers(save(tmp_path, answer(key, 1, prefers("a"))), str(tmp_path / "key.json"), 0.75)
+        read_answers(save(tmp_path, answer(made, 1, prefers("a"))), str(tmp_path / "key.json"), 0.75)
 
 
 def test_wrong_settings_are_told_at_once():
@@ -125,9 +124,8 @@ def test_wrong_settings_are_told_at_once():
 
 
 def test_the_command_prints_and_writes_what_was_found(made, tmp_path):
-    key = json.loads(made.read_text())
-    answers = [answer(key, number, prefers("a" if number < 4 else "b")) for number in range(1, 6)]
-    files = save(tmp_path, *answers, answer(key, 6, lambda left, right: "tie"))
+    answers = [answer(made, number, prefers("a" if number < 4 else "b")) for number in range(1, 6)]
+    files = save(tmp_path, *answers, answer(made, 6, lambda left, right: "tie"))
     command = [sys.executable, "-m", "dia.eval", "votes", *files, f"key={made}", f"out={tmp_path}/votes.json"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 3 and "listeners 6 (0 of 2)" in done.stderr, done.stderr

@@ -38,6 +38,35 @@ def test_the_first_take_is_heard_whatever_it_became(tmp_path):
     }  # fmt: skip
 
 
+def test_rows_of_the_recorder_are_read_too(tmp_path):
+    """There the script is part of the prompt, and no error is an empty text."""
+    run = record(tmp_path / "run", "nano", PROMPTS[:2], failures=PROMPTS[1:2])
+    rows = [one | {"prompt": {"id": one["prompt_id"], "script": one["script"]}, "message": "too late"} for one in read_rows(run)]
+    for one in rows:
+        del one["script"]
+        one["error_kind"] = one["error_kind"] or ""
+    write_rows(run, rows)
+    (system,) = read_systems([str(run)])
+    assert [clip.failure for clip in system.clips.values()] == ["", "timeout: too late"]
+    assert system.clips["prompt-0"].script == "[S1] This is prompt-0. (laughs) [S2] So it is."
+
+
+@pytest.mark.parametrize(
+    ("manifest", "said"),
+    [
+        ('{"state": "recording"}', "not a whole recording"), ('{"outputs_sha256": "0"}', "not what the manifest tells of"),
+        ("[]", "holds no JSON object"), ("{", "is no JSON"), (None, "cannot be read"),
+    ],
+)  # fmt: skip
+def test_a_manifest_that_contradicts_the_rows_is_told(tmp_path, manifest, said):
+    run = record(tmp_path / "run", "nano", PROMPTS[:1])
+    (run / "manifest.json").unlink()
+    if manifest:
+        (run / "manifest.json").write_text(manifest)
+    with pytest.raises(UserError, match=said):
+        read_systems([str(run)])
+
+
 def test_two_runs_of_one_system_are_told_apart(tmp_path):
     runs = [record(tmp_path / name, "nano", PROMPTS[:1]) for name in ("monday", "tuesday")]
     assert [one.name for one in read_systems(list(map(str, runs)))] == ["nano (monday)", "nano (tuesday)"]
