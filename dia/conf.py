@@ -8,7 +8,6 @@ sweeps. Hydra checks names and types; ranges and rules across keys stand in the 
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -20,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dia.audio.spectral import SpectralCodecConfig
 from dia.benchmark.settings import BenchPrepareConfig, BenchTrainConfig
+from dia.command_line import quoted, words_as_key
 from dia.data.engine import EngineConfig
 from dia.data.labels import LabelsConfig
 from dia.data.prepare import DataConfig
@@ -195,7 +195,7 @@ def quote_text(argument: str) -> str:
     key, equals, value = argument.partition("=")
     if key != "text" or not equals:
         return argument
-    return f"text={_quoted(value)}"
+    return f"text={quoted(value)}"
 
 
 def validate(config: TrainConfig) -> None:
@@ -324,22 +324,6 @@ def run_one_of(doors: dict[str, tuple[str, Callable[[Any], None]]], words: dict[
     if key := (words or {}).get(command):
         sys.argv[1:] = words_as_key(sys.argv[1:], key)
     run(*doors[command])
-
-
-def words_as_key(arguments: list[str], key: str) -> list[str]:
-    """Return command-line arguments with the plain words among them as one ``key=[...]``, quoted so that Hydra changes nothing.
-
-    A word with an equals sign is a file when there is one of that name.
-    """
-    words = [one for one in arguments if not one.startswith("-") and ("=" not in one or Path(one).exists())]
-    if not words:
-        return arguments
-    return [one for one in arguments if one not in words] + [f"{key}=[{','.join(map(_quoted, words))}]"]
-
-
-def _quoted(word: str) -> str:
-    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("${", "\\${")
-    return f'"{escaped}"'
 
 
 register()

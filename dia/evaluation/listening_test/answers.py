@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dia.errors import UserError
-from dia.evaluation.listening_test.page import KEY_FORMAT
+from dia.evaluation.listening_test.key import KEY_FORMAT
 
 ANSWERS_FORMAT = "dia-listening-answers/1"
 SIDES = ("left", "right")
