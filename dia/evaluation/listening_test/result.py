@@ -53,19 +53,22 @@ def left_share(votes: Sequence[Vote]) -> float | None:
 def agreement(votes: Sequence[Vote]) -> float | None:
     """Return Krippendorff's alpha over comparisons (a pair of systems on a prompt): 1 is agreement, 0 is chance.
 
-    The outcomes are ordered: preferring one, no difference, preferring the other. None when no comparison was answered by two
-    listeners, or all answers are alike, which says nothing. Source: K. Krippendorff, "Content Analysis", 2004.
+    The outcomes are ordered: preferring one, no difference, preferring the other. Every comparison is counted in both
+    directions: which system is named first must not matter, and agreement that one is better is agreement. None when no
+    comparison was answered by two listeners, or all saw no difference. Source: K. Krippendorff, "Content Analysis", 2004.
     """
     import krippendorff
 
-    raters, items = sorted({vote.listener for vote in votes}), sorted({(v.prompt_id, v.first, v.second) for v in votes})
+    raters = {name: place for place, name in enumerate(sorted({vote.listener for vote in votes}))}
+    items = {item: place for place, item in enumerate(sorted({(one.prompt_id, one.first, one.second) for one in votes}))}
     table = np.full((len(raters), len(items)), np.nan)
-    for vote in votes:
-        table[raters.index(vote.listener), items.index((vote.prompt_id, vote.first, vote.second))] = vote.outcome
+    for one in votes:
+        table[raters[one.listener], items[one.prompt_id, one.first, one.second]] = one.outcome
     shared = table[:, np.isfinite(table).sum(axis=0) > 1]
-    if len(np.unique(shared[np.isfinite(shared)])) < 2:
+    if not np.nansum(np.abs(shared)):
         return None
-    return float(krippendorff.alpha(reliability_data=shared, level_of_measurement="ordinal"))
+    both_ways = np.concatenate((shared, -shared), axis=1)
+    return float(krippendorff.alpha(reliability_data=both_ways, level_of_measurement="ordinal"))
 
 
 def show_results(results: dict[str, Any], console: Console) -> None:
