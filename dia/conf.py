@@ -19,10 +19,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from dia.audio.spectral import SpectralCodecConfig
 from dia.benchmark.settings import BenchPrepareConfig, BenchTrainConfig
+from dia.command_line import quoted, words_as_key
 from dia.data.engine import EngineConfig
 from dia.data.labels import LabelsConfig
 from dia.data.prepare import DataConfig
 from dia.errors import UserError
+from dia.evaluation.listening_test.settings import ListenConfig, VotesConfig
 from dia.evaluation.settings import CalibrateConfig
 from dia.inference import Sampling
 from dia.initial import filled_shape, initial_problems
@@ -134,7 +136,8 @@ class BenchConfig:
 
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig, "eval": EvalConfig, "generate": GenerateConfig, "bench": BenchConfig,
-    "eval_calibrate": CalibrateConfig, "bench_prepare": BenchPrepareConfig, "bench_train": BenchTrainConfig,
+    "bench_prepare": BenchPrepareConfig, "bench_train": BenchTrainConfig, "calibrate": CalibrateConfig, "listen": ListenConfig,
+    "votes": VotesConfig,
 }  # fmt: skip
 
 
@@ -194,8 +197,7 @@ def quote_text(argument: str) -> str:
     key, equals, value = argument.partition("=")
     if key != "text" or not equals:
         return argument
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("${", "\\${")
-    return f'text="{escaped}"'
+    return f"text={quoted(value)}"
 
 
 def validate(config: TrainConfig) -> None:
@@ -307,10 +309,11 @@ def _refuse_multirun(arguments: list[str]) -> None:
         )
 
 
-def run_one_of(doors: dict[str, tuple[str, Callable[[Any], None]]]) -> None:
+def run_one_of(doors: dict[str, tuple[str, Callable[[Any], None]]], words: dict[str, str] | None = None) -> None:
     """Run a front door that has several commands: its first word names one (`python -m dia.bench prepare ...`), none means "".
 
-    ``doors`` gives each command its config's name and its task, as :func:`run` takes them.
+    ``doors`` gives each command its config's name and its task, as :func:`run` takes them. ``words`` names, for a command that
+    takes plain words after its name (`python -m dia.eval votes FILE FILE`), the key that lists them.
     """
     word = sys.argv[1] if len(sys.argv) > 1 else ""
     command = "" if not word or "=" in word or word.startswith("-") else word
@@ -320,6 +323,8 @@ def run_one_of(doors: dict[str, tuple[str, Callable[[Any], None]]]) -> None:
         sys.exit(2)
     if command:
         del sys.argv[1]
+    if key := (words or {}).get(command):
+        sys.argv[1:] = words_as_key(sys.argv[1:], key)
     run(*doors[command])
 
 

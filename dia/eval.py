@@ -4,6 +4,9 @@
 be read).
 
 Three systems are scored on the same prompts: the ground truth, the codec's round trip of it, and the model.
+
+python -m dia.eval listen RUN RUN... out=listen.html           a blind listening test of recorded systems, as one static page
+python -m dia.eval votes ANSWERS... key=listen.key.json        what its listeners' answers say
 """
 
 import json
@@ -25,6 +28,8 @@ from dia.data.prepare import DataConfig, prepare
 from dia.data.prepared import open_prepared
 from dia.errors import UserError, in_one_line
 from dia.evaluation.calibration import calibrate_on_real
+from dia.evaluation.listening_test.commands import count_votes, write_test
+from dia.evaluation.listening_test.settings import ListenConfig, VotesConfig
 from dia.evaluation.report import Learning, table, write_report, write_text
 from dia.evaluation.scoring import Judges, calibrate_events, summarise
 from dia.evaluation.settings import CalibrateConfig
@@ -34,6 +39,7 @@ from dia.judges.recording import Recording
 from dia.model import Dia
 from dia.training.run_folder import read_metrics
 
+LEFT_OUT = 3
 ROUND_TRIP, MODEL = "codec round trip", "model"
 CALIBRATION_CLIPS = 200  # clips of the training split, beside all of validation, that the event detector is calibrated on
 BATCH = 8
@@ -89,6 +95,26 @@ def calibrate(config: CalibrateConfig) -> None:
     for path, error in result["unreadable"].items():
         print(f"left out: {path}: {error}", file=sys.stderr)
     if result["unreadable"]:
+        sys.exit(LEFT_OUT)
+
+
+def listen(config: ListenConfig) -> None:
+    """Write a listening test and its key; exits with 3 when some clips could not be put into it. Raises ``UserError``."""
+    page = write_test(config)
+    forms, key = page.key["forms"], config.key
+    print(f"wrote {config.out}: {len(page.key['trials'])} comparisons in {len(forms)} forms of {min(map(len, forms))} or more")
+    print(f"wrote {key}, which says what is what: do not send it along. Number the listeners 1, 2, 3 ...")
+    if page.left_out:
+        print(f"left out, {len(page.left_out)}:", *(f"  - {line}" for line in page.left_out), sep="\n", file=sys.stderr)
+        sys.exit(LEFT_OUT)
+
+
+def votes(config: VotesConfig) -> None:
+    """Print what listeners' answers say; exits with 3 when listeners failed the checks. Raises ``UserError``."""
+    answers = count_votes(config, Console(width=160))
+    if answers.failed:
+        named = ", ".join(f"{one.name} ({sum(one.checks)} of {len(one.checks)})" for one in answers.failed)
+        print(f"left out, for they failed the attention checks: listeners {named}", file=sys.stderr)
         sys.exit(LEFT_OUT)
 
 
@@ -148,4 +174,9 @@ def _out_folder(config: EvalConfig, suite: Suite) -> Path:
 
 
 if __name__ == "__main__":
-    run_one_of({"": ("eval", main), "calibrate": ("eval_calibrate", calibrate)})
+    run_one_of(
+        {
+            "": ("eval", main), "calibrate": ("calibrate", calibrate), "listen": ("listen", listen), "votes": ("votes", votes),
+        },
+        words={"listen": "folders", "votes": "files"},
+    )  # fmt: skip

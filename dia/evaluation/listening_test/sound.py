@@ -1,0 +1,71 @@
+"""Sound made comparable: mono, 24 kHz, as loud as its rivals, without long silence at its ends; and the spoilt clip of a check.
+
+Waves are float32 (samples,) at 24 kHz. Pauses inside a clip are how it was spoken, and stay.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from dia.audio.files import Wave, read_wave
+from dia.errors import UserError
+
+SAMPLE_RATE = 24_000  # hertz
+LOUDNESS = -23.0  # LUFS, EBU R 128
+SILENCE = 0.2  # seconds, the most that stays at either end
+QUIET = -45.0  # dB below the loudest frame: silence
+FRAME = SAMPLE_RATE // 100
+CEILING = 0.97  # of full scale
+SHORTEST = 0.4  # seconds: one block of the loudness meter
+CHECK_NOISE = 0.0  # dB, speech against the noise that spoils it
+
+
+class NotComparable(ValueError):
+    """Why a clip cannot be put beside others."""
+
+
+def prepare_clip(path: Path) -> Wave:
+    """Return a recording, trimmed. Raises :class:`NotComparable` for silence, for less than 0.4 s and for a damaged file."""
+    try:
+        wave = trim(read_wave(path, SAMPLE_RATE))
+    except UserError as error:
+        raise NotComparable(str(error)) from error
+    if len(wave) <= SHORTEST * SAMPLE_RATE:
+        raise NotComparable(f"{len(wave) / SAMPLE_RATE:.2f} s of sound, too short to measure how loud it is")
+    if not np.isfinite(loudness(wave)):
+        raise NotComparable("silence")
+    return wave
+
+
+def trim(wave: Wave) -> Wave:
+    """Cut silence at both ends down to 200 ms; a wave of nothing but silence becomes empty."""
+    frames = len(wave) // FRAME
+    power = np.square(wave[: frames * FRAME].reshape(frames, FRAME), dtype=np.float64).mean(axis=1)
+    if not frames or power.max() <= 1e-10:  # -100 dB of full scale
+        return wave[:0]
+    sounding = np.flatnonzero(power > power.max() * 10 ** (QUIET / 10))
+    keep = int(SILENCE * SAMPLE_RATE)
+    return wave[max(0, int(sounding[0]) * FRAME - keep) : (int(sounding[-1]) + 1) * FRAME + keep]
+
+
+def loudness(wave: Wave) -> float:
+    """Return the integrated loudness in LUFS (ITU-R BS.1770), minus infinity for silence."""
+    import pyloudnorm
+
+    return float(pyloudnorm.Meter(SAMPLE_RATE).integrated_loudness(wave))
+
+
+def match(waves: Mapping[str, Wave]) -> dict[str, Wave]:
+    """Bring clips that are compared to one loudness: -23 LUFS, or as much lower, for all of them, as keeps peaks unclipped."""
+    found = {name: loudness(wave) for name, wave in waves.items()}
+    highest = [found[name] + 20 * np.log10(CEILING / np.abs(wave).max()) for name, wave in waves.items()]
+    target = min([LOUDNESS, *highest])
+    return {name: (wave * 10 ** ((target - found[name]) / 20)).astype(np.float32) for name, wave in waves.items()}
+
+
+def spoil(wave: Wave, random: np.random.Generator) -> Wave:
+    """Return a clip under white noise as strong as its own speech, which nobody who listens prefers."""
+    power = np.square(wave, dtype=np.float64).mean()
+    noise = np.sqrt(power / 10 ** (CHECK_NOISE / 10)) * random.standard_normal(len(wave))
+    return (wave + noise).astype(np.float32)

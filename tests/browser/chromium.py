@@ -1,0 +1,35 @@
+"""Debian's Chromium, headless, in a profile of its own. tests/browser/install.sh installs it."""
+
+import shutil
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+import pytest
+
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--mute-audio", "--window-size=900,1150",
+)  # fmt: skip
+MISSING = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
+needs_chromium = pytest.mark.skipif(
+    bool(MISSING) or find_spec("selenium") is None,
+    reason=f"not installed: {', '.join(MISSING) or 'selenium'}; run tests/browser/install.sh and install the extra `dev`",
+)
+
+
+@contextmanager
+def chromium(profile, downloads):
+    """Yield a driver of a browser whose profile lies in ``profile`` and whose downloads land in ``downloads``."""
+    from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+
+    options = ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = Chrome(options, ChromeService(shutil.which("chromedriver")))
+    try:
+        yield driver
+    finally:
+        driver.quit()

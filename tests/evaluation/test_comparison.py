@@ -1,0 +1,238 @@
+"""Comparisons of systems: against scipy, against the closed test, against counting, and where there is nothing to compare."""
+
+import io
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+from scipy import stats
+
+from dia.evaluation.clip_values import ClipValues, Kind, values_of
+from dia.evaluation.comparison import compare, compare_all, comparison_table, score_rows
+from dia.evaluation.paired import holm, influence, permutation_p
+from dia.evaluation.power import prompts_needed, smallest_difference, votes_needed
+from tests.evaluation.simulated import hits, scale, word_errors
+
+EIGHT = [f"p{number}" for number in range(8)]
+
+
+def means(name, values, prompts=EIGHT, score="mos"):
+    return ClipValues.means(name, score, values, prompts)
+
+
+@pytest.mark.parametrize("prompts", [2, 5, 10])
+def test_exact_permutation_p_is_scipys(prompts):
+    random = np.random.default_rng(prompts)
+    one, other = random.integers(0, 5, (2, prompts)).astype(float)
+    theirs = stats.permutation_test(
+        (one, other), lambda a, b, axis: (a - b).mean(axis=axis), permutation_type="samples", n_resamples=np.inf
+    )
+    ours = compare(means("a", one, [f"{n:02}" for n in range(prompts)]), means("b", other, [f"{n:02}" for n in range(prompts)]))
+    assert ours.p == pytest.approx(theirs.pvalue)
+
+
+def test_permutation_p_of_a_ratio_is_scipys():
+    """Both counts of a prompt change sides together; scipy permutes the numbers of the prompts, and looks them up."""
+    random = np.random.default_rng(1)
+    words, errors = random.integers(5, 30, (2, 9)).astype(float), random.poisson(3, (2, 9)).astype(float)
+
+    def apart(one, other, axis):
+        one, other = one.astype(int), other.astype(int)
+        ratios = [errors.ravel()[side].sum(axis=axis) / words.ravel()[side].sum(axis=axis) for side in (one, other)]
+        return ratios[0] - ratios[1]
+
+    numbers = np.arange(18).reshape(2, 9)
+    theirs = stats.permutation_test(tuple(numbers), apart, permutation_type="samples", n_resamples=np.inf)
+    prompts = [f"p{number}" for number in range(9)]
+    found = compare(*(ClipValues.ratios(name, "wer", e, w, prompts) for name, e, w in zip("ab", errors, words, strict=True)))
+    assert found.p == pytest.approx(theirs.pvalue)
+    assert found.difference == pytest.approx(errors[0].sum() / words[0].sum() - errors[1].sum() / words[1].sum())
+
+
+def test_random_permutations_agree_with_the_exact_test():
+    random = np.random.default_rng(2)
+    one, other = random.normal(0.4, 1, 20), random.normal(0, 1, 20)
+    theirs = stats.permutation_test(
+        (one, other), lambda a, b, axis: (a - b).mean(axis=axis), permutation_type="samples", n_resamples=50_000, rng=0
+    )
+    names = [f"{number:02}" for number in range(20)]
+    found = permutation_p(means("a", one, names).per_prompt(), means("b", other, names).per_prompt())
+    assert found == pytest.approx(theirs.pvalue, abs=0.015)
+
+
+def test_under_no_difference_p_is_below_5_percent_5_times_in_100():
+    random, low = np.random.default_rng(3), 0
+    for _ in range(1000):
+        values = random.exponential(1, (2, 11))
+        names = [str(number) for number in range(11)]
+        low += permutation_p(means("a", values[0], names).per_prompt(), means("b", values[1], names).per_prompt()) <= 0.05
+    assert 30 <= low <= 70
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=7))
+def test_holm_is_the_closed_test_of_bonferroni(values):
+    """A hypothesis is rejected when every family that contains it is: the principle that Holm's steps are a shortcut of."""
+    expected = []
+    for place in range(len(values)):
+        others = [number for number in range(len(values)) if number != place]
+        families = [(place, *rest) for size in range(len(values)) for rest in itertools.combinations(others, size)]
+        expected.append(max(min(1.0, len(family) * min(values[number] for number in family)) for family in families))
+    assert holm(values) == pytest.approx(expected)
+
+
+def test_holm_of_nothing_is_nothing():
+    assert holm([]) == []
+
+
+@pytest.mark.parametrize("effect", [0.2, 0.35, 0.5, 1.0])
+def test_prompts_needed_reach_80_percent_and_hardly_more(effect):
+    """Against the noncentral t distribution."""
+
+    def power(prompts):
+        edge, shift = stats.t.ppf(0.975, prompts - 1), effect * np.sqrt(prompts)
+        return stats.nct.sf(edge, prompts - 1, shift) + stats.nct.cdf(-edge, prompts - 1, shift)
+
+    needed = prompts_needed(effect, 1.0)
+    assert 0.785 < power(needed) < 0.83 and power(needed - 2) < 0.8
+    assert smallest_difference(needed, 1.0) <= effect < smallest_difference(needed - 1, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("build", "low", "high"),
+    [(scale, 0.76, 0.84), (word_errors, 0.8, 0.93), (lambda *size: hits(*size, (0.7, 0.5)), 0.7, 0.82)],
+    ids=["scale", "word errors", "hits"],
+)
+def test_what_is_said_to_settle_a_difference_settles_it_80_times_in_100(build, low, high):
+    """The deviation of one large experiment says how many prompts are needed; experiments of that size then find it.
+
+    The normal form is exact for a scale. Hits tie with many of their permutations, which costs the test a little; counts are
+    skewed towards the difference, which helps it.
+    """
+    random = np.random.default_rng(0)
+    pilot = build(20_000, 2)
+    deviation = influence(*(values.per_prompt() for values in pilot.draw(random))).std()
+    needed = prompts_needed(pilot.truth, float(deviation))
+    found = 0
+    for number in range(400):
+        one, other = (values.per_prompt() for values in build(needed, 2).draw(random))
+        found += permutation_p(one, other, number) <= 0.05
+    assert low <= found / 400 <= high
+
+
+@pytest.mark.parametrize(("share", "votes"), [(0.65, 85), (0.6, 194), (0.55, 783), (0.4, 194)])
+def test_votes_needed_are_the_known_ones(share, votes):
+    assert votes_needed(share) == votes
+
+
+def test_nothing_settles_no_difference():
+    assert prompts_needed(0.0, 1.0) is None and votes_needed(0.5) is None and smallest_difference(2, 1.0) is None
+
+
+def test_takes_of_one_prompt_do_not_narrow_an_interval():
+    values = np.random.default_rng(0).normal(0, 1, (2, 8))
+    once, thrice = (
+        compare(*(means(name, np.repeat(one, takes), np.repeat(EIGHT, takes)) for name, one in zip("ab", values, strict=True)))
+        for takes in (1, 3)
+    )
+    assert (thrice.low, thrice.high, thrice.p) == pytest.approx((once.low, once.high, once.p)) and thrice.seeds == (3, 3)
+    hit = (values > 0).astype(float)
+    once, thrice = (
+        compare(
+            *(
+                ClipValues.rates(n, "heard", np.repeat(one, takes), np.repeat(EIGHT, takes))
+                for n, one in zip("ab", hit, strict=True)
+            )
+        )
+        for takes in (1, 3)
+    )
+    assert (thrice.low, thrice.high) == pytest.approx((once.low, once.high))
+
+
+@given(st.integers(0, 10_000))
+def test_turning_a_comparison_round_turns_its_figures_round(seed):
+    one, other = np.random.default_rng(seed).normal(0, 1, (2, 8))
+    there, back = compare(means("a", one), means("b", other)), compare(means("b", other), means("a", one))
+    assert (there.difference, there.low, there.high) == pytest.approx((-back.difference, -back.high, -back.low))
+    assert there.p == back.p and there.low < there.difference < there.high
+
+
+def test_what_was_not_measured_is_left_out_and_counted():
+    first = means("a", [1, 2, float("nan"), 4, 5, 6, 7, 8])
+    second = means("b", [1, 1, 3, 3, 5, 5, 7, 7, 0], [*EIGHT, "more"])
+    found = compare(first, second)
+    assert (found.prompts, found.left_out, found.failures) == (7, 2, (1, 0))
+    assert found.difference == pytest.approx(np.mean([0, 1, 1, 0, 1, 0, 1]))
+
+
+def test_a_prompt_with_fewer_takes_weighs_as_much_as_any_other():
+    first = means("a", [1, 1, 1, 5], ["p", "p", "p", "q"])
+    assert compare(first, means("b", [0, 0], ["p", "q"])).difference == 3
+
+
+def test_systems_that_never_differ_have_no_interval_and_rates_keep_one():
+    same = [3.0] * 8
+    found = compare(means("a", same), means("b", same))
+    assert (found.difference, found.low, found.high, found.p, found.prompts_needed) == (0, None, None, 1, None)
+    perfect = compare(*(ClipValues.rates(name, "heard", [1.0] * 8, EIGHT) for name in "ab"))
+    assert perfect.low == pytest.approx(-perfect.high) and 0.2 < perfect.high < 0.5
+    assert "no prompt differs" in drawn([found])
+
+
+def drawn(comparisons):
+    console = Console(width=220, record=True, file=io.StringIO())
+    console.print(comparison_table(comparisons))
+    return console.export_text()
+
+
+def test_all_pairs_of_all_scores_are_one_family():
+    random = np.random.default_rng(0)
+    values = [
+        means(name, random.normal(shift, 1, 8), score=score)
+        for score in ("mos", "pace")
+        for name, shift in zip("abc", (0, 1, 2), strict=True)
+    ]
+    found = compare_all(values)
+    assert [(one.score, one.first, one.second) for one in found] == [
+        (score, *pair) for score in ("mos", "pace") for pair in (("a", "b"), ("a", "c"), ("b", "c"))
+    ]
+    assert [one.p_holm for one in found] == holm([one.p for one in found]) and all(one.p_holm >= one.p for one in found)
+    assert "a - c" in drawn(found) and compare_all(values[:1]) == []
+
+
+def test_every_score_says_what_it_rests_on():
+    silent = means("b", [float("nan")] * 8)
+    rows = score_rows([means("a", [*range(7), float("nan")]), silent])
+    assert rows[0]["value"] == 3 and (rows[0]["prompts"], rows[0]["seeds"], rows[0]["failures"]) == (7, 1, 1)
+    assert rows[1]["value"] is None and rows[1]["failures"] == 8
+    with pytest.raises(ValueError, match="no measured prompt in common"):
+        compare(means("a", range(8)), silent)
+
+
+def test_rows_become_values_by_system():
+    rows = [
+        {"system": system, "prompt_id": prompt, "errors": errors, "words": 10}
+        for system, counts in (("a", (1, 2)), ("b", (None, 4)))
+        for prompt, errors in zip("pq", counts, strict=True)
+    ]
+    first, second = values_of(rows, "wer", Kind.RATIO, "errors", "words")
+    assert first.estimate().value == pytest.approx(0.15) and (second.failures, second.estimate().value) == (1, 0.4)
+    with pytest.raises(ValueError, match="row 0 lacks characters"):
+        values_of(rows, "cer", Kind.RATIO, "errors", "characters")
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: ClipValues.means("a", "mos", [1.0], ["p", "q"]), "2 prompts, 1 values"),
+        (lambda: ClipValues.rates("a", "heard", [1.5], ["p"]), "rates from 1.5"),
+        (lambda: ClipValues.ratios("a", "wer", [1.0], [-1.0], ["p"]), "below 0"),
+        (lambda: ClipValues.means("a", "mos", [float("inf")], ["p"]), "infinite"),
+        (lambda: compare(means("a", range(8)), means("b", range(8), score="pace")), "cannot be compared"),
+    ],
+)
+def test_wrong_values_are_named(make, said):
+    with pytest.raises(ValueError, match=said):
+        make()
