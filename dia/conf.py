@@ -23,6 +23,7 @@ from dia.data.engine import EngineConfig
 from dia.data.labels import LabelsConfig
 from dia.data.prepare import DataConfig
 from dia.errors import UserError
+from dia.evaluation.systems.settings import RecordConfig
 from dia.inference import Sampling
 from dia.initial import filled_shape, initial_problems
 from dia.network import DiaConfig
@@ -133,7 +134,7 @@ class BenchConfig:
 
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig, "eval": EvalConfig, "generate": GenerateConfig, "bench": BenchConfig,
-    "bench_prepare": BenchPrepareConfig, "bench_train": BenchTrainConfig,
+    "bench_prepare": BenchPrepareConfig, "bench_train": BenchTrainConfig, "record": RecordConfig,
 }  # fmt: skip
 
 
@@ -143,13 +144,18 @@ def recipes() -> list[str]:
 
 
 def register() -> None:
-    """Put the schemas and the recipes into Hydra's store; a broken recipe fails when it is asked for, and names its file."""
+    """Put the schemas, the recipes and the systems to record into Hydra's store.
+
+    A broken recipe fails when it is asked for, and names its file.
+    """
     store = ConfigStore.instance()
     for name, schema in SCHEMAS.items():
         store.store(name=f"{name}_schema", node=schema)
     for name in recipes():
         path = resource(f"recipes/{name}.yaml")
         store.store(group="recipe", name=name, package="_global_", node=OmegaConf.load(path))
+    for path in sorted(resource("eval/systems").glob("*.yaml")):
+        store.store(group="system", name=path.stem, node=OmegaConf.load(path))
 
 
 def compose(config_name: str, overrides: list[str]) -> DictConfig:

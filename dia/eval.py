@@ -1,9 +1,13 @@
 """Evaluate: ``python -m dia.eval ckpt=runs/demo suite=quick``. Writes scores.json and report.html, prints the table.
 
 Three systems are scored on the same prompts: the ground truth, the codec's round trip of it, and the model.
+
+``python -m dia.eval record system=elevenlabs suite=...`` records what another system makes of a suite's prompts. Exits with 0
+when every take is there, and with 3 when some failed.
 """
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -16,13 +20,15 @@ from rich.console import Console
 
 from dia.audio.codec import Codec, pad_to_frames
 from dia.audio.files import resample
-from dia.conf import EvalConfig, run
+from dia.conf import EvalConfig, run_one_of
 from dia.data.prepare import DataConfig, prepare
 from dia.data.prepared import open_prepared
 from dia.errors import UserError, in_one_line
 from dia.evaluation.report import Learning, table, write_report
 from dia.evaluation.scoring import Judges, calibrate_events, summarise
 from dia.evaluation.suites import Suite, load_suite
+from dia.evaluation.systems.record import record as record_system
+from dia.evaluation.systems.settings import RecordConfig
 from dia.evaluation.truth import ground_truth
 from dia.judges.recording import Recording
 from dia.model import Dia
@@ -31,6 +37,7 @@ from dia.training.run_folder import read_metrics
 ROUND_TRIP, MODEL = "codec round trip", "model"
 CALIBRATION_CLIPS = 200  # clips of the training split, beside all of validation, that the event detector is calibrated on
 BATCH = 8
+FAILED = 3
 
 
 def main(config: EvalConfig) -> None:
@@ -63,6 +70,16 @@ def main(config: EvalConfig) -> None:
     if learning:
         print(f"training loss {learning.training[-1][1]:.3f} nats; marginal token distribution {learning.marginal:.3f}")
     print(f"report: {written.resolve()}")
+
+
+def record(config: RecordConfig) -> None:
+    """Record another system, and say what failed. Raises ``UserError`` as its parts do."""
+    done = record_system(config, print)
+    print(f"recorded: {done.folder.resolve()}")
+    if done.failed:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in done.failed.items())
+        print(f"failed, {sum(done.failed.values())} of {done.takes} takes: {kinds}; the same command asks again", file=sys.stderr)
+        sys.exit(FAILED)
 
 
 def round_trip(recording: Recording, codec: Codec) -> Recording:
@@ -121,4 +138,4 @@ def _out_folder(config: EvalConfig, suite: Suite) -> Path:
 
 
 if __name__ == "__main__":
-    run("eval", main)
+    run_one_of({"": ("eval", main), "record": ("record", record)})

@@ -1,0 +1,109 @@
+"""Prompts: the scripts that every system is asked to speak, one JSON object a line (eval/prompts/*.jsonl)."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from dia.dialogue import Script
+from dia.errors import UserError
+from dia.resources import resource
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A script with its id and licence; the rest says what part of a test's design it is.
+
+    ``group`` names prompts that differ in one thing only, ``version`` which of them it is, ``tag`` the nonverbal that is
+    tested, ``arousal`` what is asked of the voice.
+    """
+
+    id: str
+    script: str
+    licence: str = "Apache-2.0"
+    group: str = ""
+    version: str = ""
+    tag: str = ""
+    arousal: str = ""
+
+
+KEYS = tuple(field.name for field in fields(Prompt))
+NEEDED = ("id", "script")
+
+
+def load_prompts(path: str | Path) -> list[Prompt]:
+    """Read a JSONL file; empty lines are skipped. Raises :class:`UserError` that names every problem with its line."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"the prompts {path} cannot be read ({error}); name a JSONL file") from error
+    prompts: list[Prompt] = []
+    problems: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            found, wrong = read_prompt(line)
+            prompts += [found] if found else []
+            problems += [f"line {number} {problem}" for problem in wrong]
+    problems += duplicates(prompt.id for prompt in prompts)
+    if not prompts and not problems:
+        problems.append("it holds no prompt; write one JSON object a line with id and script")
+    if problems:
+        raise UserError(f"the prompts {path} have problems:\n" + "\n".join(f"  - {problem}" for problem in problems))
+    return prompts
+
+
+def read_prompt(line: str, extra: frozenset[str] = frozenset()) -> tuple[Prompt | None, list[str]]:
+    """Return the prompt of a line, or None and what is wrong with it; keys of ``extra`` may be there and are left out."""
+    try:
+        content = json.loads(line)
+    except ValueError as error:
+        return None, [f"is no JSON ({error})"]
+    if not isinstance(content, dict):
+        return None, ["is no JSON object; write {...} with id and script"]
+    problems = [f"lacks {key}" for key in NEEDED if key not in content]
+    problems += [f"has the unknown key {key}; there are {', '.join(KEYS)}" for key in content if key not in {*KEYS, *extra}]
+    problems += [f"has {key}={content[key]!r}; write text" for key in KEYS if not isinstance(content.get(key, ""), str)]
+    problems += [f"has an empty {key}" for key in NEEDED if content.get(key) == ""]
+    if not problems:
+        problems = _script_problems(content["script"])
+    return (None, problems) if problems else (Prompt(**{key: content[key] for key in KEYS if key in content}), [])
+
+
+def duplicates(ids: Iterable[str]) -> list[str]:
+    """Return a sentence for every id that is there more than once."""
+    counted: dict[str, int] = {}
+    for found in ids:
+        counted[found] = counted.get(found, 0) + 1
+    return [f"the id {name!r} is there {count} times; ids must differ" for name, count in counted.items() if count > 1]
+
+
+def suite_prompts(suite: str) -> list[Prompt]:
+    """Return the prompts of a suite (eval/prompts/SUITE.jsonl), or of a JSONL file by its path.
+
+    Raises :class:`UserError` that lists what there is, and as :func:`load_prompts` does.
+    """
+    if suite.endswith(".jsonl"):
+        return load_prompts(suite)
+    try:
+        folder = resource("eval/prompts")
+    except FileNotFoundError as error:
+        raise UserError(f"suite={suite} has no prompts here; give suite=FILE.jsonl with id and script in every line") from error
+    if not (folder / f"{suite}.jsonl").is_file():
+        known = ", ".join(sorted(path.stem for path in folder.glob("*.jsonl"))) or "none"
+        raise UserError(f"there are no prompts for suite={suite!r}; there are: {known}; or give suite=FILE.jsonl")
+    return load_prompts(folder / f"{suite}.jsonl")
+
+
+def prompts_sha256(prompts: Iterable[Prompt]) -> str:
+    """Return the sha256 of the prompts and their order; the way a file was written (order of keys, spaces) does not matter."""
+    lines = (json.dumps(asdict(prompt), sort_keys=True, ensure_ascii=False) for prompt in prompts)
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _script_problems(script: str) -> list[str]:
+    try:
+        Script.parse(script)
+    except ValueError as error:
+        return [f"has a script that cannot be read: {error}"]
+    return []
