@@ -39,6 +39,7 @@ from dia.training.settings import AverageConfig, BatchConfig, EarlyStopConfig, L
 
 CONFIGS = str(resource("configs").resolve())
 OPEN = ("mix", "optim.group_decay")  # dictionaries whose keys are the user's
+DECLARED = "system."  # keys of a system to record, which its own declaration checks
 
 
 @dataclass
@@ -188,7 +189,8 @@ def let_keys_be_new(argument: str) -> str:
 
     Hydra would refuse them without the two plus signs.
     """
-    return f"++{argument}" if argument.partition("=")[0] in OPEN else argument
+    key = argument.partition("=")[0]
+    return f"++{argument}" if key in OPEN or key.startswith(DECLARED) else argument
 
 
 def quote_text(argument: str) -> str:

@@ -15,7 +15,7 @@ from transformers import AutoProcessor, CsmForConditionalGeneration, set_seed
 
 from dia.evaluation.systems.declaration import Declaration
 from dia.evaluation.systems.dialect import Line
-from dia.evaluation.systems.local import device_of, generation, load, wav_bytes
+from dia.evaluation.systems.local import device_of, generation, load, pinned, told, wav_bytes
 from dia.evaluation.systems.protocol import Answer, Call
 
 Message = dict[str, Any]
@@ -55,7 +55,7 @@ class Csm:
         for turn in call.body["turns"]:
             waves.append(self._speak([*context, _message(turn)], arguments))
             context.append(_message(turn, waves[-1]))
-        return Answer(wav_bytes(np.concatenate(waves), self._rate), call.body)
+        return Answer(wav_bytes(np.concatenate(waves), self._rate), told(call.body, self.model[1]))
 
     def _speak(self, conversation: list[Message], arguments: dict[str, Any]) -> NDArray[np.float32]:
         processor, network = self.model
@@ -68,8 +68,9 @@ class Csm:
         return int(self.model[0].feature_extractor.sampling_rate)
 
     def _load(self) -> tuple[Any, Any]:
-        network = CsmForConditionalGeneration.from_pretrained(self.declaration.model).to(device_of(self.declaration)).eval()
-        return AutoProcessor.from_pretrained(self.declaration.model), network
+        name, commit = self.declaration.model, pinned(self.declaration)
+        network = CsmForConditionalGeneration.from_pretrained(name, **commit).to(device_of(self.declaration)).eval()
+        return AutoProcessor.from_pretrained(name, **commit), network
 
 
 def _message(turn: dict[str, str], wave: NDArray[np.float32] | None = None) -> Message:

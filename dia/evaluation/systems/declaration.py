@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
+from urllib.parse import urlsplit
 
 from dia.dialogue.tags import known_tags
 from dia.errors import UserError
@@ -43,6 +44,8 @@ class Declaration:
     """Whether a seed brings the same sound again: `honoured`, `best effort` or `none`."""
     licence: str
     """Licence of the model, or terms of the service, as far as they bear on publishing its sound."""
+    revision: str = ""
+    """Commit of a Hub id; empty takes the newest, and the rows say which it was."""
     voices: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
@@ -100,7 +103,8 @@ def declaration_of(content: Mapping[str, Any]) -> Declaration:
 
 KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(
-        ("name", "client", "model", "format", "seeds", "licence", "tag_map_version", "emotion_in", "key", "base_url", "path",
+        ("name", "client", "model", "format", "seeds", "licence", "tag_map_version", "emotion_in", "revision",
+         "key", "base_url", "path",
          "request_id_header", "cost_header"),
         (str,),
     ),
@@ -131,6 +135,9 @@ def _values(content: Mapping[str, Any]) -> list[str]:
     if (key := content.get("key", "")) and not VARIABLE.fullmatch(key):
         # what stands there may be the key itself: it is not repeated
         problems.append("key must name an environment variable such as OPENAI_API_KEY; a key itself has no place in a file")
+    address = urlsplit(content.get("base_url", ""))
+    if address.username or address.password or address.query:
+        problems.append("base_url must hold no name, password or key: it is written into every recording")
     return problems + _price_problems(content.get("price"))
 
 

@@ -9,7 +9,7 @@ from transformers import AutoProcessor, DiaForConditionalGeneration, set_seed
 
 from dia.evaluation.systems.declaration import Declaration
 from dia.evaluation.systems.dialect import Line
-from dia.evaluation.systems.local import device_of, generation, load, wav_bytes
+from dia.evaluation.systems.local import device_of, generation, load, pinned, told, wav_bytes
 from dia.evaluation.systems.protocol import Answer, Call
 
 
@@ -45,8 +45,9 @@ class DiaTransformers:
         inputs = processor(text=[call.body["text"]], padding=True, return_tensors="pt").to(network.device)
         outputs = network.generate(**inputs, **arguments)
         wave = processor.batch_decode(outputs)[0].float().reshape(-1).cpu().numpy()
-        return Answer(wav_bytes(wave, processor.feature_extractor.sampling_rate), call.body)
+        return Answer(wav_bytes(wave, processor.feature_extractor.sampling_rate), told(call.body, network))
 
     def _load(self) -> tuple[Any, Any]:
-        network = DiaForConditionalGeneration.from_pretrained(self.declaration.model).to(device_of(self.declaration)).eval()
-        return AutoProcessor.from_pretrained(self.declaration.model), network
+        name, commit = self.declaration.model, pinned(self.declaration)
+        network = DiaForConditionalGeneration.from_pretrained(name, **commit).to(device_of(self.declaration)).eval()
+        return AutoProcessor.from_pretrained(name, **commit), network

@@ -27,7 +27,7 @@ class _Client:
 
     def __init__(self, declaration: Declaration) -> None:
         self.declaration = declaration
-        self.wire = Wire(declaration, (ApiError, ParsingError, httpx.TransportError))
+        self.wire = Wire(declaration, (ApiError, ParsingError, httpx.RequestError))
 
     @cached_property
     def sdk(self) -> ElevenLabs:

@@ -61,8 +61,16 @@ class Log:
         self._cut_torn_line()
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return all rows."""
-        return [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
+        """Return all rows. Raises :class:`UserError` for a line that was changed so that it cannot be read."""
+        found = []
+        for number, line in enumerate(self.path.read_text(encoding="utf-8").split("\n")[:-1], start=1):
+            try:
+                found.append(json.loads(line))
+            except ValueError as error:
+                raise UserError(
+                    f"{self.path} line {number} is no JSON ({error}); bring it back, or give another run_id"
+                ) from error
+        return found
 
     def add(self, row: dict[str, Any]) -> None:
         """Write a row, and have it on the disk."""

@@ -28,7 +28,7 @@ class Octave:
     def __init__(self, declaration: Declaration) -> None:
         """Nothing is asked before :meth:`ask`."""
         self.declaration = declaration
-        self.wire = Wire(declaration, (ApiError, ParsingError, httpx.TransportError))
+        self.wire = Wire(declaration, (ApiError, ParsingError, httpx.RequestError))
 
     @cached_property
     def sdk(self) -> HumeClient:

@@ -32,6 +32,16 @@ def load(declaration: Declaration, read: Callable[[], Loaded]) -> Loaded:
         ) from error
 
 
+def pinned(declaration: Declaration) -> dict[str, str]:
+    """Return the arguments of ``from_pretrained`` that say which commit of a Hub id."""
+    return {"revision": declaration.revision} if declaration.revision else {}
+
+
+def told(body: dict[str, Any], network: Any) -> dict[str, Any]:
+    """Return a request's body with the commit that the network was loaded from, None for a folder."""
+    return {**body, "revision": getattr(network.config, "_commit_hash", None)}
+
+
 def generation(declaration: Declaration) -> dict[str, Any]:
     """Return the arguments of ``generate``: the settings, less those that are ours."""
     return {key: value for key, value in declaration.settings.items() if key not in ("device", "codec")}

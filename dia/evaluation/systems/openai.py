@@ -25,7 +25,7 @@ class Speech:
     def __init__(self, declaration: Declaration) -> None:
         """Nothing is asked before :meth:`ask`."""
         self.declaration = declaration
-        self.wire = Wire(declaration, (APIError, httpx2.TransportError))
+        self.wire = Wire(declaration, (APIError, httpx2.RequestError))
 
     @cached_property
     def sdk(self) -> OpenAI:

@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
 
 from dia.evaluation.systems.declaration import Declaration
 from dia.evaluation.systems.dialect import Line
-from dia.evaluation.systems.local import device_of, generation, load, wav_bytes
+from dia.evaluation.systems.local import device_of, generation, load, pinned, told, wav_bytes
 from dia.evaluation.systems.protocol import Answer, Call, Refusal
 
 START_OF_HUMAN, END_OF_TEXT, END_OF_HUMAN = 128259, 128009, 128260
@@ -64,13 +64,13 @@ class Orpheus:
         if not codes[0].numel():
             raise Refusal("no_speech", "the model wrote no whole frame of speech", request=call.body)
         wave = codec.decode([level[None].to(network.device) for level in codes]).float().reshape(-1).cpu().numpy()
-        return Answer(wav_bytes(wave, codec.sampling_rate), call.body)
+        return Answer(wav_bytes(wave, codec.sampling_rate), told(call.body, network))
 
     def _load(self) -> tuple[Any, Any, Any]:
-        device = device_of(self.declaration)
-        network = AutoModelForCausalLM.from_pretrained(self.declaration.model).to(device).eval()
+        device, name, commit = device_of(self.declaration), self.declaration.model, pinned(self.declaration)
+        network = AutoModelForCausalLM.from_pretrained(name, **commit).to(device).eval()
         codec = load_snac(str(self.declaration.settings["codec"])).to(device)
-        return AutoTokenizer.from_pretrained(self.declaration.model), network, codec
+        return AutoTokenizer.from_pretrained(name, **commit), network, codec
 
 
 def codes_of(tokens: list[int]) -> list[Tensor]:

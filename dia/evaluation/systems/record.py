@@ -59,7 +59,7 @@ def record(config: RecordConfig, say: Say) -> Recorded:
         if missing:
             system.open()
         folder = folder or RunFolder(path, fingerprint, redact)
-        return _Run(config, declaration, system, prompts, jobs, folder).go(say)
+        return _Run(config, declaration, system, jobs, folder, _identity(config, declaration, prompts, fingerprint)).go(say)
     finally:
         if folder:
             folder.log.close()
@@ -69,8 +69,8 @@ class _Run:
     """One run into an open folder."""
 
     def __init__(
-        self, config: RecordConfig, declaration: Declaration, system: System, prompts: list[Prompt], jobs: list[Job],
-        folder: RunFolder,
+        self, config: RecordConfig, declaration: Declaration, system: System, jobs: list[Job], folder: RunFolder,
+        identity: dict[str, Any],
     ) -> None:  # fmt: skip
         self.config, self.declaration, self.jobs, self.folder = config, declaration, jobs, folder
         self.stop = threading.Event()
@@ -78,7 +78,8 @@ class _Run:
         self.maker = Maker(folder, declaration, _version(system.package))
         self.rows: dict[tuple[str, int], Row] = {}
         self.begun = datetime.now(UTC).isoformat(timespec="seconds")
-        folder.write_manifest(**_manifest(config, declaration, prompts, self.maker.sdk_version, folder))
+        told = {"sdk_version": self.maker.sdk_version, "recorded_by": config.recorded_by, "code": _code(), "state": "recording"}
+        folder.write_manifest(**identity, **told, sessions=folder.manifest.get("sessions", []))
 
     def go(self, say: Say) -> Recorded:
         """Ask for everything that is missing; whatever happens, what there is is written down."""
@@ -162,15 +163,12 @@ def _told(takes: int, left: Estimate, declaration: Declaration) -> str:
     return told + f"; about ${left.dollars:,.2f} ({declaration.price.source})"
 
 
-def _manifest(
-    config: RecordConfig, declaration: Declaration, prompts: list[Prompt], sdk_version: str, folder: RunFolder
-) -> dict[str, Any]:  # fmt: skip
-    fingerprint = sha256(f"{declaration.fingerprint()} {prompts_sha256(prompts)} {config.takes}".encode()).hexdigest()
+def _identity(config: RecordConfig, declaration: Declaration, prompts: list[Prompt], fingerprint: str) -> dict[str, Any]:
+    """The part of the manifest that says what is recorded."""
     return {
-        "kind": "dia recording", "version": 1, "state": "recording", "fingerprint": fingerprint,
-        "declaration": asdict(declaration), "sdk_version": sdk_version, "suite": config.suite, "takes": config.takes,
-        "prompts": len(prompts), "prompts_sha256": prompts_sha256(prompts), "licence": declaration.licence,
-        "recorded_by": config.recorded_by, "code": _code(), "sessions": folder.manifest.get("sessions", []),
+        "kind": "dia recording", "version": 1, "fingerprint": fingerprint, "declaration": asdict(declaration),
+        "licence": declaration.licence, "suite": config.suite, "takes": config.takes, "prompts": len(prompts),
+        "prompts_sha256": prompts_sha256(prompts),
     }  # fmt: skip
 
 

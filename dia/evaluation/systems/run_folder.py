@@ -23,7 +23,7 @@ class RunFolder:
     """An open recording; no other process can record into it meanwhile."""
 
     def __init__(self, path: Path, fingerprint: str, redact: Callable[[str], str]) -> None:
-        """Make the folder, or go on in it. Raises :class:`UserError` when it holds another recording, or one that was changed."""
+        """Make the folder, or go on in it. Raises :class:`UserError` when it holds another recording, or its answers changed."""
         self.path, self.redact = path, redact
         self.manifest = read_manifest(path) if (path / MANIFEST).is_file() else {}
         if self.manifest and self.manifest.get("fingerprint") != fingerprint:
@@ -48,7 +48,11 @@ class RunFolder:
 
     def keep_wav(self, name: str, content: bytes) -> tuple[str, str]:
         """Keep the wave of a take; return its path in the folder, and its sha256."""
-        return f"wav/{name}", keep(self.path / "wav" / name, content)
+        path = self.path / "wav" / name
+        try:
+            return f"wav/{name}", keep(path, content)
+        except FileExistsError as error:
+            raise UserError(f"{path} is not what its answers make; remove it, and it is made again from raw/") from error
 
     def write_manifest(self, **content: Any) -> None:
         """Change some of the manifest."""
