@@ -26,10 +26,10 @@ def open_system(declaration: Declaration) -> System:
     module, name = CLIENTS[declaration.client]
     try:
         loaded = importlib.import_module(f"dia.evaluation.systems.{module}")
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         raise UserError(
-            f"system {declaration.name} is not available here: {error.name} is not installed; "
-            "pip install 'dia-framework[systems]'"
+            f"system {declaration.name} is not available here: {error}; its package is missing, or not of the version that is "
+            "asked for: pip install 'dia-framework[systems]'"
         ) from error
     system: System = getattr(loaded, name)(declaration)
     return system

@@ -37,6 +37,10 @@ class Folder:
         """Return the prompts of the table, in its order."""
         return list({name: prompt for (name, _), (_, prompt) in self.table.items()}.values())
 
+    def own_takes(self) -> int:
+        """Return the table's highest take, counted from 1."""
+        return 1 + max(take for _, take in self.table)
+
     def calls(self, prompt_id: str, lines: Sequence[Line], take: int) -> list[Call]:
         """One file."""
         file = self.table.get((prompt_id, take), ("", None))[0]

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 from hume import HumeClient
 from hume.core.api_error import ApiError
-from hume.core.parse_error import ParsingError
 from hume.core.request_options import RequestOptions
 from hume.tts.types import PostedUtterance
+from pydantic import ValidationError
 
 from dia.evaluation.systems.clients import key_of
 from dia.evaluation.systems.declaration import Declaration
@@ -28,7 +28,7 @@ class Octave:
     def __init__(self, declaration: Declaration) -> None:
         """Nothing is asked before :meth:`ask`."""
         self.declaration = declaration
-        self.wire = Wire(declaration, (ApiError, ParsingError, httpx.RequestError))
+        self.wire = Wire(declaration, (ApiError, ValidationError, httpx.RequestError))
 
     @cached_property
     def sdk(self) -> HumeClient:

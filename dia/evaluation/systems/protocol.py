@@ -62,8 +62,12 @@ class System(Protocol):
 
 @runtime_checkable
 class BringsPrompts(Protocol):
-    """A system that knows what it can speak."""
+    """A system that knows what it can speak, and how often."""
 
     def own_prompts(self) -> list[Prompt]:
         """Return its prompts."""
+        ...
+
+    def own_takes(self) -> int:
+        """Return how many takes it has of the prompt that it has most of."""
         ...

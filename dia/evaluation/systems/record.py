@@ -28,6 +28,7 @@ from dia.resources import PACKAGE
 
 Row = dict[str, Any]
 Say = Callable[[str], None]
+TAKES = 3
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,11 @@ def record(config: RecordConfig, say: Say) -> Recorded:
     config.require()
     declaration = declaration_of(config.system)
     system = open_system(declaration)
-    prompts = _prompts(config, system)
-    fingerprint = sha256(f"{declaration.fingerprint()} {prompts_sha256(prompts)} {config.takes}".encode()).hexdigest()
+    prompts, takes = _prompts(config, system), _takes(config, system)
+    fingerprint = sha256(f"{declaration.fingerprint()} {prompts_sha256(prompts)} {takes}".encode()).hexdigest()
     path = Path(config.out) / declaration.name / (config.run_id or f"{Path(config.suite or 'own').stem}-{fingerprint[:10]}")
     redact = redactor(os.environ.get(declaration.key, "").strip() if declaration.key else "")
-    jobs = plan(prompts, config.takes, system, declaration)
+    jobs = plan(prompts, takes, system, declaration)
     folder = RunFolder(path, fingerprint, redact) if (path / ATTEMPTS).is_file() else None
     try:
         missing = [(job, left) for job, left in _missing(jobs, folder) if left]
@@ -59,7 +60,9 @@ def record(config: RecordConfig, say: Say) -> Recorded:
         if missing:
             system.open()
         folder = folder or RunFolder(path, fingerprint, redact)
-        return _Run(config, declaration, system, jobs, folder, _identity(config, declaration, prompts, fingerprint)).go(say)
+        return _Run(config, declaration, system, jobs, folder, _identity(config, declaration, prompts, takes, fingerprint)).go(
+            say
+        )
     finally:
         if folder:
             folder.log.close()
@@ -147,6 +150,10 @@ def _prompts(config: RecordConfig, system: System) -> list[Prompt]:
     raise UserError("give suite=NAME or suite=FILE.jsonl: what is to be spoken")
 
 
+def _takes(config: RecordConfig, system: System) -> int:
+    return config.takes or (system.own_takes() if isinstance(system, BringsPrompts) else TAKES)
+
+
 def _missing(jobs: list[Job], folder: RunFolder | None) -> list[tuple[Job, int]]:
     """Jobs, and how many of their parts are still to be asked for."""
     answered = folder.answered if folder else {}
@@ -163,12 +170,14 @@ def _told(takes: int, left: Estimate, declaration: Declaration) -> str:
     return told + f"; about ${left.dollars:,.2f} ({declaration.price.source})"
 
 
-def _identity(config: RecordConfig, declaration: Declaration, prompts: list[Prompt], fingerprint: str) -> dict[str, Any]:
+def _identity(
+    config: RecordConfig, declaration: Declaration, prompts: list[Prompt], takes: int, fingerprint: str
+) -> dict[str, Any]:
     """The part of the manifest that says what is recorded."""
     return {
         "kind": "dia recording", "version": 1, "fingerprint": fingerprint, "declaration": asdict(declaration),
-        "licence": declaration.licence, "suite": config.suite, "takes": config.takes, "prompts": len(prompts),
-        "prompts_sha256": prompts_sha256(prompts),
+        "licence": declaration.licence, "suite": config.suite, "prompts": len(prompts),
+        "prompts_sha256": prompts_sha256(prompts), "takes": takes,
     }  # fmt: skip
 
 

@@ -36,7 +36,8 @@ class RecordConfig:
     run_id: str = ""
     """Name of the recording; empty makes one of the suite and everything that bears on the sound, so that the same command
     goes on with the same recording."""
-    takes: int = 3
+    takes: int = 0
+    """How often each prompt is spoken; 0 is three times, or as often as the table of `system=folder` says."""
     confirm: bool = False
     """Spend money."""
     recorded_by: str = ""
@@ -46,8 +47,8 @@ class RecordConfig:
     def require(self) -> None:
         """Raise :class:`UserError` with all that is wrong at once."""
         found = self.retry.problems()
-        if self.takes < 1:
-            found.append(f"takes={self.takes} must be 1 or more")
+        if self.takes < 0:
+            found.append(f"takes={self.takes} must be 0 or more")
         if self.run_id and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.run_id):
             found.append(f"run_id={self.run_id!r} must be a plain folder name of letters, digits, '.', '_' and '-'")
         if found:

@@ -16,7 +16,7 @@ PROMPTS = (
 )
 
 
-def declared(name, **changes):
+def declared(name, /, **changes):
     """The content of a system's YAML file, with changes."""
     content = OmegaConf.to_container(OmegaConf.load(resource(f"eval/systems/{name}.yaml")))
     return content | changes

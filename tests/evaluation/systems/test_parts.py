@@ -227,8 +227,8 @@ def test_recordings_made_by_hand_become_the_same_layout(tmp_path):
     rows = {row["prompt_id"]: row for row in lines_of(done.folder / "outputs.jsonl")}
     assert rows["one"]["duration_s"] == 1.0 and rows["one"]["prompt"]["tag"] == "laughs" and rows["one"]["dropped"] == []
     assert "outside" in rows["three"]["message"] and "gone.wav" in rows["two"]["message"]
-    two = record(RecordConfig(system=content, out=str(tmp_path / "out"), takes=2), lambda _: None)
-    assert two.failed == {"missing_file": 5}  # no second take of two and three, and the first ones still
+    two = record(RecordConfig(system=content, out=str(tmp_path / "out"), takes=0), lambda _: None)
+    assert two.takes == 6 and two.failed == {"missing_file": 4}  # two takes, as the table has of the first
 
 
 def test_all_problems_of_a_table_are_told_at_once(tmp_path):
@@ -251,5 +251,5 @@ def test_all_problems_of_a_table_are_told_at_once(tmp_path):
 
 def test_what_is_wrong_with_the_command_is_told_at_once():
     with pytest.raises(UserError) as caught:
-        RecordConfig(takes=0, run_id="../x", retry=RetryConfig(attempts=0, first_seconds=-1)).require()
-    assert all(part in str(caught.value) for part in ("takes=0", "run_id='../x'", "retry.attempts=0", "retry.first_seconds=-1"))
+        RecordConfig(takes=-1, run_id="../x", retry=RetryConfig(attempts=0, first_seconds=-1)).require()
+    assert all(part in str(caught.value) for part in ("takes=-1", "run_id='../x'", "retry.attempts=0", "retry.first_seconds=-1"))

@@ -124,6 +124,7 @@ def test_a_wait_that_is_longer_than_allowed_is_a_failure_of_its_prompt(recording
         (["truncated"], "damaged_audio", "cut short", 1),
         (["empty"], "empty", "is empty", 1),
         ([400], "http_400", "no, [key]", 1),
+        ([422], "http_422", "no, [key]", 1),
         (["redirect"], "http_307", "", 1),
         ([500, 500, 500], "http_500", "no, [key]", 3),
         (["cut", "cut", "cut"], "connection", "", 3),
