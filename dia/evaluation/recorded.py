@@ -115,8 +115,9 @@ def _row(line: str) -> tuple[Row | None, list[str]]:
 
 
 def _prompt_problems(prompt: dict[str, Any]) -> list[str]:
-    if {*prompt} != {field.name for field in fields(Prompt)} or not all(isinstance(value, str) for value in prompt.values()):
-        return ["has a prompt with other keys than a prompt's, or other values than text"]
+    known = {field.name for field in fields(Prompt)}
+    if not {"id", "script"} <= {*prompt} <= known or not all(isinstance(value, str) for value in prompt.values()):
+        return ["has a prompt without id or script, with keys that are none of a prompt's, or with values that are no text"]
     try:
         Script.parse(prompt["script"])
     except ValueError as error:

@@ -29,11 +29,12 @@ def test_every_problem_is_told_with_its_line(tmp_path):
     path = tmp_path / "p.jsonl"
     lines = ['{"id": "a", "script": "[S1] Hi."}', "{", "[]", '{"id": "b"}', '{"id": "c", "script": "Hi."}',
              '{"id": "d", "script": "[S1] Hi.", "colour": "red", "tag": 3}', '{"id": "a", "script": "[S1] Ho."}',
-             '{"id": "", "script": "[S1] Hi."}']  # fmt: skip
+             '{"id": "", "script": "[S1] Hi."}', '{"id": "\\ud800", "script": "[S1] Hi."}']  # fmt: skip
     path.write_text("\n".join(lines))
     with pytest.raises(UserError) as caught:
         load_prompts(path)
     for part in ("line 2 is no JSON", "line 3 is no JSON object", "line 4 lacks script", "line 5 has a script",
+                 "line 9 has a lone surrogate",
                  "unknown key colour", "tag=3", "'a' is there 2 times", "line 8 has an empty id"):  # fmt: skip
         assert part in str(caught.value)
 

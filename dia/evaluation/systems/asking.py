@@ -45,6 +45,7 @@ class Asker:
     retry: RetryConfig
     redact: Callable[[str], str]
     stop: threading.Event
+    sdk_version: str
     not_before: float = 0.0
     """Seconds of `time.monotonic`: a service that says wait says it to all threads."""
 
@@ -77,6 +78,7 @@ class Asker:
         """One try. An answer is on the disk and in the log before anything else is done."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         row: Row = {"prompt_id": job.prompt.id, "take": job.take, "part": part, "attempt": attempt, "requested_at": now}
+        row["sdk_version"] = self.sdk_version
         self.folder.log.add({"event": "asked", **row})
         begin = time.perf_counter()
         try:
@@ -92,6 +94,7 @@ class Asker:
             told = Refusal(error.kind, str(error), answer.status)  # it was paid for, and would be again
             return {"event": "refused", **row, "error_kind": error.kind, "message": str(error)}, told
         self.folder.log.add({"event": "answered", **row})
+        self.folder.answered[(*job.key, part)] = row
         return row, None
 
     def _kept(self, job: Job, part: int, attempt: int, answer: Answer) -> Row:

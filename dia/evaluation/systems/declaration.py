@@ -56,7 +56,7 @@ class Declaration:
     emotion_in: str = "text"
     """Where it is told: before the words (`text`), or in a field of its own (`style`)."""
     limit_characters: int = 0
-    """Most characters of one script; 0 is none that is known."""
+    """Most characters of one request; 0 is none that is known."""
     price: Price | None = None
     """None: it costs nothing."""
     key: str = ""

@@ -34,11 +34,6 @@ class Dialect:
         styled = (f"[{line.voice}] " + (f"<{line.style}> " if line.style else "") + line.text for line in self.lines)
         return " ".join(styled)
 
-    @property
-    def characters(self) -> int:
-        """How many characters are to be spoken."""
-        return sum(len(line.text) for line in self.lines)
-
 
 def in_dialect(script: Script, declaration: Declaration) -> Dialect:
     """Translate a script."""

@@ -57,6 +57,9 @@ def _job(prompt: Prompt, take: int, system: System, declaration: Declaration) ->
     dialect = in_dialect(Script.parse(prompt.script), declaration)
     refused, message = _refused(dialect, declaration)
     calls = () if refused else tuple(system.calls(prompt.id, dialect.lines, take))
+    limit, longest = declaration.limit_characters, max((call.characters for call in calls), default=0)
+    if limit and longest > limit:
+        refused, message, calls = "too_long", f"{longest} characters in one request, the system takes {limit}", ()
     return Job(prompt, take, dialect, calls, refused, message)
 
 
@@ -66,7 +69,4 @@ def _refused(dialect: Dialect, declaration: Declaration) -> tuple[str, str]:
     voices = declaration.voices
     if voices and (missing := sorted({line.voice for line in dialect.lines} - voices.keys())):
         return "no_voice", f"no voice is declared for {', '.join(missing)}; give system.voices"
-    limit = declaration.limit_characters
-    if limit and dialect.characters > limit:
-        return "too_long", f"{dialect.characters} characters, the system takes {limit}"
     return "", ""

@@ -57,12 +57,13 @@ def record(config: RecordConfig, say: Say) -> Recorded:
         say(_told(len(jobs), estimate(missing, declaration), declaration))
         if missing and declaration.price and not config.confirm:
             raise UserError("nothing was asked and nothing spent; give confirm=true to go on")
+        if folder and not missing and folder.manifest.get("state") == "complete":
+            return Recorded(path, len(jobs), folder.manifest["failed"])
         if missing:
             system.open()
         folder = folder or RunFolder(path, fingerprint, redact)
-        return _Run(config, declaration, system, jobs, folder, _identity(config, declaration, prompts, takes, fingerprint)).go(
-            say
-        )
+        identity = _identity(config, declaration, prompts, takes, fingerprint)
+        return _Run(config, declaration, system, jobs, folder, identity).go(say)
     finally:
         if folder:
             folder.log.close()
@@ -77,12 +78,12 @@ class _Run:
     ) -> None:  # fmt: skip
         self.config, self.declaration, self.jobs, self.folder = config, declaration, jobs, folder
         self.stop = threading.Event()
-        self.asker = Asker(system, folder, declaration.format, config.retry, folder.redact, self.stop)
-        self.maker = Maker(folder, declaration, _version(system.package))
+        sdk = _version(system.package)
+        self.asker = Asker(system, folder, declaration.format, config.retry, folder.redact, self.stop, sdk)
+        self.maker = Maker(folder, declaration)
         self.rows: dict[tuple[str, int], Row] = {}
-        self.begun = datetime.now(UTC).isoformat(timespec="seconds")
-        told = {"sdk_version": self.maker.sdk_version, "recorded_by": config.recorded_by, "code": _code(), "state": "recording"}
-        folder.write_manifest(**identity, **told, sessions=folder.manifest.get("sessions", []))
+        self.session = {"begun": _now(), "recorded_by": config.recorded_by, "sdk_version": sdk, "code": _code()}
+        folder.write_manifest(**identity, state="recording", sessions=folder.manifest.get("sessions", []))
 
     def go(self, say: Say) -> Recorded:
         """Ask for everything that is missing; whatever happens, what there is is written down."""
@@ -102,10 +103,7 @@ class _Run:
                     self._settle(future, asked[future], number, say)
             except BaseException:
                 self.stop.set()
-                pool.shutdown(wait=True, cancel_futures=True)
-                for future, job in asked.items():  # what was answered meanwhile was paid for
-                    if future.done() and not future.cancelled() and not future.exception():
-                        self.rows[job.key] = future.result()
+                pool.shutdown(wait=True, cancel_futures=True)  # what is under way is paid for, and is waited for
                 raise
 
     def _settle(self, future: "Future[Row]", job: Job, number: int, say: Say) -> None:
@@ -126,20 +124,24 @@ class _Run:
                 break
         return self.maker.row(job, parts)
 
+    def _known(self, job: Job) -> Row:
+        """The row of a take that the run did not come to the end of: what was answered stays, in earlier runs too."""
+        parts = [self.folder.answered.get((*job.key, part)) for part in range(len(job.calls))]
+        known = [part for part in parts if part is not None]
+        if not job.refused and len(known) < len(parts):
+            job = replace(job, refused="not_asked", message="the run ended before")
+        return self.maker.row(job, known)
+
     def _write(self, state: str) -> dict[str, int]:
-        rows = [self.rows.get(job.key) or _not_asked(job, self.maker) for job in self.jobs]
+        rows = [self.rows.get(job.key) or self._known(job) for job in self.jobs]
         failed = dict(Counter(row["error_kind"] for row in rows if row["error_kind"]))
-        session = {"begun": self.begun, "ended": datetime.now(UTC).isoformat(timespec="seconds"), "state": state}
+        session = {**self.session, "ended": _now(), "state": state}
         self.folder.write_manifest(
             state=state, outputs_sha256=self.folder.write_outputs(rows), rows=len(rows), failed=failed,
-            cost_units=sum(row["cost_units"] or 0 for row in rows), sessions=[*self.folder.manifest["sessions"], session],
+            cost_units=sum(row.get("cost_units") or 0 for row in self.folder.log.rows()),
+            sessions=[*self.folder.manifest["sessions"], session],
         )  # fmt: skip
         return failed
-
-
-def _not_asked(job: Job, maker: Maker) -> Row:
-    """The row of a take that the run did not come to."""
-    return maker.row(replace(job, refused=job.refused or "not_asked", message=job.message or "the run ended before"), [])
 
 
 def _prompts(config: RecordConfig, system: System) -> list[Prompt]:
@@ -179,6 +181,10 @@ def _identity(
         "licence": declaration.licence, "suite": config.suite, "prompts": len(prompts),
         "prompts_sha256": prompts_sha256(prompts), "takes": takes,
     }  # fmt: skip
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _version(package: str) -> str:

@@ -14,7 +14,7 @@ from dia.evaluation.systems.sound import BadSound, Sound, decode, loudness, wav_
 Row = dict[str, Any]
 OF_A_PART = (
     "part", "attempt", "requested_at", "latency_ms", "http_status", "request_id", "request", "cost_units", "cost_from",
-    "raw_path", "raw_sha256", "error_kind", "message",
+    "raw_path", "raw_sha256", "sdk_version", "error_kind", "message",
 )  # fmt: skip
 NO_SOUND = {
     "wav_path": None, "wav_sha256": None, "sample_rate": None, "channels": None, "duration_s": None, "loudness_lufs": None,
@@ -28,7 +28,6 @@ class Maker:
 
     folder: RunFolder
     declaration: Declaration
-    sdk_version: str
 
     def row(self, job: Job, parts: list[Row]) -> Row:
         """Return the row of a take of which every part was answered or refused; the wave is written when all were answered."""
@@ -45,7 +44,7 @@ class Maker:
         declared = self.declaration
         return {
             "prompt_id": job.prompt.id, "take": job.take, "prompt": asdict(job.prompt), "system": declared.name,
-            "model_id": declared.model, "sdk": declared.client, "sdk_version": self.sdk_version,
+            "model_id": declared.model, "client": declared.client,
             "dialect_text": job.dialect.text, "dropped": list(job.dialect.dropped),
             "tag_map_version": declared.tag_map_version, "voices": declared.voices, "seed": job.take,
             "seed_honoured": declared.seed_honoured,

@@ -75,7 +75,8 @@ def test_csm_and_dia_are_recorded_and_seeds_are_honoured(suite, tmp_path):
         assert all(np.array_equal(mine[0], other[0]) for mine, other in zip(first, second, strict=True))
         by_take = {row["take"]: wave for row, (wave, _) in zip(rows, first, strict=True) if row["prompt_id"] == "hello"}
         assert not np.array_equal(by_take[0], by_take[1])
-        assert json.loads((done.folder / "manifest.json").read_text())["sdk_version"].startswith("transformers ")
+        session = json.loads((done.folder / "manifest.json").read_text())["sessions"][0]
+        assert session["sdk_version"].startswith("transformers ") and session["state"] == "complete"
 
 
 def test_dia_in_transformers_gets_the_script_as_dia_reads_it(suite, tmp_path):

@@ -161,7 +161,9 @@ def test_the_same_command_asks_only_for_what_is_missing(recording, vendor):
     assert all(path.read_bytes() == content for path, content in kept.items())
     log = lines_of(first.folder / "attempts.jsonl")
     assert [row["attempt"] for row in log if row["event"] == "asked" and row["prompt_id"] == "hello"] == [1, 2]
+    manifest = (first.folder / "manifest.json").read_bytes()
     third, said = recording(system={"concurrency": 1}, confirm=False)  # nothing is missing: nothing to confirm
+    assert (first.folder / "manifest.json").read_bytes() == manifest
     assert third.failed == {} and len(vendor.requests) == 3 and "0 requests" in said[0]
 
 
@@ -171,6 +173,22 @@ def test_a_part_that_was_paid_for_is_not_asked_again_when_another_part_failed(re
     assert first.failed == {"http_400": 1} and len(vendor.requests) == 3
     second, _ = recording("openai", system={"concurrency": 1})
     assert second.failed == {} and [request["body"]["input"] for request in vendor.requests[3:]] == ["Oh, hi! How are you?"]
+
+
+def test_what_was_answered_before_the_key_was_refused_stays(recording, vendor, tmp_path):
+    vendor.script = [200, 200, 200, 401]
+    with pytest.raises(UserError, match="401"):
+        recording("openai", takes=2, system={"concurrency": 1})
+    (folder,) = (tmp_path / "out" / "openai").iterdir()
+    rows = lines_of(folder / "outputs.jsonl")
+    assert [row["error_kind"] for row in rows] == ["", "", "not_asked", "not_asked"]
+    vendor.script = [401]
+    with pytest.raises(UserError, match="401"):
+        recording("openai", takes=2, system={"concurrency": 1})
+    assert lines_of(folder / "outputs.jsonl")[:2] == rows[:2]
+    done, _ = recording("openai", takes=2, system={"concurrency": 1})
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert done.failed == {} and [session["state"] for session in manifest["sessions"]] == ["stopped", "stopped", "complete"]
 
 
 def test_nothing_is_spent_without_confirmation(recording, vendor, tmp_path):
