@@ -35,7 +35,7 @@ NEEDED = ("id", "script")
 def load_prompts(path: str | Path) -> list[Prompt]:
     """Read a JSONL file; empty lines are skipped. Raises :class:`UserError` that names every problem with its line."""
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_text(encoding="utf-8").split("\n")  # other ends of lines may stand in a text
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"the prompts {path} cannot be read ({error}); name a JSONL file") from error
     prompts: list[Prompt] = []

@@ -88,7 +88,9 @@ def _rows(content: bytes) -> tuple[list[Row], list[str]]:
     """Rows in order, one for each prompt and take, and what is wrong with the others."""
     rows: dict[tuple[str, int], Row] = {}
     problems: list[str] = []
-    for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), start=1):
+    for number, line in enumerate(content.decode("utf-8", "replace").split("\n"), start=1):
+        if not line:
+            continue
         row, wrong = _row(line)
         if row is None:
             problems.append(f"{OUTPUTS} line {number} {'; '.join(wrong)}")

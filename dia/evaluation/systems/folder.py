@@ -68,7 +68,7 @@ def read_table(root: Path) -> dict[tuple[str, int], tuple[str, Prompt]]:
     """Read the table of a folder. Raises :class:`UserError` with every problem at once."""
     path = root / TABLE
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read ({error}); give system.path=FOLDER with the sound files and {TABLE}") from error
     found: list[tuple[tuple[str, int], tuple[str, Prompt]]] = []
