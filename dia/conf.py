@@ -26,6 +26,7 @@ from dia.data.prepare import DataConfig
 from dia.errors import UserError
 from dia.evaluation.listening_test.settings import ListenConfig, VotesConfig
 from dia.evaluation.settings import CalibrateConfig
+from dia.evaluation.systems.settings import RecordConfig
 from dia.inference import Sampling
 from dia.initial import filled_shape, initial_problems
 from dia.network import DiaConfig
@@ -41,6 +42,7 @@ from dia.training.settings import AverageConfig, BatchConfig, EarlyStopConfig, L
 
 CONFIGS = str(resource("configs").resolve())
 OPEN = ("mix", "optim.group_decay")  # dictionaries whose keys are the user's
+DECLARED = "system."  # keys of a system to record, which its own declaration checks
 
 
 @dataclass
@@ -137,7 +139,7 @@ class BenchConfig:
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig, "eval": EvalConfig, "generate": GenerateConfig, "bench": BenchConfig,
     "bench_prepare": BenchPrepareConfig, "bench_train": BenchTrainConfig, "calibrate": CalibrateConfig, "listen": ListenConfig,
-    "votes": VotesConfig,
+    "votes": VotesConfig, "record": RecordConfig,
 }  # fmt: skip
 
 
@@ -147,13 +149,18 @@ def recipes() -> list[str]:
 
 
 def register() -> None:
-    """Put the schemas and the recipes into Hydra's store; a broken recipe fails when it is asked for, and names its file."""
+    """Put the schemas, the recipes and the systems to record into Hydra's store.
+
+    A broken recipe fails when it is asked for, and names its file.
+    """
     store = ConfigStore.instance()
     for name, schema in SCHEMAS.items():
         store.store(name=f"{name}_schema", node=schema)
     for name in recipes():
         path = resource(f"recipes/{name}.yaml")
         store.store(group="recipe", name=name, package="_global_", node=OmegaConf.load(path))
+    for path in sorted(resource("eval/systems").glob("*.yaml")):
+        store.store(group="system", name=path.stem, node=OmegaConf.load(path))
 
 
 def compose(config_name: str, overrides: list[str]) -> DictConfig:
@@ -186,7 +193,8 @@ def let_keys_be_new(argument: str) -> str:
 
     Hydra would refuse them without the two plus signs.
     """
-    return f"++{argument}" if argument.partition("=")[0] in OPEN else argument
+    key = argument.partition("=")[0]
+    return f"++{argument}" if key in OPEN or key.startswith(DECLARED) else argument
 
 
 def quote_text(argument: str) -> str:

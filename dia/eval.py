@@ -7,6 +7,8 @@ Three systems are scored on the same prompts: the ground truth, the codec's roun
 
 python -m dia.eval listen RUN RUN... out=listen.html           a blind listening test of recorded systems, as one static page
 python -m dia.eval votes ANSWERS... key=listen.key.json        what its listeners' answers say
+``python -m dia.eval record system=elevenlabs suite=...`` records what another system makes of a suite's prompts. Exits with 0
+when every take is there, and with 3 when some failed.
 """
 
 import json
@@ -34,12 +36,13 @@ from dia.evaluation.report import Learning, table, write_report, write_text
 from dia.evaluation.scoring import Judges, calibrate_events, summarise
 from dia.evaluation.settings import CalibrateConfig
 from dia.evaluation.suites import Suite, load_suite
+from dia.evaluation.systems.record import record as record_system
+from dia.evaluation.systems.settings import RecordConfig
 from dia.evaluation.truth import ground_truth
 from dia.judges.recording import Recording
 from dia.model import Dia
 from dia.training.run_folder import read_metrics
 
-LEFT_OUT = 3
 ROUND_TRIP, MODEL = "codec round trip", "model"
 CALIBRATION_CLIPS = 200  # clips of the training split, beside all of validation, that the event detector is calibrated on
 BATCH = 8
@@ -118,6 +121,16 @@ def votes(config: VotesConfig) -> None:
         sys.exit(LEFT_OUT)
 
 
+def record(config: RecordConfig) -> None:
+    """Record another system, and say what failed. Raises ``UserError`` as its parts do."""
+    done = record_system(config, print)
+    print(f"recorded: {done.folder.resolve()}")
+    if done.failed:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in done.failed.items())
+        print(f"failed, {sum(done.failed.values())} of {done.takes} takes: {kinds}; the same command asks again", file=sys.stderr)
+        sys.exit(LEFT_OUT)
+
+
 def round_trip(recording: Recording, codec: Codec) -> Recording:
     """Return a recording as the codec gives it back: the best that any model over this codec can sound."""
     wave_BL = torch.from_numpy(resample(recording.wave, recording.sample_rate, codec.sample_rate))[None]
@@ -177,6 +190,7 @@ if __name__ == "__main__":
     run_one_of(
         {
             "": ("eval", main), "calibrate": ("calibrate", calibrate), "listen": ("listen", listen), "votes": ("votes", votes),
+            "record": ("record", record),
         },
         words={"listen": "folders", "votes": "files"},
     )  # fmt: skip

@@ -35,7 +35,7 @@ NEEDED = ("id", "script")
 def load_prompts(path: str | Path) -> list[Prompt]:
     """Read a JSONL file; empty lines are skipped. Raises :class:`UserError` that names every problem with its line."""
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_text(encoding="utf-8").split("\n")  # other ends of lines may stand in a text
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"the prompts {path} cannot be read ({error}); name a JSONL file") from error
     prompts: list[Prompt] = []
@@ -65,6 +65,8 @@ def read_prompt(line: str, extra: frozenset[str] = frozenset()) -> tuple[Prompt 
     problems += [f"has the unknown key {key}; there are {', '.join(KEYS)}" for key in content if key not in {*KEYS, *extra}]
     problems += [f"has {key}={content[key]!r}; write text" for key in KEYS if not isinstance(content.get(key, ""), str)]
     problems += [f"has an empty {key}" for key in NEEDED if content.get(key) == ""]
+    if not problems and not _is_utf8(json.dumps(content, ensure_ascii=False)):
+        problems = ["has a lone surrogate, which no system can be sent; remove it"]
     if not problems:
         problems = _script_problems(content["script"])
     return (None, problems) if problems else (Prompt(**{key: content[key] for key in KEYS if key in content}), [])
@@ -99,6 +101,14 @@ def prompts_sha256(prompts: Iterable[Prompt]) -> str:
     """Return the sha256 of the prompts and their order; the way a file was written (order of keys, spaces) does not matter."""
     lines = (json.dumps(asdict(prompt), sort_keys=True, ensure_ascii=False) for prompt in prompts)
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _script_problems(script: str) -> list[str]:

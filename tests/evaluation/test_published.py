@@ -1,0 +1,65 @@
+"""Published numbers: every one has its source, slips of the pen are caught, and tables are not mixed."""
+
+import re
+
+import pytest
+import yaml
+
+from dia.errors import UserError
+from dia.evaluation.published import load_published, published_of
+from dia.resources import resource
+
+
+def test_every_number_has_a_source_and_dia_stands_in_four_of_them():
+    numbers = load_published()
+    assert all(number.where and number.condition and number.test for number in numbers)
+    assert {number.source for number in numbers if number.system.startswith("Dia")} == {
+        "ZipVoice-Dialog", "VibeVoice", "Higgs Audio v2", "NVV-SuperBench",
+    }  # fmt: skip
+    dia = {(number.source, number.metric): number.value for number in numbers if number.system == "Dia"}
+    assert dia["NVV-SuperBench", "tag_f1"] == 0.632 and dia["ZipVoice-Dialog", "wer"] == 11.80
+
+
+def test_numbers_agree_with_each_other():
+    """F1 is the harmonic mean of precision and recall, and the derived rate of false events follows from them."""
+    tables = {}
+    for number in load_published():
+        if number.source == "NVV-SuperBench":
+            tables.setdefault(number.system, {})[number.metric] = number.value
+    for system, row in tables.items():
+        precision, recall = row["tag_precision"], row["tag_recall"]
+        assert 2 * precision * recall / (precision + recall) == pytest.approx(row["tag_f1"], abs=0.002), system
+        assert recall / precision - recall == pytest.approx(row["false_events"], abs=0.006), system
+
+
+def test_only_numbers_of_one_test_stand_together():
+    groups = published_of(load_published(), "wer")
+    assert ("NVV-SuperBench", "English, tag-based") in groups and len(groups) >= 5
+    for (source, test), numbers in groups.items():
+        assert {(number.source, number.test) for number in numbers} == {(source, test)}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("Dia: [11.80,", "Dia: [1180,", "wer=1180.0 lies outside"),
+        ("Dia: [11.80,", 'Dia: ["11.80",', "is no number"),
+        ("Dia: [11.80, 0.333,", "Dia: [11.80,", "has 3 values for 4 columns"),
+        ("confidence: secondary", "confidence: hearsay", "confidence='hearsay'"),
+        ("columns: [wer, cpsim,", "columns: [wer, beauty,", "beauty is not declared"),
+        ("where: boson-ai/higgs-audio, README.md", "where: ''", "where is empty"),
+        ("test: small talk, without", "test: small talk, with", "is there twice"),
+    ],
+)
+def test_slips_are_caught(tmp_path, before, after, said):
+    text = resource("eval/published.yaml").read_text()
+    assert before in text
+    (tmp_path / "p.yaml").write_text(text.replace(before, after, 1))
+    with pytest.raises(UserError, match=re.escape(said)):
+        load_published(tmp_path / "p.yaml")
+
+
+def test_a_file_that_is_no_table_is_refused(tmp_path):
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump([1]))
+    with pytest.raises(UserError, match="metrics and tables"):
+        load_published(tmp_path / "p.yaml")
