@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from dia.data.prepare import DataConfig
+from dia.evaluation.settings import JudgesConfig
 
 
 @dataclass
@@ -30,10 +31,24 @@ class SamplingOverrides:
 class EvalConfig:
     """Everything `python -m dia.eval` reads."""
 
-    ckpt: str = "codec_nano"
+    ckpt: str = ""
+    """A run, a checkpoint in any layout, or a Hub id; empty scores recorded systems only."""
+    systems: list[str] = field(default_factory=list)
+    """Recordings of other systems (`python -m dia.eval record`): outputs/SYSTEM/RUN."""
     suite: str = "quick"
+    prompts: int = 0
+    """No more prompts of each suite than this; 0 is what the suite says."""
+    seeds: int = 0
+    """Takes of each prompt; 0 is what the suite says."""
     out: str = ""
     """Folder of the report; empty puts it into the run folder or beside the checkpoint's name under `outputs`."""
+    cache: str = "outputs/.kept"
+    """Folder of what was spoken and measured before."""
+    judges: JudgesConfig = field(default_factory=JudgesConfig)
+    calibration: str = ""
+    """What `python -m dia.eval calibrate` wrote, to be shown in the report."""
+    voice: str = ""
+    """A file that `Dia.make_voice(...).save(path)` wrote, for scripts longer than the model; empty takes one of the data."""
     data: DataConfig = field(default_factory=DataConfig)
     codec: CodecConfig = field(default_factory=lambda: CodecConfig(""))
     """Empty name: the codec that the checkpoint names."""

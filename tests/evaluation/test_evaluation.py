@@ -1,21 +1,17 @@
-import json
-
 import numpy as np
 import pytest
 from scipy import stats
 
 from dia.dialogue import Script
 from dia.errors import UserError
-from dia.evaluation.report import page
-from dia.evaluation.scoring import ClipScores, summarise
+from dia.evaluation.prompts import suite_prompts
 from dia.evaluation.statistics import difference_of_rates, estimate_mean, estimate_rate
-from dia.evaluation.suites import Suite, load_suite, suite_of
+from dia.evaluation.suites import Suite, load_suites, suite_of
 from dia.evaluation.turns import find_turns
 from dia.judges.events import calibrate
-from dia.judges.recording import Recording
-from dia.judges.speakers import TurnSimilarity
 from dia.judges.transcription import HeardWord
-from dia.judges.words import WordErrors, heard_words, word_errors
+from dia.judges.words import heard_words, word_errors
+from dia.resources import resource
 
 SCRIPT = Script.parse("[S1] I feel very tired. (laughs) [S2] Are you hungry?")
 
@@ -120,59 +116,6 @@ def test_calibration_says_what_it_cannot_measure():
     assert found["laughs"].measurable and found["laughs"].sensitivity == 1 and not found["sighs"].measurable
 
 
-def test_report_escapes_and_counts_failures():
-    wave = np.zeros(8_000, dtype=np.float32)
-    clips = [
-        ClipScores(
-            Recording("1", system, SCRIPT, wave, 16_000, ended=system != "model"),
-            "<script>",
-            WordErrors(2, 7, 0),
-            [None, None],
-            3.0,
-            None,
-        )
-        for system in ("ground truth", "model")
-    ]
-    systems = summarise(clips, "not measured: no detector")
-    assert systems["model"]["missed_eos"] == 1.0 and systems["model"]["turns_not_measured"] == 2
-    results = {
-        "checkpoint": "x<y",
-        "suite": {"name": "quick", "seeds": 1, "shown": 1},
-        "prompts": 1,
-        "systems": systems,
-        "provenance": {},
-    }
-    made = page(results, clips, None)
-    assert "<script>" not in made and "x&lt;y" in made and "not measured: no detector" in made
-
-
-def test_one_voice_has_no_margin_and_missing_scores_are_counted():
-    recording = Recording("1", "ground truth", SCRIPT, np.zeros(8_000, dtype=np.float32), 16_000)
-    alone = TurnSimilarity(0.9, float("nan"))
-    row = summarise([ClipScores(recording, "", WordErrors(7, 7, 0), [alone, None], None, None)], "none")["ground truth"]
-    json.dumps(row, allow_nan=False)
-    assert row["similarity_margin"].startswith("not measured") and row["mos_not_measured"] == 1
-
-
-def test_a_tag_nobody_calibrated_has_a_row_and_rates_have_intervals():
-    laugh, plain = Script.parse("[S1] Hi. (laughs) (sneezes)"), Script.parse("[S1] Hi.")
-    calibration = calibrate([{"laughs": 0.9}] * 5 + [{"laughs": 0.1}] * 5, [{"laughs"}] * 5 + [set()] * 5)
-    clips = [
-        ClipScores(
-            Recording(str(number), "model", laugh if number < 4 else plain, np.zeros(8_000, dtype=np.float32), 16_000),
-            "", WordErrors(0, 1, 0), [None], 3.0, {"laughs": 0.9 if number in (0, 1, 4) else 0.1},
-        )
-        for number in range(8)
-    ]  # fmt: skip
-    found = summarise(clips, calibration)["model"]["nonverbals"]
-    assert found["sneezes"]["result"].startswith("not measured")
-    rates = {key: found["laughs"][key] for key in ("recall", "false_insertion", "net_effect")}
-    assert [rates[key]["value"] for key in rates] == [0.5, 0.25, 0.25]
-    assert all(rate["low"] <= rate["value"] <= rate["high"] for rate in rates.values())
-    results = {"checkpoint": "x", "suite": {"name": "quick", "seeds": 1, "shown": 0}, "prompts": 8, "provenance": {}}
-    assert "sneezes" in page(results | {"systems": {"model": {**summarise(clips, calibration)["model"]}}}, clips, None)
-
-
 @pytest.mark.parametrize(
     "content, said",
     [
@@ -183,6 +126,9 @@ def test_a_tag_nobody_calibrated_has_a_row_and_rates_have_intervals():
             ["split=3", "prompts='many'", "seeds=True", "shown=-1", "unknown key colour"],
         ),
         ({"split": "test", "prompts": 1.5, "seeds": 0}, ["prompts=1.5", "seeds=0", "lacks shown"]),
+        ({"split": "test", "file": "voices", "prompts": 1, "seeds": 1, "shown": 1}, ["either split"]),
+        ({"file": "voices", "prompts": 1, "seeds": 1, "shown": 1, "versions": "tags"}, ["a file names its own"]),
+        ({"split": "test", "prompts": 1, "seeds": 1, "shown": 1, "versions": "loud"}, ["versions='loud'"]),
     ],
 )
 def test_wrong_suites_are_named_with_all_that_is_wrong(content, said):
@@ -192,10 +138,20 @@ def test_wrong_suites_are_named_with_all_that_is_wrong(content, said):
         assert part in str(caught.value), part
 
 
-def test_the_shipped_suite_reads():
-    assert isinstance(load_suite("quick"), Suite)
+def test_the_shipped_suites_read_and_full_is_all_of_them():
+    (quick,) = load_suites("quick")
+    assert quick == Suite("quick", 48, 1, 6, split="test") and quick.limited(0, 3) == Suite("quick", 48, 3, 6, split="test")
+    names = {path.stem for path in resource("eval/suites").glob("*.yaml")}
+    assert {suite.name for suite in load_suites("full")} == names - {"quick", "full"}
+    for suite in load_suites("full"):
+        assert not suite.file or suite_prompts(suite.file)
+
+
+@pytest.mark.parametrize("own, asked, most", [(48, 0, 48), (48, 5, 5), (48, 99, 48), (0, 5, 5), (0, 0, 0)])
+def test_a_suite_is_never_made_larger(own, asked, most):
+    assert Suite("s", own, 2, 1, split="test").limited(asked, 0) == Suite("s", most, 2, 1, split="test")
 
 
 def test_unknown_suite_lists_what_exists():
     with pytest.raises(UserError, match="quick"):
-        load_suite("nope")
+        load_suites("nope")

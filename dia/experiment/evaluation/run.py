@@ -1,0 +1,157 @@
+"""An evaluation: the suites' prompts, spoken by a checkpoint or recorded from others, measured, compared, written.
+
+Systems on a checkpoint's own data are the ground truth, the codec's round trip of it, and the model; recorded systems
+(`python -m dia.eval record`) are scored on the prompts that they share with the suites. What was spoken and measured before is
+found again; the same seeds give the same scores.json.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import track
+
+from dia.audio.codec import Codec, pad_to_frames
+from dia.audio.files import resample
+from dia.conf import EvalConfig
+from dia.errors import UserError
+from dia.evaluation.asking import Asked, ask
+from dia.evaluation.kept import Kept
+from dia.evaluation.measuring import System, clip_rows, comparisons, measure, provenance, rows_of
+from dia.evaluation.metrics.catalogue import metrics_of
+from dia.evaluation.metrics.protocol import Context, Metric, Row
+from dia.evaluation.prompts import prompts_sha256
+from dia.evaluation.recorded import RecordedSystem, read_recorded
+from dia.evaluation.suites import Suite, load_suites
+from dia.experiment.evaluation.labelled import Labelled, labelled_of
+from dia.experiment.evaluation.opened import Opened, open_all
+from dia.experiment.evaluation.takes import Speaker, voice_of
+from dia.judges.recording import Recording
+
+ROUND_TRIP = "codec round trip"
+ALONE = 8  # sentences that are timed one at a time
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A suite's systems, with their rows and how they compare."""
+
+    suite: Suite
+    asked: list[Asked]
+    systems: list[System]
+    rows: dict[str, dict[str, Row]]
+    compared: list[dict[str, Any]]
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
+        prompts = [item.prompt for item in self.asked]
+        return {
+            "suite": asdict(self.suite), "prompts": len(prompts), "prompts_sha256": prompts_sha256(prompts),
+            "systems": {name: {row.name: row.plain() for row in found.values()} for name, found in self.rows.items()},
+            "failures": {system.name: _counted(reason for _, reason in system.failures) for system in self.systems},
+            "comparisons": self.compared,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All that was measured: suites, what the detector is calibrated on, where scores come from; and how long speaking took."""
+
+    opened: Opened
+    suites: list[Measured]
+    labelled: Labelled
+    origins: dict[str, Any]
+    problems: list[str]
+    timing: dict[str, float] | None
+
+    def clip_rows(self) -> list[dict[str, Any]]:
+        """Return one flat row a clip."""
+        return [row for found in self.suites for system in found.systems for row in clip_rows(found.suite.name, system)]
+
+
+def evaluate(config: EvalConfig) -> Evaluation:
+    """Evaluate. Raises ``UserError`` for a missing checkpoint, suite, codec or recording, before anything is spoken."""
+    suites = [suite.limited(config.prompts, config.seeds) for suite in load_suites(config.suite)]
+    recorded = [read_recorded(folder) for folder in config.systems]
+    opened = open_all(config, needs_data=any(suite.split for suite in suites))
+    asked = {suite.name: ask(suite, opened.splits) for suite in suites}
+    kept = Kept(Path(config.cache))
+    labelled = labelled_of(opened.splits, kept)
+    metrics = metrics_of(config.judges, labelled.calibration)
+    speaker = Speaker(opened.dia, kept, voice_of(opened.dia, labelled.voices, config.voice)) if opened.dia else None
+    found = []
+    for suite in suites:
+        systems = _systems(asked[suite.name], suite, speaker, opened, recorded)
+        found.append(_measured(suite, asked[suite.name], systems, metrics, labelled, kept))
+    if not any(measured.systems for measured in found):
+        raise UserError("no system has spoken a prompt of these suites; give ckpt=..., or systems=[outputs/SYSTEM/RUN] of theirs")
+    problems = [f"{system.system}: {problem}" for system in recorded for problem in system.problems]
+    return Evaluation(opened, found, labelled, provenance(metrics), problems, _timing(speaker, asked))
+
+
+Spoken = tuple[str, list[Recording], list[tuple[Any, str]]]  # a system's name, its recordings, and its failures
+
+
+def _systems(
+    asked: Sequence[Asked], suite: Suite, speaker: Speaker | None, opened: Opened, recorded: Sequence[RecordedSystem]
+) -> list[Spoken]:
+    """Every system's recordings of a suite's prompts, and its failures; systems that have neither are left out."""
+    prompts = [item.prompt for item in asked]
+    truth = [item.reference for item in asked if item.reference]
+    found: list[Spoken] = [("ground truth", truth, [])]
+    if speaker and opened.dia:
+        found.append((ROUND_TRIP, [round_trip(recording, opened.dia.codec) for recording in truth], []))
+        found.append(("model", *speaker.speak(prompts, suite.seeds)))
+    known = {prompt.id: prompt for prompt in prompts}
+    for system in recorded:
+        theirs = {prompt.id for prompt in system.prompts if known.get(prompt.id) == prompt}
+        own = [recording for recording in system.recordings if recording.prompt_id in theirs]
+        failed = [(known[item.prompt_id], f"{item.kind}: {item.message}") for item in system.failures if item.prompt_id in theirs]
+        found.append((system.system, own, failed))
+    return [spoken for spoken in found if spoken[1] or spoken[2]]
+
+
+def _measured(
+    suite: Suite, asked: list[Asked], systems: Sequence[Spoken], metrics: Sequence[Metric], labelled: Labelled, kept: Kept
+) -> Measured:
+    contexts = {item.prompt.id: Context(item.prompt, labelled.voices, item.reference) for item in asked}
+    made = [System(name, failures=failures) for name, _, failures in systems]
+    work = [(system, recording) for system, (_, recordings, _) in zip(made, systems, strict=True) for recording in recordings]
+    for system, recording in track(work, f"measuring {suite.name}"):
+        context = contexts[recording.prompt_id]
+        own = {"ground truth", ROUND_TRIP, "model"}
+        system.clips.append(measure(metrics, recording, context if system.name in own else replace(context, voices=()), kept))
+    rows = {system.name: rows_of(metrics, system) for system in made}
+    return Measured(suite, asked, made, rows, comparisons(rows))
+
+
+def round_trip(recording: Recording, codec: Codec) -> Recording:
+    """Return a recording as the codec gives it back: the best that any model over this codec can sound."""
+    wave_BL = torch.from_numpy(resample(recording.wave, recording.sample_rate, codec.sample_rate))[None]
+    made = codec.decode(codec.encode(pad_to_frames(wave_BL, codec.hop)))[0, : wave_BL.shape[1]].cpu().numpy()
+    return replace(recording, system=ROUND_TRIP, wave=made, sample_rate=codec.sample_rate)
+
+
+def _timing(speaker: Speaker | None, asked: Mapping[str, Sequence[Asked]]) -> dict[str, float] | None:
+    """How many times faster than real time the checkpoint speaks, one prompt at a time; never kept, never part of the scores."""
+    if speaker is None:
+        return None
+    prompts = [item.prompt.script for found in asked.values() for item in found][:ALONE]
+    dia = speaker.dia
+    dia.synthesizer.speak(prompts[:1], [0], dia.default_sampling)  # what is loaded once
+    begun = time.perf_counter()
+    seconds = 0.0
+    for script in prompts:
+        (speech,) = dia.synthesizer.speak([script], [0], dia.default_sampling)
+        seconds += len(speech.wave) / speech.sample_rate
+    return {"prompts": len(prompts), "seconds_of_sound": seconds, "times_real_time": seconds / (time.perf_counter() - begun)}
+
+
+def _counted(reasons: Any) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for reason in reasons:
+        found[reason] = found.get(reason, 0) + 1
+    return found
