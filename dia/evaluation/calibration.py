@@ -163,7 +163,8 @@ def _tag(tag: str, known: Calibration, read: Reading) -> dict[str, Any]:
         for item, scores in zip(read.files, read.scores, strict=True)
         if not item.tags
     ]
-    alarms = {source: sum(heard for own, heard in speech if own == source) for source in sorted({own for own, _ in speech})}
+    by_source = {name: [heard for own, heard in speech if own == name] for name in sorted({own for own, _ in speech})}
+    alarms = {name: {"heard": sum(heard), "recordings": len(heard)} for name, heard in by_source.items()}
     return asdict(known) | {
         "measurable": known.measurable, "informedness": known.sensitivity + known.specificity - 1,
         "sensitivity_interval": _interval(known.sensitivity, known.with_tag),

@@ -11,11 +11,13 @@ import torch
 
 from dia.audio.files import resample
 from dia.judges.missing import or_missing
+from dia.judges.onnx import session_of_one_thread
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording
 
 SAMPLE_RATE = 16_000
 SHORTEST = 0.3  # seconds that the models need
+DNSMOS_FILES = ("sig_bak_ovr.onnx", "model_v8.onnx")
 DNSMOS_ANSWERS = {"ovrl_mos": "overall", "sig_mos": "signal", "bak_mos": "background", "p808_mos": "p808"}
 
 
@@ -51,6 +53,17 @@ class DnsMos:
     Source: C. Reddy et al., "DNSMOS P.835", 2022. It hears 9 s; a shorter wave is repeated until it fills them.
     """
 
+    @cached_property
+    def _model(self) -> Any:
+        with or_missing("DNSMOS"):
+            from speechmos import dnsmos
+
+        files = [str(Path(dnsmos.__file__).parent / "dnsmos_models" / name) for name in DNSMOS_FILES]
+        model = dnsmos.DNSMOS(*files)
+        # its own sessions take all cores: slow beside other work, and sums whose order depends on the machine
+        model.onnx_sess, model.p808_onnx_sess = map(session_of_one_thread, files)
+        return model
+
     @property
     def provenance(self) -> Provenance:
         """Which model this is. Raises :class:`dia.judges.missing.JudgeMissing` where it is not installed."""
@@ -62,11 +75,8 @@ class DnsMos:
         """Return `overall`, `signal`, `background` and `p808`, None when the recording is shorter than .3 s."""
         if recording.seconds < SHORTEST:  # an empty wave would be repeated for ever
             return None
-        with or_missing("DNSMOS"):
-            from speechmos import dnsmos
-
         wave = np.clip(resample(recording.wave, recording.sample_rate, SAMPLE_RATE), -1.0, 1.0)  # it refuses what is louder
-        answer = dnsmos.run(wave, SAMPLE_RATE, return_df=False)
+        answer = self._model(wave, SAMPLE_RATE, False)
         return {name: float(answer[key]) for key, name in DNSMOS_ANSWERS.items()}
 
 

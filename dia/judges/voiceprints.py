@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from dia.judges.missing import or_missing
+from dia.judges.onnx import session_of_one_thread
 from dia.judges.provenance import Provenance
 from dia.judges.speakers import SAMPLE_RATE, Embedding, VoiceEncoder
 
@@ -69,14 +70,9 @@ class EcapaEncoder(VoiceEncoder):
     @cached_property
     def _session(self) -> Any:
         with or_missing(f"ECAPA-TDNN in {self.file}"):
-            import onnxruntime
-
             if not Path(self.file).is_file():
                 raise FileNotFoundError(f"there is no file {self.file}")
-            try:
-                made = onnxruntime.InferenceSession(self.file, providers=["CPUExecutionProvider"])
-            except Exception as error:  # onnxruntime has a class of its own for each way in which a file is no model
-                raise ValueError(f"{self.file} is no ONNX model: {error}") from error
+            made = session_of_one_thread(self.file)
             names = [item.name for item in made.get_inputs()], [item.name for item in made.get_outputs()]
             if names != (["feats"], ["embs"]):
                 raise ValueError(f"{self.file} takes {names[0]} and makes {names[1]}; `feats` and `embs` are wanted")

@@ -61,7 +61,7 @@ def test_copies_count_once_and_what_is_no_label_is_left_out(sounds):
     assert (laughs["with_tag"], laughs["without_tag"]) == (9, 10) and laughs["measurable"]
     low, high = laughs["sensitivity_interval"]
     assert 0 < low < laughs["sensitivity"] <= high <= 1 and laughs["specificity"] == 1
-    assert laughs["false_alarms_in_speech"] == {"hedgewars": 0}
+    assert laughs["false_alarms_in_speech"] == {"hedgewars": {"heard": 0, "recordings": 10}}
     assert found["sources"]["hedgewars"]["files"] == 19 and found["sources"]["asterisk"]["files"] == 0
     json.dumps(found, allow_nan=False)
 

@@ -72,13 +72,20 @@ def figures(metric, made, context):
     return {row.name: row.estimate.value if row.estimate else None for row in rows}
 
 
-def test_truth_over_codec_over_noise(spoken, hearing, context):
-    truth, codec = dialogue(spoken, (1, 2, 1, 2)), load_codec("codec_nano")
+def test_truth_over_codec_over_noise(spoken, hearing):
+    script, codec = f"[S1] {TEXTS[0]} [S2] {TEXTS[1]}", load_codec("codec_nano")
+    made = dialogue(spoken, (1, 2), times=True)
+    truth = recording(made.wave, script=script)
+    context = Context(Prompt("p", script), (recording(made.wave, made.turn_times, script),), truth)
     with torch.inference_mode():
         wave_BL = torch.from_numpy(resample(truth.wave, SAMPLE_RATE, codec.sample_rate))[None]
         coded = codec.decode(codec.encode(pad_to_frames(wave_BL, codec.hop)))[0].cpu().numpy()
     noise = np.random.default_rng(0).standard_normal(len(truth.wave))
-    clips = [truth, recording(coded, rate=codec.sample_rate), recording(truth.wave + 0.15 * noise)]
+    clips = [
+        truth,
+        recording(coded, script=script, rate=codec.sample_rate),
+        recording(truth.wave + 0.15 * noise, script=script),
+    ]
     judges = [
         (PredictedQuality(QualityPredictor()), "mos"),
         (PredictedQuality(DnsMos(), "dnsmos", ("overall",)), "dnsmos_overall"),

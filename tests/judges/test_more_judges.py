@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from dia.audio.files import resample
 from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, speak_styled
 from dia.dialogue import Script
 from dia.judges.ctc import CtcModel
@@ -50,11 +51,15 @@ def test_the_second_recogniser_hears_words_and_forgets_what_it_heard_before(spok
 
 
 def test_dnsmos_rates_noise_below_speech(spoken):
+    from speechmos import dnsmos
+
     predictor, quiet = DnsMos(), 0.02
     noisy = recording_of((spoken.wave + quiet * np.random.default_rng(0).standard_normal(len(spoken.wave))).astype(np.float32))
     clean, worse = predictor.predict(spoken), predictor.predict(noisy)
     assert clean["overall"] > worse["overall"] + 0.3 and clean["background"] > worse["background"]
     assert predictor.predict(recording_of(np.zeros(0, np.float32))) is None
+    theirs = dnsmos.run(resample(spoken.wave, SAMPLE_RATE, 16_000).clip(-1, 1), 16_000)
+    assert [clean["overall"], clean["p808"]] == pytest.approx([theirs["ovrl_mos"], theirs["p808_mos"]], abs=1e-4)
     assert predictor.predict(recording_of(3 * spoken.wave)) is not None  # louder than full scale is clipped, not refused
 
 

@@ -24,7 +24,7 @@ from dia.evaluation.metrics.protocol import (
 )
 from dia.evaluation.turns import script_words
 from dia.judges.recording import Recording
-from dia.judges.speakers import VoiceEncoder
+from dia.judges.speakers import Embedding, VoiceEncoder
 
 
 class TurnAccuracy:
@@ -40,20 +40,24 @@ class TurnAccuracy:
         return origin_of(self.encoder, self.hearing.alignment)
 
     def measure(self, recording: Recording, context: Context) -> Values:
-        """Return per turn its speaker and the nearest voice (None: not found, or too short), words found, seconds and gaps."""
+        """Return per turn its speaker and the nearest voice, words found, seconds and gaps.
+
+        The nearest voice is None for a turn that was not found or is too short, and for a speaker whose voice nobody knows.
+        """
         voices = self.hearing.enroll(self.encoder, context.voices)
         if len(voices) < 2:
             return {NOT_MEASURED: "fewer than two prompt voices are known"}
         times = self.hearing.turns(recording)
         embedded = [None if found is None else self.encoder.embed(recording, found) for found in times]
+        speakers = [turn.speaker for turn in recording.script.turns]
         nearest = [
-            None if embedding is None else max(voices, key=lambda name, own=embedding: float(own @ voices[name]))  # type: ignore[misc]
-            for embedding in embedded
+            None if embedding is None or speaker not in voices else nearest_voice(embedding, voices)
+            for speaker, embedding in zip(speakers, embedded, strict=True)
         ]
         words = self.hearing.script_words(recording)
         known = [found for found in times if found is not None]
         return {
-            "speakers": [turn.speaker for turn in recording.script.turns], "nearest": nearest,
+            "speakers": speakers, "nearest": nearest,
             "found": [found is not None for found in times],
             "words": len(script_words(recording.script)), "words_found": sum(word.times is not None for word in words),
             "gaps": [second[0] - first[1] for first, second in pairwise(times) if first is not None and second is not None],
@@ -71,7 +75,7 @@ class TurnAccuracy:
             row[f"S{nearest}"] = row.get(f"S{nearest}", 0) + 1
         measured = [clip for clip in clips if clip.measured]
         swapped = [
-            Part(clip.prompt.id, float(any(speaker != near is not None for speaker, near, _ in _turns(clip))))
+            Part(clip.prompt.id, float(any(near is not None and near != speaker for speaker, near, _ in _turns(clip))))
             for clip in measured
         ]
         gaps = [Part(clip.prompt.id, gap) for clip in measured for gap in clip.values["gaps"]]
@@ -87,6 +91,11 @@ class TurnAccuracy:
             ratio("turn_gap_seconds", gaps, nothing),
             ratio("overlaps", [Part(part.cluster, float(part.top < 0)) for part in gaps], nothing),
         ]
+
+
+def nearest_voice(embedding: Embedding, voices: dict[int, Embedding]) -> int:
+    """Return the speaker whose voice is likest."""
+    return max(voices, key=lambda name: float(embedding @ voices[name]))
 
 
 def _turns(clip: Clip) -> list[tuple[int, int | None, bool]]:
