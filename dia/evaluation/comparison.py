@@ -11,8 +11,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from dia.evaluation.clip_values import ClipValues, Kind, PerPrompt
-from dia.evaluation.paired import Interval, difference, holm, influence, permutation_p, rate_interval, studentised_interval
+from dia.evaluation.clip_values import ClipValues, PerPrompt
+from dia.evaluation.paired import difference, holm, influence, interval, permutation_p
 from dia.evaluation.power import prompts_needed, smallest_difference
 
 
@@ -49,7 +49,7 @@ def compare(first: ClipValues, second: ClipValues, seed: int = 0) -> Comparison:
     if (first.score, first.kind) != (second.score, second.kind):
         raise ValueError(f"{first.score} ({first.kind}) cannot be compared with {second.score} ({second.kind})")
     one, other, left_out = _shared(first, second)
-    low, high = _interval(first.kind, one, other, seed) or (None, None)
+    low, high = interval(first.kind, one, other, seed) or (None, None)
     apart, p, prompts = difference(one, other), permutation_p(one, other, seed), len(one.prompts)
     deviation = float(influence(one, other).std(ddof=1)) if prompts > 1 else 0.0
     return Comparison(
@@ -66,10 +66,6 @@ def _shared(first: ClipValues, second: ClipValues) -> tuple[PerPrompt, PerPrompt
     if not shared:
         raise ValueError(f"{first.score}: {first.system} and {second.system} have no measured prompt in common")
     return one.of(shared), other.of(shared), len(set(one.prompts) ^ set(other.prompts))
-
-
-def _interval(kind: Kind, one: PerPrompt, other: PerPrompt, seed: int) -> Interval:
-    return rate_interval(one, other) if kind is Kind.RATE else studentised_interval(one, other, seed)
 
 
 def compare_all(values: Sequence[ClipValues], seed: int = 0) -> list[Comparison]:

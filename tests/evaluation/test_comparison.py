@@ -12,7 +12,7 @@ from scipy import stats
 
 from dia.evaluation.clip_values import ClipValues, Kind, values_of
 from dia.evaluation.comparison import compare, compare_all, comparison_table, score_rows
-from dia.evaluation.paired import holm, influence, permutation_p
+from dia.evaluation.paired import holm, influence, permutation_p, studentised_interval
 from dia.evaluation.power import prompts_needed, smallest_difference, votes_needed
 from tests.evaluation.simulated import hits, scale, word_errors
 
@@ -125,6 +125,24 @@ def test_what_is_said_to_settle_a_difference_settles_it_80_times_in_100(build, l
 @pytest.mark.parametrize(("share", "votes"), [(0.65, 85), (0.6, 194), (0.55, 783), (0.4, 194)])
 def test_votes_needed_are_the_known_ones(share, votes):
     assert votes_needed(share) == votes
+
+
+def test_the_studentised_interval_is_that_of_resampling_step_by_step():
+    """Each resample drawn, its figures and its standard error found from its own prompts, as the definition says."""
+    random = np.random.default_rng(4)
+    one, other = (values.per_prompt() for values in word_errors(15, 2).draw(random))
+    tops, bottoms = np.stack((one.top, other.top)), np.stack((one.bottom, other.bottom))
+
+    def figures(chosen):
+        top, bottom = tops[:, chosen], bottoms[:, chosen]
+        ratio = top.sum(axis=1) / bottom.sum(axis=1)
+        moves = (top - ratio[:, None] * bottom) / bottom.mean(axis=1, keepdims=True)
+        return ratio[0] - ratio[1], np.std(moves[0] - moves[1], ddof=1) / np.sqrt(len(chosen))
+
+    middle, error = figures(np.arange(15))
+    drawn = [figures(random.integers(0, 15, 15)) for _ in range(20_000)]
+    reach = error * np.quantile([abs(found - middle) / spread for found, spread in drawn], 0.9)
+    assert studentised_interval(one, other, 0.9) == pytest.approx((middle - reach, middle + reach), abs=0.08 * reach)
 
 
 def test_nothing_settles_no_difference():
