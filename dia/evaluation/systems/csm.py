@@ -15,7 +15,7 @@ from transformers import AutoProcessor, CsmForConditionalGeneration, set_seed
 
 from dia.evaluation.systems.declaration import Declaration
 from dia.evaluation.systems.dialect import Line
-from dia.evaluation.systems.local import device_of, generation, load, pinned, told, wav_bytes
+from dia.evaluation.systems.local import generation, load, pinned, placed, told, wav_bytes
 from dia.evaluation.systems.protocol import Answer, Call
 
 Message = dict[str, Any]
@@ -69,7 +69,7 @@ class Csm:
 
     def _load(self) -> tuple[Any, Any]:
         name, commit = self.declaration.model, pinned(self.declaration)
-        network = CsmForConditionalGeneration.from_pretrained(name, **commit).to(device_of(self.declaration)).eval()
+        network = placed(CsmForConditionalGeneration.from_pretrained(name, **commit), self.declaration)
         return AutoProcessor.from_pretrained(name, **commit), network
 
 

@@ -9,7 +9,7 @@ from transformers import AutoProcessor, DiaForConditionalGeneration, set_seed
 
 from dia.evaluation.systems.declaration import Declaration
 from dia.evaluation.systems.dialect import Line
-from dia.evaluation.systems.local import device_of, generation, load, pinned, told, wav_bytes
+from dia.evaluation.systems.local import generation, load, pinned, placed, told, wav_bytes
 from dia.evaluation.systems.protocol import Answer, Call
 
 
@@ -49,5 +49,5 @@ class DiaTransformers:
 
     def _load(self) -> tuple[Any, Any]:
         name, commit = self.declaration.model, pinned(self.declaration)
-        network = DiaForConditionalGeneration.from_pretrained(name, **commit).to(device_of(self.declaration)).eval()
+        network = placed(DiaForConditionalGeneration.from_pretrained(name, **commit), self.declaration)
         return AutoProcessor.from_pretrained(name, **commit), network

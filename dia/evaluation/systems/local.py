@@ -32,9 +32,14 @@ def load(declaration: Declaration, read: Callable[[], Loaded]) -> Loaded:
         ) from error
 
 
-def pinned(declaration: Declaration) -> dict[str, str]:
+def pinned(declaration: Declaration) -> dict[str, Any]:
     """Return the arguments of ``from_pretrained`` that say which commit of a Hub id."""
     return {"revision": declaration.revision} if declaration.revision else {}
+
+
+def placed(network: Any, declaration: Declaration) -> Any:
+    """Return a network on its device, ready to generate."""
+    return network.to(device_of(declaration)).eval()
 
 
 def told(body: dict[str, Any], network: Any) -> dict[str, Any]:

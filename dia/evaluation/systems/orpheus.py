@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
 
 from dia.evaluation.systems.declaration import Declaration
 from dia.evaluation.systems.dialect import Line
-from dia.evaluation.systems.local import device_of, generation, load, pinned, told, wav_bytes
+from dia.evaluation.systems.local import generation, load, pinned, placed, told, wav_bytes
 from dia.evaluation.systems.protocol import Answer, Call, Refusal
 
 START_OF_HUMAN, END_OF_TEXT, END_OF_HUMAN = 128259, 128009, 128260
@@ -67,9 +67,9 @@ class Orpheus:
         return Answer(wav_bytes(wave, codec.sampling_rate), told(call.body, network))
 
     def _load(self) -> tuple[Any, Any, Any]:
-        device, name, commit = device_of(self.declaration), self.declaration.model, pinned(self.declaration)
-        network = AutoModelForCausalLM.from_pretrained(name, **commit).to(device).eval()
-        codec = load_snac(str(self.declaration.settings["codec"])).to(device)
+        name, commit = self.declaration.model, pinned(self.declaration)
+        network = placed(AutoModelForCausalLM.from_pretrained(name, **commit), self.declaration)
+        codec = placed(load_snac(str(self.declaration.settings["codec"])), self.declaration)
         return AutoTokenizer.from_pretrained(name, **commit), network, codec
 
 

@@ -79,7 +79,7 @@ def wav_bytes(wave: Wave, sample_rate: int) -> bytes:
 def _pcm(raw: bytes, sample_rate: int) -> Sound:
     if len(raw) % 2:
         raise BadSound("damaged_audio", f"the answer is cut short: {len(raw)} bytes are no whole number of 16-bit samples")
-    return Sound(np.frombuffer(raw, "<i2").astype(np.float32) / 32768, sample_rate, 1)
+    return Sound(np.frombuffer(raw, "<i2").astype(np.float32) / np.float32(32768), sample_rate, 1)
 
 
 def _is_text(raw: bytes) -> bool:

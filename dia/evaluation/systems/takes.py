@@ -16,7 +16,7 @@ OF_A_PART = (
     "part", "attempt", "requested_at", "latency_ms", "http_status", "request_id", "request", "cost_units", "cost_from",
     "raw_path", "raw_sha256", "sdk_version", "error_kind", "message",
 )  # fmt: skip
-NO_SOUND = {
+NO_SOUND: Mapping[str, Any] = {
     "wav_path": None, "wav_sha256": None, "sample_rate": None, "channels": None, "duration_s": None, "loudness_lufs": None,
     "turn_times": None,
 }  # fmt: skip

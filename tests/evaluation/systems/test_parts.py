@@ -249,6 +249,12 @@ def test_all_problems_of_a_table_are_told_at_once(tmp_path):
         assert part in str(caught.value)
 
 
+def test_an_unknown_key_of_a_system_is_told_by_its_declaration():
+    config = conf.typed(compose("record", ["system=openai", "system.colour=red"]))
+    with pytest.raises(UserError, match="has the unknown key colour"):
+        declaration_of(config.system)
+
+
 def test_what_is_wrong_with_the_command_is_told_at_once():
     with pytest.raises(UserError) as caught:
         RecordConfig(takes=-1, run_id="../x", retry=RetryConfig(attempts=0, first_seconds=-1)).require()

@@ -49,22 +49,27 @@ def save_csm(folder):
     )
     begin, end, audio, audio_end = (tokenizer.convert_tokens_to_ids(token) for token in special)
     shape = {"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 32}
+    # the codec knows all that random weights may draw; real models have three more tokens, which trained weights never draw
     config = CsmConfig(
-        num_codebooks=4, vocab_size=35, text_vocab_size=len(tokenizer), hidden_size=32, pad_token_id=end, bos_token_id=begin,
-        eos_token_id=end, audio_token_id=audio, audio_eos_token_id=audio_end, codebook_pad_token_id=34, codebook_eos_token_id=0,
+        num_codebooks=4, vocab_size=64, text_vocab_size=len(tokenizer), hidden_size=32, pad_token_id=end, bos_token_id=begin,
+        eos_token_id=end, audio_token_id=audio, audio_eos_token_id=audio_end, codebook_pad_token_id=63, codebook_eos_token_id=0,
         max_position_embeddings=512, **shape,
         depth_decoder_config={
-            "num_codebooks": 4, "backbone_hidden_size": 32, "vocab_size": 35, "hidden_size": 32, "max_position_embeddings": 5,
+            "num_codebooks": 4, "backbone_hidden_size": 32, "vocab_size": 64, "hidden_size": 32, "max_position_embeddings": 5,
             **shape,
         },
         codec_config={
-            "model_type": "mimi", "hidden_size": 32, "num_filters": 4, "codebook_size": 32, "codebook_dim": 16,
+            "model_type": "mimi", "hidden_size": 32, "num_filters": 4, "codebook_size": 64, "codebook_dim": 16,
             "num_quantizers": 4, "vector_quantization_hidden_dimension": 16, "upsample_groups": 32, "num_hidden_layers": 1,
             "intermediate_size": 32,
             "num_attention_heads": 2, "num_key_value_heads": 2,
         },
     )  # fmt: skip
-    CsmForConditionalGeneration(config).eval().save_pretrained(folder)
+    network = CsmForConditionalGeneration(config).eval()
+    for name, buffer in network.named_buffers():
+        if name.endswith("embed_sum"):  # zero in a new codec, which would make one sound of all codes
+            buffer.normal_()
+    network.save_pretrained(folder)
     features = EncodecFeatureExtractor(feature_size=1, sampling_rate=24_000)
     CsmProcessor(features, tokenizer, chat_template=TEMPLATE).save_pretrained(folder)
 
