@@ -13,7 +13,7 @@ from dia.evaluation.hearing import Hearing
 from dia.evaluation.metrics.attribution import AttributedWords, PermutedSimilarity
 from dia.evaluation.metrics.failures import Failures
 from dia.evaluation.metrics.nonverbals import NonverbalAdherence
-from dia.evaluation.metrics.prosody import Prosody
+from dia.evaluation.metrics.prosody import Arousal, Prosody
 from dia.evaluation.metrics.protocol import Clip, Context
 from dia.evaluation.metrics.quality import PredictedQuality
 from dia.evaluation.metrics.speakers import SpeakerSimilarity
@@ -177,3 +177,19 @@ def test_a_removed_sound_lowers_recall_and_an_added_one_raises_false_insertions(
     assert rates(with_beep, with_beep) == (1, 1, 0)
     rows = {row.name: row.estimate for row in metric.summarise(clips(with_beep, without))}
     assert rows["slot_error_absolute"].value <= 1 and rows["slot_hit_1"].value == 1
+
+
+def test_what_is_spoken_with_more_arousal_is_heard_so(hearing):
+    metric, joe = Arousal(hearing), Joe()
+
+    def agreement(high, low):
+        clips = []
+        for text in TEXTS:
+            for level, style in (("high", high), ("low", low)):
+                made = recording(speak_styled(joe, text, STYLES[style], 0), script=f"[S1] {text}")
+                prompt = Prompt(f"{text}-{level}", f"[S1] {text}", group=text, arousal=level)
+                clips.append(Clip(prompt, 0, metric.measure(made, Context(prompt))))
+        return {row.name: row.estimate.value for row in metric.summarise(clips)}["arousal_agreement"]
+
+    assert agreement("activated", "calm") == 1 and agreement("calm", "activated") == 0
+    assert agreement("plain", "plain") == 0.5
