@@ -55,6 +55,21 @@ def word_errors(prompts, seeds, rates=(0.12, 0.06)):
     return Design(f"word errors, {prompts} x {seeds}", draw, rates[0] - rates[1])
 
 
+def mean_word_errors(prompts, seeds):
+    """The same, as the mean of each clip's rate."""
+    design = word_errors(prompts, seeds)
+
+    def draw(random):
+        made = design.draw(random)
+        rates = [one.numerators / one.denominators for one in made]
+        return tuple(
+            ClipValues.ratios(one.system, "wer_mean", rate, np.ones_like(rate), one.prompts)
+            for one, rate in zip(made, rates, strict=True)
+        )
+
+    return Design(f"mean {design.name}", draw, design.truth)
+
+
 def hits(prompts, seeds, rates, concentration=None):
     """Hits and misses; with a ``concentration``, prompts differ (beta, the same order for both systems)."""
     grid = np.linspace(0.0005, 0.9995, 2000)
