@@ -47,6 +47,7 @@ def main(config: EvalConfig) -> None:
         print(f"training loss {loss:.3f} nats; marginal token distribution {marginal:.3f}")
     if found.timing:
         print(f"speaks {found.timing['times_real_time']:.2f} times real time, one text at a time")
+    print(f"{found.kept.found} of {found.kept.asked} takes and measurements were kept from before, in {config.cache}")
     print(f"report: {written.resolve()}")
     _exit_for_what_is_left_out(found)
 

@@ -15,6 +15,10 @@ from dia.evaluation.versions import arousal_versions, tag_versions
 from dia.judges.recording import Recording
 
 
+class NothingAsked(UserError):
+    """A suite that has nothing to ask here; among others it is not measured, alone it is an error."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """A prompt, and its own recording (system `ground truth`) where there is one that says just this."""
@@ -26,7 +30,7 @@ class Asked:
 def ask(suite: Suite, splits: Mapping[str, Dataset] | None) -> list[Asked]:
     """Return what a suite asks; ``splits`` are those of a prepared data set, where there is one.
 
-    Raises :class:`UserError` for a split that is not there or has no clip that the suite could ask for.
+    Raises :class:`NothingAsked` for a split that is not there or has no clip that the suite could ask for.
     """
     if suite.file:
         return _first(suite, [Asked(prompt) for prompt in suite_prompts(suite.file)])
@@ -40,7 +44,7 @@ def ask(suite: Suite, splits: Mapping[str, Dataset] | None) -> list[Asked]:
     if suite.versions:
         asked = _versions(suite, asked)
     if not asked:
-        raise UserError(f"suite {suite.name} finds no clip with one nonverbal in the split {suite.split!r}; name other data")
+        raise NothingAsked(f"suite {suite.name} finds no clip with one nonverbal in the split {suite.split!r}; name other data")
     return _first(suite, asked)
 
 

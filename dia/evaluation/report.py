@@ -193,7 +193,8 @@ def _not_measured(results: Mapping[str, Any]) -> str:
             for name, row in rows.items():
                 if "result" in row:
                     where.setdefault((name, row["result"]), []).append(f"{suite} ({system})")
-    rows = [[name, reason, _in_short(places)] for (name, reason), places in where.items()]
+    rows = [["the whole suite", reason, suite] for suite, reason in results["suites_not_measured"].items()]
+    rows += [[name, reason, _in_short(places)] for (name, reason), places in where.items()]
     body = html_table(["figure", "why", "where"], rows) if rows else "<p>Everything was measured.</p>"
     return "<h2 id='not'>What was not measured</h2>" + body
 

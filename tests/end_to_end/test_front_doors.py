@@ -1,6 +1,8 @@
 """The commands as a user types them, in processes of their own: good runs, resume, and bad input with exit code 2."""
 
 import csv
+import json
+import re
 import signal
 import subprocess
 import sys
@@ -10,8 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from datasets import load_dataset
 from safetensors.torch import load_file
 
+from dia.evaluation.prompts import suite_prompts
 from dia.model import Dia
 
 SMALL = (
@@ -69,6 +73,45 @@ def test_the_run_speaks(work):
     assert (work / "hello.wav").stat().st_size > 1000
 
 
+def test_an_evaluation_measures_or_says_why_and_the_second_finds_everything(work):
+    command = ["ckpt=runs/whole", "suite=full", "prompts=1", "seeds=1", "sampling.temperature=0.8"]
+    done = [dia("eval", *command, cwd=work) for _ in range(2)]
+    assert [run.returncode for run in done] == [0, 0], done[0].stderr[-3000:] + done[1].stderr[-1000:]
+    folder = work / "runs" / "whole" / "eval-full"
+    scores = json.loads((folder / "scores.json").read_text())
+    again = re.search(r"(\d+) of (\d+) takes and measurements", done[1].stdout)
+    assert again and again.group(1) == again.group(2) and int(again.group(1)) > 100
+    assert len(scores["suites"]) + len(scores["suites_not_measured"]) == 10
+    for suite in scores["suites"].values():
+        for rows in suite["systems"].values():
+            assert all("value" in row or row["result"].startswith("not measured: ") for row in rows.values())
+    assert "value" in scores["suites"]["held_out"]["systems"]["ground truth"]["wer"]
+    assert len(load_dataset("parquet", data_files=str(folder / "clips.parquet"), split="train")) > 15
+    page = (folder / "report.html").read_text()
+    assert "What was not measured" in page and "data:audio/flac" in page and 'src="http' not in page
+    first = (folder / "scores.json").read_bytes()
+    other = dia("eval", *command, "cache=elsewhere", "out=elsewhere/report", cwd=work)
+    assert other.returncode == 0 and (work / "elsewhere" / "report" / "scores.json").read_bytes() == first
+
+
+def test_recordings_of_others_are_scored_alone(work):
+    chance = np.random.default_rng(0)
+    (work / "theirs").mkdir()
+    rows = []
+    for number in range(2):
+        soundfile.write(work / "theirs" / f"{number}.wav", 0.1 * chance.standard_normal(24_000), 24_000)
+        rows.append({"id": f"voices-{number:03d}", "file": f"{number}.wav", "script": suite_prompts("voices")[number].script})
+    (work / "theirs" / "recordings.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    made = dia("eval", "record", "system=folder", "system.path=theirs", "run_id=one", cwd=work)
+    assert made.returncode == 0, made.stderr[-2000:]
+    done = dia("eval", "systems=[outputs/folder/one]", "suite=voices", cwd=work)
+    assert done.returncode == 0, done.stderr[-2000:]
+    (wave,) = sorted((work / "outputs" / "folder" / "one" / "wav").rglob("*.wav"))[:1]
+    wave.write_bytes(wave.read_bytes()[:-100])
+    lied = dia("eval", "systems=[outputs/folder/one]", "suite=voices", cwd=work)
+    assert lied.returncode == 3 and "1 takes failed" in lied.stderr
+
+
 def test_the_run_speaks_a_long_script_in_a_voice(work):
     """A noise is no voice, but what is made of it is a voice file; the script is longer than one pass of the model."""
     noise = (0.1 * np.random.default_rng(0).standard_normal(5 * 16_000)).astype(np.float32)
@@ -93,7 +136,10 @@ def test_the_run_speaks_a_long_script_in_a_voice(work):
         ("train", ["+recipe=demo", "run_name=gone", "resume=true"], "nothing to resume"),
         ("train", ["+recipe=demo", "codec.name=nope", "run_name=bad"], "no codec 'nope'"),
         ("eval", ["ckpt=missing"], "no checkpoint at missing"),
-        ("eval", ["ckpt=runs/whole", "suite=nope"], "there are: quick"),
+        ("eval", ["ckpt=runs/whole", "suite=nope"], "there are: dialogue"),
+        ("eval", ["systems=[nowhere]"], "nowhere"),
+        ("eval", ["suite=voices"], "give ckpt="),
+        ("eval", ["ckpt=runs/whole", "suite=voices", "calibration=no.json"], "calibration=no.json cannot be read"),
         ("eval", ["calibrate"], "give folder=FOLDER"),
         ("eval", ["calibrate", "folder=nowhere"], "there is no folder nowhere"),
         ("eval", ["calibrat"], "there are: calibrate"),

@@ -121,7 +121,8 @@ def test_the_page_escapes_and_says_what_was_not_measured(tmp_path):
     }  # fmt: skip
     detector = {"clips": 0, "missing": "no file", "tags": {}, "on_people": None}
     results = {
-        "checkpoint": "x<y", "suites": {"quick": plain}, "detector": detector, "problems": ["<i>hash</i>"],
+        "checkpoint": "x<y", "suites": {"quick": plain}, "suites_not_measured": {"full": "not measured: nothing"},
+        "detector": detector, "problems": ["<i>hash</i>"],
         "provenance": provenance(METRICS),
     }  # fmt: skip
     made = page(

@@ -5,6 +5,7 @@ Systems on a checkpoint's own data are the ground truth, the codec's round trip 
 found again; the same seeds give the same scores.json.
 """
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,7 +19,7 @@ from dia.audio.codec import Codec, pad_to_frames
 from dia.audio.files import resample
 from dia.conf import EvalConfig
 from dia.errors import UserError
-from dia.evaluation.asking import Asked, ask
+from dia.evaluation.asking import Asked, NothingAsked, ask
 from dia.evaluation.kept import Kept
 from dia.evaluation.measuring import System, clip_rows, comparisons, measure, provenance, rows_of
 from dia.evaluation.metrics.catalogue import metrics_of
@@ -26,12 +27,14 @@ from dia.evaluation.metrics.protocol import Context, Metric, Row
 from dia.evaluation.prompts import prompts_sha256
 from dia.evaluation.recorded import RecordedSystem, read_recorded
 from dia.evaluation.suites import Suite, load_suites
+from dia.evaluation.truth import REFERENCE
 from dia.experiment.evaluation.labelled import Labelled, labelled_of
 from dia.experiment.evaluation.opened import Opened, open_all
-from dia.experiment.evaluation.takes import Speaker, voice_of
+from dia.experiment.evaluation.takes import MODEL, Speaker, voice_of
 from dia.judges.recording import Recording
 
 ROUND_TRIP = "codec round trip"
+OWN = (REFERENCE, ROUND_TRIP, MODEL)  # systems in the voices of the data
 ALONE = 8  # sentences that are timed one at a time
 
 
@@ -62,10 +65,13 @@ class Evaluation:
 
     opened: Opened
     suites: list[Measured]
+    skipped: dict[str, str]
     labelled: Labelled
+    on_people: dict[str, Any] | None
     origins: dict[str, Any]
     problems: list[str]
     timing: dict[str, float] | None
+    kept: Kept
 
     def clip_rows(self) -> list[dict[str, Any]]:
         """Return one flat row a clip."""
@@ -75,21 +81,60 @@ class Evaluation:
 def evaluate(config: EvalConfig) -> Evaluation:
     """Evaluate. Raises ``UserError`` for a missing checkpoint, suite, codec or recording, before anything is spoken."""
     suites = [suite.limited(config.prompts, config.seeds) for suite in load_suites(config.suite)]
+    on_people = read_calibration(config.calibration)
     recorded = [read_recorded(folder) for folder in config.systems]
     opened = open_all(config, needs_data=any(suite.split for suite in suites))
-    asked = {suite.name: ask(suite, opened.splits) for suite in suites}
+    asked, skipped = _asked(suites, opened)
     kept = Kept(Path(config.cache))
     labelled = labelled_of(opened.splits, kept)
     metrics = metrics_of(config.judges, labelled.calibration)
     speaker = Speaker(opened.dia, kept, voice_of(opened.dia, labelled.voices, config.voice)) if opened.dia else None
     found = []
     for suite in suites:
-        systems = _systems(asked[suite.name], suite, speaker, opened, recorded)
-        found.append(_measured(suite, asked[suite.name], systems, metrics, labelled, kept))
+        if suite.name in asked:
+            systems = _systems(asked[suite.name], suite, speaker, opened, recorded)
+            found.append(_measured(suite, asked[suite.name], systems, metrics, labelled, kept))
     if not any(measured.systems for measured in found):
         raise UserError("no system has spoken a prompt of these suites; give ckpt=..., or systems=[outputs/SYSTEM/RUN] of theirs")
+    problems = _problems(recorded, asked)
+    return Evaluation(opened, found, skipped, labelled, on_people, provenance(metrics), problems, _timing(speaker, asked), kept)
+
+
+def read_calibration(file: str) -> dict[str, Any] | None:
+    """Return what `python -m dia.eval calibrate` wrote, None for no file. Raises :class:`UserError`."""
+    if not file:
+        return None
+    try:
+        found: dict[str, Any] = json.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"calibration={file} cannot be read ({error}); write it with python -m dia.eval calibrate") from error
+    return found
+
+
+def _asked(suites: Sequence[Suite], opened: Opened) -> tuple[dict[str, list[Asked]], dict[str, str]]:
+    """What each suite asks; and why those that have nothing to ask here are not measured. A suite on its own must ask."""
+    asked: dict[str, list[Asked]] = {}
+    skipped: dict[str, str] = {}
+    for suite in suites:
+        try:
+            asked[suite.name] = ask(suite, opened.splits)
+        except NothingAsked as nothing:
+            if len(suites) == 1:
+                raise
+            skipped[suite.name] = str(nothing)
+    return asked, skipped
+
+
+def _problems(recorded: Sequence[RecordedSystem], asked: Mapping[str, Sequence[Asked]]) -> list[str]:
+    """What is wrong with recordings; those of other words under a prompt's id are not scored."""
+    scripts = {item.prompt.id: item.prompt.script for found in asked.values() for item in found}
     problems = [f"{system.system}: {problem}" for system in recorded for problem in system.problems]
-    return Evaluation(opened, found, labelled, provenance(metrics), problems, _timing(speaker, asked))
+    return problems + [
+        f"{system.system}: {prompt.id} was recorded with another script than the suite's; it is left out"
+        for system in recorded
+        for prompt in system.prompts
+        if scripts.get(prompt.id, prompt.script) != prompt.script
+    ]
 
 
 Spoken = tuple[str, list[Recording], list[tuple[Any, str]]]  # a system's name, its recordings, and its failures
@@ -101,13 +146,13 @@ def _systems(
     """Every system's recordings of a suite's prompts, and its failures; systems that have neither are left out."""
     prompts = [item.prompt for item in asked]
     truth = [item.reference for item in asked if item.reference]
-    found: list[Spoken] = [("ground truth", truth, [])]
+    found: list[Spoken] = [(REFERENCE, truth, [])]
     if speaker and opened.dia:
         found.append((ROUND_TRIP, [round_trip(recording, opened.dia.codec) for recording in truth], []))
-        found.append(("model", *speaker.speak(prompts, suite.seeds)))
+        found.append((MODEL, *speaker.speak(prompts, suite.seeds)))
     known = {prompt.id: prompt for prompt in prompts}
     for system in recorded:
-        theirs = {prompt.id for prompt in system.prompts if known.get(prompt.id) == prompt}
+        theirs = {prompt.id for prompt in system.prompts if prompt.id in known and known[prompt.id].script == prompt.script}
         own = [recording for recording in system.recordings if recording.prompt_id in theirs]
         failed = [(known[item.prompt_id], f"{item.kind}: {item.message}") for item in system.failures if item.prompt_id in theirs]
         found.append((system.system, own, failed))

@@ -9,7 +9,6 @@ from typing import Any
 from datasets import Dataset
 
 from dia.conf import EvalConfig
-from dia.errors import UserError
 from dia.evaluation.published import load_published
 from dia.evaluation.report import Learning, page, write_text
 from dia.experiment.evaluation.run import Evaluation
@@ -41,7 +40,8 @@ def results_of(config: EvalConfig, found: Evaluation, learning: Learning | None)
     return {
         "checkpoint": config.ckpt, "quantization": config.quantization, "recordings": list(config.systems), **about,
         "suites": {measured.suite.name: measured.plain() for measured in found.suites},
-        "detector": {"clips": labelled.clips, "missing": labelled.missing, "tags": tags, "on_people": _on_people(config)},
+        "suites_not_measured": {name: f"not measured: {reason}" for name, reason in found.skipped.items()},
+        "detector": {"clips": labelled.clips, "missing": labelled.missing, "tags": tags, "on_people": found.on_people},
         "provenance": found.origins, "problems": found.problems,
         "training": {"loss": learning.training[-1][1], "marginal_loss": learning.marginal} if learning else None,
     }  # fmt: skip
@@ -63,16 +63,6 @@ def out_folder(config: EvalConfig) -> Path:
         return Path(config.out)
     folder = Path(config.ckpt) if config.ckpt else Path("recorded")
     return (folder if config.ckpt and folder.is_dir() else Path("outputs") / folder.name) / f"eval-{config.suite}"
-
-
-def _on_people(config: EvalConfig) -> dict[str, Any] | None:
-    if not config.calibration:
-        return None
-    try:
-        found: dict[str, Any] = json.loads(Path(config.calibration).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"calibration={config.calibration} cannot be read ({error}); write it with dia.eval calibrate") from error
-    return found
 
 
 def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:
