@@ -1,6 +1,7 @@
 """Suites: what is spoken and how often, declared in eval/suites/*.yaml. A suite is prompts, or a list of other suites."""
 
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -13,7 +14,7 @@ VERSIONS = ("", "tags", "arousal")
 
 @dataclass(frozen=True)
 class Suite:
-    """``prompts`` of a ``file`` (eval/prompts/FILE.jsonl) or clips of a prepared ``split``, the first ones; 0 is all of them.
+    """``prompts`` of a ``file`` (eval/prompts/FILE.jsonl, or a path) or of a prepared ``split``, the first ones; 0 is all.
 
     ``seeds`` are the takes of each; the report plays the first ``shown`` prompts. ``versions`` asks clips of a split again: with
     their sound, without, with another (`tags`), or with high and with low arousal (`arousal`).
@@ -34,7 +35,12 @@ class Suite:
 
 
 def load_suites(name: str) -> list[Suite]:
-    """Return the suites that a name stands for. Raises :class:`UserError` listing what there is, or all wrong keys at once."""
+    """Return the suites that a name stands for; a path of a JSONL file is a suite of its prompts, three takes of each.
+
+    Raises :class:`UserError` listing what there is, or all wrong keys at once.
+    """
+    if name.endswith(".jsonl"):
+        return [Suite(Path(name).stem, prompts=0, seeds=3, shown=4, file=name)]
     known = sorted(path.stem for path in resource("eval/suites").glob("*.yaml"))
     if name not in known:
         raise UserError(f"there is no suite {name!r}; there are: {', '.join(known)}")

@@ -143,6 +143,7 @@ def test_the_shipped_suites_read_and_full_is_all_of_them():
     assert quick == Suite("quick", 48, 1, 6, split="test") and quick.limited(0, 3) == Suite("quick", 48, 3, 6, split="test")
     names = {path.stem for path in resource("eval/suites").glob("*.yaml")}
     assert {suite.name for suite in load_suites("full")} == names - {"quick", "full"}
+    assert load_suites("mine/own.jsonl") == [Suite("own", 0, 3, 4, file="mine/own.jsonl")]
     for suite in load_suites("full"):
         assert not suite.file or suite_prompts(suite.file)
 

@@ -62,7 +62,7 @@ def out_folder(config: EvalConfig) -> Path:
     if config.out:
         return Path(config.out)
     folder = Path(config.ckpt) if config.ckpt else Path("recorded")
-    return (folder if config.ckpt and folder.is_dir() else Path("outputs") / folder.name) / f"eval-{config.suite}"
+    return (folder if config.ckpt and folder.is_dir() else Path("outputs") / folder.name) / f"eval-{Path(config.suite).stem}"
 
 
 def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:
