@@ -1,29 +1,41 @@
-"""What the judges hear in scripts that a model in training has just spoken: the figures of a validation.
+"""What the metrics say of scripts that a model in training has just spoken: the figures of a validation.
 
 Each script is that of a row of the data set, and is set against the row's own recording: its words, its voices, its sounds,
-its length. A judge is loaded when it is first needed. One that cannot be used here gives a reason instead of a figure.
+its length. The metrics are those of an evaluation (dia/evaluation/metrics), a few of them; one whose judge cannot be used here
+gives a reason instead of a figure.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dia.dialogue import Script
+from dia.evaluation.hearing import Hearing
+from dia.evaluation.measuring import System, measure, rows_of
+from dia.evaluation.metrics.nonverbals import NonverbalAdherence
+from dia.evaluation.metrics.protocol import Context, Metric, Row
+from dia.evaluation.metrics.quality import PredictedQuality
+from dia.evaluation.metrics.speakers import SpeakerSimilarity
+from dia.evaluation.metrics.turns import TurnAccuracy
+from dia.evaluation.metrics.unavailable import Unavailable
+from dia.evaluation.metrics.words import WordErrorRate
+from dia.evaluation.prompts import Prompt
 from dia.evaluation.truth import ground_truth
-from dia.evaluation.turns import find_turns
-from dia.judges.events import Calibration, EventDetector, calibrate
+from dia.judges.events import EventDetector, calibrate
 from dia.judges.missing import JudgeMissing
+from dia.judges.quality import QualityPredictor
 from dia.judges.recording import Recording
-from dia.judges.speakers import SpeakerEncoder, TurnSimilarity
-from dia.judges.transcription import HeardWord, Whisper, transcript
-from dia.judges.words import word_errors
 
-Row = dict[str, Any]
 MODEL = "model"
 NO_SOUND = "the data set keeps no sound to compare with; prepare it with data.keep_audio=true"
+FIGURES = {
+    "wer": "wer", "similarity": "similarity", "similarity_margin": "similarity", "turn_accuracy": "turns", "mos": "mos",
+    "tag_recall": "nonverbals", "false_insertion": "nonverbals",
+}  # fmt: skip
+"""Rows that are logged, and the metric that each comes from: a metric that is not there has its reason in a row of its name."""
 
 
 class Spoken(Protocol):
@@ -48,100 +60,73 @@ class Spoken(Protocol):
 class Listener:
     """Judges the scripts of ``rows``, in their order. ``labelled`` are rows that the detector of sounds is calibrated on.
 
-    Called with what was spoken it returns figures by name, and why others are missing. Words: ``wer``, errors per reference word.
-    Voices: ``similarity``, cosine to the row's own voice turn by turn, and ``similarity_margin`` over the row's other voice.
-    Sounds: ``tag_recall``, how often an asked tag is heard, and ``tag_insertion``, how often one that was not asked for is, both
-    of tags that the detector can tell. ``missed_eos``, the share that did not end by itself; ``duration_ratio``, seconds spoken
-    per second of the recordings.
+    Called with what was spoken it returns figures by name, and why others are missing: those of ``FIGURES`` as an evaluation has
+    them; ``missed_eos``, the share that did not end by itself; ``duration_ratio``, seconds spoken per second of the recordings.
     """
 
-    def __init__(self, rows: Sequence[Row], labelled: Iterable[Row]) -> None:
+    def __init__(self, rows: Sequence[Mapping[str, Any]], labelled: Iterable[Mapping[str, Any]]) -> None:
         self.rows, self.labelled = rows, labelled
-        self.whisper, self.speakers = Whisper(), SpeakerEncoder()
-        self.missing: dict[str, str] = {}
-        self._sounds: tuple[EventDetector, dict[str, Calibration]] | None = None
+        self.voices = [ground_truth(dict(row)) if _has_sound(row) else None for row in rows]
 
     def __call__(self, spoken: Sequence[Spoken]) -> tuple[dict[str, float], dict[str, str]]:
         """Return the figures, and the reasons of those that are missing."""
         recordings = [_recording(row, speech) for row, speech in zip(self.rows, spoken, strict=True)]
-        self.missing = {}
-        figures = {
+        pairs = zip(recordings, self.voices, strict=True)
+        system = System(MODEL, [measure(self.metrics, recording, _context(recording, own)) for recording, own in pairs])
+        figures, missing = _figures(rows_of(self.metrics, system))
+        if not any(self.voices):
+            missing |= dict.fromkeys({"similarity", "similarity_margin", "turn_accuracy"} & missing.keys(), NO_SOUND)
+        seconds = sum(found.seconds for found in recordings) / sum(float(row["seconds"]) for row in self.rows)
+        return figures | {
             "missed_eos": float(np.mean([not speech.ended for speech in spoken])),
-            "duration_ratio": sum(found.seconds for found in recordings) / sum(float(row["seconds"]) for row in self.rows),
-        }
-        with self._or_reason("wer", "similarity"):
-            heard = [self.whisper.words(recording) for recording in recordings]
-            figures["wer"] = _error_rate(recordings, heard)
-            with self._or_reason("similarity"):
-                figures |= self._voices(recordings, heard)
-        with self._or_reason("tag_recall"):
-            figures |= self._tags(recordings)
-        return figures, self.missing
+            "duration_ratio": seconds,
+        }, missing
 
-    def _voices(self, recordings: list[Recording], heard: list[list[HeardWord]]) -> dict[str, float]:
-        found: list[TurnSimilarity] = []
-        for row, recording, words in zip(self.rows, recordings, heard, strict=True):
-            if _has_sound(row):
-                voices = self.speakers.enroll([ground_truth(row)])
-                compared = self.speakers.compare(recording, find_turns(recording.script, words), voices)
-                found += [similarity for similarity in compared if similarity is not None]
-        if not found:
-            self.missing["similarity"] = "no turn could be found" if any(map(_has_sound, self.rows)) else NO_SOUND
-            return {}
-        margins = [item.right - item.wrong for item in found if np.isfinite(item.wrong)]
-        figures = {"similarity": float(np.mean([item.right for item in found]))}
-        return figures | ({"similarity_margin": float(np.mean(margins))} if margins else {})
+    @cached_property
+    def metrics(self) -> list[Metric]:
+        """The metrics, put together when they are first needed."""
+        hearing = Hearing()
+        return [
+            WordErrorRate(hearing, hearing.recogniser), SpeakerSimilarity(hearing), TurnAccuracy(hearing),
+            PredictedQuality(QualityPredictor()), self._adherence(hearing),
+        ]  # fmt: skip
 
-    def _tags(self, recordings: list[Recording]) -> dict[str, float]:
-        detector, calibration = self._calibrated()
-        measurable = {tag: found for tag, found in calibration.items() if found.measurable}
-        asked: list[bool] = []
-        unasked: list[bool] = []
-        for recording in recordings:
-            scores = detector.scores(recording)
-            for tag, found in measurable.items():
-                (asked if tag in _tags_of(recording) else unasked).append(scores[tag] >= found.threshold)
-        if not asked:
-            tags = ", ".join(sorted(set().union(*map(_tags_of, recordings)))) or "none"
-            heard = ", ".join(sorted(measurable)) or "none"
-            self.missing["tag_recall"] = f"the scripts ask for {tags}; the detector can tell from speech here: {heard}"
-        rates = {"tag_recall": asked, "tag_insertion": unasked}
-        return {name: float(np.mean(found)) for name, found in rates.items() if found}
-
-    def _calibrated(self) -> tuple[EventDetector, dict[str, Calibration]]:
-        """The detector, with a threshold for each tag of the labelled clips whose sound was kept."""
-        if self._sounds is None:
-            detector, truth = EventDetector(), [ground_truth(row) for row in self.labelled if _has_sound(row)]
-            scores = [detector.scores(recording) for recording in truth]
-            self._sounds = detector, calibrate(scores, [_tags_of(recording) for recording in truth])
-        return self._sounds
-
-    @contextmanager
-    def _or_reason(self, *names: str) -> Iterator[None]:
-        """Give ``names`` a reason when a judge is not installed or its model is not there."""
+    def _adherence(self, hearing: Hearing) -> Metric:
+        """With a threshold for each tag of the labelled clips whose sound was kept."""
         try:
-            yield
-        except ModuleNotFoundError as error:
-            reason = f"{error.name} is not installed; install the extra `evaluation`"
-            self.missing |= dict.fromkeys(names, reason)
-        except JudgeMissing as error:
-            self.missing |= dict.fromkeys(names, str(error))
+            detector = EventDetector()
+        except JudgeMissing as missing:
+            return Unavailable(NonverbalAdherence.name, str(missing))
+        truth = [ground_truth(dict(row)) for row in self.labelled if _has_sound(row)]
+        calibration = calibrate([detector.scores(recording) for recording in truth], [_tags_of(recording) for recording in truth])
+        return NonverbalAdherence(hearing, calibration, detector)
 
 
-def _recording(row: Row, speech: Spoken) -> Recording:
+def _figures(rows: Mapping[str, Row]) -> tuple[dict[str, float], dict[str, str]]:
+    """The figures that were measured, and the reasons of the others."""
+    figures, missing = {}, {}
+    for name, metric in FIGURES.items():
+        row = rows.get(name) or rows[metric]
+        if row.estimate is None:
+            missing[name] = row.reason
+        else:
+            figures[name] = row.estimate.value
+    return figures, missing
+
+
+def _context(recording: Recording, own: Recording | None) -> Context:
+    prompt = Prompt(recording.prompt_id, recording.script.render())
+    return Context(prompt, (own,) if own is not None and own.turn_times else (), own)
+
+
+def _recording(row: Mapping[str, Any], speech: Spoken) -> Recording:
     script = Script.parse(str(row["script"]))
     return Recording(str(row["id"]), MODEL, script, speech.wave, speech.sample_rate, ended=speech.ended)
-
-
-def _error_rate(recordings: list[Recording], heard: list[list[HeardWord]]) -> float:
-    pairs = zip(recordings, heard, strict=True)
-    counted = [word_errors(recording.script, transcript(words)) for recording, words in pairs]
-    return sum(found.errors for found in counted) / max(1, sum(found.words for found in counted))
 
 
 def _tags_of(recording: Recording) -> set[str]:
     return {nonverbal.tag for turn in recording.script.turns for nonverbal in turn.nonverbals}
 
 
-def _has_sound(row: Row) -> bool:
+def _has_sound(row: Mapping[str, Any]) -> bool:
     return row["audio"]["bytes"] is not None

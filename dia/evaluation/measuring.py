@@ -4,17 +4,21 @@ One datum: Recording -> values of each metric (kept by content) -> Clip -> Row w
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from dia.evaluation.clip_values import ClipValues
+import numpy as np
+
+from dia.evaluation.clip_values import ClipValues, Kind
 from dia.evaluation.comparison import compare_all
 from dia.evaluation.kept import Kept
 from dia.evaluation.metrics.protocol import NOT_MEASURED, Clip, Context, Metric, Part, Row, key_of, rate
 from dia.evaluation.prompts import Prompt
+from dia.judges.missing import JudgeMissing
 from dia.judges.recording import Recording
 
 NO_TAKE = "nothing was recorded"
+SILENCE = 0.1  # seconds that stand for a recording without a sample
 
 
 @dataclass(frozen=True)
@@ -35,23 +39,32 @@ class System:
     failures: list[tuple[Prompt, str]] = field(default_factory=list)
 
 
-def measure(metrics: Sequence[Metric], recording: Recording, context: Context, kept: Kept) -> Heard:
-    """Return a clip's values, from ``kept`` where the same sound was measured the same way before."""
+def measure(metrics: Sequence[Metric], recording: Recording, context: Context, kept: Kept | None = None) -> Heard:
+    """Return a clip's values, from ``kept`` where the same sound was measured the same way before.
+
+    A recording without a sample is measured as a tenth of a second of silence: its words are missing, they are not excused.
+    """
     values = {metric.name: _values(metric, recording, context, kept) for metric in metrics}
     return Heard(recording, context, values)
 
 
-def _values(metric: Metric, recording: Recording, context: Context, kept: Kept) -> dict[str, Any]:
+def _values(metric: Metric, recording: Recording, context: Context, kept: Kept | None) -> dict[str, Any]:
     origin = metric.provenance()
     if isinstance(origin, str):
         return {NOT_MEASURED: origin.removeprefix("not measured: ")}
     if not len(recording.wave):
-        return {NOT_MEASURED: "the recording holds no sound"}
-    return kept.values(key_of(metric, recording, context), lambda: metric.measure(recording, context))
+        silence = np.zeros(round(SILENCE * recording.sample_rate), np.float32)
+        recording = replace(recording, wave=silence)
+    try:
+        if kept is None:
+            return metric.measure(recording, context)
+        return kept.values(key_of(metric, recording, context), lambda: metric.measure(recording, context))
+    except JudgeMissing as missing:  # some are found missing only when they are first needed
+        return {NOT_MEASURED: str(missing)}
 
 
 def rows_of(metrics: Sequence[Metric], system: System) -> dict[str, Row]:
-    """Return a system's rows by name, failures first. A metric whose model is missing has one row, with the reason."""
+    """Return a system's rows by name, failures first. One that measured nothing has one row, with the reason."""
     tried = [(clip.context.prompt, 0.0) for clip in system.clips] + [(prompt, 1.0) for prompt, _ in system.failures]
     found = [rate("takes_failed", [Part(prompt.id, failed) for prompt, failed in tried], NO_TAKE, -1)]
     for metric in metrics:
@@ -59,7 +72,10 @@ def rows_of(metrics: Sequence[Metric], system: System) -> dict[str, Row]:
         if isinstance(origin, str):
             found.append(Row(metric.name, None, origin.removeprefix("not measured: ")))
         elif system.clips:
-            found += metric.summarise([_clip(clip, metric) for clip in system.clips])
+            clips = [_clip(clip, metric) for clip in system.clips]
+            reasons = {str(clip.values[NOT_MEASURED]) for clip in clips if not clip.measured}
+            nothing = len(reasons) == 1 and not any(clip.measured for clip in clips)
+            found += [Row(metric.name, None, reasons.pop())] if nothing else metric.summarise(clips)
     names = [row.name for row in found]
     assert len(names) == len(set(names)), f"metrics give rows of one name: {sorted(n for n in names if names.count(n) > 1)}"
     return {row.name: row for row in found}
@@ -81,17 +97,24 @@ def comparisons(rows: Mapping[str, Mapping[str, Row]]) -> list[dict[str, Any]]:
         own = [(system, row) for system, row in own if row.better and row.parts]
         shared = set.intersection(*({part.cluster for part in row.parts} for _, row in own)) if own else set()
         if len(own) > 1 and shared:
-            values += [clip_values(system, row) for system, row in own]
+            kind = kind_of([part for _, row in own for part in row.parts])
+            values += [clip_values(system, row, kind) for system, row in own]
     return [asdict(found) for found in compare_all(values)]
 
 
-def clip_values(system: str, row: Row) -> ClipValues:
-    """Return a row's parts as values to be compared: hits and misses, a mean, or a ratio of sums."""
+def kind_of(parts: Sequence[Part]) -> Kind:
+    """Return what a score is, from all systems' parts together: a ratio of sums, hits and misses, or a mean."""
+    if any(part.bottom != 1.0 for part in parts):
+        return Kind.RATIO
+    return Kind.RATE if {part.top for part in parts} <= {0.0, 1.0} else Kind.MEAN
+
+
+def clip_values(system: str, row: Row, kind: Kind) -> ClipValues:
+    """Return a row's parts as values to be compared."""
     clusters, tops = [part.cluster for part in row.parts], [part.top for part in row.parts]
-    if any(part.bottom != 1.0 for part in row.parts):
+    if kind is Kind.RATIO:
         return ClipValues.ratios(system, row.name, tops, [part.bottom for part in row.parts], clusters)
-    make = ClipValues.rates if set(tops) <= {0.0, 1.0} else ClipValues.means
-    return make(system, row.name, tops, clusters)
+    return (ClipValues.rates if kind is Kind.RATE else ClipValues.means)(system, row.name, tops, clusters)
 
 
 def provenance(metrics: Iterable[Metric]) -> dict[str, Any]:

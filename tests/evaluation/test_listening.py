@@ -11,6 +11,7 @@ from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, Joe, speak_style
 from dia.evaluation import listening
 from dia.evaluation.listening import Listener
 from dia.judges.events import DetectorMissing
+from dia.judges.provenance import Provenance
 
 TEXTS = ("The weather is lovely today, and we are going to the park.", "Then we had better take something to eat.")
 
@@ -43,8 +44,13 @@ def dialogue():
 class Detector:
     """Hears a laugh in what is loud at its end."""
 
+    provenance = Provenance("a test's own", "1", 16_000, "Apache-2.0", True)
+
     def scores(self, recording):
         return {"laughs": float(np.abs(recording.wave[-200:]).sum())}
+
+    def windows(self, wave):
+        return np.zeros(1, np.float32), {"laughs": 2 * np.abs(wave[-200:]).sum(keepdims=True)}
 
 
 def labelled():
@@ -57,9 +63,9 @@ def test_what_the_recording_itself_scores(dialogue, monkeypatch):
     asked, wave = row(1, dialogue, ["laughs"])
     laughing = np.concatenate((wave, np.full(400, 0.5, np.float32)))
     figures, missing = Listener([asked], labelled())([Spoken(laughing)])
-    assert not missing
+    assert missing.keys() == {"false_insertion"}
     assert figures["wer"] < 0.2 and figures["similarity"] > 0.8 and figures["similarity_margin"] > 0.1
-    assert figures["tag_recall"] == 1 and "tag_insertion" not in figures and figures["missed_eos"] == 0
+    assert figures["tag_recall"] == 1 and figures["turn_accuracy"] == 1 and figures["mos"] > 3 and figures["missed_eos"] == 0
     assert figures["duration_ratio"] == pytest.approx(1, abs=0.01)
 
 
@@ -71,10 +77,10 @@ def test_what_other_voices_and_silence_score(dialogue, monkeypatch):
     listener = Listener([asked, plain], labelled())
     figures, _ = listener([Spoken(np.zeros(2 * len(wave), np.float32), ended=False), Spoken(np.concatenate(swapped))])
     assert figures["similarity_margin"] < 0 and 0.5 <= figures["wer"] < 0.7
-    assert figures["missed_eos"] == 0.5 and figures["tag_recall"] == figures["tag_insertion"] == 0
+    assert figures["missed_eos"] == 0.5 and figures["tag_recall"] == figures["false_insertion"] == 0
     assert figures["duration_ratio"] == pytest.approx(1.5, abs=0.1)
     silent, missing = listener([Spoken(np.zeros(0, np.float32))] * 2)
-    assert silent["wer"] == 1 and "no turn could be found" in missing["similarity"]
+    assert silent["wer"] == 1 and "no turn was found" in missing["similarity"]
 
 
 def test_each_judge_that_is_not_there_has_a_reason(dialogue, monkeypatch, tmp_path):
@@ -82,12 +88,13 @@ def test_each_judge_that_is_not_there_has_a_reason(dialogue, monkeypatch, tmp_pa
     monkeypatch.setenv("DIA_MODELS", str(tmp_path))
     monkeypatch.setitem(sys.modules, "resemblyzer", None)
     figures, missing = Listener([asked], [])([Spoken(wave)])
-    assert figures.keys() == {"wer", "missed_eos", "duration_ratio"}
+    assert figures.keys() == {"wer", "mos", "missed_eos", "duration_ratio"}
     assert "resemblyzer is not installed; install the extra `evaluation`" in missing["similarity"]
     assert "yamnet.tflite is not in" in missing["tag_recall"]
     monkeypatch.setitem(sys.modules, "faster_whisper", None)
     figures, missing = Listener([asked], [])([Spoken(wave)])
-    assert figures.keys() == {"missed_eos", "duration_ratio"} and missing["wer"] == missing["similarity"]
+    assert figures.keys() == {"mos", "missed_eos", "duration_ratio"}
+    assert "faster_whisper is not installed" in missing["wer"]
 
 
 def test_data_without_sound_is_said(dialogue, monkeypatch):
@@ -95,7 +102,7 @@ def test_data_without_sound_is_said(dialogue, monkeypatch):
     silent, wave = row(1, dialogue, ["laughs"], keep=False)
     figures, missing = Listener([silent], [silent])([Spoken(wave)])
     assert "keep_audio" in missing["similarity"] and "wer" in figures
-    assert "ask for laughs; the detector can tell from speech here: none" in missing["tag_recall"]
+    assert missing["tag_recall"] == "no tag that the detector can tell has such clips"
 
 
 def test_the_detector_is_opened_once(dialogue, monkeypatch):

@@ -7,13 +7,14 @@ import pytest
 
 from dia.dialogue import Script
 from dia.evaluation.kept import Kept
-from dia.evaluation.measuring import System, clip_rows, comparisons, measure, provenance, rows_of
-from dia.evaluation.metrics.protocol import NOT_MEASURED, Context, parts_of, rate, ratio
+from dia.evaluation.measuring import System, clip_rows, comparisons, kind_of, measure, provenance, rows_of
+from dia.evaluation.metrics.protocol import NOT_MEASURED, Context, Part, parts_of, rate, ratio
 from dia.evaluation.metrics.unavailable import Unavailable
 from dia.evaluation.prompts import Prompt
 from dia.evaluation.published import load_published
 from dia.evaluation.report import page, table
 from dia.evaluation.suites import Suite
+from dia.judges.missing import JudgeMissing
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording
 
@@ -67,7 +68,8 @@ def test_the_same_sound_is_measured_once(tmp_path):
 def test_what_cannot_be_measured_says_why(tmp_path):
     recording, context = clip("a", 0, 0.2)
     silent = Recording("p0", "a", recording.script, np.zeros(0, np.float32), 16_000)
-    assert measure(METRICS, silent, context, Kept(tmp_path)).values["loudness"] == {NOT_MEASURED: "the recording holds no sound"}
+    values = measure(METRICS, silent, context, Kept(tmp_path)).values
+    assert values["loudness"]["level"] == 0 and values["utmos"] == {NOT_MEASURED: "no model is named"}
     rows = rows_of(METRICS, system_of("a", [0.2], Kept(tmp_path)))
     assert rows["utmos"].plain()["result"] == "not measured: no model is named"
     assert provenance(METRICS)["utmos"]["models"] == "not measured: no model is named"
@@ -93,6 +95,24 @@ def test_pairs_of_systems_are_compared_on_shared_prompts(tmp_path):
     assert found["loudness"]["difference"] == pytest.approx(-0.3, abs=0.05) and found["loudness"]["p_holm"] < 0.05
     assert found["loudness"]["low"] < found["loudness"]["difference"] < found["loudness"]["high"] < 0
     assert {(one["first"], one["second"]) for one in comparisons(rows) if one["score"] == "loudness"} == {("soft", "loud")}
+
+
+@pytest.mark.parametrize(
+    "parts, kind",
+    [([(1, 1), (0, 1)], "rate"), ([(1, 1), (0.5, 1)], "mean"), ([(1, 7), (0, 1)], "ratio")],
+)
+def test_what_a_score_is_follows_from_all_systems(parts, kind):
+    assert kind_of([Part("p", top, bottom) for top, bottom in parts]) == kind
+
+
+def test_a_judge_found_missing_at_work_is_a_reason(tmp_path):
+    class Absent(Loudness):
+        def measure(self, recording, context):
+            raise JudgeMissing("no such model")
+
+    system = System("a", [measure([Absent()], *clip("a", 0, 0.2), Kept(tmp_path))])
+    assert rows_of([Absent()], system)["loudness"].plain()["result"] == "not measured: no such model"
+    assert not list(tmp_path.rglob("*.json"))
 
 
 def test_systems_without_a_prompt_in_common_are_not_compared(tmp_path):
