@@ -135,18 +135,44 @@ class Span:
         return number % self.world == self.rank and self.start <= number // self.world < self.stop
 
 
+@dataclass(frozen=True)
+class ShortFirst:
+    """A curriculum: for so many ``epochs`` only the shortest ``share`` of the clips come, whose words are soon found."""
+
+    epochs: int = 0
+    share: float = 0.4
+
+    def chosen(self, lengths: Sequence[int], epoch: int) -> list[int]:
+        """Return the numbers of the clips that come in an epoch, in their order."""
+        if epoch >= self.epochs:
+            return list(range(len(lengths)))
+        longest = sorted(lengths)[max(0, round(self.share * len(lengths)) - 1)]
+        return [index for index, length in enumerate(lengths) if length <= longest]
+
+
 class TrainingBatches(IterableDataset[Batch]):
     """The batches of a span; a number is the same batch wherever training began, and only its clips are read for it."""
 
-    def __init__(self, clips: Clips, config: DiaConfig, budget: int, text_dropout: float, seed: int, span: Span) -> None:
-        self.clips, self.config, self.budget = clips, config, budget
+    def __init__(
+        self, clips: Clips, config: DiaConfig, budget: int, text_dropout: float, seed: int, span: Span,
+        short_first: ShortFirst = ShortFirst(),
+    ) -> None:  # fmt: skip
+        self.clips, self.config, self.budget, self.short_first = clips, config, budget, short_first
         self.text_dropout, self.seed, self.span = text_dropout, seed, span
         self.lengths = [decoder_steps(frames, config) for frames in clips.frames]
+
+    def epoch(self, epoch: int) -> list[list[int]]:
+        """Return the batches of an epoch as lists of clip numbers."""
+        chosen = self.short_first.chosen(self.lengths, epoch)
+        weights = None if self.clips.weights is None else self.clips.weights[chosen]
+        lengths = [self.lengths[index] for index in chosen]
+        planned = plan_epoch(lengths, self.budget, self.seed, epoch, weights)
+        return [[chosen[place] for place in batch] for batch in planned]
 
     def __iter__(self) -> Iterator[Batch]:
         number, epoch = 0, 0
         while number < self.span.stop * self.span.world:
-            for indices in plan_epoch(self.lengths, self.budget, self.seed, epoch, self.clips.weights):
+            for indices in self.epoch(epoch):
                 if self.span.holds(number):
                     yield self._batch(indices, number)
                 number += 1

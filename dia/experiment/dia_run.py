@@ -12,7 +12,16 @@ from dia.audio.codec import Codec
 from dia.audio.load import load_codec
 from dia.checkpoint import CodecReference
 from dia.conf import TrainConfig
-from dia.data.batches import BatchList, Clips, Span, TrainingBatches, marginal_cross_entropy, share_of, validation_batches
+from dia.data.batches import (
+    BatchList,
+    Clips,
+    ShortFirst,
+    Span,
+    TrainingBatches,
+    marginal_cross_entropy,
+    share_of,
+    validation_batches,
+)
 from dia.data.clips import Part, PreparedClips
 from dia.data.prepared import open_prepared
 from dia.data.selection import splits_of_voices
@@ -106,6 +115,8 @@ def _batches(
 ) -> tuple[TrainingBatches, BatchList]:
     accumulate = config.trainer.accumulate
     span = Span(claimed.steps_done * accumulate, config.trainer.steps * accumulate, trainer.global_rank, trainer.world_size)
-    batches = TrainingBatches(train, config.model, config.batch.frames, config.batch.text_dropout, config.seed, span)
+    batch = config.batch
+    short_first = ShortFirst(batch.short_epochs, batch.short_share)
+    batches = TrainingBatches(train, config.model, batch.frames, batch.text_dropout, config.seed, span, short_first)
     held_out = validation_batches(validation, config.model, config.batch.frames)
     return batches, BatchList(share_of(held_out, trainer.global_rank, trainer.world_size, config.model))

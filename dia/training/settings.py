@@ -67,6 +67,10 @@ class BatchConfig:
     frames: int = 2500
     text_dropout: float = 0.15
     first_channel_weight: float = 4.0
+    short_epochs: int = 0
+    """First epochs in which only the shortest clips come, whose words a model finds soon."""
+    short_share: float = 0.4
+    """Which share of the clips that is."""
 
     def problems(self) -> list[str]:
         """Return what is out of range, one sentence each with its remedy."""
@@ -74,6 +78,10 @@ class BatchConfig:
         found = not_positive((f"batch.{name}", getattr(self, name)) for name in names)
         if not 0 <= self.text_dropout < 1:
             found.append(f"batch.text_dropout={self.text_dropout} is a share; choose 0 to below 1 (usual .15)")
+        if self.short_epochs < 0:
+            found.append(f"batch.short_epochs={self.short_epochs} must be 0 (all clips at once) or more")
+        if not 0 < self.short_share <= 1:
+            found.append(f"batch.short_share={self.short_share} is a share; choose above 0 to 1 (usual .4)")
         return found
 
 

@@ -4,7 +4,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dia.data.batches import Example, Span, TrainingBatches, collate, marginal_cross_entropy, padding_share, plan_epoch
+from dia.data.batches import (
+    Example,
+    ShortFirst,
+    Span,
+    TrainingBatches,
+    collate,
+    marginal_cross_entropy,
+    padding_share,
+    plan_epoch,
+)
 from dia.data.engine import EngineConfig
 from dia.data.prepare import DataConfig, prepare
 from dia.data.prepared import open_prepared, read_card
@@ -92,6 +101,18 @@ def test_going_on_reads_nothing_of_what_was_seen():
     clips = Listed(examples())
     later = list(TrainingBatches(clips, TINY, 40, 0.5, 0, Span(30, 31)))
     assert len(later) == 1 and len(clips.read) == len(later[0].ids)
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=40), st.floats(0.05, 1.0), st.booleans())
+@settings(max_examples=40)
+def test_short_clips_come_first_and_then_all(frames, share, weighted):
+    clips = Listed([Example(str(number), torch.ones(1), torch.zeros(count, 4)) for number, count in enumerate(frames)])
+    clips.weights = np.full(len(frames), 1.0) if weighted else None
+    batches = TrainingBatches(clips, TINY, 60, 0.0, 0, Span(0, 1), ShortFirst(2, share))
+    for epoch in (0, 1):
+        came = sorted(frames[index] for batch in batches.epoch(epoch) for index in batch)
+        assert len(came) >= round(share * len(frames)) and came == sorted(frames)[: len(came)]
+    assert sorted(index for batch in batches.epoch(2) for index in batch) == list(range(len(frames)))
 
 
 @pytest.mark.parametrize("name", ["demo", "log-normal"])
