@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from dia.benchmark.training_data import budget_for
 from dia.benchmark.training_job import BETAS, CLIP_NORM, LEARNING_RATE, SEED, WEIGHT_DECAY, Trained, TrainingJob
-from dia.data.batches import Batch, BatchList, Span, TrainingBatches, collate
+from dia.data.batches import Batch, BatchList, Dropout, Span, TrainingBatches, collate
 from dia.network import DiaNetwork
 from dia.training.dia_task import DiaTask
 from dia.training.guard_settings import GuardConfig
@@ -28,7 +28,6 @@ from dia.training.throughput import Throughput
 from dia.training.trainer import build_trainer
 
 FRAME_RATE = 44_100 / 512
-DROPOUT = 0.15
 
 
 class Watch(L.Callback):
@@ -73,7 +72,7 @@ def batches_of(job: TrainingJob) -> TrainingBatches | BatchList:
     clips = job.clips
     if not job.equal:
         span = Span(0, job.steps)
-        return TrainingBatches(clips, job.config, budget_for(clips, job.per_step), DROPOUT, SEED, span)
+        return TrainingBatches(clips, job.config, budget_for(clips, job.per_step), Dropout(), SEED, span)
     chance = random.Random()
     taken = [[clips.example(index, chance) for index in numbers] for numbers in job.equal_batches]
     return BatchList([collate(examples, [False] * len(examples), job.config) for examples in taken])

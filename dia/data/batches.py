@@ -136,6 +136,27 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Dropout:
+    """What a network is not shown: the ``text`` of this share of the samples, so that it can be guided; and this share of the
+    steps' ``codes``, so that it must ask the text instead of going on with what it heard.
+
+    Hiding inputs is what makes a decoder need its encoder (Bowman et al. 2016, arXiv 1511.06349, section 3: word dropout).
+    """
+
+    text: float = 0.15
+    codes: float = 0.0
+
+    def hidden(self, batch: Batch, pad: int, seed: int) -> Batch:
+        """Return the batch with PAD in the place of hidden steps' codes in the inputs; the first step (BOS) is always shown."""
+        if not self.codes:
+            return batch
+        generator = torch.Generator().manual_seed(seed)
+        gone_BT = torch.rand(batch.inputs_BTC.shape[:2], generator=generator) < self.codes
+        gone_BT[:, 0] = False
+        return replace(batch, inputs_BTC=batch.inputs_BTC.masked_fill(gone_BT[..., None], pad))
+
+
+@dataclass(frozen=True)
 class ShortFirst:
     """A curriculum: for so many ``epochs`` only the shortest ``share`` of the clips come, whose words are soon found."""
 
@@ -154,11 +175,11 @@ class TrainingBatches(IterableDataset[Batch]):
     """The batches of a span; a number is the same batch wherever training began, and only its clips are read for it."""
 
     def __init__(
-        self, clips: Clips, config: DiaConfig, budget: int, text_dropout: float, seed: int, span: Span,
+        self, clips: Clips, config: DiaConfig, budget: int, dropout: Dropout, seed: int, span: Span,
         short_first: ShortFirst = ShortFirst(),
     ) -> None:  # fmt: skip
         self.clips, self.config, self.budget, self.short_first = clips, config, budget, short_first
-        self.text_dropout, self.seed, self.span = text_dropout, seed, span
+        self.dropout, self.seed, self.span = dropout, seed, span
         self.lengths = [decoder_steps(frames, config) for frames in clips.frames]
 
     def epoch(self, epoch: int) -> list[list[int]]:
@@ -180,8 +201,9 @@ class TrainingBatches(IterableDataset[Batch]):
 
     def _batch(self, indices: list[int], number: int) -> Batch:
         chance = random.Random(f"labels {self.seed} {number}")
-        dropped = [chance.random() < self.text_dropout for _ in indices]
-        return collate([self.clips.example(index, chance) for index in indices], dropped, self.config)
+        dropped = [chance.random() < self.dropout.text for _ in indices]
+        batch = collate([self.clips.example(index, chance) for index in indices], dropped, self.config)
+        return self.dropout.hidden(batch, self.config.decoder.pad, chance.randrange(1 << 40))
 
 
 class BatchList(Dataset[Batch]):

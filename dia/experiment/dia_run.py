@@ -15,6 +15,7 @@ from dia.conf import TrainConfig
 from dia.data.batches import (
     BatchList,
     Clips,
+    Dropout,
     ShortFirst,
     Span,
     TrainingBatches,
@@ -116,7 +117,7 @@ def _batches(
     accumulate = config.trainer.accumulate
     span = Span(claimed.steps_done * accumulate, config.trainer.steps * accumulate, trainer.global_rank, trainer.world_size)
     batch = config.batch
-    short_first = ShortFirst(batch.short_epochs, batch.short_share)
-    batches = TrainingBatches(train, config.model, batch.frames, batch.text_dropout, config.seed, span, short_first)
+    dropout, short_first = Dropout(batch.text_dropout, batch.code_dropout), ShortFirst(batch.short_epochs, batch.short_share)
+    batches = TrainingBatches(train, config.model, batch.frames, dropout, config.seed, span, short_first)
     held_out = validation_batches(validation, config.model, config.batch.frames)
     return batches, BatchList(share_of(held_out, trainer.global_rank, trainer.world_size, config.model))

@@ -18,6 +18,7 @@ from dia.judges.recording import Recording
 from dia.judges.transcription import SHORTEST, SILENT, HeardWord
 
 SAMPLE_RATE = 16_000
+BEAM = {"maxhmmpf": 3000, "maxwpf": 10}  # states and words that are followed: sound that is no speech would take all of them
 FRAMES = 100  # of the decoder in a second
 FULL_SCALE = 32_000  # the highest sample is brought to .3 of it, for the features depend on the level
 
@@ -30,14 +31,16 @@ class PocketSphinx:
         with or_missing("PocketSphinx"):
             from pocketsphinx import Decoder
 
-            return Decoder(samprate=SAMPLE_RATE, loglevel="FATAL")
+            return Decoder(samprate=SAMPLE_RATE, loglevel="FATAL", **BEAM)
 
     @property
     def provenance(self) -> Provenance:
         """Which model this is. Raises as using it does."""
         with or_missing("PocketSphinx"):
             import pocketsphinx  # noqa: F401
-        return Provenance("PocketSphinx en-us", f"pocketsphinx {version('pocketsphinx')}", SAMPLE_RATE, "BSD-2-Clause", True)
+        return Provenance(
+            "PocketSphinx en-us", f"pocketsphinx {version('pocketsphinx')}", SAMPLE_RATE, "BSD-2-Clause", True, str(BEAM)
+        )
 
     def words(self, recording: Recording) -> list[HeardWord]:
         """Return the words of a recording with their times; nothing for silence or less than a tenth of a second."""

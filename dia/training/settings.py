@@ -66,6 +66,8 @@ class BatchConfig:
 
     frames: int = 2500
     text_dropout: float = 0.15
+    code_dropout: float = 0.0
+    """Share of decoder steps whose codes are hidden, so that the network asks the text: for models trained from scratch."""
     first_channel_weight: float = 4.0
     short_epochs: int = 0
     """First epochs in which only the shortest clips come, whose words a model finds soon."""
@@ -78,6 +80,8 @@ class BatchConfig:
         found = not_positive((f"batch.{name}", getattr(self, name)) for name in names)
         if not 0 <= self.text_dropout < 1:
             found.append(f"batch.text_dropout={self.text_dropout} is a share; choose 0 to below 1 (usual .15)")
+        if not 0 <= self.code_dropout < 1:
+            found.append(f"batch.code_dropout={self.code_dropout} is a share; choose 0 to below 1 (usual .2 to .4)")
         if self.short_epochs < 0:
             found.append(f"batch.short_epochs={self.short_epochs} must be 0 (all clips at once) or more")
         if not 0 < self.short_share <= 1:

@@ -88,19 +88,29 @@ def test_an_epoch_holds_every_clip_once_within_the_budget(lengths, budget, epoch
 
 
 def test_batches_are_the_same_wherever_training_begins():
-    whole = list(TrainingBatches(Listed(examples()), TINY, 40, 0.5, 0, Span(0, 12)))
-    later = list(TrainingBatches(Listed(examples()), TINY, 40, 0.5, 0, Span(7, 12)))
+    whole = list(TrainingBatches(Listed(examples()), TINY, 40, Dropout(0.5, 0.3), 0, Span(0, 12)))
+    later = list(TrainingBatches(Listed(examples()), TINY, 40, Dropout(0.5, 0.3), 0, Span(7, 12)))
     assert len(whole) == 12
     for first, second in zip(whole[7:], later, strict=True):
         assert first.ids == second.ids and torch.equal(first.text_BS, second.text_BS)
-    ranks = [list(TrainingBatches(Listed(examples()), TINY, 40, 0.5, 0, Span(0, 6, rank, 2))) for rank in (0, 1)]
+    ranks = [list(TrainingBatches(Listed(examples()), TINY, 40, Dropout(0.5, 0.3), 0, Span(0, 6, rank, 2))) for rank in (0, 1)]
     assert [batch.ids for pair in zip(*ranks, strict=True) for batch in pair] == [batch.ids for batch in whole]
 
 
 def test_going_on_reads_nothing_of_what_was_seen():
     clips = Listed(examples())
-    later = list(TrainingBatches(clips, TINY, 40, 0.5, 0, Span(30, 31)))
+    later = list(TrainingBatches(clips, TINY, 40, Dropout(0.5, 0.3), 0, Span(30, 31)))
     assert len(later) == 1 and len(clips.read) == len(later[0].ids)
+
+
+def test_hidden_codes_are_hidden_in_the_inputs_only():
+    batch = collate(examples(), [False] * len(examples()), TINY)
+    assert Dropout(codes=0.0).hidden(batch, TINY.decoder.pad, 1) is batch
+    hidden = Dropout(codes=0.4).hidden(batch, TINY.decoder.pad, 1)
+    gone_BT = (hidden.inputs_BTC != batch.inputs_BTC).any(-1)
+    assert (hidden.inputs_BTC[gone_BT] == TINY.decoder.pad).all() and not gone_BT[:, 0].any()
+    assert 0.2 < gone_BT.float().mean() < 0.5 and torch.equal(hidden.targets_BTC, batch.targets_BTC)
+    assert torch.equal(hidden.inputs_BTC, Dropout(codes=0.4).hidden(batch, TINY.decoder.pad, 1).inputs_BTC)
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=40), st.floats(0.05, 1.0), st.booleans())
@@ -108,7 +118,7 @@ def test_going_on_reads_nothing_of_what_was_seen():
 def test_short_clips_come_first_and_then_all(frames, share, weighted):
     clips = Listed([Example(str(number), torch.ones(1), torch.zeros(count, 4)) for number, count in enumerate(frames)])
     clips.weights = np.full(len(frames), 1.0) if weighted else None
-    batches = TrainingBatches(clips, TINY, 60, 0.0, 0, Span(0, 1), ShortFirst(2, share))
+    batches = TrainingBatches(clips, TINY, 60, Dropout(0.0), 0, Span(0, 1), ShortFirst(2, share))
     for epoch in (0, 1):
         came = sorted(frames[index] for batch in batches.epoch(epoch) for index in batch)
         assert len(came) >= round(share * len(frames)) and came == sorted(frames)[: len(came)]
