@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dia.data.batches import (
+    Dropout,
     Example,
     ShortFirst,
     Span,
