@@ -57,7 +57,7 @@ class _HeadSums(torch.autograd.Function):
             if to_features_RD is not None and to_weight is not None:
                 slope_PF = _slope(logits_PCV, total_PC, targets_PC, asked_PC * weights_C).to(dtype)
                 to_features_RD[part] = slope_PF @ matrix
-                _add_product(to_weight, slope_PF.T, features_PD)
+                to_weight += slope_PF.T @ features_PD
         ctx.save_for_backward(to_features_RD, to_weight, weights_C)
         ctx.dtype = weight.dtype
         eos_cross_entropy = (lost_RC[:, 0] * (targets_RC[:, 0] == eos)).sum()
@@ -79,11 +79,3 @@ def _slope(exponentials_PCV: Tensor, total_PC: Tensor, targets_PC: Tensor, weigh
     exponentials_PCV.mul_((weight_PC / total_PC)[..., None])
     exponentials_PCV.scatter_add_(-1, targets_PC[..., None], -weight_PC[..., None].to(exponentials_PCV.dtype))
     return exponentials_PCV.flatten(1)
-
-
-def _add_product(sum_FD: Tensor, slope_FP: Tensor, features_PD: Tensor) -> None:
-    """Add a product to what may be of a wider type."""
-    if sum_FD.dtype == slope_FP.dtype:
-        sum_FD.addmm_(slope_FP, features_PD)
-    else:
-        sum_FD.add_(slope_FP @ features_PD)

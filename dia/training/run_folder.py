@@ -61,8 +61,7 @@ def claim(folder: Path, resume: str, now: Facts) -> tuple[Run, list[str]]:
     ``resume`` is `auto` (go on where the same run stopped, if it ends in the same weights), `true` (go on even where it does
     not: what differs is a warning) or `false` (never).
     """
-    fresh = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
-    if fresh:
+    if _is_fresh(folder):
         missing = f"there is nothing to resume in {folder}; leave out resume=true, or correct run_name"
         return Run(folder), [missing] if resume == "true" else []
     if problem := _occupied(folder, resume):
@@ -79,6 +78,12 @@ def claim(folder: Path, resume: str, now: Facts) -> tuple[Run, list[str]]:
     elif differences:
         log.warning("%s goes on, but not to the weights of an unbroken run: %s", folder, "; ".join(differences))
     return Run(folder, kept), problems
+
+
+def _is_fresh(folder: Path) -> bool:
+    """Whether nothing is there; a run that was killed as it began leaves its lock and half-written files, whose names begin with
+    a dot."""
+    return not folder.exists() or (folder.is_dir() and all(path.name.startswith(".") for path in folder.iterdir()))
 
 
 def _occupied(folder: Path, resume: str) -> str:

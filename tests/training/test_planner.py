@@ -197,7 +197,7 @@ def test_gpus_are_those_asked_for():
     assert gpus_of(typed("+recipe=base", "trainer.devices=4", "trainer.nodes=2")) == 8
     assert gpus_of(typed("+recipe=base", "planning.gpus=64")) == 64
     assert job_of(typed("+recipe=nano", "trainer.accumulate=2")).accumulate == 2
-    assert job_of(typed("+recipe=nano", "average.decay=.9")).averaged and not job_of(typed("+recipe=nano")).averaged
+    assert job_of(typed("+recipe=nano")).averaged and not job_of(typed("+recipe=nano", "average.decay=0")).averaged
 
 
 def test_what_cannot_be_planned_is_said():

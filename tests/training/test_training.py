@@ -2,7 +2,8 @@ import torch
 import torch.nn.functional as F
 
 from dia.training.loss import channel_sums, channel_weights, weighted_loss
-from dia.training.run_folder import begin_run, read_metrics
+from dia.training.resume import Facts
+from dia.training.run_folder import Run, begin_run, claim, read_metrics
 
 
 def case(batch=2, steps=6):
@@ -40,3 +41,13 @@ def test_the_curve_of_a_run_survives_two_crashes(tmp_path):
         lines = [f"{step},{step}.5" for step in range(first, last)]
         (tmp_path / "metrics.csv").write_text("\n".join(["step,train/loss", *lines]) + "\n")
     assert [(row["step"], row["train/loss"]) for row in read_metrics(tmp_path)] == [(str(n), f"{n}.5") for n in range(9)]
+
+
+def test_a_run_killed_as_it_began_begins_again(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / ".lock").touch()
+    (run / ".4711-config.yaml").write_text("half")
+    assert claim(run, "auto", Facts({}, 1)) == (Run(run), [])
+    (run / "notes.txt").touch()
+    assert "holds no run" in claim(run, "auto", Facts({}, 1))[1][0]
