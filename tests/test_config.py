@@ -40,13 +40,26 @@ def test_all_problems_are_reported_at_once():
             typed(
                 "trainer.steps=0",
                 "data.demo.tag_rate=2",
+                "initializer_range=0",
+                "batch.code_dropout=1",
+                "batch.short_share=0",
                 "sampling.top_p=0",
                 "batch.text_dropout=1",
                 "logger.wandb=maybe",
                 "model.delays=[1]",
             )
         )
-    wanted = ("trainer.steps=0", "data.demo.tag_rate=2", "top_p=0", "batch.text_dropout=1", "logger.wandb=maybe", "delays=[1]")
+    wanted = (
+        "trainer.steps=0",
+        "data.demo.tag_rate=2",
+        "initializer_range=0",
+        "code_dropout=1",
+        "short_share=0",
+        "top_p=0",
+        "batch.text_dropout=1",
+        "logger.wandb=maybe",
+        "delays=[1]",
+    )
     assert all(key in str(caught.value) for key in wanted)
 
 

@@ -50,7 +50,7 @@ def begin(config: TrainConfig, codec: Codec) -> Start:
 def initial_network(config: TrainConfig, codec: Codec) -> DiaNetwork:
     """Return random weights, or those of the checkpoint `init`. Raises as :func:`begin` does."""
     if not config.init:
-        return DiaNetwork(config.model)
+        return DiaNetwork(config.model, config.initializer_range)
     opened = load_checkpoint(shipped_or(config.init))
     if opened.codec is not None and opened.codec.fingerprint:
         require_codec(codec, opened.codec.fingerprint, f"init={config.init}")

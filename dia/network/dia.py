@@ -3,6 +3,8 @@
 Legend: B batch, T audio step, S text byte, C codec channel, V ids per channel, D width.
 """
 
+from functools import partial
+
 from torch import Tensor, nn
 
 from dia.network.cache import BLOCK, DecoderCache
@@ -11,16 +13,16 @@ from dia.network.decoder import Decoder
 from dia.network.encoder import Encoder
 from dia.network.linear import Linear
 
-INITIAL_DEVIATION, INITIAL_WIDTH = 0.02, 2048
+INITIALIZER_RANGE = 0.02  # Dia's, whose decoder is 2,048 wide
 
 
 class DiaNetwork(nn.Module):
-    """Encoder, decoder and the head that gives every channel's logits.
+    """Encoder, decoder and the head that gives every channel's logits; ``initializer_range`` is the deviation of random weights.
 
     Raises ``ValueError`` with every problem of an impossible config.
     """
 
-    def __init__(self, config: DiaConfig) -> None:
+    def __init__(self, config: DiaConfig, initializer_range: float = INITIALIZER_RANGE) -> None:
         super().__init__()
         if problems := config.problems():
             raise ValueError("the model cannot be built:\n" + "\n".join(f"  - {problem}" for problem in problems))
@@ -28,7 +30,7 @@ class DiaNetwork(nn.Module):
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
         self.logits_dense = Linear(config.decoder.width, config.channels * config.decoder.vocabulary)
-        self.apply(_initialise)
+        self.apply(partial(_initialise, deviation=initializer_range))
 
     def forward(self, text_BS: Tensor, text_mask_BS: Tensor, tokens_BTC: Tensor) -> Tensor:
         """Teacher-forced: return logits (B, T, C, V), where step t tells what step t + 1 holds.
@@ -59,11 +61,7 @@ class DiaNetwork(nn.Module):
         return self.logits_dense(features_BTD).unflatten(-1, (self.config.channels, self.config.decoder.vocabulary))
 
 
-def _initialise(module: nn.Module) -> None:
-    """Normal weights; norms stay at one.
-
-    Dia's deviation of .02 (`initializer_range`) is for its inputs of 2,048; narrower ones have more, so that products are as
-    large as there. With .02 a network 192 wide does not begin to read its text in thousands of steps (recipes/nano.md).
-    """
+def _initialise(module: nn.Module, deviation: float) -> None:
+    """Normal weights; norms stay at one."""
     if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=INITIAL_DEVIATION * (INITIAL_WIDTH / module.weight.shape[1]) ** 0.5)
+        nn.init.normal_(module.weight, std=deviation)
