@@ -45,6 +45,8 @@ class EvalConfig:
     cache: str = "outputs/.kept"
     """Folder of what was spoken and measured before."""
     judges: JudgesConfig = field(default_factory=JudgesConfig)
+    timing: bool = True
+    """Whether the checkpoint is timed on a few prompts, one at a time (timing.json)."""
     calibration: str = ""
     """What `python -m dia.eval calibrate` wrote, to be shown in the report."""
     voice: str = ""

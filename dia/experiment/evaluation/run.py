@@ -35,7 +35,7 @@ from dia.judges.recording import Recording
 
 ROUND_TRIP = "codec round trip"
 OWN = (REFERENCE, ROUND_TRIP, MODEL)  # systems in the voices of the data
-ALONE = 8  # sentences that are timed one at a time
+ALONE = 4  # sentences that are timed one at a time
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,17 @@ def evaluate(config: EvalConfig) -> Evaluation:
     if not any(measured.systems for measured in found):
         raise UserError("no system has spoken a prompt of these suites; give ckpt=..., or systems=[outputs/SYSTEM/RUN] of theirs")
     problems = _problems(recorded, asked)
-    return Evaluation(opened, found, skipped, labelled, on_people, provenance(metrics), problems, _timing(speaker, asked), kept)
+    return Evaluation(
+        opened,
+        found,
+        skipped,
+        labelled,
+        on_people,
+        provenance(metrics),
+        problems,
+        _timing(speaker, asked) if config.timing else None,
+        kept,
+    )
 
 
 def read_calibration(file: str) -> dict[str, Any] | None:
