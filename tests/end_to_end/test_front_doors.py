@@ -74,19 +74,18 @@ def test_the_run_speaks(work):
 
 
 def test_an_evaluation_measures_or_says_why_and_the_second_finds_everything(work):
-    command = ["ckpt=runs/whole", "suite=full", "prompts=1", "seeds=1", "timing=false"]
+    command = ["ckpt=runs/whole", "suite=quick", "prompts=1", "seeds=1", "timing=false"]
     done = [dia("eval", *command, cwd=work) for _ in range(2)]
     assert [run.returncode for run in done] == [0, 0], done[0].stderr[-3000:] + done[1].stderr[-1000:]
-    folder = work / "runs" / "whole" / "eval-full"
+    folder = work / "runs" / "whole" / "eval-quick"
     scores = json.loads((folder / "scores.json").read_text())
     again = re.search(r"(\d+) of (\d+) takes and measurements", done[1].stdout)
-    assert again and again.group(1) == again.group(2) and int(again.group(1)) > 100
-    assert len(scores["suites"]) + len(scores["suites_not_measured"]) == 10
+    assert again and again.group(1) == again.group(2) and int(again.group(1)) > 20
     for suite in scores["suites"].values():
         for rows in suite["systems"].values():
             assert all("value" in row or row["result"].startswith("not measured: ") for row in rows.values())
-    assert "value" in scores["suites"]["held_out"]["systems"]["ground truth"]["wer"]
-    assert len(load_dataset("parquet", data_files=str(folder / "clips.parquet"), split="train")) > 15
+    assert "value" in scores["suites"]["quick"]["systems"]["ground truth"]["wer"]
+    assert len(load_dataset("parquet", data_files=str(folder / "clips.parquet"), split="train")) == 3
     page = (folder / "report.html").read_text()
     assert "What was not measured" in page and "data:audio/flac" in page and 'src="http' not in page
     first = (folder / "scores.json").read_bytes()
