@@ -17,7 +17,8 @@ class Suite:
     """``prompts`` of a ``file`` (eval/prompts/FILE.jsonl, or a path) or of a prepared ``split``, the first ones; 0 is all.
 
     ``seeds`` are the takes of each; the report plays the first ``shown`` prompts. ``versions`` asks clips of a split again: with
-    their sound, without, with another (`tags`), or with high and with low arousal (`arousal`).
+    their sound, without, with another (`tags`), or with high and with low arousal (`arousal`). ``without`` are metrics that it
+    leaves out, to be quick.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Suite:
     split: str = ""
     file: str = ""
     versions: str = ""
+    without: tuple[str, ...] = ()
 
     def limited(self, prompts: int, seeds: int) -> "Suite":
         """Return the suite with fewer prompts and other seeds; 0 leaves them. A file without a limit has 0 prompts itself."""
@@ -56,7 +58,7 @@ def suite_of(name: str, content: object) -> Suite:
         raise UserError(f"eval/suites/{name}.yaml holds no keys; give split or file, prompts, seeds and shown; or suites")
     if problems := _problems(content):
         raise UserError(f"eval/suites/{name}.yaml " + "; ".join(problems))
-    return Suite(name, **content)
+    return Suite(name, **content | {"without": tuple(content.get("without", ()))})
 
 
 def _problems(content: dict[Any, Any]) -> list[str]:
@@ -70,6 +72,9 @@ def _problems(content: dict[Any, Any]) -> list[str]:
     problems += [
         f"{key}={content[key]!r} must be a name" for key in ("split", "file") if not isinstance(content.get(key, ""), str)
     ]
+    without = content.get("without", [])
+    if not (isinstance(without, list) and all(isinstance(name, str) for name in without)):
+        problems.append(f"without={without!r} must be a list of metrics")
     if bool(content.get("split")) == bool(content.get("file")):
         problems.append("must have either split (of the prepared data, such as test) or file (of eval/prompts)")
     if content.get("versions", "") not in VERSIONS:

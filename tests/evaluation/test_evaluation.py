@@ -1,10 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from dia.dialogue import Script
 from dia.errors import UserError
+from dia.evaluation.metrics.catalogue import metrics_of
 from dia.evaluation.prompts import suite_prompts
+from dia.evaluation.settings import JudgesConfig
 from dia.evaluation.statistics import difference_of_rates, estimate_mean, estimate_rate
 from dia.evaluation.suites import Suite, load_suites, suite_of
 from dia.evaluation.turns import find_turns
@@ -127,6 +131,7 @@ def test_calibration_says_what_it_cannot_measure():
         ),
         ({"split": "test", "prompts": 1.5, "seeds": 0}, ["prompts=1.5", "seeds=0", "lacks shown"]),
         ({"split": "test", "file": "voices", "prompts": 1, "seeds": 1, "shown": 1}, ["either split"]),
+        ({"split": "test", "prompts": 1, "seeds": 1, "shown": 1, "without": "mos"}, ["without='mos'"]),
         ({"file": "voices", "prompts": 1, "seeds": 1, "shown": 1, "versions": "tags"}, ["a file names its own"]),
         ({"split": "test", "prompts": 1, "seeds": 1, "shown": 1, "versions": "loud"}, ["versions='loud'"]),
     ],
@@ -140,7 +145,10 @@ def test_wrong_suites_are_named_with_all_that_is_wrong(content, said):
 
 def test_the_shipped_suites_read_and_full_is_all_of_them():
     (quick,) = load_suites("quick")
-    assert quick == Suite("quick", 48, 1, 6, split="test") and quick.limited(0, 3) == Suite("quick", 48, 3, 6, split="test")
+    assert quick == Suite("quick", 48, 1, 6, split="test", without=("second_wer", "dnsmos", "prosody"))
+    assert quick.limited(0, 3) == replace(quick, seeds=3)
+    names = {metric.name for metric in metrics_of(JudgesConfig(), {})}
+    assert all(set(suite.without) <= names for suite in [quick, *load_suites("full")])
     names = {path.stem for path in resource("eval/suites").glob("*.yaml")}
     assert {suite.name for suite in load_suites("full")} == names - {"quick", "full"}
     assert load_suites("mine/own.jsonl") == [Suite("own", 0, 3, 4, file="mine/own.jsonl")]

@@ -24,6 +24,7 @@ from dia.evaluation.kept import Kept
 from dia.evaluation.measuring import System, clip_rows, comparisons, measure, provenance, rows_of
 from dia.evaluation.metrics.catalogue import metrics_of
 from dia.evaluation.metrics.protocol import Context, Metric, Row
+from dia.evaluation.metrics.unavailable import Unavailable
 from dia.evaluation.prompts import prompts_sha256
 from dia.evaluation.recorded import RecordedSystem, read_recorded
 from dia.evaluation.suites import Suite, load_suites
@@ -93,7 +94,7 @@ def evaluate(config: EvalConfig) -> Evaluation:
     for suite in suites:
         if suite.name in asked:
             systems = _systems(asked[suite.name], suite, speaker, opened, recorded)
-            found.append(_measured(suite, asked[suite.name], systems, metrics, labelled, kept))
+            found.append(_measured(suite, asked[suite.name], systems, _chosen(metrics, suite), labelled, kept))
     if not any(measured.systems for measured in found):
         raise UserError("no system has spoken a prompt of these suites; give ckpt=..., or systems=[outputs/SYSTEM/RUN] of theirs")
     problems = _problems(recorded, asked)
@@ -167,6 +168,12 @@ def _systems(
         failed = [(known[item.prompt_id], f"{item.kind}: {item.message}") for item in system.failures if item.prompt_id in theirs]
         found.append((system.system, own, failed))
     return [spoken for spoken in found if spoken[1] or spoken[2]]
+
+
+def _chosen(metrics: Sequence[Metric], suite: Suite) -> list[Metric]:
+    """The metrics of a suite; those that it leaves out keep their place and say so."""
+    left_out = f"suite {suite.name} leaves it out, to be quick"
+    return [Unavailable(metric.name, left_out) if metric.name in suite.without else metric for metric in metrics]
 
 
 def _measured(
