@@ -71,9 +71,9 @@ class TrainConfig:
     goes on even where it does not, `false` never does."""
     init: str = ""
     """A checkpoint to start from: a path or a Hub id, in any layout. The model's shape is its own (`model=checkpoint`)."""
-    initializer_range: float = 0.02
-    """Deviation of random weights. Dia's is .02 for a width of 2,048; a narrower network wants more, as 1 / sqrt(width): with .02
-    one of 192 does not begin to read its text (recipes/nano.md)."""
+    initializer_range: float | None = 0.02
+    """Deviation of random weights. Dia's .02 belongs to a width of 2,048: a network of 192 made so never begins to read its text
+    (recipes/nano.md). null leaves weights as torch makes them: uniform within 1 / sqrt(inputs), embeddings of deviation 1."""
     objective: str = "cross_entropy"
     """`cross_entropy`, or `guided_distillation`: what `init` says, guided by `sampling`, is learned in one pass."""
     lora: LoraConfig = field(default_factory=LoraConfig)
@@ -241,8 +241,8 @@ def config_problems(config: TrainConfig) -> list[str]:
 def _start_problems(config: TrainConfig) -> list[str]:
     """Rules between what training starts from and what is made of it."""
     found = unknown(("objective", config.objective, ("cross_entropy", "guided_distillation")))
-    if config.initializer_range <= 0:
-        found.append(f"initializer_range={config.initializer_range} must be above 0; usual is 1 / sqrt(model.decoder.width)")
+    if config.initializer_range is not None and config.initializer_range <= 0:
+        found.append(f"initializer_range={config.initializer_range} must be above 0, or null: as torch makes weights")
     distilled = config.objective == "guided_distillation"
     if config.init:
         found += initial_problems(config.init, config.model)

@@ -17,12 +17,13 @@ INITIALIZER_RANGE = 0.02  # Dia's, whose decoder is 2,048 wide
 
 
 class DiaNetwork(nn.Module):
-    """Encoder, decoder and the head that gives every channel's logits; ``initializer_range`` is the deviation of random weights.
+    """Encoder, decoder and the head that gives every channel's logits; ``initializer_range`` is the deviation of random weights;
+    None leaves them as torch makes them.
 
     Raises ``ValueError`` with every problem of an impossible config.
     """
 
-    def __init__(self, config: DiaConfig, initializer_range: float = INITIALIZER_RANGE) -> None:
+    def __init__(self, config: DiaConfig, initializer_range: float | None = INITIALIZER_RANGE) -> None:
         super().__init__()
         if problems := config.problems():
             raise ValueError("the model cannot be built:\n" + "\n".join(f"  - {problem}" for problem in problems))
@@ -30,7 +31,8 @@ class DiaNetwork(nn.Module):
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
         self.logits_dense = Linear(config.decoder.width, config.channels * config.decoder.vocabulary)
-        self.apply(partial(_initialise, deviation=initializer_range))
+        if initializer_range is not None:
+            self.apply(partial(_initialise, deviation=initializer_range))
 
     def forward(self, text_BS: Tensor, text_mask_BS: Tensor, tokens_BTC: Tensor) -> Tensor:
         """Teacher-forced: return logits (B, T, C, V), where step t tells what step t + 1 holds.

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from dia.network import DecoderConfig, DiaConfig, DiaNetwork
+from tests.conftest import TINY
 
 
 def inputs(steps=7):
@@ -41,3 +42,14 @@ def test_impossible_shapes_are_all_reported():
     with pytest.raises(ValueError) as caught:
         DiaNetwork(DiaConfig(decoder=DecoderConfig(heads=5, key_value_heads=2, head_width=3), delays=[1, 0]))
     assert all(key in str(caught.value) for key in ("delays", "key_value_heads", "head_width"))
+
+
+@torch.no_grad()
+def test_random_weights_are_as_large_as_asked():
+    torch.manual_seed(0)
+    for asked, wanted in ((0.02, 0.02), (0.06, 0.06), (None, 1.0)):
+        network = DiaNetwork(TINY, asked)
+        assert network.encoder.embedding.weight.std() == pytest.approx(wanted, rel=0.05)
+        inner = network.decoder.layers[0].mlp.down_proj.weight
+        assert inner.std() == pytest.approx(wanted if asked else (3 * inner.shape[1]) ** -0.5, rel=0.05)
+        assert (network.decoder.norm.weight == 1).all()
