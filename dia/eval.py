@@ -22,12 +22,13 @@ from dia.evaluation.calibration import calibrate_on_real
 from dia.evaluation.comparison import Comparison, comparison_table
 from dia.evaluation.listening_test.commands import count_votes, write_test
 from dia.evaluation.listening_test.settings import ListenConfig, VotesConfig
-from dia.evaluation.report import HEADLINES, table, write_text
+from dia.evaluation.report import HEADLINES, table
 from dia.evaluation.settings import CalibrateConfig
 from dia.evaluation.systems.record import record as record_system
 from dia.evaluation.systems.settings import RecordConfig
 from dia.experiment.evaluation.run import Evaluation, evaluate
 from dia.experiment.evaluation.written import write
+from dia.files import write_text
 
 LEFT_OUT = 3  # exit code
 

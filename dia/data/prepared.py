@@ -15,8 +15,9 @@ from datasets import DatasetDict, load_from_disk
 
 from dia.data.page import page_of
 from dia.data.rows import FEATURES
-from dia.data.shards import REPORTS, Report, sha256_of, write_json, write_text
+from dia.data.shards import REPORTS, Report, sha256_of, write_json
 from dia.errors import UserError
+from dia.files import write_text
 
 CARD, PAGE = "dia.json", "page.html"
 

@@ -29,6 +29,7 @@ from dia.data.rows import FEATURES, row_of
 from dia.data.source import Source, Tally, Unit
 from dia.data.tokenize import Tokenizer
 from dia.errors import UserError
+from dia.files import write_text
 
 GROUP = 16  # clips in memory at a time, tokenized together
 REPORTS = "reports"
@@ -218,17 +219,6 @@ def _label_kinds(rows: list[dict[str, Any]]) -> Iterator[str]:
 def write_json(path: Path, content: Any) -> None:
     """Write JSON whole or not at all, synced."""
     write_text(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text whole or not at all, synced."""
-    made = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
-    try:
-        made.write_text(text, encoding="utf-8")
-        _sync(made)
-        os.replace(made, path)
-    finally:
-        made.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

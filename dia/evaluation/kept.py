@@ -6,7 +6,6 @@ first used: what is scored now and what is scored from here later are the same s
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dia.audio.files import flac_bytes, wave_from_bytes
+from dia.files import write_bytes
 
 Wave = NDArray[np.float32]
 
@@ -48,7 +48,7 @@ class Kept:
             self.found += 1
             return known
         made = json.loads(json.dumps(make(), allow_nan=False))
-        _write(path, json.dumps(made).encode())
+        self._write(key, "json", json.dumps(made).encode())
         return dict(made)
 
     def take(self, key: str) -> Take | None:
@@ -67,16 +67,21 @@ class Kept:
     def put(self, key: str, take: Take) -> Take:
         """Keep the sound of a key, and return it as it will be read."""
         content = flac_bytes(take.wave, take.sample_rate) if len(take.wave) else b""
-        _write(self._path(key, "flac"), content)
+        self._write(key, "flac", content)
         described = {
             "sha256": hashlib.sha256(content).hexdigest(), "ended": take.ended, "samples": len(take.wave),
             "sample_rate": take.sample_rate,
         }  # fmt: skip
-        _write(self._path(key, "json"), json.dumps(described).encode())
+        self._write(key, "json", json.dumps(described).encode())
         return Take(*wave_from_bytes(content), take.ended) if content else take
 
     def _path(self, key: str, kind: str) -> Path:
         return self.folder / key[:2] / f"{key}.{kind}"
+
+    def _write(self, key: str, kind: str, content: bytes) -> None:
+        path = self._path(key, kind)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, content)
 
 
 def key_of_take(**what: Any) -> str:
@@ -95,13 +100,3 @@ def _json(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, ValueError):
         return None
     return found if isinstance(found, dict) else None
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

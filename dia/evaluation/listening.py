@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dia.dialogue import Script
 from dia.evaluation.hearing import Hearing
-from dia.evaluation.measuring import System, measure, rows_of
+from dia.evaluation.measuring import System, asked_once, measure, rows_of
 from dia.evaluation.metrics.nonverbals import NonverbalAdherence
 from dia.evaluation.metrics.protocol import Context, Metric, Row
 from dia.evaluation.metrics.quality import PredictedQuality
@@ -86,10 +86,11 @@ class Listener:
     def metrics(self) -> list[Metric]:
         """The metrics, put together when they are first needed."""
         hearing = Hearing()
-        return [
+        metrics: list[Metric] = [
             WordErrorRate(hearing, hearing.recogniser), SpeakerSimilarity(hearing), TurnAccuracy(hearing),
             PredictedQuality(QualityPredictor()), self._adherence(hearing),
         ]  # fmt: skip
+        return asked_once(metrics)
 
     def _adherence(self, hearing: Hearing) -> Metric:
         """With a threshold for each tag of the labelled clips whose sound was kept."""
@@ -98,7 +99,9 @@ class Listener:
         except JudgeMissing as missing:
             return Unavailable(NonverbalAdherence.name, str(missing))
         truth = [ground_truth(dict(row)) for row in self.labelled if _has_sound(row)]
-        calibration = calibrate([detector.scores(recording) for recording in truth], [_tags_of(recording) for recording in truth])
+        calibration = calibrate(
+            [detector.scores(recording) for recording in truth], [recording.asked_tags for recording in truth]
+        )
         return NonverbalAdherence(hearing, calibration, detector)
 
 
@@ -122,10 +125,6 @@ def _context(recording: Recording, own: Recording | None) -> Context:
 def _recording(row: Mapping[str, Any], speech: Spoken) -> Recording:
     script = Script.parse(str(row["script"]))
     return Recording(str(row["id"]), MODEL, script, speech.wave, speech.sample_rate, ended=speech.ended)
-
-
-def _tags_of(recording: Recording) -> set[str]:
-    return {nonverbal.tag for turn in recording.script.turns for nonverbal in turn.nonverbals}
 
 
 def _has_sound(row: Mapping[str, Any]) -> bool:

@@ -13,6 +13,7 @@ from dia.evaluation.clip_values import ClipValues, Kind
 from dia.evaluation.comparison import compare_all
 from dia.evaluation.kept import Kept
 from dia.evaluation.metrics.protocol import NOT_MEASURED, Clip, Context, Metric, Part, Row, key_of, rate
+from dia.evaluation.metrics.unavailable import Unavailable
 from dia.evaluation.prompts import Prompt
 from dia.judges.missing import JudgeMissing
 from dia.judges.recording import Recording
@@ -37,6 +38,15 @@ class System:
     name: str
     clips: list[Heard] = field(default_factory=list)
     failures: list[tuple[Prompt, str]] = field(default_factory=list)
+
+
+def asked_once(metrics: Sequence[Metric]) -> list[Metric]:
+    """Return the metrics; one whose model is missing stands for its reason from now on: it is not looked for at every clip."""
+    origins = [(metric, metric.provenance()) for metric in metrics]
+    return [
+        Unavailable(metric.name, origin.removeprefix("not measured: ")) if isinstance(origin, str) else metric
+        for metric, origin in origins
+    ]
 
 
 def measure(metrics: Sequence[Metric], recording: Recording, context: Context, kept: Kept | None = None) -> Heard:

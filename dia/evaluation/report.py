@@ -1,10 +1,8 @@
 """The report: report.html that needs nothing beside it (sound and pictures are inside), and the table for the terminal."""
 
 import html
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -74,16 +72,6 @@ def estimate(row: Mapping[str, Any] | None) -> str:
     if row is None or "value" not in row:
         return "-"
     return f"{row['value']:.3g} [{row['low']:.3g}, {row['high']:.3g}]"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all. Raises ``OSError`` as the system does."""
-    made = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        made.write_text(text, encoding="utf-8")
-        os.replace(made, path)
-    finally:
-        made.unlink(missing_ok=True)
 
 
 def _suite_part(found: Mapping[str, Any], suite: Suite, systems: Sequence[System]) -> str:

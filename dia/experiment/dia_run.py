@@ -29,13 +29,13 @@ from dia.data.selection import splits_of_voices
 from dia.experiment.observing import observers, watched_loaders
 from dia.experiment.preflight import as_yaml, opened_data, preflight
 from dia.experiment.start import begin, note_base, require_same_base, spoken_sampling
+from dia.files import write_text
 from dia.inference.synthesizer import require_fitting
 from dia.training.averaging import Averaging, averaged
 from dia.training.callbacks import SaveModel
 from dia.training.dia_task import DiaTask
 from dia.training.early_stop import EarlyStop
 from dia.training.export import Exporter
-from dia.training.files import write_text
 from dia.training.loggers import build_loggers, close_loggers
 from dia.training.loss import channel_weights
 from dia.training.memory import checkpoint_activations, compile_layers

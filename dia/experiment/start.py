@@ -13,11 +13,11 @@ from dia.checkpoint import load_checkpoint
 from dia.checkpoint.adapter import Base, weights_fingerprint
 from dia.conf import TrainConfig
 from dia.errors import UserError
+from dia.files import write_text
 from dia.inference import Sampling
 from dia.network import DiaNetwork
 from dia.opening import shipped_or
 from dia.training.distillation import GuidedDistillation, without_guidance
-from dia.training.files import write_text
 from dia.training.lora import add_adapters
 from dia.training.objective import CrossEntropy, Objective
 

@@ -35,6 +35,11 @@ class Recording:
         """Length in seconds."""
         return len(self.wave) / self.sample_rate
 
+    @property
+    def asked_tags(self) -> set[str]:
+        """The tags that the script asks for."""
+        return {nonverbal.tag for turn in self.script.turns for nonverbal in turn.nonverbals}
+
     @cached_property
     def fingerprint(self) -> str:
         """The sha256 of the sound and of what is known of it, whoever spoke it; the wave must not change afterwards."""

@@ -21,7 +21,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.fabric.utilities.types import _PATH
 from lightning.pytorch.callbacks import Checkpoint
 
-from dia.training.files import digest_of, remove, sync, write_text
+from dia.files import digest_of, remove, sync, write_text
 from dia.training.resume import Facts
 
 CHECKPOINTS, KEPT = "checkpoints", 2

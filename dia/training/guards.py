@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from dia.errors import UserError
-from dia.training.files import write_text
+from dia.files import write_text
 from dia.training.guard_settings import FEWEST, GuardConfig
 
 FAILURE = "failure.json"

@@ -7,7 +7,7 @@ import lightning as L
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from dia.training.files import write_text
+from dia.files import write_text
 from dia.training.metrics_file import MetricsFile
 from dia.training.run_folder import METRICS
 from dia.training.settings import LoggerConfig

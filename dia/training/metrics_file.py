@@ -12,7 +12,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from dia.training.files import write_text
+from dia.files import write_text
 
 
 class MetricsFile(Logger):

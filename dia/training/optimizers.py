@@ -26,7 +26,7 @@ class MuonAndAdamW(torch.optim.Optimizer):
         groups = [group | {"by": number} for number, part in enumerate(self.parts) for group in part.param_groups]
         super().__init__(groups, {})
 
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]  # torch overloads it
         """Let each take its step; Lightning's closure has the gradients made first."""
         loss = closure() if closure is not None else None
         for number, part in enumerate(self.parts):

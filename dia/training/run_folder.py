@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dia.errors import UserError
+from dia.files import remove, write_text
 from dia.training.checkpoints import CHECKPOINTS, Kept, manifests, newest
-from dia.training.files import remove, write_text
 from dia.training.processes import Processes
 from dia.training.resume import Facts, impossible, inexact
 

@@ -1,7 +1,6 @@
 """The two commands of a listening test: write the page, count the votes."""
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from dia.evaluation.listening_test.page import Page, make_page
 from dia.evaluation.listening_test.recorded import read_systems
 from dia.evaluation.listening_test.result import listening_results, show_results
 from dia.evaluation.listening_test.settings import ListenConfig, VotesConfig
+from dia.files import write_bytes
 
 
 def write_test(config: ListenConfig) -> Page:
@@ -23,9 +23,9 @@ def write_test(config: ListenConfig) -> Page:
     if config.sounds == "beside":
         config.sound_folder.mkdir()
         for name, flac in page.sounds.items():
-            _write(config.sound_folder / f"{name}.flac", flac)
-    _write(config.key, (json.dumps(page.key, indent=1) + "\n").encode())
-    _write(Path(config.out), page.html.encode())  # last: with it the test is whole
+            write_bytes(config.sound_folder / f"{name}.flac", flac)
+    write_bytes(config.key, (json.dumps(page.key, indent=1) + "\n").encode())
+    write_bytes(Path(config.out), page.html.encode())  # last: with it the test is whole
     return page
 
 
@@ -41,23 +41,10 @@ def count_votes(config: VotesConfig, console: Console) -> Answers:
         raise UserError(f"cannot count the votes: {error}") from error
     show_results(results, console)
     if config.out:
-        _write(Path(config.out), (json.dumps(results, indent=2, allow_nan=False) + "\n").encode())
+        write_bytes(Path(config.out), (json.dumps(results, indent=2, allow_nan=False) + "\n").encode())
     return answers
 
 
 def _raise(what: str, problems: Iterable[str]) -> None:
     if found := list(problems):
         raise UserError(f"{what}:\n" + "\n".join(f"  - {problem}" for problem in found))
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file under another name, sync it and rename it."""
-    made = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        with made.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(made, path)
-    finally:
-        made.unlink(missing_ok=True)

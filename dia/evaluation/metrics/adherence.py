@@ -138,11 +138,11 @@ def _hit(events: Sequence[Event], slot: int, off: int) -> bool:
 
 def _right_speakers(events: Sequence[Event], asked: Sequence[dict[str, Any]]) -> list[bool]:
     """Of each event with a place, whether its speaker is that of the nearest asked slot."""
-    placed = [event for event in events if event.slot is not None]
-    return [
-        min(asked, key=lambda item, own=event: abs(item["slot"] - own.slot))["speaker"] == event.speaker  # type: ignore[misc]
-        for event in placed
-    ]
+    return [_nearest(asked, event.slot)["speaker"] == event.speaker for event in events if event.slot is not None]
+
+
+def _nearest(asked: Sequence[dict[str, Any]], slot: int) -> dict[str, Any]:
+    return min(asked, key=lambda item: abs(item["slot"] - slot))
 
 
 def _confusion(clips: Sequence[Clip], calibration: Calibrations) -> list[Row]:

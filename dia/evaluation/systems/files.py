@@ -13,16 +13,6 @@ from typing import Any
 from dia.errors import UserError
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file under another name, sync it and rename it; what stood there is replaced."""
-    made = _made_beside(path, content)
-    try:
-        os.replace(made, path)
-        _sync_folder(path.parent)
-    finally:
-        made.unlink(missing_ok=True)
-
-
 def keep(path: Path, content: bytes) -> str:
     """Write a file that is never overwritten, and return its sha256. The same content again is no harm.
 

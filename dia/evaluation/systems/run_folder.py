@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from dia.errors import UserError
-from dia.evaluation.systems.files import Log, keep, sha256_of, write_whole
+from dia.evaluation.systems.files import Log, keep, sha256_of
+from dia.files import write_bytes
 
 MANIFEST, OUTPUTS, ATTEMPTS = "manifest.json", "outputs.jsonl", "attempts.jsonl"
 Row = dict[str, Any]
@@ -58,13 +59,13 @@ class RunFolder:
         """Change some of the manifest."""
         self.manifest |= content
         text = self.redact(json.dumps(self.manifest, indent=2, ensure_ascii=False, allow_nan=False))
-        write_whole(self.path / MANIFEST, (text + "\n").encode("utf-8", "replace"))
+        write_bytes(self.path / MANIFEST, (text + "\n").encode("utf-8", "replace"))
 
     def write_outputs(self, rows: list[Row]) -> str:
         """Write the rows and return the file's sha256."""
         lines = [self.redact(json.dumps(row, ensure_ascii=False, allow_nan=False)) + "\n" for row in rows]
         content = "".join(lines).encode("utf-8", "replace")
-        write_whole(self.path / OUTPUTS, content)
+        write_bytes(self.path / OUTPUTS, content)
         return sha256_of(content)
 
     @staticmethod

@@ -42,12 +42,7 @@ def labelled_of(splits: Mapping[str, Dataset] | None, kept: Kept) -> Labelled:
     except JudgeMissing as missing:
         return Labelled(voices, {}, str(missing), len(found))
     scores = [kept.values(_key(detector, recording), partial(detector.scores, recording)) for recording in found]
-    return Labelled(voices, calibrate(scores, [asked_tags(recording) for recording in found]), "", len(found))
-
-
-def asked_tags(recording: Recording) -> set[str]:
-    """Return the tags that a recording's script asks for."""
-    return {nonverbal.tag for turn in recording.script.turns for nonverbal in turn.nonverbals}
+    return Labelled(voices, calibrate(scores, [recording.asked_tags for recording in found]), "", len(found))
 
 
 def _key(detector: EventDetector, recording: Recording) -> str:

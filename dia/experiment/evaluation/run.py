@@ -21,7 +21,7 @@ from dia.conf import EvalConfig
 from dia.errors import UserError
 from dia.evaluation.asking import Asked, NothingAsked, ask
 from dia.evaluation.kept import Kept
-from dia.evaluation.measuring import System, clip_rows, comparisons, measure, provenance, rows_of
+from dia.evaluation.measuring import System, asked_once, clip_rows, comparisons, measure, provenance, rows_of
 from dia.evaluation.metrics.catalogue import metrics_of
 from dia.evaluation.metrics.protocol import Context, Metric, Row
 from dia.evaluation.metrics.unavailable import Unavailable
@@ -88,7 +88,7 @@ def evaluate(config: EvalConfig) -> Evaluation:
     asked, skipped = _asked(suites, opened)
     kept = Kept(Path(config.cache))
     labelled = labelled_of(opened.splits, kept)
-    metrics = metrics_of(config.judges, labelled.calibration)
+    metrics = asked_once(metrics_of(config.judges, labelled.calibration))
     speaker = Speaker(opened.dia, kept, voice_of(opened.dia, labelled.voices, config.voice)) if opened.dia else None
     found = []
     for suite in suites:

@@ -10,8 +10,9 @@ from datasets import Dataset
 
 from dia.conf import EvalConfig
 from dia.evaluation.published import load_published
-from dia.evaluation.report import Learning, page, write_text
+from dia.evaluation.report import Learning, page
 from dia.experiment.evaluation.run import Evaluation
+from dia.files import write_text
 from dia.training.run_folder import read_metrics
 
 

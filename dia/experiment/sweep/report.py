@@ -22,7 +22,7 @@ from dia.errors import UserError, in_one_line
 from dia.experiment.sweep.settings import SET_BY_SWEEP, SweepConfig
 from dia.experiment.sweep.space import Axis, literal, read_space
 from dia.experiment.sweep.study import outcomes, run_of
-from dia.training.run_folder import write_text
+from dia.files import write_text
 
 SHOWN = 10  # trials in the table
 RESULTS = "results.csv"

@@ -3,14 +3,23 @@
 import hashlib
 import os
 import shutil
+import uuid
 from pathlib import Path
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file under another name, sync it and rename it. Raises ``OSError`` as the file system does."""
-    made = path.with_name(f".{path.name}-{os.getpid()}")
+    """Write a text as :func:`write_bytes` does, in UTF-8."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file under another name, sync it and rename it over what stood there. Raises ``OSError`` as the system does.
+
+    The other name begins with a dot and is nobody else's, so that threads and processes may write the same file.
+    """
+    made = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
     try:
-        made.write_text(text, encoding="utf-8")
+        made.write_bytes(content)
         sync(made)
         os.replace(made, path)
         sync(path.parent)
