@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from dia.data.sources.voices import Strength
 from dia.dialogue import Nonverbal, Script, Turn
+from dia.errors import UserError
 from dia.resources import declaration
 
 SPLITS = ("train", "validation", "test")
@@ -46,7 +47,7 @@ def fill(template: str, slots: dict[str, list[str]], chance: random.Random) -> s
 def split_sentences(counts: dict[str, int], seed: int) -> dict[str, list[str]]:
     """Return so many distinct sentences for each split, no sentence in two splits.
 
-    Raises ``ValueError`` when the grammar cannot give that many distinct sentences.
+    Raises :class:`UserError` when the grammar cannot give that many distinct sentences.
     """
     grammar = declaration("data/demo/grammar.yaml")
     chance = random.Random(f"sentences {seed}")
@@ -56,7 +57,7 @@ def split_sentences(counts: dict[str, int], seed: int) -> dict[str, list[str]]:
             break
         sentences[fill(chance.choice(grammar["sentences"]), grammar["slots"], chance)] = None
     if len(sentences) < wanted:
-        raise ValueError(
+        raise UserError(
             f"data.demo.clips asks for {wanted:,} sentences, the grammar gave {len(sentences):,}; ask for fewer clips"
         )
     pool = iter(sentences)
@@ -70,7 +71,7 @@ def plan_clips(
     """Plan ``clips[split]`` dialogues per split; ``turns`` are the shares of those with one turn, two turns and so on.
 
     ``tag_rate`` is the probability that a turn carries one nonverbal of ``tags``; ``style_rate`` that a turn is spoken
-    activated or calm. Raises ``ValueError`` as :func:`split_sentences` does.
+    activated or calm. Raises :class:`UserError` as :func:`split_sentences` does.
     """
     splits = [name for name in SPLITS if name in clips]
     sizes = {split: _turn_counts(split, clips[split], turns, seed) for split in splits}
