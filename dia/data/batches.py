@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, IterableDataset
+from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from dia.audio.delay import delay
 from dia.dialogue.text import PAD_ID
@@ -134,6 +134,11 @@ class Span:
         """Whether the batch of this number, counted over all processes, is one of this process."""
         return number % self.world == self.rank and self.start <= number // self.world < self.stop
 
+    def made_here(self, number: int) -> bool:
+        """Whether a batch of this span is one that this loader process makes: they take turns, and are asked in turns."""
+        worker = get_worker_info()
+        return worker is None or (number // self.world - self.start) % worker.num_workers == worker.id
+
 
 @dataclass(frozen=True)
 class Dropout:
@@ -194,7 +199,7 @@ class TrainingBatches(IterableDataset[Batch]):
         number, epoch = 0, 0
         while number < self.span.stop * self.span.world:
             for indices in self.epoch(epoch):
-                if self.span.holds(number):
+                if self.span.holds(number) and self.span.made_here(number):
                     yield self._batch(indices, number)
                 number += 1
             epoch += 1

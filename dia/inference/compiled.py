@@ -14,6 +14,7 @@ from dia.inference.sampling import Sampling
 from dia.inference.step import State, advance
 from dia.network import DiaNetwork
 from dia.network.cache import BLOCK, DecoderCache
+from dia.network.layers import attend_without_plans
 
 COMPILED_BLOCK = 512  # steps between two shapes: fewer of them for a little more attention
 WARM_UP = 2  # steps before a capture, as torch.cuda.graphs asks for
@@ -35,6 +36,8 @@ class StepRunner:
         self.graph: torch.cuda.CUDAGraph | None = None
         self.bound: tuple[int, ...] = ()
         self.warm = 0
+        if device.type == "cuda":
+            attend_without_plans()
 
     def advance(self, network: DiaNetwork, state: State, cache: DecoderCache, sampling: Sampling) -> None:
         """Take one step."""

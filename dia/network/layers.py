@@ -73,6 +73,15 @@ def rotate(x_BNTH: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
     return (x32 * cosine + torch.cat((-second, first), dim=-1) * sine).to(x_BNTH.dtype)
 
 
+def attend_without_plans() -> None:
+    """Have torch leave out cuDNN's attention in this process.
+
+    Torch 2.11 prefers it on an H100, and it makes a plan for every new shape, .4 to .6 s (modelscope/FunASR issue 3704); here
+    nearly every batch has a new one. The other kernels take any shape.
+    """
+    torch.backends.cuda.enable_cudnn_sdp(False)
+
+
 class Attention(nn.Module):
     """Multi-head attention of scale 1.0 with grouped keys and values, as Dia has it (not 1/sqrt(H)).
 

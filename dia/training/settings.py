@@ -35,7 +35,7 @@ class TrainerConfig:
     compile: bool = False
     """Compile the layers."""
     loader_processes: int = 0
-    """1 makes batches in a process of its own, ahead of the GPU; 0 in this one."""
+    """Processes that make batches, ahead of the GPU; 0 makes them in this one. The batches are the same."""
 
     @property
     def spreads(self) -> bool:
@@ -49,13 +49,14 @@ class TrainerConfig:
             ("trainer.strategy", self.strategy, STRATEGIES),
             ("trainer.precision", self.precision, PRECISIONS),
             ("trainer.activations", self.activations, MODES),
-            ("trainer.loader_processes", str(self.loader_processes), ("0", "1")),
         )
         found += [
             f"trainer.{name}={number} must be 0 (as many as were started) or more"
             for name, number in (("devices", self.devices), ("nodes", self.nodes))
             if number < 0
         ]
+        if self.loader_processes < 0:
+            found.append(f"trainer.loader_processes={self.loader_processes} must be 0 (batches are made in this one) or more")
         names = ("steps", "validate_every", "accumulate", "checkpoint_every")
         return found + not_positive((f"trainer.{name}", getattr(self, name)) for name in names)
 

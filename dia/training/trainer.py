@@ -4,6 +4,7 @@ import lightning as L
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import Logger
 
+from dia.network.layers import attend_without_plans
 from dia.training.checkpoints import CHECKPOINTS, CheckpointFiles, KeepCheckpoints
 from dia.training.parallel import build_strategy, cluster
 from dia.training.run_folder import Ready
@@ -24,6 +25,7 @@ def build_trainer(
     its gradients clipped by Lightning: they do it themselves.
     """
     found = ready.processes
+    attend_without_plans()
     validate_every = 0 if manual else settings.validate_every
     saver = KeepCheckpoints(ready.run.folder / CHECKPOINTS, settings.checkpoint_every, ready.facts, validate_every)
     return L.Trainer(

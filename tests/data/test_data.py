@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils.data import DataLoader
 
 from dia.data.batches import (
     Dropout,
@@ -96,6 +97,14 @@ def test_batches_are_the_same_wherever_training_begins():
         assert first.ids == second.ids and torch.equal(first.text_BS, second.text_BS)
     ranks = [list(TrainingBatches(Listed(examples()), TINY, 40, Dropout(0.5, 0.3), 0, Span(0, 6, rank, 2))) for rank in (0, 1)]
     assert [batch.ids for pair in zip(*ranks, strict=True) for batch in pair] == [batch.ids for batch in whole]
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_loader_processes_make_the_same_batches_in_the_same_order(processes):
+    batches = TrainingBatches(Listed(examples()), TINY, 40, Dropout(0.5, 0.3), 0, Span(2, 10, 1, 2))
+    loaded = DataLoader(batches, batch_size=None, num_workers=processes)
+    for here, there in zip(batches, loaded, strict=True):
+        assert here.ids == there.ids and torch.equal(here.inputs_BTC, there.inputs_BTC)
 
 
 def test_going_on_reads_nothing_of_what_was_seen():
