@@ -33,6 +33,8 @@ class EvalConfig:
 
     ckpt: str = ""
     """A run, a checkpoint in any layout, or a Hub id; empty scores recorded systems only."""
+    before: str = ""
+    """Another checkpoint that is scored beside it, such as the one that a run began from."""
     systems: list[str] = field(default_factory=list)
     """Recordings of other systems (`python -m dia.eval record`): outputs/SYSTEM/RUN."""
     suite: str = "quick"

@@ -22,6 +22,7 @@ from dia.data.batches import Example, collate
 from dia.dialogue.text import encode_text
 from dia.errors import UserError
 from dia.experiment.consolidate import consolidate
+from dia.opening import shipped_or
 from dia.training.loss import channel_sums, channel_weights, weighted_loss
 
 USAGE = (__doc__ or "").partition("\n\n")[2]
@@ -34,7 +35,7 @@ def main(arguments: list[str]) -> None:
     if command == "consolidate":
         print(f"wrote {values['out']}: step {consolidate(Path(path), Path(values['out']))} of {path}")
         return
-    source = read_source(path)
+    source = read_source(str(shipped_or(path)))
     if command == "convert":
         if Path(values["out"]).exists():
             raise UserError(f"out={values['out']} exists; name a folder that does not")

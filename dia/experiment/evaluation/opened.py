@@ -18,10 +18,13 @@ from dia.model import Dia
 
 @dataclass(frozen=True)
 class Opened:
-    """The checkpoint (None: only recorded systems are scored), and the splits of prepared data, where a suite needs them."""
+    """The checkpoint (None: only recorded systems are scored), the splits of prepared data, where a suite needs them, and the
+    checkpoint that was before it, if one is asked for.
+    """
 
     dia: Dia | None
     splits: Mapping[str, Dataset] | None
+    before: Dia | None = None
 
 
 def open_all(config: EvalConfig, needs_data: bool) -> Opened:
@@ -30,13 +33,20 @@ def open_all(config: EvalConfig, needs_data: bool) -> Opened:
     Raises :class:`UserError` as its parts do.
     """
     if not config.ckpt:
+        if config.before:
+            raise UserError(f"before={config.before} is scored beside a checkpoint; give ckpt=... too")
         return Opened(None, None)
-    dia = Dia.from_pretrained(config.ckpt, codec=config.codec.name or None, quantization=config.quantization)
-    dia.sampling(**asdict(config.sampling))
+    dia, before = _checkpoint(config, config.ckpt), _checkpoint(config, config.before) if config.before else None
     recorded = Path(config.ckpt) / "config.yaml"
     if not needs_data and not recorded.is_file():
-        return Opened(dia, None)
-    return Opened(dia, open_prepared(prepare(_data_config(config, recorded), dia.codec)))
+        return Opened(dia, None, before)
+    return Opened(dia, open_prepared(prepare(_data_config(config, recorded), dia.codec)), before)
+
+
+def _checkpoint(config: EvalConfig, name: str) -> Dia:
+    dia = Dia.from_pretrained(name, codec=config.codec.name or None, quantization=config.quantization)
+    dia.sampling(**asdict(config.sampling))
+    return dia
 
 
 def _data_config(config: EvalConfig, recorded: Path) -> DataConfig:

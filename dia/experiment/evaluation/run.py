@@ -31,11 +31,11 @@ from dia.evaluation.suites import Suite, load_suites
 from dia.evaluation.truth import REFERENCE
 from dia.experiment.evaluation.labelled import Labelled, labelled_of
 from dia.experiment.evaluation.opened import Opened, open_all
-from dia.experiment.evaluation.takes import MODEL, Speaker, voice_of
+from dia.experiment.evaluation.takes import BEFORE, MODEL, Speaker, voice_of
 from dia.judges.recording import Recording
 
 ROUND_TRIP = "codec round trip"
-OWN = (REFERENCE, ROUND_TRIP, MODEL)  # systems in the voices of the data
+OWN = (REFERENCE, ROUND_TRIP, BEFORE, MODEL)  # systems in the voices of the data
 ALONE = 4  # sentences that are timed one at a time
 
 
@@ -89,11 +89,15 @@ def evaluate(config: EvalConfig) -> Evaluation:
     kept = Kept(Path(config.cache))
     labelled = labelled_of(opened.splits, kept)
     metrics = asked_once(metrics_of(config.judges, labelled.calibration))
-    speaker = Speaker(opened.dia, kept, voice_of(opened.dia, labelled.voices, config.voice)) if opened.dia else None
+    speakers = [
+        Speaker(dia, kept, voice_of(dia, labelled.voices, config.voice), name)
+        for dia, name in ((opened.before, BEFORE), (opened.dia, MODEL))
+        if dia
+    ]
     found = []
     for suite in suites:
         if suite.name in asked:
-            systems = _systems(asked[suite.name], suite, speaker, opened, recorded)
+            systems = _systems(asked[suite.name], suite, speakers, opened, recorded)
             found.append(_measured(suite, asked[suite.name], systems, _chosen(metrics, suite), labelled, kept))
     if not any(measured.systems for measured in found):
         raise UserError("no system has spoken a prompt of these suites; give ckpt=..., or systems=[outputs/SYSTEM/RUN] of theirs")
@@ -106,7 +110,7 @@ def evaluate(config: EvalConfig) -> Evaluation:
         on_people,
         provenance(metrics),
         problems,
-        _timing(speaker, asked) if config.timing else None,
+        _timing(speakers[-1], asked) if config.timing and speakers else None,
         kept,
     )
 
@@ -152,15 +156,15 @@ Spoken = tuple[str, list[Recording], list[tuple[Any, str]]]  # a system's name, 
 
 
 def _systems(
-    asked: Sequence[Asked], suite: Suite, speaker: Speaker | None, opened: Opened, recorded: Sequence[RecordedSystem]
+    asked: Sequence[Asked], suite: Suite, speakers: Sequence[Speaker], opened: Opened, recorded: Sequence[RecordedSystem]
 ) -> list[Spoken]:
     """Every system's recordings of a suite's prompts, and its failures; systems that have neither are left out."""
     prompts = [item.prompt for item in asked]
     truth = [item.reference for item in asked if item.reference]
     found: list[Spoken] = [(REFERENCE, truth, [])]
-    if speaker and opened.dia:
+    if opened.dia:
         found.append((ROUND_TRIP, [round_trip(recording, opened.dia.codec) for recording in truth], []))
-        found.append((MODEL, *speaker.speak(prompts, suite.seeds)))
+    found += [(speaker.name, *speaker.speak(prompts, suite.seeds)) for speaker in speakers]
     known = {prompt.id: prompt for prompt in prompts}
     for system in recorded:
         theirs = {prompt.id for prompt in system.prompts if prompt.id in known and known[prompt.id].script == prompt.script}
@@ -184,8 +188,7 @@ def _measured(
     work = [(system, recording) for system, (_, recordings, _) in zip(made, systems, strict=True) for recording in recordings]
     for system, recording in track(work, f"measuring {suite.name}"):
         context = contexts[recording.prompt_id]
-        own = {"ground truth", ROUND_TRIP, "model"}
-        system.clips.append(measure(metrics, recording, context if system.name in own else replace(context, voices=()), kept))
+        system.clips.append(measure(metrics, recording, context if system.name in OWN else replace(context, voices=()), kept))
     rows = {system.name: rows_of(metrics, system) for system in made}
     return Measured(suite, asked, made, rows, comparisons(rows))
 
@@ -197,10 +200,8 @@ def round_trip(recording: Recording, codec: Codec) -> Recording:
     return replace(recording, system=ROUND_TRIP, wave=made, sample_rate=codec.sample_rate)
 
 
-def _timing(speaker: Speaker | None, asked: Mapping[str, Sequence[Asked]]) -> dict[str, float] | None:
+def _timing(speaker: Speaker, asked: Mapping[str, Sequence[Asked]]) -> dict[str, float]:
     """How many times faster than real time the checkpoint speaks, one prompt at a time; never kept, never part of the scores."""
-    if speaker is None:
-        return None
     prompts = [item.prompt.script for found in asked.values() for item in found][:ALONE]
     dia = speaker.dia
     dia.synthesizer.speak(prompts[:1], [0], dia.default_sampling)  # what is loaded once

@@ -18,7 +18,7 @@ from dia.inference.voice import Voice
 from dia.judges.recording import Recording
 from dia.model import Dia
 
-MODEL = "model"
+MODEL, BEFORE = "model", "before"
 BATCH = 8
 VERSION = 1  # raise when the core speaks otherwise for the same weights, text and seed
 NO_VOICE = (
@@ -28,10 +28,12 @@ NO_VOICE = (
 
 
 class Speaker:
-    """A checkpoint that is asked for takes; ``voice`` is the one that scripts longer than the model are spoken in."""
+    """A checkpoint that is asked for takes, under a ``name``; ``voice`` is the one that scripts longer than the model are spoken
+    in.
+    """
 
-    def __init__(self, dia: Dia, kept: Kept, voice: Voice | None) -> None:
-        self.dia, self.kept, self.voice = dia, kept, voice
+    def __init__(self, dia: Dia, kept: Kept, voice: Voice | None, name: str = MODEL) -> None:
+        self.dia, self.kept, self.voice, self.name = dia, kept, voice, name
         self.known = {
             "version": VERSION, "weights": weights_fingerprint(dia.network.state_dict().items()), "codec": dia.codec.fingerprint,
             "sampling": asdict(dia.default_sampling),
@@ -50,7 +52,7 @@ class Speaker:
         for pair in missing:
             if self._is_long(pair[0]):
                 takes[pair] = self.kept.put(self._key(*pair), self._long(*pair))
-        return [_recording(*pair, take) for pair, take in takes.items() if take is not None], failed
+        return [_recording(self.name, *pair, take) for pair, take in takes.items() if take is not None], failed
 
     def _batch(self, pairs: Sequence[tuple[Prompt, int]]) -> dict[tuple[Prompt, int], Take | None]:
         """Without a guard: the model's own first attempt."""
@@ -76,8 +78,8 @@ class Speaker:
         return key_of_take(script=prompt.script, seed=seed, voice=voice, **self.known)
 
 
-def _recording(prompt: Prompt, seed: int, take: Take) -> Recording:
-    return Recording(prompt.id, MODEL, Script.parse(prompt.script), take.wave, take.sample_rate, seed, ended=take.ended)
+def _recording(system: str, prompt: Prompt, seed: int, take: Take) -> Recording:
+    return Recording(prompt.id, system, Script.parse(prompt.script), take.wave, take.sample_rate, seed, ended=take.ended)
 
 
 def voice_of(dia: Dia, labelled: Sequence[Recording], file: str) -> Voice | None:
