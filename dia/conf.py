@@ -74,6 +74,8 @@ class TrainConfig:
     initializer_range: float | None = 0.02
     """Deviation of random weights. Dia's .02 belongs to a width of 2,048: a network of 192 made so never begins to read its text
     (recipes/nano.md). null leaves weights as torch makes them: uniform within 1 / sqrt(inputs), embeddings of deviation 1."""
+    dropout: float = 0.0
+    """Share of what each part of a layer adds that is lost in training: for a small model that sees its data many times."""
     objective: str = "cross_entropy"
     """`cross_entropy`, or `guided_distillation`: what `init` says, guided by `sampling`, is learned in one pass."""
     lora: LoraConfig = field(default_factory=LoraConfig)
@@ -241,6 +243,8 @@ def config_problems(config: TrainConfig) -> list[str]:
 def _start_problems(config: TrainConfig) -> list[str]:
     """Rules between what training starts from and what is made of it."""
     found = unknown(("objective", config.objective, ("cross_entropy", "guided_distillation")))
+    if not 0 <= config.dropout < 1:
+        found.append(f"dropout={config.dropout} is a share; choose 0 to below 1 (usual 0 to .2)")
     if config.initializer_range is not None and config.initializer_range <= 0:
         found.append(f"initializer_range={config.initializer_range} must be above 0, or null: as torch makes weights")
     distilled = config.objective == "guided_distillation"

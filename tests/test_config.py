@@ -41,6 +41,7 @@ def test_all_problems_are_reported_at_once():
                 "trainer.steps=0",
                 "data.demo.tag_rate=2",
                 "initializer_range=0",
+                "dropout=1",
                 "batch.code_dropout=1",
                 "batch.short_share=0",
                 "sampling.top_p=0",
@@ -53,6 +54,7 @@ def test_all_problems_are_reported_at_once():
         "trainer.steps=0",
         "data.demo.tag_rate=2",
         "initializer_range=0",
+        "  - dropout=1",
         "code_dropout=1",
         "short_share=0",
         "top_p=0",
@@ -75,7 +77,7 @@ def test_free_text_reaches_the_config_as_typed(text):
 
 def test_the_shape_is_that_of_the_checkpoint_and_contradictions_are_named():
     shape = typed("+recipe=finetune", "init=dia_nano").model
-    assert (shape.decoder.layers, shape.delays, shape.cross_rope) == (4, [0, 1, 2, 3, 4, 5, 6, 7], False)
+    assert (shape.decoder.layers, shape.delays, shape.cross_rope) == (5, [0, 1, 2, 3, 4, 5, 6, 7], False)
     assert shape == typed("+recipe=finetune", "init=dia_nano", "model=nano").model
     with pytest.raises(UserError) as caught:
         validate(typed("+recipe=finetune", "init=dia_nano", "model.decoder.layers=5", "model.cross_rope=true", "trainer.steps=0"))

@@ -34,6 +34,7 @@ from dia.inference.synthesizer import require_fitting
 from dia.training.averaging import Averaging, averaged
 from dia.training.callbacks import SaveModel
 from dia.training.dia_task import DiaTask
+from dia.training.dropout import drop_residuals
 from dia.training.early_stop import EarlyStop
 from dia.training.export import Exporter
 from dia.training.loggers import build_loggers, close_loggers
@@ -58,6 +59,7 @@ def _train(config: TrainConfig, codec: Codec, splits: Mapping[str, Dataset], rea
     claimed = ready.run
     start = begin(config, codec)
     network = start.network
+    drop_residuals(network, config.dropout)
     checkpoint_activations(network, config.trainer.activations)
     if config.trainer.compile:
         compile_layers(network)

@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from dia.network import DiaNetwork
 
 MODES = ("off", "mlp", "layers")
+RANDOM = ("dropout", "residual_dropout")  # by which modules say that they are: adapters, and parts (dia/training/dropout.py)
 
 
 def checkpoint_activations(network: DiaNetwork, mode: str) -> None:
@@ -19,7 +20,7 @@ def checkpoint_activations(network: DiaNetwork, mode: str) -> None:
     layers = [*network.encoder.layers, *network.decoder.layers]
     parts = {"off": [], "mlp": [layer.mlp for layer in layers], "layers": layers}[mode]
     for part in parts:
-        _again(part, any(getattr(module, "dropout", 0.0) > 0 for module in part.modules()))
+        _again(part, any(getattr(module, name, 0.0) > 0 for module in part.modules() for name in RANDOM))
 
 
 def compile_layers(network: DiaNetwork, backend: str = "inductor") -> None:
@@ -29,5 +30,5 @@ def compile_layers(network: DiaNetwork, backend: str = "inductor") -> None:
 
 
 def _again(part: nn.Module, random: bool) -> None:
-    """Only adapters may be ``random`` (their dropout); without them no random state has to be kept for the second time."""
+    """Unless it is ``random``, no random state has to be kept for the second time."""
     part.forward = partial(checkpoint, part.forward, use_reentrant=False, preserve_rng_state=random)

@@ -13,7 +13,7 @@ submit() { # strategy, name: the job's number
         --export=ALL "$here/recipes/slurm.sbatch" "${tiny[@]}" trainer.steps=400 trainer.checkpoint_every=20 \
         trainer.validate_every=100 trainer.accelerator=cpu trainer.strategy="$1" run_name="$2"
 }
-await() { # until a job has left the queue
+await() { # until a job has left the queue: one that is queued again stays in it
     while squeue --noheader --jobs="$1" 2> /dev/null | grep -q .; do sleep 1; done
 }
 under_way() { # until a run has saved a few times

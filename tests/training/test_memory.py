@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from dia.network import DiaNetwork
+from dia.training.dropout import drop_residuals
 from dia.training.memory import MODES, checkpoint_activations, compile_layers
 from dia.training.objective import CrossEntropy
 from tests.conftest import TINY
@@ -27,6 +28,15 @@ def gradients(change, precision=None):
 def test_what_is_made_again_is_what_was_kept(mode, precision):
     kept = gradients(lambda network: checkpoint_activations(network, "off"), precision)
     made = gradients(lambda network: checkpoint_activations(network, mode), precision)
+    assert all(torch.equal(one, other) for one, other in zip(kept, made, strict=True))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_dropout_is_made_again_as_it_was(mode):
+    kept, made = (
+        gradients(lambda network, mode=each: (drop_residuals(network, 0.3), checkpoint_activations(network, mode)))
+        for each in ("off", mode)
+    )
     assert all(torch.equal(one, other) for one, other in zip(kept, made, strict=True))
 
 
