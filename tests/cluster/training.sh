@@ -16,8 +16,11 @@ submit() { # strategy, name: the job's number
 await() { # until a job has left the queue: one that is queued again stays in it
     while squeue --noheader --jobs="$1" 2> /dev/null | grep -q .; do sleep 1; done
 }
-under_way() { # until a run has saved a few times
-    until [ "$(find "runs/$1/checkpoints" -maxdepth 1 -name 'step-*' 2> /dev/null | wc -l)" -gt 0 ]; do sleep 0.5; done
+under_way() { # until a run has saved; it must not end before
+    until [ "$(find "runs/$2/checkpoints" -maxdepth 1 -name 'step-*' 2> /dev/null | wc -l)" -gt 0 ]; do
+        squeue --noheader --jobs="$1" | grep -q . || { tail -n 20 "dia-$1.log"; exit 1; }
+        sleep 0.5
+    done
     sleep 3
 }
 same() {
@@ -27,14 +30,14 @@ same() {
 for strategy in ddp fsdp2; do
     await "$(submit $strategy $strategy)"
     job=$(submit $strategy $strategy-told)
-    under_way $strategy-told
+    under_way "$job" $strategy-told
     scancel --signal=USR1 "$job" # as SLURM does --signal seconds before the end
     await "$job"
     same $strategy $strategy-told
     [ "$(scontrol show job "$job" | grep -o 'Restarts=[0-9]*')" = Restarts=1 ]
     echo "$strategy: a job told that its time is over saved, was queued again, and ended in the same weights"
     job=$(submit $strategy $strategy-lost)
-    under_way $strategy-lost
+    under_way "$job" $strategy-lost
     scontrol requeue "$job" # as SLURM does when a node fails
     await "$job"
     same $strategy $strategy-lost
