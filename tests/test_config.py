@@ -80,8 +80,8 @@ def test_the_shape_is_that_of_the_checkpoint_and_contradictions_are_named():
     assert (shape.decoder.layers, shape.delays, shape.cross_rope) == (5, [0, 1, 2, 3, 4, 5, 6, 7], False)
     assert shape == typed("+recipe=finetune", "init=dia_nano", "model=nano").model
     with pytest.raises(UserError) as caught:
-        validate(typed("+recipe=finetune", "init=dia_nano", "model.decoder.layers=5", "model.cross_rope=true", "trainer.steps=0"))
-    for part in ("model.decoder.layers=5 (it has 4)", "model.cross_rope=True (it has False)", "trainer.steps=0"):
+        validate(typed("+recipe=finetune", "init=dia_nano", "model.decoder.layers=6", "model.cross_rope=true", "trainer.steps=0"))
+    for part in ("model.decoder.layers=6 (it has 5)", "model.cross_rope=True (it has False)", "trainer.steps=0"):
         assert part in str(caught.value), part
     with pytest.raises(UserError, match=r"contradicts model\.encoder\.layers=12"):
         validate(typed("+recipe=finetune", "init=dia_nano", "model=dia_1_6b"))

@@ -20,7 +20,7 @@ def plan(config: TrainConfig, console: Console | None = None) -> None:
     frame_rate = settings.frame_rate or known_frame_rate(config.codec.name)
     if frame_rate is None:
         raise UserError(f"the frames a second of the codec {config.codec.name} are not known; set planning.frame_rate")
-    trained = Trained(config.model, config.lora, config.objective == "guided_distillation")
+    trained = Trained(config.model, config.lora, config.objective == "guided_distillation", config.dropout)
     show_plan(Planner(trained, settings, frame_rate), job_of(config), console or Console(width=120))
 
 

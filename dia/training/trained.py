@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from dia.inference import Sampling
 from dia.network import DiaConfig, DiaNetwork
 from dia.training.distillation import GuidedDistillation
+from dia.training.dropout import drop_residuals
 from dia.training.groups import group_of
 from dia.training.lora import LoraConfig, add_adapters
 from dia.training.loss import channel_weights
@@ -38,11 +39,12 @@ PARTS = {
 
 @dataclass(frozen=True)
 class Trained:
-    """A network's shape, its adapters (rank 0: all weights are trained), and whether guidance is distilled into it."""
+    """A network's shape, its adapters (rank 0: all weights are trained), whether it is distilled into, and its dropout."""
 
     model: DiaConfig
     lora: LoraConfig
     distilled: bool = False
+    dropout: float = 0.0
 
     @cached_property
     def network(self) -> DiaNetwork:
@@ -89,6 +91,7 @@ class Trained:
 
         def made(config: DiaConfig) -> tuple[DiaNetwork, Asked]:
             network = self._made(config)
+            drop_residuals(network, self.dropout)
             checkpoint_activations(network, activations)
             teacher = DiaNetwork(config) if self.distilled else None
             objective = CrossEntropy() if teacher is None else GuidedDistillation(teacher, Sampling())
