@@ -4,8 +4,8 @@ A canvas holds the delayed ids of every item; a step reads row t and fills the f
 When channel 0 draws EOS (or room runs out), the other channels end at their delays; the codes between are undelayed and
 returned, and the item leaves the batch.
 
-Each item has its own random numbers, so a batch gives every item what it would get alone (up to the rounding of
-matrix products of other sizes).
+Each item has its own random numbers, so a batch gives every item what it would get alone: exactly on a CPU in fp32 and int8, else
+(GPU, compiled, half precision) up to the rounding of matrix products of other sizes.
 
 Legend: B item, T step, S text byte, C codec channel, V ids per channel.
 """

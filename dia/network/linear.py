@@ -1,8 +1,12 @@
-"""Linear layers without bias that read their weights at the memory's speed in a decoder step, which has two rows a text.
+"""Linear layers without bias. Without gradients, fp32 products on a CPU go through oneDNN, for two reasons.
 
-torch computes fp32 products on x86 by MKL. For two rows MKL keeps up with the memory on Intel's processors and not on others: on
-an AMD EPYC (Zen 4) that reads 32 GB/s it reads weights at 9 GB/s, oneDNN at 25, and sums that torch.compile makes of the
-product at 31. Which product is taken depends on the processor and the shape only, so a seed gives the same voice again.
+A row is summed up in the same order whatever other rows there are, so an item of a batch gets the bits that it would get alone;
+MKL takes another order for another number of rows, and one draw in ten thousand falls otherwise.
+
+And a decoder step, which has two rows a text, reads its weights at the memory's speed. MKL keeps up with it on Intel's processors
+and not on others: on an AMD EPYC (Zen 4) that reads 32 GB/s it reads weights at 9 GB/s, oneDNN at 25. Compiled code cannot call
+oneDNN with weights that are not frozen into it: there sums that torch.compile makes of the product take its place (31 GB/s), and
+items agree up to rounding.
 
 Legend: B rows, I input features, O output features.
 """
@@ -14,16 +18,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-FEW = 32  # rows for which MKL is slow: a batch of sixteen texts
 SUMMED = 4  # rows for which the compiler's sums are fastest
 LARGE = 1 << 19  # weights from which on reading them is what a product costs
 STREAMS = 4  # rows of weights that a compiled product reads side by side
+ONEDNN = torch.backends.mkldnn.is_available()
 
 
 def _mkl_is_slow() -> bool:
     """Return whether MKL multiplies here on a processor that is not Intel's, and oneDNN could."""
     information = Path("/proc/cpuinfo")
-    if not (torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available() and information.is_file()):
+    if not (torch.backends.mkl.is_available() and ONEDNN and information.is_file()):
         return False
     return "GenuineIntel" not in information.read_text(encoding="utf-8")
 
@@ -32,38 +36,32 @@ MKL_IS_SLOW = _mkl_is_slow()  # read once: compiled code can ask for a value, no
 
 
 class Linear(nn.Linear):
-    """`torch.nn.Linear` without bias; only how few rows are multiplied on a CPU differs."""
+    """`torch.nn.Linear` without bias; only who multiplies differs."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, bias=False)
 
     def forward(self, input: Tensor) -> Tensor:
         """Return (..., O) of features (..., I)."""
-        if not self._reads_from_memory(input):
-            return F.linear(input, self.weight)
-        product = self._product(input.numel() // input.shape[-1])
+        product = self._product(input)
         return product(input.flatten(0, -2), self.weight).unflatten(0, input.shape[:-1])
 
-    def _product(self, rows: int) -> Callable[[Tensor, Tensor], Tensor]:
-        """The fastest product. (Compiled code cannot call oneDNN's with weights that are not frozen into it.)"""
-        if torch.compiler.is_compiling():
-            return summed_product if rows <= SUMMED and len(self.weight) % STREAMS == 0 else F.linear
-        return onednn_product if rows <= FEW else F.linear
-
-    def _reads_from_memory(self, input: Tensor) -> bool:
-        return (
-            self.weight.device.type == "cpu"
-            and self.weight.dtype == input.dtype == torch.float32
-            and self.weight.numel() >= LARGE
-            and not torch.is_grad_enabled()  # these products have no gradient
-            and MKL_IS_SLOW
-        )
+    def _product(self, input: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+        fp32 = self.weight.dtype == input.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+        if not fp32 or torch.is_grad_enabled() or self.weight.device.type != "cpu":
+            return F.linear  # the others have no gradient
+        if not torch.compiler.is_compiling():
+            return onednn_product if ONEDNN else F.linear
+        summed = MKL_IS_SLOW and self.weight.numel() >= LARGE and len(self.weight) % STREAMS == 0
+        return summed_product if summed and input.numel() // input.shape[-1] <= SUMMED else F.linear
 
 
 def onednn_product(rows_BI: Tensor, weight_OI: Tensor) -> Tensor:
-    """Return (B, O) by oneDNN."""
-    product: Tensor = torch.ops.mkldnn._linear_pointwise(rows_BI, weight_OI, None, "none", [], "")
-    return product
+    """Return (B, O) by oneDNN. A single row is multiplied twice: products of one have an order of their own."""
+    single = len(rows_BI) == 1
+    rows = rows_BI.expand(2, -1).contiguous() if single else rows_BI
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight_OI, None, "none", [], "")
+    return product[:1] if single else product
 
 
 def summed_product(rows_BI: Tensor, weight_OI: Tensor) -> Tensor:
