@@ -47,8 +47,9 @@ class Linear(nn.Linear):
         return product(input.flatten(0, -2), self.weight).unflatten(0, input.shape[:-1])
 
     def _product(self, input: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+        plain = type(self.weight) is nn.Parameter and self.weight.device.type == "cpu"  # neither quantized by torchao nor a shard
         fp32 = self.weight.dtype == input.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-        if not fp32 or torch.is_grad_enabled() or self.weight.device.type != "cpu":
+        if not (plain and fp32) or torch.is_grad_enabled():
             return F.linear  # the others have no gradient
         if not torch.compiler.is_compiling():
             return onednn_product if ONEDNN else F.linear

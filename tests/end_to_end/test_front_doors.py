@@ -74,7 +74,7 @@ def test_the_run_speaks(work):
 
 
 def test_an_evaluation_measures_or_says_why_and_the_second_finds_everything(work):
-    command = ["ckpt=runs/whole", "suite=quick", "prompts=1", "seeds=1", "timing=false"]
+    command = ["ckpt=runs/whole", "before=dia_nano", "suite=quick", "prompts=1", "seeds=1", "timing=false"]
     done = [dia("eval", *command, cwd=work) for _ in range(2)]
     assert [run.returncode for run in done] == [0, 0], done[0].stderr[-3000:] + done[1].stderr[-1000:]
     folder = work / "runs" / "whole" / "eval-quick"
@@ -85,7 +85,8 @@ def test_an_evaluation_measures_or_says_why_and_the_second_finds_everything(work
         for rows in suite["systems"].values():
             assert all("value" in row or row["result"].startswith("not measured: ") for row in rows.values())
     assert "value" in scores["suites"]["quick"]["systems"]["ground truth"]["wer"]
-    assert len(load_dataset("parquet", data_files=str(folder / "clips.parquet"), split="train")) == 3
+    assert len(load_dataset("parquet", data_files=str(folder / "clips.parquet"), split="train")) == 4
+    assert set(scores["suites"]["quick"]["systems"]) == {"ground truth", "codec round trip", "before", "model"}
     page = (folder / "report.html").read_text()
     assert "What was not measured" in page and "data:audio/flac" in page and 'src="http' not in page
     first = (folder / "scores.json").read_bytes()
