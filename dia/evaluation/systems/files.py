@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dia.errors import UserError
+from dia.files import sync
 
 
 def keep(path: Path, content: bytes) -> str:
@@ -21,7 +22,7 @@ def keep(path: Path, content: bytes) -> str:
     made = _made_beside(path, content)
     try:
         os.link(made, path)
-        _sync_folder(path.parent)
+        sync(path.parent)
     except FileExistsError:
         if path.read_bytes() != content:
             raise
@@ -94,16 +95,6 @@ def redactor(secret: str) -> Callable[[str], str]:
 
 def _made_beside(path: Path, content: bytes) -> Path:
     made = path.with_name(f".{uuid.uuid4().hex}")
-    with made.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    made.write_bytes(content)
+    sync(made)
     return made
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

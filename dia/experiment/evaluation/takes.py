@@ -20,7 +20,7 @@ from dia.model import Dia
 
 MODEL, BEFORE = "model", "before"
 BATCH = 8
-VERSION = 1  # raise when the core speaks otherwise for the same weights, text and seed
+VERSION = 2  # raise when the core speaks otherwise for the same weights, text and seed
 NO_VOICE = (
     "the script is longer than the model speaks at once, and there is no voice to speak its pieces in; give voice=FILE "
     "(Dia.make_voice), or data with a recording of 5 to 10 s"
