@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dia.judges.missing import or_missing
 from dia.judges.provenance import Provenance
+from dia.judges.recording import Times
 
 SAMPLE_RATE = 16_000  # hertz of the waves
 HOP = 160  # samples of a frame, 10 ms
@@ -37,9 +38,7 @@ class Contour:
     @property
     def loud(self) -> NDArray[np.bool_]:
         """Frames less than 25 dB below the loudest twentieth."""
-        if not len(self.energy):
-            return np.zeros(0, dtype=bool)
-        return self.energy > max(float(np.percentile(self.energy, 95)) - QUIET, SILENCE)
+        return loud_frames(self.energy)
 
     @property
     def voiced(self) -> NDArray[np.bool_]:
@@ -53,10 +52,36 @@ def contour(wave: NDArray[np.float32]) -> Contour:
         import librosa
 
     padded = np.pad(wave, (0, max(0, 4 * HOP - len(wave))))
-    power = np.square(padded[: len(padded) // HOP * HOP], dtype=np.float64).reshape(-1, HOP).mean(axis=1)
+    energy = energy_of(padded)
     pitch = librosa.yin(padded, fmin=LOWEST, fmax=HIGHEST, sr=SAMPLE_RATE, frame_length=1024, hop_length=HOP)
-    count = min(len(pitch), len(power))
-    return Contour(pitch[:count].astype(np.float32), (10 * np.log10(power[:count] + 1e-10)).astype(np.float32))
+    count = min(len(pitch), len(energy))
+    return Contour(pitch[:count].astype(np.float32), energy[:count])
+
+
+def energy_of(wave: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the energy of each whole frame (frames,) of a mono wave at 16 kHz, in decibels of full scale."""
+    power = np.square(wave[: len(wave) // HOP * HOP], dtype=np.float64).reshape(-1, HOP).mean(axis=1)
+    return (10 * np.log10(power + 1e-10)).astype(np.float32)
+
+
+def loud_frames(energy: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return which frames (frames,) are less than 25 dB below the loudest twentieth, and can be heard at all."""
+    if not len(energy):
+        return np.zeros(0, dtype=bool)
+    return energy > max(float(np.percentile(energy, 95)) - QUIET, SILENCE)
+
+
+def pauses_of(wave: NDArray[np.float32], shortest: float = 0.05) -> list[Times]:
+    """Return start and end, in seconds, of the stretches of a mono wave at 16 kHz in which no frame is loud; ``shortest`` in
+    seconds.
+    """
+    quiet = ~loud_frames(energy_of(wave))
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], quiet.astype(int), [0]))))
+    return [
+        (float(start) / FRAMES, float(end) / FRAMES)
+        for start, end in zip(edges[::2], edges[1::2], strict=True)
+        if end - start >= shortest * FRAMES
+    ]
 
 
 def pitch_track(wave: NDArray[np.float32]) -> NDArray[np.float64]:

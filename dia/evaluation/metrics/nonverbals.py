@@ -17,6 +17,7 @@ from dia.evaluation.metrics.words import NORMALISER, normalisation_stamp
 from dia.evaluation.turns import script_words
 from dia.judges.events import HOP, SAMPLE_RATE, WINDOW, Calibration, EventDetector
 from dia.judges.missing import JudgeMissing
+from dia.judges.prosody import pauses_of
 from dia.judges.recording import Recording
 from dia.judges.transcription import transcript
 from dia.judges.words import spoken_names, word_errors
@@ -31,7 +32,7 @@ class NonverbalAdherence:
     name = "nonverbals"
 
     def __init__(self, hearing: Hearing, calibration: Mapping[str, Calibration], detector: EventDetector | None = None) -> None:
-        self.hearing, self.calibration, self.version = hearing, calibration, f"1, {normalisation_stamp()}"
+        self.hearing, self.calibration, self.version = hearing, calibration, f"2, {normalisation_stamp()}"
         self.detector, self.missing = detector, ""
         try:
             self.detector = detector or EventDetector()
@@ -44,10 +45,13 @@ class NonverbalAdherence:
         return self.missing or origin_of(*judges, needs=(NORMALISER,))
 
     def measure(self, recording: Recording, context: Context) -> Values:
-        """Return scores by tag and window, the middles of the windows, the words' times, what is asked and what read aloud."""
+        """Return scores by tag and window, the middles of the windows, the times of words and pauses, what is asked and what read
+        aloud.
+        """
         if self.detector is None:
             raise ValueError(f"the nonverbals of {recording.prompt_id} cannot be measured: {self.missing}")
-        starts, scores = self.detector.windows(resample(recording.wave, recording.sample_rate, SAMPLE_RATE))
+        wave = resample(recording.wave, recording.sample_rate, SAMPLE_RATE)
+        starts, scores = self.detector.windows(wave)
         heard = transcript(self.hearing.words(recording))
         errors = word_errors(recording.script, heard)
         names = [nonverbal.tag for turn in recording.script.turns for nonverbal in turn.nonverbals]
@@ -56,7 +60,7 @@ class NonverbalAdherence:
             "scores": {tag: [round(float(score), 4) for score in found] for tag, found in scores.items()},
             "words": [None if word.times is None else list(word.times) for word in self.hearing.script_words(recording)],
             "word_turns": [word.turn for word in self.hearing.script_words(recording)],
-            "speakers": [turn.speaker for turn in recording.script.turns],
+            "pauses": pauses_of(wave), "speakers": [turn.speaker for turn in recording.script.turns],
             "asked": asked_slots(recording.script), "seconds": recording.seconds,
             "errors": errors.errors, "word_count": max(errors.words, 1),
             "read_aloud": spoken_names([*names, *_spellings(names)], recording.script, heard),

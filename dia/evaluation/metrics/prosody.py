@@ -33,6 +33,9 @@ from dia.judges.prosody import (
     PitchTracker,
     arousal_features,
     contour,
+    energy_of,
+    loud_frames,
+    pauses_of,
     pitch_track,
     usual_apart,
 )
@@ -59,17 +62,18 @@ class Prosody:
 
     def measure(self, recording: Recording, context: Context) -> Values:
         """Return `rate` (recognised words a second from the first to the last), pitch, range and pauses."""
-        loud = np.flatnonzero(_contour(recording).loud)
-        pitch = pitch_track(resample(recording.wave, recording.sample_rate, SAMPLE_RATE))
+        wave = resample(recording.wave, recording.sample_rate, SAMPLE_RATE)
+        loud, pitch = np.flatnonzero(loud_frames(energy_of(wave))), pitch_track(wave)
         if not len(loud) or not np.isfinite(pitch).any():
             return {NOT_MEASURED: NO_VOICE}
-        pauses = _quiet_runs(_contour(recording).loud[loud[0] : loud[-1] + 1])
+        begin, end = loud[0] / FRAMES, (loud[-1] + 1) / FRAMES
+        pauses = [stop - start for start, stop in pauses_of(wave, PAUSE) if start >= begin and stop <= end]
         words = [word for word in self.hearing.words(recording) if heard_words(word.text)]
         spoken = words[-1].end - words[0].start if words else 0.0
         return {
             "rate": len(words) / spoken if spoken > 0 else None,
             "pitch": float(np.nanmedian(pitch)), "pitch_range": self._range(recording, pitch),
-            "pauses": len(pauses), "pause_seconds": sum(pauses), "seconds": float(loud[-1] + 1 - loud[0]) / FRAMES,
+            "pauses": len(pauses), "pause_seconds": sum(pauses), "seconds": float(end - begin),
         }  # fmt: skip
 
     def _range(self, recording: Recording, pitch: NDArray[np.float64]) -> float | None:
@@ -158,9 +162,3 @@ def clip_arousal(clips: Sequence[Clip]) -> list[tuple[Clip, float]]:
 
 def _contour(recording: Recording) -> Contour:
     return contour(resample(recording.wave, recording.sample_rate, SAMPLE_RATE))
-
-
-def _quiet_runs(loud: NDArray[np.bool_]) -> list[float]:
-    """Lengths, in seconds, of the pauses between loud frames."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], (~loud).astype(int), [0]))))
-    return [float(length) / FRAMES for length in edges[1::2] - edges[::2] if length >= PAUSE * FRAMES]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dia.evaluation.metrics.adherence import NOT_CALIBRATED, NOT_MEASURABLE, adherence_rows
 from dia.evaluation.metrics.corrected import corrected
-from dia.evaluation.metrics.placement import events_of, slot_at
+from dia.evaluation.metrics.placement import events_of, slot_at, speaker_at
 from dia.evaluation.metrics.protocol import Part
 from dia.evaluation.metrics.superbench import superbench_rows
 from dia.judges.events import Calibration
@@ -75,6 +75,31 @@ def test_displacement_is_not_cut_off():
     assert early["slot_error"] == -2 and early["slot_error_absolute"] == 2 and early["slot_hit_2"] == 1
     both = values(groups(4, tag=[("laughs", 2.0), ("laughs", 5.4)]))
     assert both["slot_error"] == 1.5 and both["slot_hit_0"] == 1
+
+
+WORDS = [[0.0, 1.0], [1.0, 2.0], [4.0, 5.0], [5.0, 6.0]]  # two of turn 0, two of turn 1
+
+
+def between(pauses, words=WORDS):
+    return {"words": words, "word_turns": [0, 0, 1, 1], "speakers": [1, 2], "pauses": pauses, "seconds": 6.0}
+
+
+def test_a_sound_between_two_turns_belongs_to_the_one_that_it_hangs_on():
+    # the sound lies from 2.6 to 3.4, its middle as near to the one as to the other
+    assert speaker_at(3.0, between([[1.9, 2.6], [3.4, 4.0]])) == 2  # .7 s of silence before, .6 behind
+    assert speaker_at(3.0, between([[2.0, 2.6], [3.4, 4.1]])) == 1
+    assert speaker_at(2.5, between([[1.9, 2.6], [3.4, 4.0]])) == 2  # the best window's middle lies beside the sound
+    assert speaker_at(1.0, between([[1.9, 2.6], [3.4, 4.0]])) == 1  # far from it: the word that is spoken then
+    assert speaker_at(2.4, between([])) == 1 and speaker_at(3.6, between([])) == 2  # no pause: the nearest word
+    broken = [[2.0, 2.2], [2.5, 2.6], [3.0, 3.1], [3.4, 4.0]]  # a laugh in three bursts is one sound
+    assert [speaker_at(time, between(broken)) for time in (2.3, 2.8, 3.3)] == [1, 1, 1]
+
+
+def test_a_sound_at_an_end_has_one_neighbour_and_without_words_nobody_makes_it():
+    assert speaker_at(0.2, between([[0.6, 1.4]], [[1.4, 2.0], [2.0, 2.5], [2.5, 4.0], [4.0, 6.0]])) == 1
+    assert speaker_at(5.8, between([[4.0, 5.4]], [[0.0, 1.0], [1.0, 2.0], [2.0, 3.0], [3.0, 4.0]])) == 2
+    assert speaker_at(3.0, between([[0.0, 6.0]], [None] * 4)) is None
+    assert speaker_at(3.0, between([[0.0, 6.0]])) in (1, 2)  # nothing is loud
 
 
 def test_what_the_detector_cannot_tell_has_a_reason_and_no_number():
