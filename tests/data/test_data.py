@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -20,10 +22,11 @@ from dia.data.engine import EngineConfig
 from dia.data.prepare import DataConfig, prepare
 from dia.data.prepared import open_prepared, read_card
 from dia.data.sources.demo import DemoConfig, emotions
-from dia.data.sources.demo_scripts import plan_clips, stated_feeling
+from dia.data.sources.demo_scripts import draw_sentences, plan_clips, split_of, stated_feeling
 from dia.data.sources.nonverbal_sounds import MAKERS, make_nonverbal
 from dia.data.sources.voices import STYLES, Strength
 from dia.dialogue.lint import estimated_seconds
+from dia.errors import UserError
 from dia.resources import declaration
 from tests.conftest import TINY
 
@@ -174,9 +177,21 @@ def test_splits_share_no_sentence():
         for split in ("train", "validation", "test")
     }
     assert not said["train"] & said["validation"] and not said["train"] & said["test"] and not said["validation"] & said["test"]
+    assert all(split_of(text) == split for split, texts in said.items() for text in texts)
     assert clips == plan_clips(*asked)
     larger = plan_clips({"train": 90, "validation": 10, "test": 10}, *asked[1:])
     assert [clip for clip in larger if clip.split == "test"] == [clip for clip in clips if clip.split == "test"]
+
+
+def test_held_out_sentences_are_distinct_and_every_kind_of_sentence_is_learned():
+    test, train = draw_sentences("test", 400, 0), draw_sentences("train", 4000, 0)
+    assert len(set(test)) == 400 and len(set(train)) < 4000
+    templates = declaration("data/demo/grammar.yaml")["sentences"]
+    of = [re.compile(re.sub(r"\\{\w+\\}", r"[\\w ]+", re.escape(template)), re.IGNORECASE) for template in templates]
+    learned = [sum(kind.fullmatch(sentence) is not None for sentence in train) for kind in of]
+    assert min(learned) > 4000 / len(templates) / 2  # in training none is rare, however few sentences it has
+    with pytest.raises(UserError, match="ask for fewer clips"):
+        draw_sentences("validation", 100_000, 0)
 
 
 @pytest.mark.parametrize("tag", sorted(MAKERS))

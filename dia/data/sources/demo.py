@@ -22,7 +22,7 @@ from dia.resources import declaration
 LICENCE = "Apache-2.0"  # made by this project's code with an Apache-2.0 and a CC0 voice
 HIGHEST = 0.85  # sample; a loud turn is not clipped, its whole clip is quieter. Resampling lifts peaks by a twentieth and more
 NONVERBAL_LEVEL = 10 ** (-22 / 20)
-VERSION = 6  # raise when the corpus sounds otherwise for the same request
+VERSION = 7  # raise when the corpus sounds otherwise for the same request
 
 
 @dataclass

@@ -1,9 +1,11 @@
 """Scripts of the demo corpus: sentences from a grammar (data/demo/grammar.yaml), dialogues of them, by split.
 
-Every sentence belongs to one split only, so that a test script was never heard in training. Everything is a pure
-function of the seed.
+Every sentence belongs to one split only, so that a test script was never heard in training. Which one is a function of the
+sentence alone: of each template the same share is held out. What training hears may come again, what is held out may not.
+Everything else is a pure function of the seed.
 """
 
+import hashlib
 import random
 import re
 from collections.abc import Sequence
@@ -18,6 +20,8 @@ SPLITS = ("train", "validation", "test")
 STYLES = ("plain", "activated", "calm")
 SLOT = re.compile(r"\{(\w+)\}")
 BOUNDARY = "|"
+HELD_OUT = {"test": 0.15, "validation": 0.05}  # shares of the grammar's sentences
+TRIES = 2_000  # in a row that bring nothing new, after which the grammar has no more to give
 
 
 @dataclass(frozen=True)
@@ -44,25 +48,45 @@ def fill(template: str, slots: dict[str, list[str]], chance: random.Random) -> s
     return sentence[0].upper() + sentence[1:]
 
 
-def split_sentences(counts: dict[str, int], seed: int) -> dict[str, list[str]]:
-    """Return so many distinct sentences for each split, no sentence in two splits.
+def clauses_of(sentence: str) -> list[str]:
+    """Return the clauses of a sentence, between which a nonverbal may stand."""
+    return [clause.strip() for clause in sentence.split(BOUNDARY)]
+
+
+def split_of(text: str) -> str:
+    """Return the split that a sentence belongs to, as it is spoken."""
+    place = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
+    for split, share in HELD_OUT.items():
+        if place < share:
+            return split
+        place -= share
+    return "train"
+
+
+def draw_sentences(split: str, count: int, seed: int) -> list[str]:
+    """Return so many sentences of a split, each template as often as any other while it has new ones; those of a held-out split
+    are distinct.
 
     Raises :class:`UserError` when the grammar cannot give that many distinct sentences.
     """
     grammar = declaration("data/demo/grammar.yaml")
-    chance = random.Random(f"sentences {seed}")
-    wanted, sentences = sum(counts.values()), dict[str, None]()
-    for _ in range(50 * wanted):
-        if len(sentences) == wanted:
-            break
-        sentences[fill(chance.choice(grammar["sentences"]), grammar["slots"], chance)] = None
-    if len(sentences) < wanted:
-        raise UserError(
-            f"data.demo.clips asks for {wanted:,} sentences, the grammar gave {len(sentences):,}; ask for fewer clips"
-        )
-    pool = iter(sentences)
-    # the small splits draw first, so that the test set stays the same when the training set grows
-    return {split: [next(pool) for _ in range(counts[split])] for split in reversed(SPLITS) if split in counts}
+    chance = random.Random(f"sentences {split} {seed}")
+    drawn: list[str] = []
+    seen: set[str] = set()
+    vain = 0
+    while len(drawn) < count:
+        sentence = fill(chance.choice(grammar["sentences"]), grammar["slots"], chance)
+        vain += 1
+        if split_of(" ".join(clauses_of(sentence))) == split and sentence not in seen:
+            drawn.append(sentence)
+            seen |= {sentence} if split in HELD_OUT else set()
+            vain = 0
+        if vain == TRIES:
+            raise UserError(
+                f"data.demo.clips.{split} asks for {count:,} distinct sentences, the grammar gave {len(drawn):,}; ask for fewer "
+                "clips"
+            )
+    return drawn
 
 
 def plan_clips(
@@ -71,16 +95,14 @@ def plan_clips(
     """Plan ``clips[split]`` dialogues per split; ``turns`` are the shares of those with one turn, two turns and so on.
 
     ``tag_rate`` is the probability that a turn carries one nonverbal of ``tags``; ``style_rate`` that a turn is spoken
-    activated or calm. Raises :class:`UserError` as :func:`split_sentences` does.
+    activated or calm. Raises :class:`UserError` as :func:`draw_sentences` does.
     """
-    splits = [name for name in SPLITS if name in clips]
-    sizes = {split: _turn_counts(split, clips[split], turns, seed) for split in splits}
-    sentences = split_sentences({split: sum(found) for split, found in sizes.items()}, seed)
     planned = []
-    for split in splits:
+    for split in (name for name in SPLITS if name in clips):
+        sizes = _turn_counts(split, clips[split], turns, seed)
         chance, strength = random.Random(f"clips {split} {seed}"), random.Random(f"strengths {split} {seed}")
-        pool = iter(sentences[split])
-        for index, size in enumerate(sizes[split]):
+        pool = iter(draw_sentences(split, sum(sizes), seed))
+        for index, size in enumerate(sizes):
             spoken = [_turn(1 + number % 2, next(pool), tags, tag_rate, chance) for number in range(size)]
             styles = tuple(chance.choice(STYLES[1:]) if chance.random() < style_rate else "plain" for _ in spoken)
             strengths = tuple(_strength(strength) for _ in spoken)
@@ -109,7 +131,7 @@ def stated_feeling(sentence: str) -> tuple[float, float] | None:
 
 
 def _turn(speaker: int, sentence: str, tags: list[str], tag_rate: float, chance: random.Random) -> Turn:
-    clauses = [clause.strip() for clause in sentence.split(BOUNDARY)]
+    clauses = clauses_of(sentence)
     text = " ".join(clauses)
     if not tags or chance.random() >= tag_rate:
         return Turn(speaker, text)
