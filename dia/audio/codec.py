@@ -22,8 +22,8 @@ class Codec(Protocol):
     of one frame, ``codebook_size`` the ids of one channel. ``context`` are the frames on either side of a frame that its sound
     depends on: with these, a window of the codes gives the sound that the whole gives. ``fingerprint`` is the sha256 over the
     weights that decide what a code means (encoder and quantizer): a decoder may learn to sound better, and stored codes stay
-    valid. ``encode_context`` are the frames on either side of a frame that its code depends on: with these, a window of the
-    sound gives the codes that the whole gives.
+    valid; ``sound_fingerprint`` is that over what decides how they sound. ``encode_context`` are the frames on either side of a
+    frame that its code depends on: with these, a window of the sound gives the codes that the whole gives.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Codec(Protocol):
     context: int
     encode_context: int
     fingerprint: str
+    sound_fingerprint: str
 
     def encode(self, wave_BL: Tensor) -> Tensor:
         """Return codes (B, T, C), int64, of waves of equal length; L is a multiple of ``hop``."""

@@ -31,6 +31,7 @@ class DacCodec:
 
     def __init__(self, model: dac.DAC, name: str) -> None:
         self.name, self.fingerprint = name, fingerprint(model.encoder, model.quantizer)
+        self.sound_fingerprint = fingerprint(model.quantizer, model.decoder)
         self.sample_rate, self.hop = int(model.sample_rate), int(model.hop_length)
         self.channels, self.codebook_size = int(model.n_codebooks), int(model.codebook_size)
         self.context = decoder_context([int(rate) for rate in model.decoder_rates])

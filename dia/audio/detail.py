@@ -2,12 +2,15 @@
 
 A regression predicts what is right on average: harmonics blur where the pitch is a little uncertain, breath turns into a
 smooth hum. Flow matching (arXiv 2210.02747) learns the distribution of what is missing, the residual of the log
-magnitudes, as a velocity field from a standard normal distribution to it. Decoding follows the field from the middle of that
-distribution, zero, so a codec's output is a function of its codes alone.
+magnitudes, as a velocity field from a standard normal distribution to it. Decoding follows the field from noise that is drawn
+from the codes, so that the sound is a function of the codes alone. From the middle of that distribution, zero, breath and rasp
+come out as what they are on average, which is a hum: coughs and cleared throats were not heard as such.
 
-Legend: B batch, F frames, K frequency bins, W feature width.
+Legend: B batch, T codec frames, S frames of a codec frame, C codebooks, V codes of a codebook, F frames, K frequency bins,
+W feature width.
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -51,13 +54,36 @@ class DetailFlow(nn.Module):
         velocity_BFK = self(between_BFK, time_B, features_BFW, mean_BFK)
         return ((velocity_BFK.float() - (residual_BFK - noise_BFK)).square() * weights_K).mean()
 
-    def sharpen(self, features_BFW: Tensor, mean_BFK: Tensor, steps: int) -> Tensor:
-        """Return log magnitudes (B, F, K) with detail, by Euler's method in ``steps`` steps."""
-        residual_BFK = torch.zeros_like(mean_BFK)
+    def sharpen(self, features_BFW: Tensor, mean_BFK: Tensor, start_BFK: Tensor, steps: int) -> Tensor:
+        """Return log magnitudes (B, F, K) with detail, by Euler's method in ``steps`` steps from a scaled residual."""
+        residual_BFK = start_BFK
         for step in range(steps):
             time_B = mean_BFK.new_full((len(mean_BFK),), step / steps)
             residual_BFK = residual_BFK + self(residual_BFK, time_B, features_BFW, mean_BFK) / steps
         return mean_BFK + RESIDUAL_SCALE * residual_BFK
+
+
+class CodeNoise(nn.Module):
+    """Standard normal noise that codes tell: equal codes give equal noise wherever they stand, in a window as in the whole, and
+    other codes give another.
+
+    One table for all codebooks, each of which reads it a stretch further on.
+    """
+
+    table_VSK: Tensor
+
+    def __init__(self, codebooks: int, codes: int, frames: int, bins: int) -> None:
+        super().__init__()
+        drawn = np.random.RandomState(0).standard_normal((codes, frames, bins))  # a stream that NumPy promises not to change
+        self.register_buffer("table_VSK", torch.from_numpy(drawn).float(), persistent=False)
+        self.shifts = [codebook * bins // codebooks for codebook in range(codebooks)]
+
+    def forward(self, codes_BTC: Tensor) -> Tensor:
+        """Return noise (B, F, K) for codes (B, T, C), F the frames of T."""
+        noise_BTSK = torch.zeros((), device=codes_BTC.device)
+        for codes_BT, shift in zip(codes_BTC.unbind(-1), self.shifts, strict=True):  # in this order, which `sum` does not promise
+            noise_BTSK = noise_BTSK + self.table_VSK[codes_BT].roll(shift, -1)
+        return noise_BTSK.flatten(1, 2) / len(self.shifts) ** 0.5
 
 
 class TimedConvNeXtBlock(nn.Module):

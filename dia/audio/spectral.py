@@ -1,8 +1,8 @@
 """A small neural codec for CPU runs: log-mel in, inverse STFT out, both at frame rate.
 
 wave -> log-mel (100 frames/s) -> ConvNeXt encoder -> stride 4 -> residual vector quantizer (dac) -> codes (25 frames/s)
-codes -> x4 -> ConvNeXt decoder -> mean log magnitudes -> a flow adds detail (dia/audio/detail.py) -> phases by
-Griffin-Lim -> inverse STFT -> wave
+codes -> x4 -> ConvNeXt decoder -> mean log magnitudes -> a flow adds detail (dia/audio/detail.py), from noise that the codes
+tell -> phases by Griffin-Lim -> inverse STFT -> wave
 
 Vocos (arXiv 2306.00814) has the idea of a decoder that never upsamples to sample rate, but predicts phases as well. Here
 they are found afterwards: a regression of magnitudes has no phase to learn, a step takes .2 s on two cores where one
@@ -21,7 +21,7 @@ import torchaudio
 from dac.nn.quantize import ResidualVectorQuantize
 from torch import Tensor, nn
 
-from dia.audio.detail import DetailFlow
+from dia.audio.detail import CodeNoise, DetailFlow
 
 SOFTEST = -4.6  # natural log of the smallest magnitude told apart; loud speech has magnitudes of about 20
 MOMENTUM = 0.99  # of Griffin-Lim (Perraudin et al. 2013)
@@ -49,6 +49,8 @@ class SpectralCodecConfig:
     detail_width: int = 320
     detail_steps: int = 4
     """Euler steps of the flow that adds detail."""
+    detail_noise: float = 0.7
+    """Deviation of the noise that the flow starts from: 1 as it is trained, 0 the middle of it, where noises are hums."""
     phase_iterations: int = 32
     """Iterations of Griffin-Lim."""
 
@@ -123,6 +125,7 @@ class SpectralNetwork(nn.Module):
         )
         self.decoder = SpectralDecoder(config)
         self.detail = DetailFlow(config.n_fft // 2 + 1, config.decoder_width, config.detail_width, config.detail_layers)
+        self.noise = CodeNoise(config.codebooks, config.codebook_size, config.stride, config.n_fft // 2 + 1)
         self.register_buffer("window", torch.hann_window(config.n_fft), persistent=False)
 
     def encode(self, wave_BL: Tensor) -> Tensor:
@@ -132,7 +135,8 @@ class SpectralNetwork(nn.Module):
     def decode(self, codes_BTC: Tensor) -> Tensor:
         """Return the wave (B, L) of codes (B, T, C)."""
         features_BFW, mean_BFK = self.decoder(self.quantizer.from_codes(codes_BTC.transpose(1, 2))[0])
-        return self.wave_of(self.detail.sharpen(features_BFW, mean_BFK, self.config.detail_steps))
+        start_BFK = self.config.detail_noise * self.noise(codes_BTC)
+        return self.wave_of(self.detail.sharpen(features_BFW, mean_BFK, start_BFK, self.config.detail_steps))
 
     def log_magnitudes(self, wave_BL: Tensor) -> Tensor:
         """Return the natural log magnitudes (B, F, K) of a wave, what the decoder is trained to."""

@@ -3,6 +3,7 @@
 Legend: B batch, L samples, T codec frames, C codec channels.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -38,6 +39,8 @@ class SpectralCodec:
     def __init__(self, network: SpectralNetwork, name: str) -> None:
         config = network.config
         self.name, self.fingerprint = name, fingerprint(network.encoder, network.quantizer)
+        sound = fingerprint(network.quantizer, network.decoder, network.detail)
+        self.sound_fingerprint = hashlib.sha256(f"{sound} {sorted(asdict(config).items())}".encode()).hexdigest()
         self.sample_rate, self.hop = config.sample_rate, config.hop * config.stride
         self.channels, self.codebook_size = config.codebooks, config.codebook_size
         self.context = math.ceil(CONTEXT * self.sample_rate / self.hop)

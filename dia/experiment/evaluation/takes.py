@@ -35,8 +35,8 @@ class Speaker:
     def __init__(self, dia: Dia, kept: Kept, voice: Voice | None, name: str = MODEL) -> None:
         self.dia, self.kept, self.voice, self.name = dia, kept, voice, name
         self.known = {
-            "version": VERSION, "weights": weights_fingerprint(dia.network.state_dict().items()), "codec": dia.codec.fingerprint,
-            "sampling": asdict(dia.default_sampling),
+            "version": VERSION, "weights": weights_fingerprint(dia.network.state_dict().items()),
+            "codec": dia.codec.sound_fingerprint, "sampling": asdict(dia.default_sampling),
         }  # fmt: skip
 
     def speak(self, prompts: Sequence[Prompt], seeds: int) -> tuple[list[Recording], list[tuple[Prompt, str]]]:
