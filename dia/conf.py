@@ -7,7 +7,7 @@ sweeps. Hydra checks names and types; ranges and rules across keys stand in the 
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import hydra
@@ -17,7 +17,9 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
+from dia.audio.load import folder_of
 from dia.audio.spectral import SpectralCodecConfig
+from dia.audio.spectral_codec import read_config
 from dia.benchmark.settings import BenchPrepareConfig, BenchTrainConfig
 from dia.command_line import quoted, words_as_key
 from dia.data.engine import EngineConfig
@@ -260,10 +262,20 @@ def _start_problems(config: TrainConfig) -> list[str]:
 
 def _codec_problems(config: TrainConfig) -> list[str]:
     """Rules that the codec's shape sets its training."""
-    frame = config.spectral.hop * config.spectral.stride
+    frame, found = config.spectral.hop * config.spectral.stride, []
     if config.codec_training.samples % frame:
-        return [f"codec_training.samples={config.codec_training.samples} must be a multiple of {frame}, a codec frame"]
-    return []
+        found.append(f"codec_training.samples={config.codec_training.samples} must be a multiple of {frame}, a codec frame")
+    if begun := config.codec_training.decoder_of:
+        try:
+            shape = asdict(read_config(folder_of(begun)))
+        except UserError as error:
+            return [*found, f"codec_training.decoder_of={begun}: {error}"]
+        found += [
+            f"codec_training.decoder_of={begun} has {key}={shape[key]}, spectral.{key} is {value}; leave it out"
+            for key, value in asdict(config.spectral).items()
+            if shape[key] != value
+        ]
+    return found
 
 
 def _key_problems(config: TrainConfig) -> list[str]:

@@ -31,6 +31,11 @@ def load_codec(name: str, device: str = "cpu") -> Codec:
     raise unknown_codec(name)
 
 
+def folder_of(name: str) -> Path:
+    """Return where a spectral codec lies: a shipped one by its name, else the path."""
+    return resource(SHIPPED[name]) if name in SHIPPED else Path(name)
+
+
 def known_shape(name: str) -> tuple[int, int] | None:
     """Return a codec's channels and codebook size without opening its weights; None where only they would tell.
 
@@ -38,7 +43,7 @@ def known_shape(name: str) -> tuple[int, int] | None:
     """
     if name in DAC_SHAPES:
         return DAC_SHAPES[name]
-    folder = resource(SHIPPED[name]) if name in SHIPPED else Path(name)
+    folder = folder_of(name)
     if name and folder.is_dir():
         config = read_config(folder)
         return config.codebooks, config.codebook_size
@@ -56,7 +61,7 @@ def known_frame_rate(name: str) -> float | None:
         return DAC_RATES[name]
     if known_shape(name) is None:
         return None
-    config = read_config(resource(SHIPPED[name]) if name in SHIPPED else Path(name))
+    config = read_config(folder_of(name))
     return config.sample_rate / (config.hop * config.stride)
 
 

@@ -83,7 +83,15 @@ def save_spectral(network: SpectralNetwork, folder: Path) -> None:
 
 
 def load_spectral(folder: Path, name: str, device: str = "cpu") -> SpectralCodec:
-    """Open a codec folder. Raises :class:`UserError` when a file is missing, damaged, or of another shape."""
+    """Open a codec folder. Raises :class:`UserError` as :func:`load_network` does."""
+    return SpectralCodec(load_network(folder).to(device), name)
+
+
+def load_network(folder: Path) -> SpectralNetwork:
+    """Return the network of a codec folder, fp32.
+
+    Raises :class:`UserError` when a file is missing, damaged, or of another shape.
+    """
     network = SpectralNetwork(read_config(folder))
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))
@@ -91,7 +99,7 @@ def load_spectral(folder: Path, name: str, device: str = "cpu") -> SpectralCodec
         raise UserError(f"{folder / WEIGHTS} is missing or damaged ({error}); copy it again or train it anew") from error
     except RuntimeError as error:
         raise UserError(f"{folder / WEIGHTS} does not fit {CONFIG} beside it: {in_one_line(error)}") from error
-    return SpectralCodec(network.to(device), name)
+    return network
 
 
 def read_config(folder: Path) -> SpectralCodecConfig:

@@ -6,10 +6,11 @@ import lightning as L
 from datasets import DatasetDict
 from torch.utils.data import DataLoader
 
+from dia.audio.load import folder_of, load_codec
 from dia.audio.spectral import SpectralNetwork
-from dia.audio.spectral_codec import save_spectral
+from dia.audio.spectral_codec import load_network, save_spectral
 from dia.conf import TrainConfig
-from dia.data.waves import TrainingCrops, read_waves
+from dia.data.waves import TrainingCrops, read_sound
 from dia.experiment.preflight import as_yaml, opened_data, preflight
 from dia.training.codec_task import CodecTask
 from dia.training.loggers import build_loggers, close_loggers
@@ -19,7 +20,9 @@ from dia.training.trainer import build_trainer
 
 def train_codec(config: TrainConfig) -> Path:
     """Train the spectral codec and return the run folder. Raises ``UserError`` as its parts do."""
-    splits, ready = opened_data(config, None, preflight(config))
+    ready, begun = preflight(config), config.codec_training.decoder_of
+    codec = load_codec(begun) if begun and config.data.tokens else None  # what it tokenized holds the sound as well
+    splits, ready = opened_data(config, codec, ready)
     with alone_in(ready.run.folder):
         return _train(config, splits, ready)
 
@@ -27,13 +30,15 @@ def train_codec(config: TrainConfig) -> Path:
 def _train(config: TrainConfig, splits: DatasetDict, ready: Ready) -> Path:
     training, claimed = config.codec_training, ready.run
     L.seed_everything(config.seed)
-    network = SpectralNetwork(config.spectral)
-    waves = read_waves(splits["train"], config.spectral.sample_rate)
+    begun = training.decoder_of
+    network = load_network(folder_of(begun)) if begun else SpectralNetwork(config.spectral)
+    sound = read_sound(splits["train"], config.spectral.sample_rate)
     begin_run(claimed.folder, as_yaml(config))
     task = CodecTask(network, training, config.schedule, config.seed)
     loggers = build_loggers(config.logger, config.run_name, claimed.folder)
     trainer = build_trainer(config.trainer, ready, [], loggers, training.steps, manual=True)
-    crops = TrainingCrops(waves, training.clips, training.samples, config.seed, claimed.steps_done, training.steps)
+    holding = round(training.sounds * training.clips)
+    crops = TrainingCrops(sound, training.clips, training.samples, holding, config.seed, claimed.steps_done, training.steps)
     trainer.fit(task, DataLoader(crops, batch_size=None), ckpt_path=claimed.checkpoint, weights_only=True)
     close_loggers(loggers)
     save_spectral(task.finished_network(), claimed.folder / "model")

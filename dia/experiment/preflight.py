@@ -61,7 +61,7 @@ def opened_data(config: TrainConfig, codec: Codec | None, ready: Ready) -> tuple
             time.sleep(WAIT)
     splits = open_prepared(folder)
     facts = replace(ready.facts, data=_data_of(folder, config.mix))
-    problems = [] if codec is None else [
+    problems = [] if codec is None or config.task == "codec" else [
         *_fit_problems(splits["train"], str(folder), config),
         *(problem for mixed in config.mix for problem in _codec_of_data_problems(Path(mixed), codec)),
     ]  # fmt: skip

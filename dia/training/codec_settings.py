@@ -28,6 +28,11 @@ class CodecTraining:
     """The highest of each stage; each stage has the schedule of its own steps."""
     average_decay: float = 0.999
     """How much of the flow's averaged weights stays at each step."""
+    sounds: float = 0.0
+    """Share of a batch's clips that hold a labelled nonverbal, which ordinary clips seldom do."""
+    decoder_of: str = ""
+    """A spectral codec (a shipped name or a folder) whose decoder learns on while its encoder and quantizer stay as they are:
+    data sets and models of its codes stay valid."""
     weights: CodecLossWeights = field(default_factory=CodecLossWeights)
 
     def problems(self) -> list[str]:
@@ -42,6 +47,8 @@ class CodecTraining:
                 f"codec_training.detail_from={self.detail_from} must lie between 0 and steps={self.steps}: without either of "
                 "its stages the codec does not work"
             )
+        if not 0 <= self.sounds <= 1:
+            found.append(f"codec_training.sounds={self.sounds} is a share; choose 0 to 1")
         if not 0 <= self.average_decay < 1:
             found.append(f"codec_training.average_decay={self.average_decay} must be 0 to below 1; usual is .999")
         return found

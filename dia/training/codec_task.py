@@ -2,7 +2,8 @@
 
 Stage one is a regression: encoder, quantizer and decoder learn log magnitudes. In stage two the encoder, the quantizer and
 the decoder stand still, so the codes of a data set stay valid, while the flow learns what the regression smoothed away;
-the average of its weights is what is kept (as diffusion models are trained).
+the average of its weights is what is kept (as diffusion models are trained). Where only the decoder learns on, encoder and
+quantizer stand still in stage one too.
 
 Legend: B batch, L samples, F frames, K frequency bins.
 """
@@ -29,13 +30,16 @@ class CodecTask(L.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.network, self.training_config, self.schedule, self.seed = network, training, schedule, seed
+        self.keeps_codes = bool(training.decoder_of)
         self.averaged = AveragedModel(network.detail, multi_avg_fn=get_ema_multi_avg_fn(training.average_decay))
         weights_K = frequency_weights(network.config.n_fft // 2 + 1, network.config.sample_rate)
         self.register_buffer("weights_K", weights_K, persistent=False)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """AdamW for the codes and for the detail."""
-        coders = nn.ModuleList([self.network.encoder, self.network.quantizer, self.network.decoder])
+        network = self.network
+        learning = [network.decoder] if self.keeps_codes else [network.encoder, network.quantizer, network.decoder]
+        coders = nn.ModuleList(learning)
         return [
             torch.optim.AdamW(coders.parameters(), lr=self.training_config.learning_rate, betas=(0.8, 0.99)),
             torch.optim.AdamW(self.network.detail.parameters(), lr=self.training_config.learning_rate, betas=(0.9, 0.99)),
@@ -65,15 +69,19 @@ class CodecTask(L.LightningModule):
     def _codes_losses(self, wave_BL: Tensor) -> dict[str, Tensor]:
         network, weights = self.network, self.training_config.weights
         true_BFK = network.log_magnitudes(wave_BL)
-        latents_BMT, commitment, codebook = self._quantized(wave_BL)
+        if self.keeps_codes:
+            network.quantizer.eval()
+        with torch.set_grad_enabled(not self.keeps_codes):
+            latents_BMT, commitment, codebook = self._quantized(wave_BL)
         made_BFK = network.decoder(latents_BMT)[1]
-        return {
+        losses = {
             "magnitude": weights.magnitude * (made_BFK - true_BFK).abs().mean(),
             # what is loud counts most: the square root of the magnitude is about its loudness
             "loudness": weights.loudness * ((made_BFK / 2).exp() - (true_BFK / 2).exp()).abs().mean(),
-            "commitment": weights.commitment * commitment,
-            "codebook": weights.codebook * codebook,
         }
+        if self.keeps_codes:
+            return losses
+        return losses | {"commitment": weights.commitment * commitment, "codebook": weights.codebook * codebook}
 
     def _detail_losses(self, wave_BL: Tensor) -> dict[str, Tensor]:
         self.network.quantizer.eval()  # all codebooks: its dropout belongs to stage one

@@ -8,18 +8,18 @@ from torch.utils.data import DataLoader
 from dia.audio.codec import fingerprint
 from dia.audio.spectral import SpectralNetwork
 from dia.conf import compose, validate
-from dia.data.waves import TrainingCrops
+from dia.data.waves import FULL_SCALE, Sound, TrainingCrops
 from dia.errors import UserError
 from dia.training.codec_task import CodecTask, CodecTraining, learning_rate
 from dia.training.schedule import ScheduleConfig
 from tests.conftest import TINY_CODEC
 
-WAVES = (0.1 * np.random.default_rng(0).standard_normal(32_000)).astype(np.float32)
+SOUND = Sound((3_000 * np.random.default_rng(0).standard_normal(32_000)).astype(np.int16), np.array([[9_000, 9_100]]))
 
 
-def fresh_task(steps=6, detail_from=3):
+def fresh_task(steps=6, detail_from=3, **given):
     torch.manual_seed(0)
-    training = CodecTraining(steps=steps, detail_from=detail_from, average_decay=0.5)
+    training = CodecTraining(steps=steps, detail_from=detail_from, average_decay=0.5, **given)
     return CodecTask(SpectralNetwork(TINY_CODEC), training, ScheduleConfig(2, 0.1), seed=0)
 
 
@@ -28,7 +28,7 @@ def train(task, folder, stop, checkpoint=None, start=0):
         accelerator="cpu", max_epochs=-1, max_steps=stop, logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False,
     )  # fmt: skip
-    crops = TrainingCrops(WAVES, clips=2, samples=3_200, seed=0, start=start, stop=stop)
+    crops = TrainingCrops(SOUND, clips=2, samples=3_200, holding=1, seed=0, start=start, stop=stop)
     trainer.fit(task, DataLoader(crops, batch_size=None), ckpt_path=checkpoint, weights_only=True)
     trainer.save_checkpoint(folder / f"{stop}.ckpt")
     return task
@@ -62,6 +62,24 @@ def test_stage_one_learns_codes_and_stage_two_leaves_them(tmp_path):
     assert changed(flow, task.network.detail)
 
 
+def test_where_only_the_decoder_learns_on_codes_stay(tmp_path):
+    task = fresh_task(decoder_of="a codec")
+    codes, decoder = fingerprint(task.network.encoder, task.network.quantizer), copied(task.network.decoder)
+    train(task, tmp_path, 3)
+    assert fingerprint(task.network.encoder, task.network.quantizer) == codes and changed(decoder, task.network.decoder)
+
+
+def test_crops_hold_the_nonverbals_that_were_asked_for():
+    wave = np.zeros(64_000, np.int16)
+    wave[40_000:40_100] = FULL_SCALE
+    crops = TrainingCrops(Sound(wave, np.array([[40_000, 40_100]])), clips=4, samples=640, holding=2, seed=0, start=0, stop=20)
+    held = torch.stack([batch.abs().amax(1) for batch in crops])
+    assert held.max() == 1 and (held[:, :2] == 1).all() and held[:, 2:].mean() < 0.2
+    again = TrainingCrops(crops.sound, 4, 640, 2, seed=0, start=7, stop=8)
+    assert torch.equal(next(iter(again)), list(crops)[7])
+    assert len(next(iter(TrainingCrops(Sound(wave, np.zeros((0, 2), np.int64)), 4, 640, 2, 0, 0, 1)))) == 4
+
+
 def test_the_finished_network_has_the_averaged_flow(tmp_path):
     task = train(fresh_task(), tmp_path, 6)
     averaged = copied(task.averaged.module)
@@ -78,8 +96,17 @@ def test_the_learning_rate_warms_up_and_falls_in_each_stage():
 
 def test_wrong_codec_training_is_reported_whole():
     config = compose("train", ["+recipe=codec_nano", "codec_training.steps=10", "codec_training.detail_from=10",
-                               "codec_training.samples=1000", "codec_training.clips=0", "trainer.precision=8-bit"])  # fmt: skip
+                               "codec_training.samples=1000", "codec_training.sounds=2", "codec_training.decoder_of=nowhere",
+                               "codec_training.clips=0", "trainer.precision=8-bit"])  # fmt: skip
     with pytest.raises(UserError) as caught:
         validate(OmegaConf.to_object(config))
-    for part in ("detail_from=10", "samples=1000", "multiple of 640", "clips=0", "trainer.precision=8-bit"):
+    for part in (
+        "detail_from=10",
+        "samples=1000",
+        "multiple of 640",
+        "clips=0",
+        "sounds=2",
+        "decoder_of=nowhere",
+        "trainer.precision=8-bit",
+    ):
         assert part in str(caught.value), part
