@@ -136,7 +136,7 @@ def superbench(clips: Sequence[SuperbenchClip], references: int, collar: int = C
 class SeedTtsWordErrors:
     """seed-tts-eval's WER of the words of a script (its speakers and tags left out, for it knows neither)."""
 
-    name, version = "seed_tts_wer", "1"
+    name, version, reads = "seed_tts_wer", "1", ()
 
     def __init__(self, hearing: Hearing) -> None:
         self.hearing = hearing
@@ -160,7 +160,7 @@ class SeedTtsWordErrors:
 class ZipVoiceWordErrors:
     """ZipVoice's WER, and its cpWER of dialogues up to 30 s, with labels that the sound tells instead of WhisperD."""
 
-    name, version = "zipvoice_wer", "1"
+    name, version, reads = "zipvoice_wer", "1", ()
 
     def __init__(self, hearing: Hearing) -> None:
         self.hearing = hearing

@@ -66,9 +66,10 @@ def _values(metric: Metric, recording: Recording, context: Context, kept: Kept |
         silence = np.zeros(round(SILENCE * recording.sample_rate), np.float32)
         recording = replace(recording, wave=silence)
     try:
+        read = context.of(metric.reads)
         if kept is None:
-            return metric.measure(recording, context)
-        return kept.values(key_of(metric, recording, context), lambda: metric.measure(recording, context))
+            return metric.measure(recording, read)
+        return kept.values(key_of(metric, recording, context), lambda: metric.measure(recording, read))
     except JudgeMissing as missing:  # some are found missing only when they are first needed
         return {NOT_MEASURED: str(missing)}
 

@@ -22,7 +22,7 @@ from dia.judges.recording import Recording
 class Loudness:
     """How loud a clip is, and whether it is loud; it counts how often it listens."""
 
-    name, version = "loudness", "1"
+    name, version, reads = "loudness", "1", ()
 
     def __init__(self):
         self.listened = 0

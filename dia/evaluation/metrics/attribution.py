@@ -42,7 +42,7 @@ COLLAR = 5.0  # seconds that tcpWER forgives, MeetEval's usual one
 class AttributedWords:
     """cpWER and tcpWER by MeetEval."""
 
-    name = "cpwer"
+    name, reads = "cpwer", ()
 
     def __init__(self, hearing: Hearing) -> None:
         self.hearing = hearing
@@ -93,7 +93,7 @@ class AttributedWords:
 class PermutedSimilarity:
     """cpSIM: ``encoder``'s similarity of each voice that is found in a clip to the prompts' voices."""
 
-    name, version = "cpsim", "1"
+    name, version, reads = "cpsim", "1", ("voices",)
 
     def __init__(self, hearing: Hearing, encoder: VoiceEncoder | None = None) -> None:
         self.hearing, self.encoder = hearing, encoder or hearing.encoder

@@ -24,7 +24,7 @@ SHORT = "the recording is shorter than .3 s"
 class PredictedEmotion:
     """By a model with a head of three dimensions."""
 
-    name, version = "emotion", "1"
+    name, version, reads = "emotion", "1", ()
 
     def __init__(self, judge: DimensionalEmotion) -> None:
         self.judge = judge

@@ -26,7 +26,7 @@ NOTHING = "there are no clips"
 class Failures:
     """The share of clips with each kind of failure, and with any."""
 
-    name = "failures"
+    name, reads = "failures", ("reference",)
 
     def __init__(self, hearing: Hearing, limits: GuardLimits = GuardLimits()) -> None:
         self.hearing, self.limits = hearing, limits

@@ -29,7 +29,7 @@ class NonverbalAdherence:
     Made without a detector's file it is not measured. Protocol: tag, plain, swapped and sentinel versions of one text (`Prompt`).
     """
 
-    name = "nonverbals"
+    name, reads = "nonverbals", ()
 
     def __init__(self, hearing: Hearing, calibration: Mapping[str, Calibration], detector: EventDetector | None = None) -> None:
         self.hearing, self.calibration, self.version = hearing, calibration, f"2, {normalisation_stamp()}"

@@ -51,7 +51,7 @@ FEWEST = 4  # turns of a speaker that tell what is usual for it
 class Prosody:
     """Words a second, pitch in hertz, its range by speaker in semitones (5th to 95th percentile), pauses in seconds."""
 
-    name, version = "prosody", "1"
+    name, version, reads = "prosody", "1", ()
 
     def __init__(self, hearing: Hearing) -> None:
         self.hearing = hearing
@@ -103,7 +103,7 @@ class Prosody:
 class Arousal:
     """Agreement of heard with asked arousal, on prompts that ask for high and for low ones in groups."""
 
-    name, version = "arousal", "1"
+    name, version, reads = "arousal", "1", ()
 
     def __init__(self, hearing: Hearing) -> None:
         self.hearing = hearing

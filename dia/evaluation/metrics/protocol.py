@@ -35,6 +35,10 @@ class Context:
     voices: tuple[Recording, ...] = ()
     reference: Recording | None = None
 
+    def of(self, parts: Sequence[str]) -> "Context":
+        """Return the context with these parts only."""
+        return Context(self.prompt, **{part: getattr(self, part) for part in parts})
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -88,6 +92,11 @@ class Metric(Protocol):
     name: str
     version: str
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The parts of the context that values depend on, `voices` or `reference`: a metric is given no others."""
+        ...
+
     def provenance(self) -> Origin:
         """Return the models that measure; or "not measured: " and why not. It may load them, so ask once if they are missing."""
         ...
@@ -114,7 +123,7 @@ def origin_of(*judges: Any, needs: Sequence[str] = ()) -> Origin:
 
 def key_of(metric: Metric, recording: Recording, context: Context) -> str:
     """Return the sha256 of all that a clip's values depend on: sound, script, end, metric, models, and what it is set against."""
-    origin = metric.provenance()
+    origin, context = metric.provenance(), context.of(metric.reads)
     described = {
         "clip": recording.fingerprint,
         "metric": [metric.name, metric.version],

@@ -23,7 +23,7 @@ SHORT = "the recording is shorter than .3 s"
 class PredictedQuality:
     """A predictor that gives one score (DistillMOS, UTMOS), or several by name (DNSMOS: ``scores``)."""
 
-    version = "1"
+    version, reads = "1", ()
 
     def __init__(self, judge: Any, name: str = "mos", scores: tuple[str, ...] = ()) -> None:
         self.judge, self.name, self.scores = judge, name, scores

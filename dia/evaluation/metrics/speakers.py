@@ -17,6 +17,8 @@ DRIFT_SECONDS = 4.5  # of a speaker in a clip, that a first and a last third of 
 class SpeakerSimilarity:
     """Cosine similarities by ``encoder``; where turns lie is what ``hearing`` says, or what is known of the recording."""
 
+    reads = ("voices",)
+
     def __init__(self, hearing: Hearing, encoder: VoiceEncoder | None = None, name: str = "similarity") -> None:
         self.hearing, self.encoder, self.name, self.version = hearing, encoder or hearing.encoder, name, "1"
 

@@ -30,7 +30,7 @@ from dia.judges.speakers import Embedding, VoiceEncoder
 class TurnAccuracy:
     """Turns by nearest voice, by ``encoder``; where they lie is what ``hearing`` says."""
 
-    name, version = "turns", "1"
+    name, version, reads = "turns", "1", ("voices",)
 
     def __init__(self, hearing: Hearing, encoder: VoiceEncoder | None = None) -> None:
         self.hearing, self.encoder = hearing, encoder or hearing.encoder

@@ -9,7 +9,7 @@ from dia.judges.recording import Recording
 class Unavailable:
     """Measures nothing, for ``reason``."""
 
-    version = "1"
+    version, reads = "1", ()
 
     def __init__(self, name: str, reason: str) -> None:
         self.name, self.reason = name, reason

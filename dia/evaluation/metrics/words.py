@@ -32,6 +32,8 @@ class WordErrorRate:
     ``judge`` is the recogniser itself, for its provenance. A second one of another family goes by another ``name``.
     """
 
+    reads = ()
+
     def __init__(self, ear: Any, judge: Any, name: str = "wer") -> None:
         self.ear, self.judge, self.name = ear, judge, name
         self.version = f"1, {normalisation_stamp()}"
