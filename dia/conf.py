@@ -7,7 +7,7 @@ sweeps. Hydra checks names and types; ranges and rules across keys stand in the 
 
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import hydra
@@ -17,9 +17,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from dia.audio.load import folder_of
 from dia.audio.spectral import SpectralCodecConfig
-from dia.audio.spectral_codec import read_config
 from dia.benchmark.settings import BenchPrepareConfig, BenchTrainConfig
 from dia.command_line import quoted, words_as_key
 from dia.data.engine import EngineConfig
@@ -30,7 +28,7 @@ from dia.evaluation.listening_test.settings import ListenConfig, VotesConfig
 from dia.evaluation.settings import CalibrateConfig
 from dia.evaluation.systems.settings import RecordConfig
 from dia.inference import Sampling
-from dia.initial import filled_shape, initial_problems
+from dia.initial import filled_shape, initial_codec_problems, initial_problems
 from dia.network import DiaConfig
 from dia.resources import resource
 from dia.schemas import CodecConfig, EvalConfig, GenerateConfig
@@ -266,15 +264,7 @@ def _codec_problems(config: TrainConfig) -> list[str]:
     if config.codec_training.samples % frame:
         found.append(f"codec_training.samples={config.codec_training.samples} must be a multiple of {frame}, a codec frame")
     if begun := config.codec_training.decoder_of:
-        try:
-            shape = asdict(read_config(folder_of(begun)))
-        except UserError as error:
-            return [*found, f"codec_training.decoder_of={begun}: {error}"]
-        found += [
-            f"codec_training.decoder_of={begun} has {key}={shape[key]}, spectral.{key} is {value}; leave it out"
-            for key, value in asdict(config.spectral).items()
-            if shape[key] != value
-        ]
+        found += initial_codec_problems(begun, config.spectral)
     return found
 
 

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from dia.audio.load import folder_of
+from dia.audio.spectral import SpectralCodecConfig
+from dia.audio.spectral_codec import read_config as read_codec_config
 from dia.checkpoint import read_config
 from dia.errors import UserError
 from dia.network import DecoderConfig, DiaConfig, EncoderConfig
@@ -50,6 +53,19 @@ def initial_problems(init: str, model: DiaConfig) -> list[str]:
     listed = ", ".join(f"model.{key}={value} (it has {shape[key]})" for key, value in wrong[:SHOWN])
     more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
     return [f"init={init} contradicts {listed}{more}; leave them out, and take model=checkpoint"]
+
+
+def initial_codec_problems(codec: str, shape: SpectralCodecConfig) -> list[str]:
+    """Return what is wrong with a spectral codec whose decoder is to learn on, and what of the asked shape contradicts it."""
+    try:
+        own = asdict(read_codec_config(folder_of(codec)))
+    except UserError as error:
+        return [f"codec_training.decoder_of={codec}: {error}"]
+    return [
+        f"codec_training.decoder_of={codec} has {key}={own[key]}, spectral.{key} is {value}; leave it out"
+        for key, value in asdict(shape).items()
+        if own[key] != value
+    ]
 
 
 def _flat(content: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
