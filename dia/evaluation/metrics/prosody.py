@@ -51,7 +51,7 @@ FEWEST = 4  # turns of a speaker that tell what is usual for it
 class Prosody:
     """Words a second, pitch in hertz, its range by speaker in semitones (5th to 95th percentile), pauses in seconds."""
 
-    name, version, reads = "prosody", "1", ()
+    name, version, reads = "prosody", "2", ()
 
     def __init__(self, hearing: Hearing) -> None:
         self.hearing = hearing
