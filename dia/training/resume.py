@@ -22,6 +22,7 @@ TELLING: dict[str, Callable[[dict[str, Any]], bool]] = {
     "sampling": lambda config: config.get("objective") == "guided_distillation",
     "trainer.validate_every": lambda config: config.get("early_stop", {}).get("patience", 0) > 0,
 }
+NAMES = {"torch": "torch", "processor": "the processor", "world": "the number of processes"}
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def relevant(config: dict[str, Any]) -> dict[str, Any]:
 def impossible(was: Facts, now: Facts) -> list[str]:
     """Return why a checkpoint cannot be gone on from at all, one sentence each with its remedy."""
     found = [_changed(key, was, now) for key in _differing(was, now) if _of_shape(key)]
-    if was.world != now.world:
+    if was.world != now.world and (_sharded(was) or _sharded(now)):
         found.append(f"the checkpoint is of {was.world} processes, this run has {now.world}; start {was.world}")
     return found
 
@@ -56,9 +57,10 @@ def impossible(was: Facts, now: Facts) -> list[str]:
 def inexact(was: Facts, now: Facts) -> list[str]:
     """Return why going on would not end in the same weights, one sentence each."""
     found = [_changed(key, was, now) for key in _differing(was, now) if not _of_shape(key)]
-    for name, before, after in (("torch", was.torch, now.torch), ("the processor", was.processor, now.processor)):
+    for name in ("torch", "processor", "world"):
+        before, after = getattr(was, name), getattr(now, name)
         if before != after:
-            found.append(f"{name} was {before}, is {after}")
+            found.append(f"{NAMES[name]} was {before}, is {after}")
     return found
 
 
@@ -71,6 +73,10 @@ def data_changed(was: Facts, now: Facts) -> list[str]:
 def _differing(was: Facts, now: Facts) -> list[str]:
     keys = was.config.keys() | now.config.keys()
     return sorted(key for key in keys if was.config.get(key) != now.config.get(key))
+
+
+def _sharded(facts: Facts) -> bool:
+    return facts.config.get("trainer.strategy") == "fsdp2"
 
 
 def _of_shape(key: str) -> bool:

@@ -64,7 +64,7 @@ def test_all_problems_come_in_one_message_before_anything_is_loaded(work, monkey
         f"batch.frames=20 is below the longest clip of {other}",  # what is mixed in
         f"{other} is tokenized by the codec codec, not by codec_nano",
         "the model has 3 channels (model.delays) of 512 codes (model.decoder.codebook_size), the codec codec_nano 8 of 512",
-        "the checkpoint is of 2 processes, this run has 1; start 2",
+        "the number of processes was 2, is 1",
         "trainer.steps=0", "batch.text_dropout=1",
     ):  # fmt: skip
         assert part in str(caught.value), f"{part!r} is not in:\n{caught.value}"

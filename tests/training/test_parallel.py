@@ -1,6 +1,7 @@
 """Several processes train as one does: real torchrun, two processes, gloo."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +69,24 @@ def test_a_checkpoint_also_in_shards_becomes_the_model_that_the_run_saved(work, 
 def test_shards_are_no_model_and_say_what_makes_one(work):
     with pytest.raises(UserError, match="consolidate"):
         load_checkpoint(work / "runs" / "fsdp2" / "checkpoints" / "step-00000009.ckpt")
+
+
+def test_a_run_of_one_process_goes_on_with_two_as_it_would_have_alone(work):
+    longer = ("trainer.steps=12", "trainer.validate_every=4", "resume=true")
+    for name in ("alone", "joined"):
+        shutil.copytree(work / "runs" / "one", work / "runs" / name)
+    alone = start(work, "alone", *longer, "trainer.accumulate=2")
+    alone.join()
+    both = start_two(work, "joined", *longer, "trainer.strategy=ddp")
+    for process in both:
+        process.join()
+    logs = (work / "alone.log").read_text()[-3000:], (work / "joined.log").read_text()
+    assert [process.exitcode for process in (alone, *both)] == [0, 0, 0], logs
+    assert "the number of processes was 1, is 2" in logs[1]
+    before, joined = weights(work, "one"), weights(work, "joined")
+    for name, tensor in weights(work, "alone").items():
+        torch.testing.assert_close(joined[name], tensor, rtol=0, atol=2e-6, msg=lambda text, name=name: f"{name}: {text}")
+    assert any(not torch.equal(tensor, joined[name]) for name, tensor in before.items())
 
 
 def test_two_processes_that_are_killed_go_on_to_the_same_weights(work):
