@@ -23,7 +23,7 @@ from dia.data.prepare import prepare, prepared_already, request_folder
 from dia.data.prepared import fingerprints, open_prepared, read_card
 from dia.errors import UserError
 from dia.training.processes import process_problems, started
-from dia.training.resume import Facts, data_changed, inexact, relevant
+from dia.training.resume import Facts, data_changed, relevant
 from dia.training.run_folder import Ready, claim
 
 WAIT = 1.0  # seconds between looks at whether the first process has prepared the data
@@ -43,7 +43,7 @@ def preflight(config: TrainConfig) -> Ready:
     if found.rank == 0:  # the others would see what the first one has begun to write
         problems += claim_problems
     require_none(problems)
-    if run.kept and not inexact(run.kept.manifest.facts, facts):
+    if run.kept and run.exact:
         torch.set_num_threads(run.kept.manifest.facts.threads)  # they decide in which order products are summed up
     return Ready(run, found, replace(facts, threads=torch.get_num_threads()))
 

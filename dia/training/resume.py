@@ -22,7 +22,6 @@ TELLING: dict[str, Callable[[dict[str, Any]], bool]] = {
     "sampling": lambda config: config.get("objective") == "guided_distillation",
     "trainer.validate_every": lambda config: config.get("early_stop", {}).get("patience", 0) > 0,
 }
-NAMES = {"torch": "torch", "processor": "the processor", "world": "the number of processes"}
 
 
 @dataclass(frozen=True)
@@ -57,10 +56,13 @@ def impossible(was: Facts, now: Facts) -> list[str]:
 def inexact(was: Facts, now: Facts) -> list[str]:
     """Return why going on would not end in the same weights, one sentence each."""
     found = [_changed(key, was, now) for key in _differing(was, now) if not _of_shape(key)]
-    for name in ("torch", "processor", "world"):
-        before, after = getattr(was, name), getattr(now, name)
+    for name, before, after in (
+        ("torch", was.torch, now.torch),
+        ("the processor", was.processor, now.processor),
+        ("the number of processes", was.world, now.world),
+    ):
         if before != after:
-            found.append(f"{NAMES[name]} was {before}, is {after}")
+            found.append(f"{name} was {before}, is {after}")
     return found
 
 

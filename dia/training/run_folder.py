@@ -30,10 +30,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Run:
-    """A claimed run: its folder, and the checkpoint that it goes on from."""
+    """A claimed run: its folder, the checkpoint that it goes on from, and whether to the weights of an unbroken run."""
 
     folder: Path
     kept: Kept | None = None
+    exact: bool = False
 
     @property
     def steps_done(self) -> int:
@@ -77,7 +78,7 @@ def claim(folder: Path, resume: str, now: Facts) -> tuple[Run, list[str]]:
         problems.append(f"{folder} cannot be gone on from to the same weights: {'; '.join(differences)}; {advice}")
     elif differences:
         log.warning("%s goes on, but not to the weights of an unbroken run: %s", folder, "; ".join(differences))
-    return Run(folder, kept), problems
+    return Run(folder, kept, exact=not differences), problems
 
 
 def _is_fresh(folder: Path) -> bool:

@@ -39,13 +39,13 @@ def work(tmp_path, monkeypatch):
     return tmp_path
 
 
-def a_run_of_two_processes(config):
-    """What such a run leaves behind: a checkpoint that says so."""
+def leave_a_checkpoint(config, world, **facts):
+    """What a run of so many processes leaves behind: a checkpoint that says so."""
     checkpoints = Path(config.runs, config.run_name, "checkpoints")
     checkpoints.mkdir(parents=True)
     (checkpoints.parent / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.structured(config)))
     (checkpoints / "step-00000003.ckpt").write_bytes(b"")
-    facts = asdict(Facts(relevant(as_plain(config)), world=2))
+    facts = asdict(Facts(relevant(as_plain(config)), world, **facts))
     empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     (checkpoints / "step-00000003.json").write_text(json.dumps({"step": 3, "files": {"": empty}, "facts": facts}))
 
@@ -53,7 +53,7 @@ def a_run_of_two_processes(config):
 def test_all_problems_come_in_one_message_before_anything_is_loaded(work, monkeypatch):
     other = next((work / "other").glob("noise-*")).relative_to(work)
     bad = config_of("batch.frames=20", f"mix={{{other}: 0.3}}", "model.delays=[0,1,2]", "trainer.steps=0", "batch.text_dropout=1")
-    a_run_of_two_processes(bad)
+    leave_a_checkpoint(bad, 2)
     for name in ("load_codec", "opened_data", "begin"):
         monkeypatch.setattr(dia_run, name, lambda *_, name=name: pytest.fail(f"{name} was called"))
     before = {path: path.stat().st_mtime_ns for path in work.rglob("*")}
@@ -112,3 +112,15 @@ def test_a_known_shape_is_the_codecs_own(work):
 def test_shapes_without_anything_are_told():
     config = config_of("model.decoder.key_value_heads=0", "model.delays=[]").model
     assert config.problems() == ["decoder.key_value_heads=0 must be 1 or more"]
+
+
+@pytest.mark.parametrize(("world", "taken"), [(1, 3), (2, 1)])
+def test_threads_are_those_of_the_checkpoint_where_a_run_goes_on_exactly(work, world, taken):
+    config = config_of("resume=true")
+    leave_a_checkpoint(config, world, threads=3)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        assert preflight(config).facts.threads == torch.get_num_threads() == taken
+    finally:
+        torch.set_num_threads(before)

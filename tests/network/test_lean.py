@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dia.network.layers import GatedSiLU, RMSNorm
+from dia.network.layers import Attention, GatedSiLU, RMSNorm
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
@@ -31,3 +31,22 @@ def test_training_and_inference_agree(tiny):
     training = tiny(text, torch.ones(2, 10, dtype=torch.bool), tokens)
     with torch.no_grad():
         torch.testing.assert_close(training.detach(), tiny(text, torch.ones(2, 10, dtype=torch.bool), tokens))
+
+
+def test_attention_trained_under_autocast_on_a_cpu_answers_in_bf16_as_it_speaks_and_learns_as_in_fp32():
+    attention = Attention(64, 64, heads=4, key_value_heads=2, head_width=16)
+    x_BTD = torch.randn(2, 9, 64)
+    answers, gradients = [], []
+    for autocast in (False, True):
+        attention.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            heads = attention.queries_keys_values(x_BTD)
+            answers.append(attention.attend(*heads, None, causal=True))
+        answers[-1].float().square().sum().backward()
+        gradients.append(torch.cat([weight.grad.flatten() for weight in attention.parameters()]))
+    assert [answer.dtype for answer in answers] == [torch.float32, torch.bfloat16]
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        spoken = attention.attend(*attention.queries_keys_values(x_BTD), None, causal=True)
+    torch.testing.assert_close(answers[1], spoken, rtol=0.02, atol=0.02)
+    torch.testing.assert_close(answers[1].float(), answers[0], rtol=0.02, atol=0.02)
+    assert torch.cosine_similarity(*gradients, dim=0) > 0.999
