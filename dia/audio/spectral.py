@@ -49,7 +49,7 @@ class SpectralCodecConfig:
     detail_width: int = 320
     detail_steps: int = 4
     """Euler steps of the flow that adds detail."""
-    detail_noise: float = 0.7
+    detail_noise: float = 0.85
     """Deviation of the noise that the flow starts from: 1 as it is trained, 0 the middle of it, where noises are hums."""
     phase_iterations: int = 32
     """Iterations of Griffin-Lim."""
