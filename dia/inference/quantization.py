@@ -23,8 +23,10 @@ from dia.network.layers import Attention
 
 ENGINE = "fbgemm"
 LARGEST = 127
-# without instructions for it, products of full 8-bit numbers are summed in pairs of 16 bits, which overflow
+# Without VNNI, fbgemm adds the products of two neighbouring bytes in 16 bits, which saturate at 32,767. Activations are therefore
+# limited to 7 bits, and the zero point keeps their bytes in 1..127: 127 x 127 x 2 = 32,258.
 LARGEST_ACTIVATION = LARGEST if torch.cpu._is_vnni_supported() else LARGEST // 2
+ZERO_POINT = LARGEST_ACTIVATION + 1
 OUTPUTS_OF_INT4 = 16  # which torch asks to be whole
 GROUP = 32  # weights that share a scale in int4
 SMALLEST_SCALE = 1e-12  # of a row of zeros
@@ -80,7 +82,7 @@ def integer_product(codes_BI: Tensor, handle: int, outputs: int) -> Tensor:
     """Return (B, O), fp32: whole numbers (B, I) times the packed weights, each output by its scale."""
     if torch.compiler.is_compiling():  # a compiled graph cannot hold what fbgemm packs, but it can hold its number
         return opaque_product(codes_BI, handle, outputs)
-    product: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(codes_BI, 1.0, 128, PACKED[handle])
+    product: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(codes_BI, 1.0, ZERO_POINT, PACKED[handle])
     return product
 
 
