@@ -19,15 +19,15 @@ from dia.benchmark.measure import Plan, measure
 from dia.benchmark.preparation import PreparationPlan, compare_with_dac, measure_growth, weights_of
 from dia.benchmark.preparation_report import preparation_results, show_preparation
 from dia.benchmark.report import results, show
-from dia.benchmark.settings import BenchPrepareConfig, BenchTrainConfig
 from dia.benchmark.training import TrainingPlan, measure_training
 from dia.benchmark.training_data import Lengths
 from dia.benchmark.training_report import show_training, training_results
 from dia.benchmark.variants import Variant
 from dia.checkpoint import load_checkpoint
-from dia.conf import BenchConfig, run_one_of
+from dia.config.bench_tasks import BenchPrepareConfig, BenchTrainConfig
+from dia.config.compose import BenchConfig, run_one_of
 from dia.errors import UserError
-from dia.opening import shipped_or
+from dia.inference.loading import resolve_checkpoint
 
 
 def main(config: BenchConfig) -> None:
@@ -45,7 +45,9 @@ def main(config: BenchConfig) -> None:
 def prepare(config: BenchPrepareConfig) -> None:
     """Measure what preparing data costs, as :func:`main` does."""
     _raise(config.problems() + _out_problems(config.out))
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: config.workers])  # the commands that are measured inherit it
+    os.sched_setaffinity(
+        0, sorted(os.sched_getaffinity(0))[: config.workers]
+    )  # the commands that are measured inherit it
     torch.set_num_threads(config.workers)
     console, growth, compared = Console(width=160), None, None
     with tempfile.TemporaryDirectory(prefix="dia-bench-") as folder:
@@ -73,7 +75,9 @@ def train(config: BenchTrainConfig) -> None:
 def _training_plan(config: BenchTrainConfig) -> TrainingPlan:
     problems = config.problems()
     if missing := [name for name in ("transformers", "accelerate") if importlib.util.find_spec(name) is None]:
-        problems.append(f"{' and '.join(missing)} are not installed; install them: pip install 'dia-framework[bench]'")
+        problems.append(
+            f"{' and '.join(missing)} are not installed; install them: pip install 'dia-framework[bench]'"
+        )
     _raise(problems + _out_problems(config.out))
     threads = config.threads or len(os.sched_getaffinity(0))
     return TrainingPlan(
@@ -92,7 +96,11 @@ def _write(out: str, content: dict[str, Any], console: Console) -> None:
 
 
 def _out_problems(out: str) -> list[str]:
-    return [f"the folder of out={out} is missing; make it, or write elsewhere"] if out and not Path(out).parent.is_dir() else []
+    return (
+        [f"the folder of out={out} is missing; make it, or write elsewhere"]
+        if out and not Path(out).parent.is_dir()
+        else []
+    )
 
 
 def _raise(problems: list[str]) -> None:
@@ -117,7 +125,7 @@ def _plan(config: BenchConfig) -> Plan:
     _raise(problems + _out_problems(config.out))
     return Plan(
         variants,
-        str(shipped_or(config.weights)),
+        str(resolve_checkpoint(config.weights)),
         torch.device(config.device),
         config.rounds,
         config.steps,

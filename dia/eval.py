@@ -16,19 +16,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dia.conf import EvalConfig, run_one_of
+from dia.config.compose import EvalConfig, run_one_of
+from dia.config.judges import CalibrateConfig
 from dia.errors import UserError
 from dia.evaluation.calibration import calibrate_on_real
 from dia.evaluation.comparison import Comparison, comparison_table
-from dia.evaluation.listening_test.commands import count_votes, write_test
-from dia.evaluation.listening_test.settings import ListenConfig, VotesConfig
 from dia.evaluation.report import HEADLINES, table
-from dia.evaluation.settings import CalibrateConfig
-from dia.evaluation.systems.record import record as record_system
-from dia.evaluation.systems.settings import RecordConfig
-from dia.experiment.evaluation.run import Evaluation, evaluate
-from dia.experiment.evaluation.written import write
 from dia.files import write_text
+from dia.listening_test.commands import count_votes, write_test
+from dia.listening_test.settings import ListenConfig, VotesConfig
+from dia.pipelines.evaluation.run import Evaluation, evaluate
+from dia.pipelines.evaluation.write_results import write
+from dia.systems.record import record as record_system
+from dia.systems.settings import RecordConfig
 
 LEFT_OUT = 3  # exit code
 
@@ -48,7 +48,9 @@ def main(config: EvalConfig) -> None:
         print(f"training loss {loss:.3f} nats; marginal token distribution {marginal:.3f}")
     if found.timing:
         print(f"speaks {found.timing['times_real_time']:.2f} times real time, one text at a time")
-    print(f"{found.kept.found} of {found.kept.asked} takes and measurements were kept from before, in {config.cache}")
+    print(
+        f"{found.kept.found} of {found.kept.asked} takes and measurements were kept from before, in {config.cache}"
+    )
     print(f"report: {written.resolve()}")
     _exit_for_what_is_left_out(found)
 
@@ -57,7 +59,9 @@ def _exit_for_what_is_left_out(found: Evaluation) -> None:
     lines = list(found.problems)
     for measured in found.suites:
         failed = [system for system in measured.systems if system.failures]
-        lines += [f"{measured.suite.name}: {system.name}: {len(system.failures)} takes failed" for system in failed]
+        lines += [
+            f"{measured.suite.name}: {system.name}: {len(system.failures)} takes failed" for system in failed
+        ]
     if lines:
         print(f"left out, {len(lines)}:", *(f"  - {line}" for line in lines), sep="\n", file=sys.stderr)
         sys.exit(LEFT_OUT)
@@ -66,7 +70,9 @@ def _exit_for_what_is_left_out(found: Evaluation) -> None:
 def calibrate(config: CalibrateConfig) -> None:
     """Calibrate the detector of nonverbals on real recordings, write the JSON, print the table. Raises ``UserError``."""
     if not config.folder:
-        raise UserError("no recordings are named; give folder=FOLDER (tests/recordings/sounds.sh makes one of Debian's packages)")
+        raise UserError(
+            "no recordings are named; give folder=FOLDER (scripts/recordings/sounds.sh makes one of Debian's packages)"
+        )
     if not Path(config.out).absolute().parent.is_dir():
         raise UserError(f"the folder of out={config.out} is missing; make it, or write elsewhere")
     result = calibrate_on_real(config.folder, config.labels)
@@ -87,10 +93,17 @@ def listen(config: ListenConfig) -> None:
     """Write a listening test and its key; exits with 3 when some clips could not be put into it. Raises ``UserError``."""
     page = write_test(config)
     forms, key = page.key["forms"], config.key
-    print(f"wrote {config.out}: {len(page.key['trials'])} comparisons in {len(forms)} forms of {min(map(len, forms))} or more")
+    print(
+        f"wrote {config.out}: {len(page.key['trials'])} comparisons in {len(forms)} forms of {min(map(len, forms))} or more"
+    )
     print(f"wrote {key}, which says what is what: do not send it along. Number the listeners 1, 2, 3 ...")
     if page.left_out:
-        print(f"left out, {len(page.left_out)}:", *(f"  - {line}" for line in page.left_out), sep="\n", file=sys.stderr)
+        print(
+            f"left out, {len(page.left_out)}:",
+            *(f"  - {line}" for line in page.left_out),
+            sep="\n",
+            file=sys.stderr,
+        )
         sys.exit(LEFT_OUT)
 
 
@@ -109,7 +122,10 @@ def record(config: RecordConfig) -> None:
     print(f"recorded: {done.folder.resolve()}")
     if done.failed:
         kinds = ", ".join(f"{kind} {count}" for kind, count in done.failed.items())
-        print(f"failed, {sum(done.failed.values())} of {done.takes} takes: {kinds}; the same command asks again", file=sys.stderr)
+        print(
+            f"failed, {sum(done.failed.values())} of {done.takes} takes: {kinds}; the same command asks again",
+            file=sys.stderr,
+        )
         sys.exit(LEFT_OUT)
 
 

@@ -36,7 +36,7 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def digest_of(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     """Return the sha256 of a file's bytes, read piece by piece."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

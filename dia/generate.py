@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dia.audio.codec import frames_per_second
-from dia.audio.files import Wave
+from dia.audio.files import Waveform
 from dia.audio.stretch import require_speed, stretch
-from dia.conf import GenerateConfig, run
+from dia.codecs.protocol import frames_per_second
+from dia.config.compose import GenerateConfig, run
 from dia.errors import UserError
 from dia.inference import Voice
 from dia.model import Dia
@@ -20,19 +20,26 @@ def main(config: GenerateConfig) -> None:
     if not config.text:
         raise UserError('text is empty; write text="[S1] Hello there. [S2] Hello!"')
     if not Path(config.out).parent.is_dir():
-        raise UserError(f"the folder {Path(config.out).parent} of out={config.out} is missing; make it, or write elsewhere")
+        raise UserError(
+            f"the folder {Path(config.out).parent} of out={config.out} is missing; make it, or write elsewhere"
+        )
     if config.voice and (config.audio_prompt or config.max_seconds):
-        raise UserError("with voice=... neither audio_prompt=... nor max_seconds=... has a meaning; leave them out")
+        raise UserError(
+            "with voice=... neither audio_prompt=... nor max_seconds=... has a meaning; leave them out"
+        )
     dia = Dia.from_pretrained(
-        config.ckpt, codec=config.codec.name or None, quantization=config.quantization, adapter=config.adapter or None
+        config.ckpt,
+        codec=config.codec.name or None,
+        quantization=config.quantization,
+        adapter=config.adapter or None,
     )
     dia.sampling(**asdict(config.sampling))
-    wave = stretch(_spoken(dia, config), dia.codec.sample_rate, config.speed)
-    dia.save_audio(config.out, wave)
-    print(f"wrote {config.out}: {len(wave) / dia.codec.sample_rate:.1f} s at {dia.codec.sample_rate} Hz")
+    waveform = stretch(_spoken(dia, config), dia.codec.sample_rate, config.speed)
+    dia.save_audio(config.out, waveform)
+    print(f"wrote {config.out}: {len(waveform) / dia.codec.sample_rate:.1f} s at {dia.codec.sample_rate} Hz")
 
 
-def _spoken(dia: Dia, config: GenerateConfig) -> Wave:
+def _spoken(dia: Dia, config: GenerateConfig) -> Waveform:
     """With a voice a script of any length; without one what a single pass can say."""
     if config.voice:
         pieces = dia.speak_long(config.text, Voice.load(config.voice), config.seed, retries=config.retries)
@@ -43,8 +50,10 @@ def _spoken(dia: Dia, config: GenerateConfig) -> Wave:
         wanted = round(config.max_seconds * frames_per_second(dia.codec)) + 2 + max(dia.network.config.delays)
         room = min(room, wanted)
     prompt = config.audio_prompt or None
-    wave: Wave = dia.generate(config.text, room, audio_prompt=prompt, seed=config.seed, retries=config.retries)
-    return wave
+    waveform: Waveform = dia.generate(
+        config.text, room, audio_prompt=prompt, seed=config.seed, retries=config.retries
+    )
+    return waveform
 
 
 if __name__ == "__main__":

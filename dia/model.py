@@ -16,20 +16,30 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dia.audio.codec import Codec, frames_per_second, require_codec
-from dia.audio.files import write_wave
+from dia.audio.files import write_audio
 from dia.audio.stretch import require_speed, stretch
+from dia.codecs.protocol import Codec, frames_per_second, require_codec
 from dia.dialogue.lint import Limits, require_clean
 from dia.errors import UserError
-from dia.inference import Generated, Guarded, GuardLimits, Request, Sampling, Speech, Synthesizer, Voice, generate_codes
+from dia.inference import (
+    Generated,
+    Guarded,
+    GuardLimits,
+    Request,
+    Sampling,
+    Speech,
+    Synthesizer,
+    Voice,
+    generate_codes,
+)
 from dia.inference.guard import speak_guarded
+from dia.inference.loading import ComputeDtype, open_checkpoint, open_codec
 from dia.inference.long_form import cut, join
 from dia.inference.prompt import Prompt, encode_prompt, is_codes
 from dia.inference.voice import LONGEST, SHORTEST, voice_problems
 from dia.network import DiaNetwork
-from dia.opening import ComputeDtype, open_checkpoint, open_codec
 
-Wave = NDArray[np.float32]
+Waveform = NDArray[np.float32]
 Prompts = Prompt | list[Prompt | None] | None
 __all__ = ["ComputeDtype", "Dia"]
 log = logging.getLogger(__name__)
@@ -65,7 +75,9 @@ class Dia:
         Raises :class:`UserError` when the checkpoint or its codec is missing, damaged, or they do not fit each other.
         """
         place = torch.device(device if device is not None else "cuda" if torch.cuda.is_available() else "cpu")
-        checkpoint = open_checkpoint(model_name, compute_dtype, place, cross_rope, quantization, config_path, adapter)
+        checkpoint = open_checkpoint(
+            model_name, compute_dtype, place, cross_rope, quantization, config_path, adapter
+        )
         opened = open_codec(checkpoint, codec, model_name, place) if load_dac else None
         return cls(checkpoint.network, opened, Sampling(**checkpoint.sampling))
 
@@ -80,13 +92,17 @@ class Dia:
         **more: Any,
     ) -> "Dia":
         """Open a weights file whose config lies anywhere; ``more`` and errors are those of :meth:`from_pretrained`."""
-        return cls.from_pretrained(checkpoint_path, compute_dtype, device, load_dac, config_path=config_path, **more)
+        return cls.from_pretrained(
+            checkpoint_path, compute_dtype, device, load_dac, config_path=config_path, **more
+        )
 
     @property
     def synthesizer(self) -> Synthesizer:
         """Network and codec. Raises :class:`UserError` when no codec was opened."""
         if self._synthesizer is None:
-            raise UserError("no codec was opened (load_dac=False), so there is no sound; give and take codes, or open one")
+            raise UserError(
+                "no codec was opened (load_dac=False), so there is no sound; give and take codes, or open one"
+            )
         return self._synthesizer
 
     @property
@@ -118,7 +134,7 @@ class Dia:
         speed: float = 1.0,
         retries: int = 0,
     ) -> Any:
-        """Return the wave of one text, or a list for a list: float32 (samples,) at ``codec.sample_rate``.
+        """Return the waveform of one text, or a list for a list: float32 (samples,) at ``codec.sample_rate``.
 
         ``max_tokens`` are decoder steps. Values left out are the checkpoint's own (nari's signature has one set for all).
         ``audio_prompt`` is a file, samples at the codec's rate, or codes (T, C), one or one for each text; its transcript must
@@ -134,7 +150,12 @@ class Dia:
             log.warning("audio_prompt_path is an old name of audio_prompt")
         require_speed(speed)
         begun, texts = time.perf_counter(), [text] if isinstance(text, str) else list(text)
-        values = {"cfg_scale": cfg_scale, "temperature": temperature, "top_p": top_p, "cfg_filter_top_k": cfg_filter_top_k}
+        values = {
+            "cfg_scale": cfg_scale,
+            "temperature": temperature,
+            "top_p": top_p,
+            "cfg_filter_top_k": cfg_filter_top_k,
+        }
         prompts = self._prompts(audio_prompt if audio_prompt_path is None else audio_prompt_path, len(texts))
         task = _Task(_replaced(self.default_sampling, values), max_tokens, prompts, voice, use_torch_compile)
         seeds = _seeds(seed, len(texts))
@@ -146,7 +167,7 @@ class Dia:
                 if retries
                 else self._speak(texts, seeds, task)
             )
-            made = [stretch(speech.wave, speech.sample_rate, speed) for speech in spoken]
+            made = [stretch(speech.waveform, speech.sample_rate, speed) for speech in spoken]
         if verbose:
             print(f"generate: {sum(map(len, made))} samples or frames in {time.perf_counter() - begun:.2f} s")
         return made[0] if isinstance(text, str) else made
@@ -165,7 +186,9 @@ class Dia:
         task = _Task(self.default_sampling, max_tokens, [None] * len(texts), voice, False)
         return self._guarded(texts, seeds, task, retries, limits)
 
-    def stream(self, text: str, seed: int = 0, voice: Voice | None = None, max_tokens: int | None = None) -> Iterator[Wave]:
+    def stream(
+        self, text: str, seed: int = 0, voice: Voice | None = None, max_tokens: int | None = None
+    ) -> Iterator[Waveform]:
         """Yield the sound of a text while it is generated, chunk by chunk; joined it is what :meth:`generate` returns."""
         script, prompt_TC = (voice.script(text), self._voice_codes(voice)) if voice else (text, None)
         return self.synthesizer.stream(Request(script, seed, prompt_TC), self.default_sampling, max_tokens)
@@ -179,33 +202,41 @@ class Dia:
         piece_seconds: float = 12.0,
         pause: float = 0.25,
         retries: int = 1,
-    ) -> Iterator[Wave]:
-        """Yield the sound of a script of any length, in one voice; joined it is one wave without clicks.
+    ) -> Iterator[Waveform]:
+        """Yield the sound of a script of any length, in one voice; joined it is one waveform without clicks.
 
         The script is cut at turns into pieces of ``piece_seconds`` or what the model has room for behind the voice, spoken
         ``batch`` at a time under a guard; one batch is in memory. Raises :class:`UserError`, before anything is spoken, for a
         text that is no script, with other speakers than the voice's, or when the voice leaves no room.
         """
-        pieces = cut(text, min(piece_seconds, voice.room_seconds(self.network.config.max_frames)), voice.room_bytes)
+        pieces = cut(
+            text, min(piece_seconds, voice.room_seconds(self.network.config.max_frames)), voice.room_bytes
+        )
         for piece in pieces:
             voice.script(piece)
 
-        def spoken() -> Iterator[Wave]:
+        def spoken() -> Iterator[Waveform]:
             for begin in range(0, len(pieces), batch):
                 some = pieces[begin : begin + batch]
                 seeds = list(range(seed + begin, seed + begin + len(some)))
-                yield from (item.speech.wave for item in self.speak(some, seeds, voice=voice, retries=retries))
+                yield from (
+                    item.speech.waveform for item in self.speak(some, seeds, voice=voice, retries=retries)
+                )
 
         return join(spoken(), self.codec.sample_rate, pause)
 
-    def make_voice(self, audio: Prompt, transcript: str, shortest: float = SHORTEST, longest: float = LONGEST) -> Voice:
+    def make_voice(
+        self, audio: Prompt, transcript: str, shortest: float = SHORTEST, longest: float = LONGEST
+    ) -> Voice:
         """Return the voice of a recording (a file, samples or codes) and its transcript, to be used and saved.
 
         Raises :class:`UserError` with all that makes it a bad one: no transcript, not 5 to 10 s, an unlikely pace.
         """
         codes_TC, rate = self.encode_prompt(audio), frames_per_second(self.codec)
         if problems := voice_problems(transcript, len(codes_TC) / rate, shortest, longest):
-            raise UserError("this makes no good voice:\n" + "\n".join(f"  - {problem}" for problem in problems))
+            raise UserError(
+                "this makes no good voice:\n" + "\n".join(f"  - {problem}" for problem in problems)
+            )
         return Voice(transcript, codes_TC.cpu(), self.codec.name, self.codec.fingerprint, rate)
 
     def require_script(self, text: str) -> None:
@@ -226,12 +257,17 @@ class Dia:
             return prompt
         return encode_prompt(prompt, self.codec, self.network.config.max_frames)
 
-    def save_audio(self, path: str, audio: Wave) -> None:
-        """Write a wave that :meth:`generate` returned. Raises :class:`UserError` as :func:`write_wave` does."""
-        write_wave(path, audio, self.codec.sample_rate)
+    def save_audio(self, path: str, audio: Waveform) -> None:
+        """Write a waveform that :meth:`generate` returned. Raises :class:`UserError` as :func:`write_audio` does."""
+        write_audio(path, audio, self.codec.sample_rate)
 
     def _guarded(
-        self, texts: list[str], seeds: list[int], task: "_Task", retries: int, limits: GuardLimits = GuardLimits()
+        self,
+        texts: list[str],
+        seeds: list[int],
+        task: "_Task",
+        retries: int,
+        limits: GuardLimits = GuardLimits(),
     ) -> list[Guarded]:
         def speak(places: list[int], seeds: list[int]) -> list[Speech]:
             return self._speak([texts[place] for place in places], seeds, task.of(places))
@@ -264,7 +300,9 @@ class Dia:
     def _prompts(self, given: Prompts, count: int) -> list[torch.Tensor | None]:
         prompts = given if isinstance(given, list) else [given] * count
         if len(prompts) != count:
-            raise UserError(f"{count} texts but {len(prompts)} audio prompts; give one prompt for each, or None")
+            raise UserError(
+                f"{count} texts but {len(prompts)} audio prompts; give one prompt for each, or None"
+            )
         return [None if prompt is None else self.encode_prompt(prompt) for prompt in prompts]
 
 

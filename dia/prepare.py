@@ -6,8 +6,8 @@ Exits with 0 when everything asked for is there, and with 3 when some of it coul
 import sys
 from collections import Counter
 
-from dia.audio.load import load_codec
-from dia.conf import TrainConfig, run, validate
+from dia.codecs.registry import load_codec
+from dia.config.compose import TrainConfig, run, validate
 from dia.data.prepare import prepare
 from dia.data.prepared import read_card
 
@@ -23,14 +23,20 @@ def main(config: TrainConfig) -> None:
     print(f"prepared: {folder}  (listen: {folder / 'page.html'})")
     for name, figures in card["figures"].items():
         listed = [f"{key} {value}" for key, value in figures.items()]
-        print(f"  {name}: " + ("\n    ".join(["", *listed]) if name == "counts" and listed else ", ".join(listed) or "none"))
+        print(
+            f"  {name}: "
+            + ("\n    ".join(["", *listed]) if name == "counts" and listed else ", ".join(listed) or "none")
+        )
     if left_out := card["left_out"]:
         print(f"left out, {len(left_out)} that could not be read:", file=sys.stderr)
         for item in left_out[:20]:
             print(f"  - {item['id']}: {item['error']}", file=sys.stderr)
         if len(left_out) > 20:
             kinds = Counter(item["error"].rsplit(": ", 1)[-1][:60] for item in left_out[20:])
-            print(f"  and {len(left_out) - 20} more: {dict(kinds.most_common(5))}; all in {folder}/dia.json", file=sys.stderr)
+            print(
+                f"  and {len(left_out) - 20} more: {dict(kinds.most_common(5))}; all in {folder}/dia.json",
+                file=sys.stderr,
+            )
         sys.exit(LEFT_OUT)
 
 

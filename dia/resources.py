@@ -17,7 +17,9 @@ def resource(name: str) -> Path:
     for root in (PACKAGE / "resources", PACKAGE.parent):
         if (root / name).exists():
             return root / name
-    raise FileNotFoundError(f"the resource {name} is neither in {PACKAGE / 'resources'} nor in {PACKAGE.parent}")
+    raise FileNotFoundError(
+        f"the resource {name} is neither in {PACKAGE / 'resources'} nor in {PACKAGE.parent}"
+    )
 
 
 @cache

@@ -15,15 +15,15 @@ from typing import cast
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dia.errors import UserError, in_one_line
-from dia.experiment.sweep.settings import SweepConfig
+from dia.errors import UserError, one_line
+from dia.pipelines.sweep.settings import SweepConfig
 
 
 def main(arguments: list[str]) -> None:
     """Run a command line. Raises :class:`UserError` for a wrong one, and when no trial gave a figure."""
     try:
-        from dia.experiment.sweep import report, study
-        from dia.experiment.sweep.trial import Trials
+        from dia.pipelines.sweep import report, study
+        from dia.pipelines.sweep.trial import Trials
     except ModuleNotFoundError as error:
         if error.name != "optuna":
             raise
@@ -64,7 +64,7 @@ def read_arguments(arguments: list[str]) -> tuple[SweepConfig, list[str]]:
         read = OmegaConf.merge(OmegaConf.structured(SweepConfig), OmegaConf.from_dotlist(own))
         config = cast(SweepConfig, OmegaConf.to_object(read))
     except OmegaConfBaseException as error:
-        raise UserError(f"the keys sweep.* cannot be read: {in_one_line(error)}") from error
+        raise UserError(f"the keys sweep.* cannot be read: {one_line(error)}") from error
     return config, [argument for argument in arguments if not argument.startswith("sweep.")]
 
 

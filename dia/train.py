@@ -5,12 +5,12 @@ The same command again goes on where it was cut off. Exit codes: 0 trained, 2 ca
 
 import sys
 
-from dia.conf import TrainConfig, run
-from dia.experiment.codec_run import train_codec
-from dia.experiment.dia_run import train_dia
-from dia.experiment.planning import plan
-from dia.training.checkpoints import Stopped
-from dia.training.processes import started
+from dia.config.compose import TrainConfig, run
+from dia.pipelines.plan import plan
+from dia.pipelines.train_codec import train_codec
+from dia.pipelines.train_dia import train_dia
+from dia.training.checkpointing import Stopped
+from dia.training.distributed_env import distributed_env
 
 TASKS = {"dia": train_dia, "codec": train_codec}
 TRY_AGAIN = 75  # EX_TEMPFAIL
@@ -26,7 +26,7 @@ def main(config: TrainConfig) -> None:
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
         sys.exit(TRY_AGAIN)
-    if started().rank == 0:
+    if distributed_env().rank == 0:
         print(f"trained: {folder}")
 
 

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import torch
 
-from dia.audio.codec import pad_to_frames
-from dia.audio.files import read_wave
-from dia.audio.load import load_codec
+from dia.audio.files import read_audio
 from dia.checkpoint import Source, convert, read_source
 from dia.checkpoint.doctor import describe
 from dia.checkpoint.folder import codec_of, network_of
-from dia.data.batches import Example, collate
+from dia.codecs.protocol import pad_to_frames
+from dia.codecs.registry import load_codec
+from dia.data.batching import Example, collate
 from dia.dialogue.text import encode_text
 from dia.errors import UserError
-from dia.experiment.consolidate import consolidate
-from dia.opening import shipped_or
+from dia.inference.loading import resolve_checkpoint
+from dia.pipelines.consolidate import consolidate
 from dia.training.loss import channel_sums, channel_weights, weighted_loss
 
 USAGE = (__doc__ or "").partition("\n\n")[2]
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> None:
     if command == "consolidate":
         print(f"wrote {values['out']}: step {consolidate(Path(path), Path(values['out']))} of {path}")
         return
-    source = read_source(str(shipped_or(path)))
+    source = read_source(str(resolve_checkpoint(path)))
     if command == "convert":
         if Path(values["out"]).exists():
             raise UserError(f"out={values['out']} exists; name a folder that does not")
@@ -70,8 +70,8 @@ def probe(source: Source, audio: str, text: str, codec_name: str | None) -> list
     if codec_name is None and reference is None:
         raise UserError(f"{source.located.path} does not name its codec; give one with codec=...")
     codec = load_codec(codec_name or (reference.name if reference else ""))
-    wave_BL = torch.from_numpy(read_wave(audio, codec.sample_rate))[None]
-    codes_TC = codec.encode(pad_to_frames(wave_BL, codec.hop))[0]
+    waveform_BL = torch.from_numpy(read_audio(audio, codec.sample_rate))[None]
+    codes_TC = codec.encode(pad_to_frames(waveform_BL, codec.hop))[0]
     losses = {flag: teacher_forced_loss(source, flag, codes_TC, text) for flag in (False, True)}
     best = min(losses, key=lambda flag: losses[flag])
     margin = abs(losses[True] - losses[False])
@@ -87,7 +87,9 @@ def teacher_forced_loss(source: Source, cross_rope: bool, codes_TC: torch.Tensor
     """Return the loss, in nats, of codes (T, C) under their text. Raises :class:`UserError` for a clip that is too long."""
     config = replace(source.config, cross_rope=cross_rope)
     if not 1 <= len(codes_TC) <= config.max_frames:
-        raise UserError(f"the recording has {len(codes_TC)} frames, the model takes 1 to {config.max_frames}; give a shorter one")
+        raise UserError(
+            f"the recording has {len(codes_TC)} frames, the model takes 1 to {config.max_frames}; give a shorter one"
+        )
     network = network_of(replace(source, config=config)).float().eval()
     batch = collate([Example("probe", torch.tensor(encode_text(text)), codes_TC.cpu())], [False], config)
     logits = network(batch.text_BS, batch.text_mask_BS, batch.inputs_BTC)

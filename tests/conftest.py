@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from dia.audio.spectral import SpectralCodecConfig
+from dia.codecs.spectral_network import SpectralCodecConfig
 from dia.network import DecoderConfig, DiaConfig, DiaNetwork, EncoderConfig
 
 # how long an example takes is no property of the code: the first one may import a library

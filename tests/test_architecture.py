@@ -16,7 +16,9 @@ def test_imports_point_one_way():
 
 
 def test_declarations_hold_no_python():
-    assert not [path for folder in ("data", "eval", "configs", "recipes") for path in (ROOT / folder).rglob("*.py")]
+    assert not [
+        path for folder in ("data", "eval", "configs", "recipes") for path in (ROOT / folder).rglob("*.py")
+    ]
 
 
 def test_files_stay_small():
@@ -29,7 +31,11 @@ def public_definitions(path):
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
             yield node
             if isinstance(node, ast.ClassDef):
-                yield from (item for item in node.body if isinstance(item, ast.FunctionDef) and not item.name.startswith("_"))
+                yield from (
+                    item
+                    for item in node.body
+                    if isinstance(item, ast.FunctionDef) and not item.name.startswith("_")
+                )
 
 
 def test_public_names_are_explained_and_annotated():
@@ -40,7 +46,11 @@ def test_public_names_are_explained_and_annotated():
                 problems.append(f"{path.name}:{node.lineno} {node.name} has no docstring")
             if isinstance(node, ast.FunctionDef):
                 arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-                bare = [item.arg for item in arguments if item.annotation is None and item.arg not in ("self", "cls")]
+                bare = [
+                    item.arg
+                    for item in arguments
+                    if item.annotation is None and item.arg not in ("self", "cls")
+                ]
                 if bare or node.returns is None:
                     problems.append(f"{path.name}:{node.lineno} {node.name} lacks annotations {bare}")
     assert not problems, "\n".join(problems)

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from dia import conf
-from dia.conf import TrainConfig, check_recipe_arguments, compose, quote_text, recipes, validate
+from dia.config import compose as conf
+from dia.config.compose import TrainConfig, check_recipe_arguments, compose, quote_text, recipes, validate
 from dia.errors import UserError
 from dia.network import DiaNetwork
 
@@ -70,7 +70,9 @@ def test_dictionaries_take_the_users_keys():
     assert config.mix == {"prepared/demo-1": 0.3} and config.optim.group_decay == {"head": 0.1}
 
 
-@pytest.mark.parametrize("text", ["[S1] Hi, you (laughs) [S2] {a}: b=c", 'say "no" twice', "it's 5 $ or ${x}"])
+@pytest.mark.parametrize(
+    "text", ["[S1] Hi, you (laughs) [S2] {a}: b=c", 'say "no" twice', "it's 5 $ or ${x}"]
+)
 def test_free_text_reaches_the_config_as_typed(text):
     assert compose("generate", [quote_text(f"text={text}")]).text == text
 
@@ -80,8 +82,20 @@ def test_the_shape_is_that_of_the_checkpoint_and_contradictions_are_named():
     assert (shape.decoder.layers, shape.delays, shape.cross_rope) == (5, [0, 1, 2, 3, 4, 5, 6, 7], False)
     assert shape == typed("+recipe=finetune", "init=dia_nano", "model=nano").model
     with pytest.raises(UserError) as caught:
-        validate(typed("+recipe=finetune", "init=dia_nano", "model.decoder.layers=6", "model.cross_rope=true", "trainer.steps=0"))
-    for part in ("model.decoder.layers=6 (it has 5)", "model.cross_rope=True (it has False)", "trainer.steps=0"):
+        validate(
+            typed(
+                "+recipe=finetune",
+                "init=dia_nano",
+                "model.decoder.layers=6",
+                "model.cross_rope=true",
+                "trainer.steps=0",
+            )
+        )
+    for part in (
+        "model.decoder.layers=6 (it has 5)",
+        "model.cross_rope=True (it has False)",
+        "trainer.steps=0",
+    ):
         assert part in str(caught.value), part
     with pytest.raises(UserError, match=r"contradicts model\.encoder\.layers=12"):
         validate(typed("+recipe=finetune", "init=dia_nano", "model=dia_1_6b"))

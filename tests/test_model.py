@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dia.audio.spectral import SpectralNetwork
-from dia.audio.spectral_codec import SpectralCodec
+from dia.codecs.spectral import SpectralCodec
+from dia.codecs.spectral_network import SpectralNetwork
 from dia.inference import Sampling
 from dia.model import Dia
 from dia.network import DiaNetwork
@@ -90,8 +90,8 @@ def test_a_prompt_of_another_rate_and_in_stereo_is_taken(dia, tmp_path):
 @given(st.text(max_size=60))
 def test_any_text_is_spoken_or_refused_with_a_reason(text):
     try:
-        wave = speaker().generate(text, 8, seed=0)
+        waveform = speaker().generate(text, 8, seed=0)
     except ValueError as error:
         assert "text" in str(error)
     else:
-        assert wave.dtype == np.float32 and np.isfinite(wave).all()
+        assert waveform.dtype == np.float32 and np.isfinite(waveform).all()

@@ -7,27 +7,29 @@ import pytest
 import torch
 
 from dia import generate
-from dia.audio.load import load_codec
 from dia.checkpoint import load_checkpoint, save_checkpoint
 from dia.checkpoint.adapter import load_adapter, merge_adapter
-from dia.conf import compose, quote_text, recipes, typed, validate
-from dia.data.clips import Part, PreparedClips
+from dia.codecs.registry import load_codec
+from dia.config.compose import compose, quote_text, recipes, typed, validate
+from dia.data.dataset import Part, PreparedClips
 from dia.data.labels import LabelsConfig
 from dia.data.prepare import prepare
 from dia.data.prepared import open_prepared
-from dia.data.selection import splits_of_voices
+from dia.data.voice_filter import splits_of_voices
 from dia.errors import UserError
 from dia.model import Dia
 from dia.network import DiaNetwork
 from dia.resources import resource
 from dia.train import TASKS
-from dia.training.checkpoints import newest
-from dia.training.dia_task import DiaTask
+from dia.training.checkpointing import newest
+from dia.training.dia_module import DiaModule
 from dia.training.run_folder import read_metrics
 from tests.conftest import TINY
 from tests.tiny_world import TinyWorld
 
-TRAINED = [name for name in recipes() if name != "recordings"]  # that one is for dia.prepare (tests/data/test_recordings.py)
+TRAINED = [
+    name for name in recipes() if name != "recordings"
+]  # that one is for dia.prepare (tests/data/test_recordings.py)
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +40,13 @@ def world(tmp_path_factory):
 def config_of(world, name, runs, *more):
     """The config of a recipe, shrunk."""
     recipe = compose("train", [f"+recipe={name}"])
-    where = world.codec_training() if recipe.task == "codec" else [f"init={world.init}"] if recipe.init else world.shape()
+    where = (
+        world.codec_training()
+        if recipe.task == "codec"
+        else [f"init={world.init}"]
+        if recipe.init
+        else world.shape()
+    )
     config = typed(compose("train", [f"+recipe={name}", *world.overrides(runs), *where, *more]))
     validate(config)
     return config
@@ -73,7 +81,9 @@ def test_every_recipe_runs_two_steps(world, runs, name):
     assert [int(row["step"]) for row in read_metrics(run) if row.get("validation/loss")]
     before = load_checkpoint(world.init).network.state_dict() if (run / "base.json").is_file() else {}
     after = opened.network.state_dict()
-    assert all(not torch.equal(tensor, after[key]) for key, tensor in before.items() if key.endswith("q_proj.weight"))
+    assert all(
+        not torch.equal(tensor, after[key]) for key, tensor in before.items() if key.endswith("q_proj.weight")
+    )
 
 
 def test_a_run_with_adapters_saves_what_learns_and_no_more(runs):
@@ -108,13 +118,23 @@ def test_an_adapter_on_its_base_is_the_model_that_was_exported(world, runs, name
 
 def test_an_adapter_speaks_from_the_command_line(world, runs, tmp_path):
     out = tmp_path / "spoken.wav"
-    spoken = ["text=[S1] Hello there.", f"ckpt={world.init}", f"codec.name={world.codec}", f"out={out}", "max_seconds=1"]
+    spoken = [
+        "text=[S1] Hello there.",
+        f"ckpt={world.init}",
+        f"codec.name={world.codec}",
+        f"out={out}",
+        "max_seconds=1",
+    ]
     generate.main(typed(compose("generate", [quote_text(item) for item in spoken])))
     base = out.read_bytes()
-    generate.main(typed(compose("generate", [quote_text(item) for item in (*spoken, f"adapter={runs('lora')}")])))
+    generate.main(
+        typed(compose("generate", [quote_text(item) for item in (*spoken, f"adapter={runs('lora')}")]))
+    )
     assert len(out.read_bytes()) > 1000 and base
     with pytest.raises(UserError, match="does not fit this checkpoint"):
-        generate.main(typed(compose("generate", [quote_text(spoken[0]), f"out={out}", f"adapter={runs('lora')}"])))
+        generate.main(
+            typed(compose("generate", [quote_text(spoken[0]), f"out={out}", f"adapter={runs('lora')}"]))
+        )
 
 
 def test_a_voice_is_chosen_among_others(world, tmp_path):
@@ -140,19 +160,20 @@ class Crash(Exception):
 
 
 @pytest.mark.parametrize(
-    "name, more", [("lora", ["trainer.activations=layers"]), ("cfg_distill", []), ("base", ["schedule.warmup_steps=1"])]
+    "name, more",
+    [("lora", ["trainer.activations=layers"]), ("cfg_distill", []), ("base", ["schedule.warmup_steps=1"])],
 )
 def test_a_run_that_goes_on_ends_with_the_same_weights(world, tmp_path, monkeypatch, name, more):
     more = ["trainer.steps=4", *more]
     whole = load_checkpoint(train(world, name, tmp_path / "whole", *more)).network.state_dict()
-    step = DiaTask.training_step
+    step = DiaModule.training_step
 
     def failing(task, batch, index):
         if task.global_step == 2:
             raise Crash
         return step(task, batch, index)
 
-    monkeypatch.setattr(DiaTask, "training_step", failing)
+    monkeypatch.setattr(DiaModule, "training_step", failing)
     with pytest.raises(Crash):
         train(world, name, tmp_path / "broken", *more)
     monkeypatch.undo()
@@ -166,14 +187,14 @@ def test_a_run_that_goes_on_stops_early_where_an_unbroken_one_does(world, tmp_pa
     more = ["trainer.steps=20", "trainer.validate_every=2", "early_stop.patience=3", "early_stop.least=100"]
     run = train(world, "finetune", tmp_path / "whole", *more)
     assert json.loads((run / "finished.json").read_text()) == {"steps": 8}
-    step = getattr(DiaTask, where)
+    step = getattr(DiaModule, where)
 
     def failing(task, batch, index):
         if task.global_step == 4:
             raise Crash
         return step(task, batch, index)
 
-    monkeypatch.setattr(DiaTask, where, failing)
+    monkeypatch.setattr(DiaModule, where, failing)
     with pytest.raises(Crash):
         train(world, "finetune", tmp_path / "broken", *more)
     monkeypatch.undo()

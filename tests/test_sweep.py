@@ -13,12 +13,12 @@ from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
 from dia.errors import UserError
-from dia.experiment.sweep.settings import SweepConfig
-from dia.experiment.sweep.space import Choices, Range, literal, read_space
-from dia.experiment.sweep.study import STUDY, open_study, outcomes, search
-from dia.experiment.sweep.trial import TrialFailed, Trials
+from dia.pipelines.sweep.settings import SweepConfig
+from dia.pipelines.sweep.space import Choices, Range, literal, read_space
+from dia.pipelines.sweep.study import STUDY, open_study, outcomes, search
+from dia.pipelines.sweep.trial import TrialFailed, Trials
 from dia.sweep import main, read_arguments
-from dia.training.run_folder import alone_in
+from dia.training.run_folder import run_lock
 from tests.tiny_world import TinyWorld
 
 SPACE = {"optim.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
@@ -33,7 +33,11 @@ def test_three_trials_are_trained_two_at_a_time(tmp_path, monkeypatch, capsys):
                "sweep.devices=[0, 1]"]  # fmt: skip
     main(command)
     said = capsys.readouterr().out
-    assert "the best of 3 trials" in said and "0 pruned, 0 failed" in said and "python -m dia.train data=corpus" in said
+    assert (
+        "the best of 3 trials" in said
+        and "0 pruned, 0 failed" in said
+        and "python -m dia.train data=corpus" in said
+    )
     folder = tmp_path / "sweeps" / "frames"
     rows = list(csv.DictReader((folder / "results.csv").open()))
     assert sorted(row["batch.frames"] for row in rows) == ["150", "200", "250"]
@@ -111,7 +115,7 @@ def test_a_trial_that_stands_badly_is_ended(tmp_path):
 def test_a_run_that_an_earlier_sweep_still_trains_is_left_alone(tmp_path):
     trials = Trials(tmp_path, [], "validation/loss")
     trials.require_ended("trial-0000")
-    with alone_in(tmp_path / "trial-0000"), pytest.raises(UserError, match="another process trains in"):
+    with run_lock(tmp_path / "trial-0000"), pytest.raises(UserError, match="another process trains in"):
         trials.require_ended("trial-0000")
     trials.require_ended("trial-0000")
 
@@ -119,7 +123,10 @@ def test_a_run_that_an_earlier_sweep_still_trains_is_left_alone(tmp_path):
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("import sys; print('no room', file=sys.stderr); sys.exit(3)", r"exit code 3: no room \(all of it: .*trial-0000\.log"),
+        (
+            "import sys; print('no room', file=sys.stderr); sys.exit(3)",
+            r"exit code 3: no room \(all of it: .*trial-0000\.log",
+        ),
         ("pass", "the run logged no validation/loss"),
     ],
 )
@@ -166,17 +173,28 @@ def test_everything_wrong_is_said_at_once():
 
 
 def test_ranges_and_choices_are_read():
-    axes, problems = read_space({"a": {"low": 1, "high": 8}, "b": {"low": 0.1, "high": 1, "log": True}, "c": [True, None, "x"]})
+    axes, problems = read_space(
+        {"a": {"low": 1, "high": 8}, "b": {"low": 0.1, "high": 1, "log": True}, "c": [True, None, "x"]}
+    )
     assert not problems and axes == [
         Range("a", 1, 8, False, None), Range("b", 0.1, 1, True, None), Choices("c", ("true", "null", "x")),
     ]  # fmt: skip
     trial = optuna.trial.FixedTrial({"a": 3, "b": 0.25, "c": "null"})
     assert [axis.suggest(trial) for axis in axes] == ["3", "0.25", "null"]
-    wrong = {"a": 3, "b": {"low": 0, "high": 1, "log": True}, "c": {"low": "x", "high": 1}, "d": {"low": 0, "high": 1, "lgo": 1}}
+    wrong = {
+        "a": 3,
+        "b": {"low": 0, "high": 1, "log": True},
+        "c": {"low": "x", "high": 1},
+        "d": {"low": 0, "high": 1, "lgo": 1},
+    }
     assert len(read_space(wrong)[1]) == 4 and len(read_space({"a": {"low": 0, "high": 1}}, grid=True)[1]) == 1
 
 
-@given(st.one_of(st.none(), st.booleans(), st.integers(-99, 99), st.floats(-9, 9), WORDS, st.lists(WORDS, max_size=3)))
+@given(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(-99, 99), st.floats(-9, 9), WORDS, st.lists(WORDS, max_size=3)
+    )
+)
 def test_hydra_reads_what_was_written(value):
     read = OverridesParser.create().parse_override(f"x={literal(value)}").value()
     assert OmegaConf.create({"x": read}) == OmegaConf.create({"x": value})

@@ -11,11 +11,11 @@ import numpy as np
 import soundfile
 import torch
 
-from dia.audio.spectral import SpectralNetwork
-from dia.audio.spectral_codec import save_spectral
 from dia.checkpoint import convert, read_source, save_checkpoint
-from dia.experiment.sweep.space import literal
+from dia.codecs.spectral import save_spectral
+from dia.codecs.spectral_network import SpectralNetwork
 from dia.network import DiaNetwork
+from dia.pipelines.sweep.space import literal
 from tests.conftest import TINY, TINY_CODEC
 
 RATE = 16_000
@@ -65,12 +65,12 @@ class TinyWorld:
 
     def _write_corpus(self) -> None:
         self.corpus.mkdir(parents=True)
-        chance = np.random.default_rng(0)
+        rng = np.random.default_rng(0)
         rows = []
         for number in range(16):
             text, speaker, emotion, events = ROWS[number % 4]
-            wave = 0.1 * chance.standard_normal(round((1.2 + 0.04 * number) * RATE))
-            soundfile.write(self.corpus / f"{number}.wav", wave, RATE)
+            waveform = 0.1 * rng.standard_normal(round((1.2 + 0.04 * number) * RATE))
+            soundfile.write(self.corpus / f"{number}.wav", waveform, RATE)
             split = "validation" if number >= 12 else "train"
             rows.append({"audio": f"{number}.wav", "text": text, "split": split, "speaker": speaker, "emotion": emotion,
                          "events": events})  # fmt: skip
@@ -80,5 +80,7 @@ class TinyWorld:
 def _flat(content: dict, before: str = "") -> list[tuple[str, str]]:
     flat = []
     for key, value in content.items():
-        flat += _flat(value, f"{before}{key}.") if isinstance(value, dict) else [(before + key, literal(value))]
+        flat += (
+            _flat(value, f"{before}{key}.") if isinstance(value, dict) else [(before + key, literal(value))]
+        )
     return flat

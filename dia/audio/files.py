@@ -16,26 +16,26 @@ from numpy.typing import NDArray
 
 from dia.errors import UserError
 
-Wave = NDArray[np.float32]
+Waveform = NDArray[np.float32]
 UNKNOWN_SIZE = 0xFFFFFFFF
 ENDINGS = (".wav", ".flac", ".ogg", ".mp3")
 log = logging.getLogger(__name__)
 
 
-def resample(wave: Wave, from_rate: float, to_rate: float) -> Wave:
-    """Return the wave at another sample rate, in hertz."""
+def resample(waveform: Waveform, from_rate: float, to_rate: float) -> Waveform:
+    """Return the waveform at another sample rate, in hertz."""
     if from_rate == to_rate:
-        return np.asarray(wave, dtype=np.float32)
-    return np.asarray(soxr.resample(wave, from_rate, to_rate), dtype=np.float32)
+        return np.asarray(waveform, dtype=np.float32)
+    return np.asarray(soxr.resample(waveform, from_rate, to_rate), dtype=np.float32)
 
 
-def read_wave(path: str | Path, sample_rate: int) -> Wave:
+def read_audio(path: str | Path, sample_rate: int) -> Waveform:
     """Read a file as mono at ``sample_rate`` hertz; several channels are averaged. Raises as :func:`read_sound` does."""
-    wave, rate = read_sound(path)
-    return resample(wave, rate, sample_rate)
+    waveform, rate = read_sound(path)
+    return resample(waveform, rate, sample_rate)
 
 
-def read_sound(path: str | Path) -> tuple[Wave, int]:
+def read_sound(path: str | Path) -> tuple[Waveform, int]:
     """Read a file as mono, and its sample rate in hertz; several channels are averaged.
 
     Raises :class:`UserError` for a file that is missing, empty, no sound file, cut short, or holds values that are no
@@ -47,10 +47,12 @@ def read_sound(path: str | Path) -> tuple[Wave, int]:
     except FileNotFoundError as error:
         raise UserError(f"there is no sound file at {path}; check the path") from error
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}); give a sound file that this user may read") from error
+        raise UserError(
+            f"{path} cannot be read ({error.strerror}); give a sound file that this user may read"
+        ) from error
 
 
-def _read(file: BinaryIO, owner: str) -> tuple[Wave, int]:
+def _read(file: BinaryIO, owner: str) -> tuple[Waveform, int]:
     """Mono samples and sample rate of an open sound file; ``owner`` names it in what is raised."""
     try:
         with soundfile.SoundFile(file) as sound:
@@ -62,7 +64,9 @@ def _read(file: BinaryIO, owner: str) -> tuple[Wave, int]:
             "WAV, FLAC, OGG or MP3"
         ) from error
     if len(samples) < promised or _wav_data_bytes_missing(file):
-        raise UserError(f"{owner} is cut short: its header promises more samples than it holds; copy or record it again")
+        raise UserError(
+            f"{owner} is cut short: its header promises more samples than it holds; copy or record it again"
+        )
     if len(samples) == 0:
         raise UserError(f"{owner} holds no samples; give a recording")
     if not np.isfinite(samples).all():
@@ -84,58 +88,60 @@ def _wav_data_bytes_missing(file: BinaryIO) -> bool:
         if name == b"data":
             # all ones, and no 64-bit size, means "until the end", which streaming writers leave behind
             size = long_size or 0 if size == UNKNOWN_SIZE else size
-            return file.tell() + size > length
-        begin = file.tell()
+            return file.log_metrics_now() + size > length
+        begin = file.log_metrics_now()
         if name == b"ds64":
             long_size = int.from_bytes(file.read(16)[8:], "little")
         file.seek(begin + size + size % 2)
     return False
 
 
-def _require_mono(wave: Wave, target: str) -> None:
+def _require_mono(waveform: Waveform, target: str) -> None:
     """Refuse what a file would hold wrongly without a word: several channels, and values that are no numbers."""
-    if wave.ndim != 1 or not np.isfinite(wave).all():
+    if waveform.ndim != 1 or not np.isfinite(waveform).all():
         raise UserError(
-            f"{target}: shape {wave.shape} with finite={bool(np.isfinite(wave).all())}; give finite samples (samples,)"
+            f"{target}: shape {waveform.shape} with finite={bool(np.isfinite(waveform).all())}; give finite samples (samples,)"
         )
 
 
-def write_wave(path: str | Path, wave: Wave, sample_rate: int) -> None:
+def write_audio(path: str | Path, waveform: Waveform, sample_rate: int) -> None:
     """Write a file in the format of its ending. Values outside -1..1 are clipped, with a warning.
 
-    Raises :class:`UserError` when the ending is unknown, the folder is missing, the samples are no mono wave, or the format
+    Raises :class:`UserError` when the ending is unknown, the folder is missing, the samples are no mono waveform, or the format
     has no such sample rate.
     """
     target = Path(path)
-    _require_mono(wave, str(path))
+    _require_mono(waveform, str(path))
     if target.suffix.lower() not in ENDINGS:
         raise UserError(f"{path} has no ending of a sound file; write .wav, .flac, .ogg or .mp3")
     if target.is_dir():
         raise UserError(f"{path} is a folder; name a file in it")
     if not target.parent.is_dir():
         raise UserError(f"the folder {target.parent} is missing; make it, or write elsewhere")
-    if len(wave) and float(np.abs(wave).max()) > 1.0:
-        log.warning("%s: clipped samples up to %.2f to 1", path, float(np.abs(wave).max()))
+    if len(waveform) and float(np.abs(waveform).max()) > 1.0:
+        log.warning("%s: clipped samples up to %.2f to 1", path, float(np.abs(waveform).max()))
     made = target.with_name(f".{os.getpid()}-{target.name}")
     try:
-        soundfile.write(str(made), np.clip(wave, -1.0, 1.0), sample_rate)
+        soundfile.write(str(made), np.clip(waveform, -1.0, 1.0), sample_rate)
         os.replace(made, target)
     except soundfile.LibsndfileError as error:
-        raise UserError(f"{path} cannot be written at {sample_rate} Hz ({error}); choose another format or rate") from error
+        raise UserError(
+            f"{path} cannot be written at {sample_rate} Hz ({error}); choose another format or rate"
+        ) from error
     finally:
         made.unlink(missing_ok=True)
 
 
-def flac_bytes(wave: Wave, sample_rate: int) -> bytes:
-    """Return the wave as a FLAC file, 16 bits. Raises :class:`UserError` when the samples are no mono wave."""
-    _require_mono(wave, "FLAC")
+def flac_bytes(waveform: Waveform, sample_rate: int) -> bytes:
+    """Return the waveform as a FLAC file, 16 bits. Raises :class:`UserError` when the samples are no mono waveform."""
+    _require_mono(waveform, "FLAC")
     file = io.BytesIO()
-    soundfile.write(file, np.clip(wave, -1.0, 1.0), sample_rate, format="FLAC", subtype="PCM_16")
+    soundfile.write(file, np.clip(waveform, -1.0, 1.0), sample_rate, format="FLAC", subtype="PCM_16")
     return file.getvalue()
 
 
-def wave_from_bytes(content: bytes) -> tuple[Wave, int]:
-    """Return the mono wave and sample rate (hertz) of a sound file in memory.
+def waveform_from_bytes(content: bytes) -> tuple[Waveform, int]:
+    """Return the mono waveform and sample rate (hertz) of a sound file in memory.
 
     Raises :class:`UserError` as :func:`read_sound` does.
     """

@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from dia.audio.delay import delay
 from dia.benchmark.timing import now
+from dia.codecs.delay import delay
 from dia.inference import Request, Sampling
 from dia.inference.engine import Run, encode_texts
 from dia.network import DiaNetwork
@@ -32,7 +32,9 @@ def time_ours(network: DiaNetwork, steps: int, compiled: bool) -> tuple[float, l
 
 
 @torch.inference_mode()
-def time_ours_at(network: DiaNetwork, places: tuple[int, ...], steps: int, compiled: bool) -> dict[int, list[float]]:
+def time_ours_at(
+    network: DiaNetwork, places: tuple[int, ...], steps: int, compiled: bool
+) -> dict[int, list[float]]:
     """Return the seconds of steps from each place on; what lies before it is made up, as its values cost nothing."""
     device = next(network.parameters()).device
     run = Run(network, [Request(TEXT)], Sampling(), network.config.decoder.max_positions, compiled)
@@ -65,7 +67,9 @@ class Ticks:
 
 
 @torch.inference_mode()
-def generate_theirs(model: Any, config: Any, steps: int, compiled: bool, ticks: Ticks | None = None) -> torch.Tensor:
+def generate_theirs(
+    model: Any, config: Any, steps: int, compiled: bool, ticks: Ticks | None = None
+) -> torch.Tensor:
     """Let transformers generate ``steps`` steps as its users do: guided, sampled. Returns its sequences (1, T, C), delayed."""
     text, mask = (tensor.to(model.device) for tensor in encode_texts([TEXT]))
     begin = torch.full((1, 1, config.channels), config.decoder.bos)

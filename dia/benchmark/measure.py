@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 
-from dia.audio.codec import Codec
 from dia.benchmark import speech
 from dia.benchmark.decoding import EARLY, LATE, time_ours, time_ours_at, time_theirs
 from dia.benchmark.memory import peak_memory
 from dia.benchmark.networks import base_network, bytes_of_a_step, bytes_of_attention, make_models
 from dia.benchmark.timing import Series, read_bandwidth
 from dia.benchmark.variants import OURS, Variant
+from dia.codecs.protocol import Codec
 from dia.network import DiaConfig, DiaNetwork
 
 WARM_UP = 4  # steps of a generation that are not counted
@@ -49,7 +49,9 @@ class Measured:
     batch: Series = field(default_factory=Series)
 
 
-def measure(plan: Plan, config: DiaConfig, codec_name: str, say: Callable[[str], None]) -> tuple[Measured, DiaConfig]:
+def measure(
+    plan: Plan, config: DiaConfig, codec_name: str, say: Callable[[str], None]
+) -> tuple[Measured, DiaConfig]:
     """Measure everything that is planned; ``say`` is told what goes on. Returns it with the config of what was measured."""
     made = Measured()
     if plan.memory:
@@ -73,7 +75,9 @@ def _memory(plan: Plan, config: DiaConfig, made: Measured, say: Callable[[str], 
         made.memory.add(str(item), [peak_memory(item, config, plan.weights, plan.device)])
 
 
-def _decoding(plan: Plan, models: dict[Variant, Any], config: DiaConfig, made: Measured, say: Callable[[str], None]) -> None:
+def _decoding(
+    plan: Plan, models: dict[Variant, Any], config: DiaConfig, made: Measured, say: Callable[[str], None]
+) -> None:
     bandwidths = []
     for place in range(-1, plan.rounds):
         say(f"decoding, round {place + 1} of {plan.rounds}" if place >= 0 else "decoding, warming up")
@@ -95,17 +99,23 @@ def _generation(item: Variant, model: Any, config: DiaConfig, steps: int) -> tup
 
 
 def _late(plan: Plan, item: Variant, network: DiaNetwork, config: DiaConfig, made: Measured) -> None:
-    places = tuple(place for place in (EARLY, LATE) if place + plan.steps + WARM_UP < config.decoder.max_positions)
+    places = tuple(
+        place for place in (EARLY, LATE) if place + plan.steps + WARM_UP < config.decoder.max_positions
+    )
     times = time_ours_at(network, places, plan.steps, item.compiled)
     made.early.add(str(item), times.get(EARLY, []))
     made.late.add(str(item), times.get(LATE, []))
 
 
-def _codec(plan: Plan, codec: Codec, name: str, config: DiaConfig, made: Measured, say: Callable[[str], None]) -> None:
+def _codec(
+    plan: Plan, codec: Codec, name: str, config: DiaConfig, made: Measured, say: Callable[[str], None]
+) -> None:
     """A second of sound, and eight at once; transformers' own DAC beside it where the codec is a DAC of random weights."""
     frames = round(codec.sample_rate / codec.hop)
     other = (
-        speech.their_dac(config, plan.device) if name == "random" and any(item.who != OURS for item in plan.variants) else None
+        speech.their_dac(config, plan.device)
+        if name == "random" and any(item.who != OURS for item in plan.variants)
+        else None
     )
     for place in range(-1, plan.rounds):
         say("codec")
@@ -122,7 +132,12 @@ def _codec(plan: Plan, codec: Codec, name: str, config: DiaConfig, made: Measure
 
 
 def _speech(
-    plan: Plan, models: dict[Variant, Any], codec: Codec, config: DiaConfig, made: Measured, say: Callable[[str], None]
+    plan: Plan,
+    models: dict[Variant, Any],
+    codec: Codec,
+    config: DiaConfig,
+    made: Measured,
+    say: Callable[[str], None],
 ) -> None:
     steps = _steps(plan, codec, config)
     for place in range(plan.rounds):
@@ -132,13 +147,17 @@ def _speech(
                 made.speech.add(str(item), [speech.time_speech(model, codec, steps, item.compiled)])
                 made.first_sound.add(str(item), [speech.time_first_sound(model, codec, item.compiled)])
             else:
-                made.speech.add(str(item), [speech.time_their_speech(model, codec, config, steps, item.compiled)])
+                made.speech.add(
+                    str(item), [speech.time_their_speech(model, codec, config, steps, item.compiled)]
+                )
 
 
 def _batch(plan: Plan, network: DiaNetwork, codec: Codec, made: Measured, say: Callable[[str], None]) -> None:
     for place in range(plan.rounds):
         say(f"a batch of {plan.batch}, round {place + 1} of {plan.rounds}")
-        for label, value in speech.time_batch(network, codec, plan.batch, _steps(plan, codec, network.config)).items():
+        for label, value in speech.time_batch(
+            network, codec, plan.batch, _steps(plan, codec, network.config)
+        ).items():
             made.batch.add(label, [value])
 
 

@@ -38,7 +38,9 @@ def peak_memory(variant: Variant, config: DiaConfig, weights: str, device: torch
 def _measure(asked: dict[str, Any]) -> float:
     variant, device = Variant.parse(asked["variant"]), torch.device(asked["device"])
     parts = asked["config"]
-    config = DiaConfig(**parts | {"encoder": EncoderConfig(**parts["encoder"]), "decoder": DecoderConfig(**parts["decoder"])})
+    config = DiaConfig(
+        **parts | {"encoder": EncoderConfig(**parts["encoder"]), "decoder": DecoderConfig(**parts["decoder"])}
+    )
     network = _open(variant, config, asked["weights"], device)
     if variant.who == OURS:
         time_ours(network, STEPS, variant.compiled)
@@ -55,7 +57,9 @@ def _open(variant: Variant, config: DiaConfig, weights: str, device: torch.devic
     if weights == "random":
         return random_network(config, variant.weights, device)
     smaller = (lambda network: quantize(network, variant.weights)) if variant.weights in LAYERS else None
-    return load_checkpoint(weights, device, DTYPES.get(variant.weights, torch.float32), before_placing=smaller).network
+    return load_checkpoint(
+        weights, device, DTYPES.get(variant.weights, torch.float32), before_placing=smaller
+    ).network
 
 
 if __name__ == "__main__":

@@ -13,7 +13,13 @@ from dia.inference.quantization import LAYERS, quantize, replace_linears
 from dia.network import DiaConfig, DiaNetwork
 
 SPREAD = 0.02  # of random weights; what they are does not change how long a product takes
-BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "int8": 1.0, "int4": 0.5 + 4 / 32}  # a weight; 4 bytes of scales for 32 of int4
+BYTES = {
+    "fp32": 4.0,
+    "bf16": 2.0,
+    "fp16": 2.0,
+    "int8": 1.0,
+    "int4": 0.5 + 4 / 32,
+}  # a weight; 4 bytes of scales for 32 of int4
 
 
 def random_like(tensor: Tensor, device: torch.device | None = None) -> Tensor:
@@ -50,7 +56,11 @@ def stored_as(name: str, weights: str) -> torch.dtype:
 
 def base_network(config: DiaConfig, weights: str, device: torch.device) -> DiaNetwork:
     """Return the network that all variants share: random in the config's shape, or a checkpoint's, in fp32."""
-    return random_network(config, "fp32", device) if weights == "random" else load_checkpoint(weights, device).network
+    return (
+        random_network(config, "fp32", device)
+        if weights == "random"
+        else load_checkpoint(weights, device).network
+    )
 
 
 def variant_network(base: DiaNetwork, weights: str) -> DiaNetwork:
@@ -72,7 +82,9 @@ def theirs(network: DiaNetwork) -> Any:
         import transformers
         from transformers.initialization import no_init_weights
     except ImportError as error:
-        raise UserError("this compares with transformers; install it: pip install 'dia-framework[bench]'") from error
+        raise UserError(
+            "this compares with transformers; install it: pip install 'dia-framework[bench]'"
+        ) from error
     config = transformers.DiaConfig.from_dict(transformers_layout.to_config_json(network.config, {}))
     with no_init_weights():
         model: Any = transformers.DiaForConditionalGeneration(config)
@@ -85,14 +97,22 @@ def theirs(network: DiaNetwork) -> Any:
 
 def make_models(base: DiaNetwork, variants: list[Variant]) -> dict[Variant, Any]:
     """Return the model of each variant: ours, compiled or not, is one network; theirs is wrapped to be compiled."""
-    ours = {weights: variant_network(base, weights) for weights in dict.fromkeys(item.weights for item in variants)}
-    return {item: ours[item.weights] if item.who == OURS else _theirs_as_asked(ours[item.weights], item) for item in variants}
+    ours = {
+        weights: variant_network(base, weights)
+        for weights in dict.fromkeys(item.weights for item in variants)
+    }
+    return {
+        item: ours[item.weights] if item.who == OURS else _theirs_as_asked(ours[item.weights], item)
+        for item in variants
+    }
 
 
 def _theirs_as_asked(network: DiaNetwork, variant: Variant) -> Any:
     model = theirs(network)
     if variant.compiled:
-        torch._dynamo.config.recompile_limit = 64  # each length of its static cache is one, and 8 would put it back to eager
+        torch._dynamo.config.recompile_limit = (
+            64  # each length of its static cache is one, and 8 would put it back to eager
+        )
         model.forward = torch.compile(model.forward)
     return model
 

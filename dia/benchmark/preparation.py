@@ -16,10 +16,10 @@ import torch
 from datasets import load_from_disk
 from numpy.typing import NDArray
 
-from dia.audio.load import load_codec
 from dia.benchmark.processes import Cost, run_watched
-from dia.benchmark.settings import BenchPrepareConfig
 from dia.benchmark.sounds import LENGTHS, write_corpus
+from dia.codecs.registry import load_codec
+from dia.config.bench_tasks import BenchPrepareConfig
 
 STARTING = 0.5  # seconds of sound of a run that is nothing but its start
 SHARD_UNITS = 2  # small shards, so that the last one keeps no core waiting for long
@@ -44,7 +44,9 @@ class Growth:
 
     def for_an_hour(self, scale: int, what: str = "seconds") -> float:
         """Return the seconds (or the ``processor`` seconds) beyond the start that an hour of sound takes."""
-        return 3600 * float(getattr(self.costs[scale], what) - getattr(self.starting, what)) / self.sound[scale]
+        return (
+            3600 * float(getattr(self.costs[scale], what) - getattr(self.starting, what)) / self.sound[scale]
+        )
 
     def against_linear(self, scale: int, what: str = "seconds") -> float:
         """Return the same over what it is for the smallest input; 1 is linear."""
@@ -89,7 +91,9 @@ def measure_growth(plan: PreparationPlan, codec: str, say: Callable[[str], None]
     growth = Growth(_prepare(plan, codec, "start", STARTING)[0])
     for scale in sorted(plan.config.scales):
         say(f"preparing {scale} times {plan.config.seconds:g} s of sound")
-        growth.costs[scale], growth.sound[scale] = _prepare(plan, codec, f"grown-{scale}", scale * plan.config.seconds)
+        growth.costs[scale], growth.sound[scale] = _prepare(
+            plan, codec, f"grown-{scale}", scale * plan.config.seconds
+        )
     return growth
 
 
@@ -128,7 +132,11 @@ def compare_with_dac(plan: PreparationPlan, codec: str, say: Callable[[str], Non
     for place in range(-1, plan.config.rounds):
         name = "clips" if place >= 0 else "short"
         for who in (OURS, THEIRS):
-            say(f"{who}, round {place + 1} of {plan.config.rounds}" if place >= 0 else f"{who}, next to nothing")
+            say(
+                f"{who}, round {place + 1} of {plan.config.rounds}"
+                if place >= 0
+                else f"{who}, next to nothing"
+            )
             cost = _run(who, plan, codec, name, place)
             if place < 0:
                 compared.starting[who] = cost
@@ -140,15 +148,22 @@ def compare_with_dac(plan: PreparationPlan, codec: str, say: Callable[[str], Non
 
 def _run(who: str, plan: PreparationPlan, codec: str, name: str, place: int) -> Cost:
     if who == THEIRS:
-        return run_watched(dac_command(plan, codec, name, plan.folder / f"theirs-{place}"), plan.folder, plan.config.workers)
-    command = prepare_command(plan, codec, name, "data.keep_audio=false", f"data.root={plan.folder / f'ours-{place}'}")
+        return run_watched(
+            dac_command(plan, codec, name, plan.folder / f"theirs-{place}"), plan.folder, plan.config.workers
+        )
+    command = prepare_command(
+        plan, codec, name, "data.keep_audio=false", f"data.root={plan.folder / f'ours-{place}'}"
+    )
     return run_watched(command, plan.folder, 1)
 
 
 def prepared_codes(root: Path) -> list[NDArray[np.int64]]:
     """Return the codes (frames, channels) of the one data set in a folder, by the order of its clips."""
     rows = load_from_disk(str(next(root.glob("*-*"))))["train"].select_columns(["id", "codes"])
-    return [np.asarray(row["codes"], dtype=np.int64) for row in sorted(rows, key=lambda row: int(row["id"].rsplit(":", 1)[1]))]
+    return [
+        np.asarray(row["codes"], dtype=np.int64)
+        for row in sorted(rows, key=lambda row: int(row["id"].rsplit(":", 1)[1]))
+    ]
 
 
 def dac_codes(folder: Path) -> list[NDArray[np.int64]]:
@@ -160,10 +175,14 @@ def dac_codes(folder: Path) -> list[NDArray[np.int64]]:
     return [dac.DACFile.load(path).codes[0].numpy().T for path in files]
 
 
-def _count_equal(compared: Comparison, ours: list[NDArray[np.int64]], theirs: list[NDArray[np.int64]]) -> None:
+def _count_equal(
+    compared: Comparison, ours: list[NDArray[np.int64]], theirs: list[NDArray[np.int64]]
+) -> None:
     if [codes.shape for codes in ours] != [codes.shape for codes in theirs]:
         shapes = [(first.shape, second.shape) for first, second in zip(ours, theirs, strict=False)]
-        raise RuntimeError(f"the codes have other shapes than those of {THEIRS}: {shapes}; its windows must not cut a clip")
+        raise RuntimeError(
+            f"the codes have other shapes than those of {THEIRS}: {shapes}; its windows must not cut a clip"
+        )
     first, second = np.concatenate(ours), np.concatenate(theirs)
     compared.codes, compared.equal = first.size, int((first == second).sum())
     compared.different_codes = len(np.unique(first[:, 0]))

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dia.benchmark.preparation import OURS, THEIRS, Comparison, Growth
-from dia.benchmark.settings import BenchPrepareConfig
+from dia.config.bench_tasks import BenchPrepareConfig
 
 MEBIBYTE = 1 << 20
 
@@ -17,7 +17,10 @@ def preparation_results(
     config: BenchPrepareConfig, growth: Growth | None, compared: Comparison | None, machine: dict[str, str]
 ) -> dict[str, Any]:
     """Return every figure with all values that it is of."""
-    found: dict[str, Any] = {"machine": machine, "plan": {"workers": config.workers, "codec": config.codec.name or "random DAC"}}
+    found: dict[str, Any] = {
+        "machine": machine,
+        "plan": {"workers": config.workers, "codec": config.codec.name or "random DAC"},
+    }
     if growth is not None:
         found["growth"] = {
             "starting": asdict(growth.starting),
@@ -48,11 +51,17 @@ def preparation_results(
 
 
 def show_preparation(
-    config: BenchPrepareConfig, growth: Growth | None, compared: Comparison | None, machine: dict[str, str], console: Console
+    config: BenchPrepareConfig,
+    growth: Growth | None,
+    compared: Comparison | None,
+    machine: dict[str, str],
+    console: Console,
 ) -> None:
     """Print the tables."""
     console.print("; ".join(f"{name} {value}" for name, value in machine.items()))
-    console.print(f"codec {config.codec.name or 'DAC 44.1 kHz of random weights'}; {config.workers} workers, on as many cores")
+    console.print(
+        f"codec {config.codec.name or 'DAC 44.1 kHz of random weights'}; {config.workers} workers, on as many cores"
+    )
     if growth is not None:
         console.print(_growth(growth))
     if compared is not None:
@@ -64,7 +73,15 @@ def show_preparation(
 
 
 def _growth(growth: Growth) -> Table:
-    columns = ["", "sound", "whole", "for an hour\nof sound", "against\nlinear", "of processors\nfor an hour", "against\nlinear"]
+    columns = [
+        "",
+        "sound",
+        "whole",
+        "for an hour\nof sound",
+        "against\nlinear",
+        "of processors\nfor an hour",
+        "against\nlinear",
+    ]
     title = f"preparing more: {growth.starting.seconds:.1f} s of every run are its start"
     table = Table(*columns, "peak of\nthe parent", "of a worker", title=title)
     least = min(growth.costs)

@@ -34,14 +34,18 @@ def run_watched(command: list[str], cwd: Path, threads: int) -> Cost:
             while process.poll() is None:
                 for pid in (process.pid, *descendants(process.pid)):
                     if size := largest_resident_size(str(pid)):
-                        peaks[pid] = size  # the last one, not the highest: before its exec a new process is its parent's copy
+                        peaks[pid] = (
+                            size  # the last one, not the highest: before its exec a new process is its parent's copy
+                        )
                 time.sleep(POLL)
         finally:
             process.kill()
         seconds, worked = time.perf_counter() - begun, _processor_seconds() - worked
         if process.returncode:
             said.seek(0)
-            raise RuntimeError(f"{' '.join(command[:4])} ... failed with {process.returncode}: {said.read()[-2000:]}")
+            raise RuntimeError(
+                f"{' '.join(command[:4])} ... failed with {process.returncode}: {said.read()[-2000:]}"
+            )
     parent = peaks.pop(process.pid, 0.0)
     return Cost(seconds, worked, parent, max(peaks.values(), default=0.0))
 
@@ -78,5 +82,7 @@ def largest_resident_size(pid: str = "self") -> float:
     except OSError:
         if pid != "self":
             return 0.0
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1.0 if sys.platform == "darwin" else 1024.0)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+            1.0 if sys.platform == "darwin" else 1024.0
+        )
     return float(kibibytes[0]) * 1024 if kibibytes else 0.0

@@ -29,10 +29,17 @@ def results(plan: Plan, made: Measured, config: DiaConfig, machine: dict[str, st
         }
     return {
         "machine": machine,
-        "plan": {"weights": plan.weights, "rounds": plan.rounds, "steps": plan.steps, "seconds": plan.seconds},
+        "plan": {
+            "weights": plan.weights,
+            "rounds": plan.rounds,
+            "steps": plan.steps,
+            "seconds": plan.seconds,
+        },
         "read_bandwidth": made.bandwidth,
         "variants": rows,
-        "measured": {name: series["values"] for name, series in asdict(made).items() if isinstance(series, dict)},
+        "measured": {
+            name: series["values"] for name, series in asdict(made).items() if isinstance(series, dict)
+        },
     }
 
 
@@ -45,7 +52,9 @@ def best_of_theirs(plan: Plan, made: Measured) -> float | None:
 def show(plan: Plan, made: Measured, config: DiaConfig, machine: dict[str, str], console: Console) -> None:
     """Print the tables."""
     console.print("; ".join(f"{name} {value}" for name, value in machine.items()))
-    console.print(f"memory is read at {made.bandwidth / 1e9:.1f} GB/s; medians, of {plan.rounds} rounds of {plan.steps} steps")
+    console.print(
+        f"memory is read at {made.bandwidth / 1e9:.1f} GB/s; medians, of {plan.rounds} rounds of {plan.steps} steps"
+    )
     console.print(_steps(plan, made, config))
     console.print(_sound(plan, made))
     if made.codec.values:
@@ -92,7 +101,9 @@ def _sound(plan: Plan, made: Measured) -> Table:
     for column in ("", "seconds of work for\na second of sound", "first sound after", "peak memory"):
         table.add_column(column)
     for item in plan.variants:
-        speech, first, memory = (series.median(str(item)) for series in (made.speech, made.first_sound, made.memory))
+        speech, first, memory = (
+            series.median(str(item)) for series in (made.speech, made.first_sound, made.memory)
+        )
         table.add_row(
             str(item),
             f"{speech:.2f}" if speech else "-",
@@ -110,7 +121,9 @@ def _published(plan: Plan, made: Measured) -> Table:
         table.add_row(setting, f"{steps:g}" if steps else "-", f"{sound:g}" if sound else "-", source)
     for item in plan.variants:
         if step := made.step.median(str(item)):
-            table.add_row(f"[bold]{item}", f"{1 / step:.1f}", f"{1 / step / FRAMES_PER_SECOND:.2f}", "this run")
+            table.add_row(
+                f"[bold]{item}", f"{1 / step:.1f}", f"{1 / step / FRAMES_PER_SECOND:.2f}", "this run"
+            )
     return table
 
 

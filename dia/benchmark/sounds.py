@@ -22,11 +22,13 @@ def write_corpus(folder: Path, seconds: float, normalised: bool = False) -> tupl
     folder.mkdir(parents=True)
     lines, total = [], 0.0
     for number, length in enumerate(lengths_of(seconds)):
-        wave = voice_like(length, number)
+        waveform = voice_like(length, number)
         name = f"{number:05d}.wav"
-        soundfile.write(folder / name, _normalised(wave) if normalised else wave, SAMPLE_RATE, subtype="FLOAT")
+        soundfile.write(
+            folder / name, _normalised(waveform) if normalised else waveform, SAMPLE_RATE, subtype="FLOAT"
+        )
         lines.append(json.dumps({"audio": name, "text": f"[S1] Clip {number}."}))
-        total += len(wave) / SAMPLE_RATE
+        total += len(waveform) / SAMPLE_RATE
     (folder / "rows.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return len(lines), total
 
@@ -47,11 +49,13 @@ def lengths_of(seconds: float) -> list[float]:
 
 
 def voice_like(seconds: float, seed: int) -> NDArray[np.float32]:
-    """Return a wave (samples,): harmonics of a wandering pitch in syllables, with breath."""
+    """Return a waveform (samples,): harmonics of a wandering pitch in syllables, with breath."""
     random = np.random.default_rng(seed)
     count = max(1, round(seconds * SAMPLE_RATE))
     time = np.arange(count) / SAMPLE_RATE
-    pitch = random.uniform(90, 220) * 2 ** (0.3 * np.sin(2 * np.pi * random.uniform(0.3, 0.8) * time + random.uniform(0, 6)))
+    pitch = random.uniform(90, 220) * 2 ** (
+        0.3 * np.sin(2 * np.pi * random.uniform(0.3, 0.8) * time + random.uniform(0, 6))
+    )
     phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
     voiced = np.zeros(count)
     for harmonic in range(1, 13):
@@ -60,9 +64,9 @@ def voice_like(seconds: float, seed: int) -> NDArray[np.float32]:
     return (0.15 * voiced * syllables + 0.02 * random.standard_normal(count)).astype(np.float32)
 
 
-def _normalised(wave: NDArray[np.float32]) -> NDArray[np.float32]:
+def _normalised(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
     from audiotools import AudioSignal
 
-    signal = AudioSignal(wave[None, None], SAMPLE_RATE).normalize(TARGET).ensure_max_of_audio()
+    signal = AudioSignal(waveform[None, None], SAMPLE_RATE).normalize(TARGET).ensure_max_of_audio()
     made: NDArray[np.float32] = signal.audio_data[0, 0].numpy()
     return made

@@ -6,16 +6,21 @@ from typing import Any
 import dac
 import torch
 
-from dia.audio.codec import Codec
-from dia.audio.dac_codec import DacCodec
-from dia.audio.delay import undelay
-from dia.audio.load import load_codec
 from dia.benchmark.decoding import TEXT, generate_theirs
 from dia.benchmark.timing import now, seconds_of
+from dia.codecs.dac import DacCodec
+from dia.codecs.delay import undelay
+from dia.codecs.protocol import Codec
+from dia.codecs.registry import load_codec
 from dia.inference import Request, Sampling, Synthesizer
 from dia.network import DiaConfig, DiaNetwork
 
-TURNS = ("Did you see the river?", "I did, and it was high.", "Then we had better stay.", "And tell the others.")
+TURNS = (
+    "Did you see the river?",
+    "I did, and it was high.",
+    "Then we had better stay.",
+    "And tell the others.",
+)
 
 
 def open_codec(name: str, config: DiaConfig, device: torch.device) -> Codec:
@@ -23,7 +28,9 @@ def open_codec(name: str, config: DiaConfig, device: torch.device) -> Codec:
     if name != "random":
         return load_codec(name, str(device))
     torch.manual_seed(0)
-    model = dac.DAC(sample_rate=44_100, n_codebooks=config.channels, codebook_size=config.decoder.codebook_size)
+    model = dac.DAC(
+        sample_rate=44_100, n_codebooks=config.channels, codebook_size=config.decoder.codebook_size
+    )
     return DacCodec(model.to(device), "random")
 
 
@@ -54,11 +61,11 @@ def time_their_dac(model: Any, codes_BTC: torch.Tensor) -> float:
 
 
 def time_speech(network: DiaNetwork, codec: Codec, steps: int, compiled: bool) -> float:
-    """Return seconds of work for a second of sound: a text of ``steps`` decoder steps, to a wave."""
+    """Return seconds of work for a second of sound: a text of ``steps`` decoder steps, to a waveform."""
     device = next(network.parameters()).device
     begun = now(device)
     speech = Synthesizer(network, codec).speak([TEXT], [0], Sampling(), steps, compiled=compiled)[0]
-    return (now(device) - begun) / (len(speech.wave) / speech.sample_rate)
+    return (now(device) - begun) / (len(speech.waveform) / speech.sample_rate)
 
 
 @torch.inference_mode()
@@ -66,8 +73,8 @@ def time_their_speech(model: Any, codec: Codec, config: DiaConfig, steps: int, c
     """The same by transformers' generation; its codes are decoded by our codec, so that only the network differs."""
     begun = now(model.device)
     codes_BTC = undelay(generate_theirs(model, config, steps, compiled), config.delays)[:, 1:]
-    wave = codec.decode(codes_BTC.clamp(0, config.decoder.codebook_size - 1))
-    return (now(model.device) - begun) / (wave.shape[1] / codec.sample_rate)
+    waveform = codec.decode(codes_BTC.clamp(0, config.decoder.codebook_size - 1))
+    return (now(model.device) - begun) / (waveform.shape[1] / codec.sample_rate)
 
 
 def time_first_sound(network: DiaNetwork, codec: Codec, compiled: bool) -> float:
@@ -91,9 +98,11 @@ def time_batch(network: DiaNetwork, codec: Codec, count: int, steps: int) -> dic
     together = synthesizer.speak(texts, seeds, sampling, steps)
     batch = now(device) - begun
     begun = now(device)
-    alone = [synthesizer.speak([text], [seed], sampling, steps) for text, seed in zip(texts, seeds, strict=True)]
+    alone = [
+        synthesizer.speak([text], [seed], sampling, steps) for text, seed in zip(texts, seeds, strict=True)
+    ]
     single = now(device) - begun
-    seconds = sum(len(speech.wave) for speech in together) / codec.sample_rate
+    seconds = sum(len(speech.waveform) for speech in together) / codec.sample_rate
     decoding = sum(time_codec(codec, item.codes_TC[None]) for item in chain(*alone))
     return {
         "batch": seconds / batch,

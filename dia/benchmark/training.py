@@ -36,7 +36,9 @@ class TrainingPlan:
 
     def job(self, who: str) -> TrainingJob:
         """Return the job of a variant."""
-        return TrainingJob(who, asdict(self.model), self.precision, self.steps, self.per_step, self.lengths, self.threads)
+        return TrainingJob(
+            who, asdict(self.model), self.precision, self.steps, self.per_step, self.lengths, self.threads
+        )
 
 
 @dataclass
@@ -74,7 +76,9 @@ def measure_training(plan: TrainingPlan, say: Callable[[str], None]) -> Training
             made.runs.setdefault(who, []).append(run_apart(plan.job(who)))
     for who in (OURS, THEIRS) if plan.curves else ():
         say(f"{who}, objective and batches made equal")
-        made.curves[who] = run_apart(replace(plan.job(who), steps=plan.curves, equal=True, precision="32-true"))
+        made.curves[who] = run_apart(
+            replace(plan.job(who), steps=plan.curves, equal=True, precision="32-true")
+        )
     return made
 
 

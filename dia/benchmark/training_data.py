@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dia.data.batches import Example, decoder_steps, plan_epoch
+from dia.data.batching import Example, decoder_steps, plan_epoch
 from dia.network import DiaConfig
 
 SHORTEST = 20  # frames
@@ -25,11 +25,11 @@ class Lengths:
 
 
 class MadeUpClips:
-    """See :class:`dia.data.batches.Clips`; the same seed gives the same clips."""
+    """See :class:`dia.data.batching.Clips`; the same seed gives the same clips."""
 
     def __init__(self, count: int, lengths: Lengths, config: DiaConfig, seed: int = 0) -> None:
-        chance = np.random.default_rng(seed)
-        drawn = lengths.median * np.exp(lengths.deviation * chance.standard_normal(count))
+        rng = np.random.default_rng(seed)
+        drawn = lengths.median * np.exp(lengths.deviation * rng.standard_normal(count))
         self.frames = [int(frames) for frames in drawn.clip(SHORTEST, config.max_frames)]
         self.config, self.seed = config, seed
         self.weights: NDArray[np.float64] | None = None
@@ -37,13 +37,17 @@ class MadeUpClips:
     def __len__(self) -> int:
         return len(self.frames)
 
-    def example(self, index: int, chance: random.Random) -> Example:
+    def example(self, index: int, rng: random.Random) -> Example:
         """Return one clip."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + index)
         size = min(max(8, round(self.frames[index] * TEXT_BYTES)), self.config.encoder.max_positions)
         text_S = torch.randint(3, 256, (size,), generator=generator)
         shape = (self.frames[index], self.config.channels)
-        return Example(f"clip-{index}", text_S, torch.randint(self.config.decoder.codebook_size, shape, generator=generator))
+        return Example(
+            f"clip-{index}",
+            text_S,
+            torch.randint(self.config.decoder.codebook_size, shape, generator=generator),
+        )
 
     def all_codes(self) -> Iterator[Tensor]:
         """Yield the codes of every clip."""
@@ -54,5 +58,7 @@ def budget_for(clips: MadeUpClips, per_batch: int) -> int:
     """Return the budget of padded steps that makes batches of so many clips on the average."""
     lengths = [decoder_steps(frames, clips.config) for frames in clips.frames]
     wanted = len(lengths) / per_batch
-    tried = np.linspace(max(lengths), max(lengths) + 2 * sum(lengths) / wanted, 200).astype(int)  # batches do not fall steadily
+    tried = np.linspace(max(lengths), max(lengths) + 2 * sum(lengths) / wanted, 200).astype(
+        int
+    )  # batches do not fall steadily
     return int(min(tried, key=lambda budget: abs(len(plan_epoch(lengths, int(budget), 0, 0)) - wanted)))

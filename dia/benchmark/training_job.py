@@ -31,7 +31,10 @@ class TrainingJob:
     @property
     def config(self) -> DiaConfig:
         """The network's shape."""
-        parts = {"encoder": EncoderConfig(**self.model["encoder"]), "decoder": DecoderConfig(**self.model["decoder"])}
+        parts = {
+            "encoder": EncoderConfig(**self.model["encoder"]),
+            "decoder": DecoderConfig(**self.model["decoder"]),
+        }
         return DiaConfig(**self.model | parts)
 
     @property

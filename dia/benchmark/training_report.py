@@ -8,8 +8,8 @@ from rich.table import Table
 
 from dia.benchmark.training import FASTER, LEANER, TrainingCosts, TrainingPlan
 from dia.benchmark.training_job import OURS
+from dia.planning.model_stats import Trained
 from dia.training.lora import LoraConfig
-from dia.training.trained import Trained
 
 MEGABYTE = 1e6
 
@@ -31,7 +31,9 @@ def show_training(plan: TrainingPlan, made: TrainingCosts, machine: dict[str, st
     """Print the table, the ratios with what they shall reach, and how far the curves are apart."""
     console.print("; ".join(f"{name} {value}" for name, value in machine.items()))
     count = Trained(plan.model, LoraConfig()).count
-    console.print(f"{count / 1e6:.1f} M parameters, {plan.precision}; medians of {plan.rounds} rounds of {plan.steps} steps")
+    console.print(
+        f"{count / 1e6:.1f} M parameters, {plan.precision}; medians of {plan.rounds} rounds of {plan.steps} steps"
+    )
     console.print(_table(plan, made))
     found = training_results(plan, made, machine)
     for who, ratios in found["beside"].items():
@@ -47,7 +49,9 @@ def show_training(plan: TrainingPlan, made: TrainingCosts, machine: dict[str, st
 
 
 def _table(plan: TrainingPlan, made: TrainingCosts) -> Table:
-    table = Table("", "frames/s", "seconds a step", "clips a step", "frames a step", "peak memory", title="training")
+    table = Table(
+        "", "frames/s", "seconds a step", "clips a step", "frames a step", "peak memory", title="training"
+    )
     for who, runs in made.runs.items():
         run = runs[0]
         count = len(run.ends) - plan.warm

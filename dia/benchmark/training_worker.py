@@ -14,15 +14,17 @@ def train(job: TrainingJob) -> Trained:
     """Run a job in this process; only what trains is imported."""
     torch.set_num_threads(job.threads)
     if job.who == OURS:
-        from dia.benchmark.training_ours import train_ours
+        from dia.benchmark.training_dia import train_ours
 
         return train_ours(job)
-    from dia.benchmark.training_theirs import train_theirs
+    from dia.benchmark.training_transformers import train_theirs
 
     return train_theirs(job)
 
 
 if __name__ == "__main__":
     found = train(TrainingJob.of(json.loads(sys.argv[1])))
-    found.peak = float(torch.cuda.max_memory_allocated()) if torch.cuda.is_available() else largest_resident_size()
+    found.peak = (
+        float(torch.cuda.max_memory_allocated()) if torch.cuda.is_available() else largest_resident_size()
+    )
     print(json.dumps(asdict(found)))

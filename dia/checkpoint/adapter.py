@@ -26,7 +26,14 @@ from dia.network import DiaConfig, DiaNetwork
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PEFT_PREFIX = "base_model.model."
 DOWN, UP = ".lora_A", ".lora_B"  # (R, I) and (O, R), under PEFT's names
-UNKNOWN = ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern", "lora_bias", "modules_to_save")  # of PEFT's
+UNKNOWN = (
+    "use_rslora",
+    "use_dora",
+    "rank_pattern",
+    "alpha_pattern",
+    "lora_bias",
+    "modules_to_save",
+)  # of PEFT's
 SHOWN = 5  # problems that are listed
 log = logging.getLogger(__name__)
 
@@ -84,16 +91,28 @@ def load_adapter(path: str | Path) -> Adapter:
 
     Raises :class:`UserError` when there is none, it is damaged, or it is of a kind that is not merged here.
     """
-    folder = next((place for place in (Path(path), Path(path) / "adapter") if (place / CONFIG).is_file()), None)
+    folder = next(
+        (place for place in (Path(path), Path(path) / "adapter") if (place / CONFIG).is_file()), None
+    )
     if folder is None:
-        raise UserError(f"there is no adapter at {path}: neither it nor its `adapter` holds {CONFIG}; name the folder of one")
+        raise UserError(
+            f"there is no adapter at {path}: neither it nor its `adapter` holds {CONFIG}; name the folder of one"
+        )
     content = read_json(folder / CONFIG)
     if unknown := [key for key in UNKNOWN if content.get(key)]:
-        raise UserError(f"{folder / CONFIG} has {', '.join(unknown)}, which is not merged here; merge it with PEFT")
+        raise UserError(
+            f"{folder / CONFIG} has {', '.join(unknown)}, which is not merged here; merge it with PEFT"
+        )
     try:
-        about = content.get("dia", {"base": {"name": content.get("base_model_name_or_path") or "unknown", "fingerprint": ""}})
+        about = content.get(
+            "dia", {"base": {"name": content.get("base_model_name_or_path") or "unknown", "fingerprint": ""}}
+        )
         base, config = Base(**about["base"]), _config_of(about["config"]) if about.get("config") else None
-        rank, alpha, targets = int(content["r"]), float(content["lora_alpha"]), list(content["target_modules"])
+        rank, alpha, targets = (
+            int(content["r"]),
+            float(content["lora_alpha"]),
+            list(content["target_modules"]),
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder / CONFIG} describes no adapter ({error!r}); copy it again") from error
     tensors = {_our_name(name): tensor for name, tensor in read_tensors([folder / WEIGHTS]).items()}
@@ -112,10 +131,14 @@ def merge_adapter(network: DiaNetwork, adapter: Adapter, name: str = "the adapte
             f"{name} does not fit this checkpoint: {'; '.join(problems[:SHOWN])}{more}; take the base {adapter.base.name}"
         )
     if adapter.base.fingerprint not in ("", weights_fingerprint(network.state_dict().items())):
-        log.warning("%s was learned on %s, which has other weights than this checkpoint", name, adapter.base.name)
+        log.warning(
+            "%s was learned on %s, which has other weights than this checkpoint", name, adapter.base.name
+        )
     for module in adapter.modules:
         weight = network.get_parameter(f"{module}.weight")
-        weight.data = merged(weight.data, adapter.tensors[module + DOWN], adapter.tensors[module + UP], adapter.scale)
+        weight.data = merged(
+            weight.data, adapter.tensors[module + DOWN], adapter.tensors[module + UP], adapter.scale
+        )
 
 
 def merge_tensors(state: dict[str, Tensor], scale: float) -> dict[str, Tensor]:
@@ -136,13 +159,19 @@ def merged(weight_OI: Tensor, down_RI: Tensor, up_OR: Tensor, scale: float) -> T
 def adapter_problems(network: DiaNetwork, adapter: Adapter) -> list[str]:
     """Return what of an adapter has no place in a network: facts of its shape, matrices without a weight or of another size."""
     wanted, given = _flat(asdict(network.config)), _flat(asdict(adapter.config or network.config))
-    problems = [f"{key} is {given[key]} there and {value} here" for key, value in wanted.items() if given.get(key) != value]
+    problems = [
+        f"{key} is {given[key]} there and {value} here"
+        for key, value in wanted.items()
+        if given.get(key) != value
+    ]
     weights = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     for module in adapter.modules:
         down, up = (adapter.tensors.get(module + end) for end in (DOWN, UP))
         if down is None or up is None:
             problems.append(f"{module} lacks one of its two matrices")
-        elif (found := weights.get(f"{module}.weight")) != (len(up), down.shape[1]) or len(down) != up.shape[1]:
+        elif (found := weights.get(f"{module}.weight")) != (len(up), down.shape[1]) or len(down) != up.shape[
+            1
+        ]:
             problems.append(f"{module} is {tuple(up.shape)} times {tuple(down.shape)}, its weight {found}")
     return problems
 
@@ -155,7 +184,9 @@ def _write(adapter: Adapter, made: Path) -> None:
         "dia": {"base": asdict(adapter.base), "config": asdict(adapter.config) if adapter.config else None},
     }  # fmt: skip
     write_json(made / CONFIG, content)
-    tensors = {_peft_name(name): tensor.detach().cpu().contiguous() for name, tensor in adapter.tensors.items()}
+    tensors = {
+        _peft_name(name): tensor.detach().cpu().contiguous() for name, tensor in adapter.tensors.items()
+    }
     save_file(tensors, made / WEIGHTS, metadata={"format": "pt"})
 
 

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from dia.errors import UserError, in_one_line
+from dia.errors import UserError, one_line
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -44,16 +44,24 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{path} is missing or damaged ({in_one_line(error)}); copy or download it again") from error
+        raise UserError(
+            f"{path} is missing or damaged ({one_line(error)}); copy or download it again"
+        ) from error
 
 
 def _read_torch(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (OSError, RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError) as error:
-        raise UserError(f"{path} is damaged, or holds more than weights ({type(error).__name__}); download it again") from error
+        raise UserError(
+            f"{path} is damaged, or holds more than weights ({type(error).__name__}); download it again"
+        ) from error
     # Lightning puts the weights under this key, beside the optimizer's state
     state = content.get("state_dict", content) if isinstance(content, dict) else content
-    if not isinstance(state, dict) or not state or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+    if (
+        not isinstance(state, dict)
+        or not state
+        or not all(isinstance(tensor, Tensor) for tensor in state.values())
+    ):
         raise UserError(f"{path} holds no tensors by name; name the file of a Dia checkpoint")
     return state

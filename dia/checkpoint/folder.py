@@ -21,7 +21,10 @@ from dia.checkpoint.source import DEFAULT_SAMPLING, Source, read_source
 from dia.errors import UserError
 from dia.network import DiaConfig, DiaNetwork
 
-DAC_SHAPE = (9, 1024)  # channels and codebook of dac_44khz, which nari's checkpoints speak through without saying so
+DAC_SHAPE = (
+    9,
+    1024,
+)  # channels and codebook of dac_44khz, which nari's checkpoints speak through without saying so
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,9 @@ def save_state(
     """Write what :func:`save_checkpoint` does of a network of which the state is at hand. Raises as it does."""
     extra = {"codec": asdict(codec)} if codec else {}
     whole = {name: tensor.detach().to("cpu", torch.float32) for name, tensor in state.items()}
-    write_folder(folder, lambda made: _write_transformers(made, config, whole, extra, sampling or DEFAULT_SAMPLING))
+    write_folder(
+        folder, lambda made: _write_transformers(made, config, whole, extra, sampling or DEFAULT_SAMPLING)
+    )
 
 
 def convert(source: Source, layout: str, folder: Path) -> None:
@@ -133,7 +138,10 @@ def convert(source: Source, layout: str, folder: Path) -> None:
     if layout not in CONVERTERS:
         raise UserError(f"there is no layout {layout!r} to convert to; choose one of {', '.join(CONVERTERS)}")
     network_of(source)  # refuses weights that do not fit
-    write_folder(folder, lambda made: CONVERTERS[layout](made, source.config, source.tensors, source.extra, source.sampling))
+    write_folder(
+        folder,
+        lambda made: CONVERTERS[layout](made, source.config, source.tensors, source.extra, source.sampling),
+    )
 
 
 def write_folder(folder: Path, write: Callable[[Path], None]) -> None:
@@ -158,12 +166,16 @@ def _write_transformers(
     save_file(transformers_layout.to_tensors(state), made / WEIGHTS, metadata={"format": "pt"})
 
 
-def _write_nari(made: Path, config: DiaConfig, state: dict[str, Tensor], extra: dict[str, Any], sampling: dict[str, Any]) -> None:
+def _write_nari(
+    made: Path, config: DiaConfig, state: dict[str, Tensor], extra: dict[str, Any], sampling: dict[str, Any]
+) -> None:
     """The first generation gets its nested config.json, which is what tells it apart; sampling values have no place here."""
     flat = transformers_layout.to_config_json(config, extra)
     for part in ("encoder_config", "decoder_config"):
         flat[part]["rope_theta"] = config.rope_theta  # nari's reader knows it under this name
-    write_json(made / CONFIG, nari_layout.to_nested_config(config) if config.cross_rope and not extra else flat)
+    write_json(
+        made / CONFIG, nari_layout.to_nested_config(config) if config.cross_rope and not extra else flat
+    )
     save_file(nari_layout.to_nari_tensors(state, config), made / WEIGHTS, metadata={"format": "pt"})
 
 

@@ -34,14 +34,20 @@ def locate(path: str | Path, weights: bool = True) -> Located:
     if here.is_file():
         return _beside(here)
     if (here / SHARDS).is_file():
-        raise UserError(f"{here} is a checkpoint in shards; python -m dia.weights consolidate RUN out=FOLDER makes a model of it")
+        raise UserError(
+            f"{here} is a checkpoint in shards; python -m dia.weights consolidate RUN out=FOLDER makes a model of it"
+        )
     for candidate in (here, here / "model"):
         if candidate.is_dir() and (found := _weights_in(candidate)):
             return _in_folder(str(path), candidate, found)
     if here.exists():
-        raise UserError(f"{here} holds no checkpoint, nor does its `model`; name a run folder, a model folder or a weights file")
+        raise UserError(
+            f"{here} holds no checkpoint, nor does its `model`; name a run folder, a model folder or a weights file"
+        )
     if str(path).count("/") != 1 or str(path).startswith((".", "/")):
-        raise UserError(f"there is no checkpoint at {path}; name a run folder, a model folder, a file or a Hub id (owner/name)")
+        raise UserError(
+            f"there is no checkpoint at {path}; name a run folder, a model folder, a file or a Hub id (owner/name)"
+        )
     if not weights:
         return _in_folder(str(path), _download(str(path), [CONFIG]), [])
     folder = _download(str(path), [CONFIG, GENERATION, "*.safetensors", INDEX])
@@ -49,7 +55,9 @@ def locate(path: str | Path, weights: bool = True) -> Located:
         folder = _download(str(path), [CONFIG, "*.pth"])
         found = _weights_in(folder)
     if not found:
-        raise UserError(f"{path} holds no weights ({', '.join(f'*{ending}' for ending in ENDINGS)}); name another checkpoint")
+        raise UserError(
+            f"{path} holds no weights ({', '.join(f'*{ending}' for ending in ENDINGS)}); name another checkpoint"
+        )
     return _in_folder(str(path), folder, found)
 
 
@@ -57,25 +65,38 @@ def _beside(file: Path) -> Located:
     """A single file; its config stands beside it, or in the run folder that Lightning's checkpoint lies in."""
     if file.suffix not in ENDINGS:
         raise UserError(f"{file} is no weights file; name one that ends with {', '.join(ENDINGS)}")
-    config = next((place for place in (file.parent / CONFIG, file.absolute().parents[1] / RUN_CONFIG) if place.is_file()), None)
+    config = next(
+        (
+            place
+            for place in (file.parent / CONFIG, file.absolute().parents[1] / RUN_CONFIG)
+            if place.is_file()
+        ),
+        None,
+    )
     generation = file.parent / GENERATION
     return Located(str(file), config, generation if generation.is_file() else None, [file])
 
 
 def _in_folder(path: str, folder: Path, weights: list[Path]) -> Located:
     config, generation = folder / CONFIG, folder / GENERATION
-    return Located(path, config if config.is_file() else None, generation if generation.is_file() else None, weights)
+    return Located(
+        path, config if config.is_file() else None, generation if generation.is_file() else None, weights
+    )
 
 
 def _weights_in(folder: Path) -> list[Path]:
     """The weights of a folder: those of the index, else the usual file, else the only one there is."""
     if (folder / INDEX).is_file():
-        return [folder / name for name in sorted(set(read_json(folder / INDEX).get("weight_map", {}).values()))]
+        return [
+            folder / name for name in sorted(set(read_json(folder / INDEX).get("weight_map", {}).values()))
+        ]
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     found = sorted(file for file in folder.iterdir() if file.suffix in ENDINGS)
     if len(found) > 1:
-        raise UserError(f"{folder} holds several checkpoints: {', '.join(file.name for file in found)}; name one of the files")
+        raise UserError(
+            f"{folder} holds several checkpoints: {', '.join(file.name for file in found)}; name one of the files"
+        )
     return found
 
 

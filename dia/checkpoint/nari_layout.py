@@ -37,9 +37,18 @@ def from_nari_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
             ours[HEAD] = _linear(tensor, 1)
         else:
             kept = next(
-                (name.removesuffix(end) + ours_end for end, ours_end in theirs_to_ours.items() if name.endswith(end)), name
+                (
+                    name.removesuffix(end) + ours_end
+                    for end, ours_end in theirs_to_ours.items()
+                    if name.endswith(end)
+                ),
+                name,
             )
-            ours[kept] = _linear(tensor, tensor.ndim - 1 if name.endswith("o_proj.weight") else 1) if _is_dense(name) else tensor
+            ours[kept] = (
+                _linear(tensor, tensor.ndim - 1 if name.endswith("o_proj.weight") else 1)
+                if _is_dense(name)
+                else tensor
+            )
     if embeddings:  # by number, for a file may hold them in any order
         ours[EMBEDDINGS] = torch.cat([embeddings[number] for number in sorted(embeddings)])
     return ours
@@ -51,12 +60,21 @@ def to_nari_tensors(state: dict[str, Tensor], config: DiaConfig) -> dict[str, Te
     for name, tensor in state.items():
         if name == EMBEDDINGS:
             parts = tensor.chunk(config.channels)
-            theirs |= {f"decoder.embeddings.{number}.weight": part.contiguous() for number, part in enumerate(parts)}
+            theirs |= {
+                f"decoder.embeddings.{number}.weight": part.contiguous() for number, part in enumerate(parts)
+            }
         elif name == HEAD:
-            theirs[NARI_HEAD] = _kernel(tensor, (config.decoder.width,), (config.channels, config.decoder.vocabulary))
+            theirs[NARI_HEAD] = _kernel(
+                tensor, (config.decoder.width,), (config.channels, config.decoder.vocabulary)
+            )
         else:
-            kept = next((name.removesuffix(end) + nari_end for end, nari_end in NAMES.items() if name.endswith(end)), name)
-            theirs[kept] = _kernel(tensor, *_kernel_axes(name, config)) if _is_dense(kept) else tensor.contiguous()
+            kept = next(
+                (name.removesuffix(end) + nari_end for end, nari_end in NAMES.items() if name.endswith(end)),
+                name,
+            )
+            theirs[kept] = (
+                _kernel(tensor, *_kernel_axes(name, config)) if _is_dense(kept) else tensor.contiguous()
+            )
     return theirs
 
 
@@ -164,7 +182,9 @@ def config_of_nari_tensors(tensors: dict[str, Tensor]) -> DiaConfig:
     A `.pth` file may come without its config.json. Raises ``KeyError`` naming a tensor that is missing.
     """
     query = tensors["encoder.layers.0.self_attention.q_proj.weight"].shape
-    own, cross = (tensors[f"decoder.layers.0.{kind}_attention.q_proj.weight"].shape for kind in ("self", "cross"))
+    own, cross = (
+        tensors[f"decoder.layers.0.{kind}_attention.q_proj.weight"].shape for kind in ("self", "cross")
+    )
     vocabulary, width = tensors["encoder.embedding.weight"].shape
     return DiaConfig(
         encoder=EncoderConfig(

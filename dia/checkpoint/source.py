@@ -18,7 +18,7 @@ from torch import Tensor
 from dia.checkpoint import nari_layout, transformers_layout
 from dia.checkpoint.files import read_json, read_tensors
 from dia.checkpoint.locate import Located, locate
-from dia.errors import UserError, in_one_line
+from dia.errors import UserError, one_line
 from dia.network import DiaConfig
 
 LIGHTNING_PREFIX = "network."
@@ -44,12 +44,16 @@ class Layout:
 
 LAYOUTS = (
     Layout("nari", "encoder.layers.0.mlp.wi_fused.weight", nari_layout.from_nari_tensors),
-    Layout("transformers", "model.encoder.layers.0.mlp.gate_up_proj.weight", transformers_layout.from_tensors),
+    Layout(
+        "transformers", "model.encoder.layers.0.mlp.gate_up_proj.weight", transformers_layout.from_tensors
+    ),
     Layout(
         "lightning",
         LIGHTNING_PREFIX + "encoder.layers.0.mlp.gate_up_proj.weight",
         lambda tensors: {
-            name.removeprefix(LIGHTNING_PREFIX): tensor for name, tensor in tensors.items() if name.startswith(LIGHTNING_PREFIX)
+            name.removeprefix(LIGHTNING_PREFIX): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(LIGHTNING_PREFIX)
         },
     ),
     Layout("plain", "encoder.layers.0.mlp.gate_up_proj.weight", dict),
@@ -77,7 +81,9 @@ class Source:
         return FIRST if self.config.cross_rope else SECOND
 
 
-def read_source(path: str | Path, cross_rope: bool | None = None, config_path: str | Path | None = None) -> Source:
+def read_source(
+    path: str | Path, cross_rope: bool | None = None, config_path: str | Path | None = None
+) -> Source:
     """Read a checkpoint of any layout. ``cross_rope`` overrides what its config tells of its generation, ``config_path`` is a
     config.json that lies elsewhere.
 
@@ -91,9 +97,19 @@ def read_source(path: str | Path, cross_rope: bool | None = None, config_path: s
     if cross_rope is not None:
         config, told_by = replace(config, cross_rope=cross_rope), f"cross_rope={cross_rope}"
     elif not content and layout.name == "nari":
-        log.warning("%s: no config tells its generation; taken for the first (cross_rope=False is 0626)", located.path)
+        log.warning(
+            "%s: no config tells its generation; taken for the first (cross_rope=False is 0626)", located.path
+        )
     extra = {key: value for key, value in content.get("dia", {}).items() if key != "cross_rope"}
-    return Source(located, layout.name, config, told_by, layout.to_ours(tensors), extra, _sampling(located, content, config))
+    return Source(
+        located,
+        layout.name,
+        config,
+        told_by,
+        layout.to_ours(tensors),
+        extra,
+        _sampling(located, content, config),
+    )
 
 
 def read_config(path: str | Path) -> DiaConfig:
@@ -109,7 +125,9 @@ def _layout(tensors: dict[str, Tensor], located: Located) -> Layout:
         if layout.mark in tensors:
             return layout
     some = ", ".join(sorted(tensors)[:3])
-    raise UserError(f"{located.path} holds no Dia: {len(tensors)} tensors such as {some}; name a Dia checkpoint")
+    raise UserError(
+        f"{located.path} holds no Dia: {len(tensors)} tensors such as {some}; name a Dia checkpoint"
+    )
 
 
 def _config_content(located: Located) -> dict[str, Any]:
@@ -133,15 +151,22 @@ def _config(
         if layout is not None and layout.name == "nari":
             return nari_layout.config_of_nari_tensors(tensors), "nothing: there is no config.json"
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{located.config or located.path} is not a Dia config: {error!r}; download it again") from error
+        raise UserError(
+            f"{located.config or located.path} is not a Dia config: {error!r}; download it again"
+        ) from error
     raise UserError(f"{located.path} has no config.json beside it; copy the one it belongs to")
 
 
 def _run_config(path: Path) -> DiaConfig:
     try:
-        return cast(DiaConfig, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(DiaConfig), OmegaConf.load(path).model)))
+        return cast(
+            DiaConfig,
+            OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(DiaConfig), OmegaConf.load(path).model)),
+        )
     except (OmegaConfBaseException, OSError) as error:
-        raise UserError(f"{path} holds no model's config ({in_one_line(error)}); it was changed by hand") from error
+        raise UserError(
+            f"{path} holds no model's config ({one_line(error)}); it was changed by hand"
+        ) from error
 
 
 def _sampling(located: Located, content: dict[str, Any], config: DiaConfig) -> dict[str, Any]:

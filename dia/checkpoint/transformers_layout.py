@@ -12,7 +12,12 @@ from dia.network import DecoderConfig, DiaConfig, EncoderConfig
 
 PREFIX = "model."
 HEAD = "logits_dense."
-SAMPLING_NAMES = {"cfg_scale": "guidance_scale", "temperature": "temperature", "top_p": "top_p", "cfg_filter_top_k": "top_k"}
+SAMPLING_NAMES = {
+    "cfg_scale": "guidance_scale",
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "cfg_filter_top_k": "top_k",
+}
 
 
 def to_config_json(config: DiaConfig, extra: dict[str, Any]) -> dict[str, Any]:
@@ -90,7 +95,10 @@ def from_config_json(content: dict[str, Any]) -> DiaConfig:
 
 def to_tensors(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return our state under transformers' names."""
-    return {name if name.startswith(HEAD) else PREFIX + name: tensor.contiguous() for name, tensor in state.items()}
+    return {
+        name if name.startswith(HEAD) else PREFIX + name: tensor.contiguous()
+        for name, tensor in state.items()
+    }
 
 
 def from_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

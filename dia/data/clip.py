@@ -8,7 +8,7 @@ model with its version) and how sure that origin is.
 from dataclasses import dataclass, field
 from typing import Any
 
-from dia.audio.files import Wave
+from dia.audio.files import Waveform
 from dia.dialogue import Nonverbal, Script, Turn
 
 
@@ -52,7 +52,7 @@ class LabelledNonverbal:
 
 @dataclass(frozen=True)
 class Clip:
-    """One dialogue with its sound: ``wave`` is float32 (samples,) at ``sample_rate`` hertz."""
+    """One dialogue with its sound: ``waveform`` is float32 (samples,) at ``sample_rate`` hertz."""
 
     id: str
     source: str
@@ -60,14 +60,14 @@ class Clip:
     commercial_ok: bool
     turns: tuple[LabelledTurn, ...]
     nonverbals: tuple[LabelledNonverbal, ...]
-    wave: Wave
+    waveform: Waveform
     sample_rate: int
     quality: dict[str, float] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
         """Length in seconds."""
-        return len(self.wave) / self.sample_rate
+        return len(self.waveform) / self.sample_rate
 
 
 def script_of(turns: list[dict[str, Any]], nonverbals: list[dict[str, Any]]) -> Script:

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from dia.data.clip import script_of
 from dia.dialogue import Script
 
-AROUSED = 0.33  # arousal beyond which a turn without a category is called activated, or calm below its negative
+AROUSED = (
+    0.33  # arousal beyond which a turn without a category is called activated, or calm below its negative
+)
 
 
 @dataclass
@@ -46,19 +48,21 @@ class LabelsConfig:
             if not 0 <= share <= 1:
                 found.append(f"labels.{key}={share} is a share; choose 0 to 1")
         if self.tagged_share is not None and not 0 < self.tagged_share < 1:
-            found.append(f"labels.tagged_share={self.tagged_share} is a share; choose above 0 and below 1, or null")
+            found.append(
+                f"labels.tagged_share={self.tagged_share} is a share; choose above 0 and below 1, or null"
+            )
         return found
 
 
-def text_of(row: dict[str, Any], config: LabelsConfig, chance: random.Random) -> str:
-    """Return the text that a model reads for a row, as the recipe wants its labels; ``chance`` decides what is left out."""
+def text_of(row: dict[str, Any], config: LabelsConfig, rng: random.Random) -> str:
+    """Return the text that a model reads for a row, as the recipe wants its labels; ``rng`` decides what is left out."""
     script = script_of(row["turns"], row["nonverbals"] if config.nonverbals == "inline" else [])
     if config.emotion != "prefix":
         return script.render()
     turns = []
     for turn, labelled in zip(script.turns, row["turns"], strict=True):
         label = emotion_name(labelled["emotions"])
-        keep = chance.random() >= config.emotion_dropout
+        keep = rng.random() >= config.emotion_dropout
         turns.append(replace(turn, emotion=label) if label and keep else turn)
     return Script(tuple(turns)).render()
 
@@ -85,12 +89,25 @@ def sampling_weights(rows: Iterable[dict[str, Any]], config: LabelsConfig) -> ND
     tags, labels = [], []
     for row in rows:
         tags.append({sound["tag"] for sound in row["nonverbals"]})
-        labels.append({f"({tag})" for tag in tags[-1]} | {emotion_name(turn["emotions"]) for turn in row["turns"]} - {""})
+        labels.append(
+            {f"({tag})" for tag in tags[-1]}
+            | {emotion_name(turn["emotions"]) for turn in row["turns"]} - {""}
+        )
     counts = Counter(label for found in labels for label in found)
     commonest = max(counts.values(), default=1)
-    weights = np.array([max(((commonest / counts[label]) ** config.balance for label in found), default=1.0) for found in labels])
+    weights = np.array(
+        [
+            max(((commonest / counts[label]) ** config.balance for label in found), default=1.0)
+            for found in labels
+        ]
+    )
     tagged = np.array([bool(found) for found in tags])
-    if config.tagged_share is not None and config.nonverbals == "inline" and tagged.any() and not tagged.all():
+    if (
+        config.tagged_share is not None
+        and config.nonverbals == "inline"
+        and tagged.any()
+        and not tagged.all()
+    ):
         weights[tagged] *= config.tagged_share / weights[tagged].sum()
         weights[~tagged] *= (1 - config.tagged_share) / weights[~tagged].sum()
     return weights / weights.mean()

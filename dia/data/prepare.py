@@ -14,9 +14,9 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from dia.audio.codec import Codec
-from dia.audio.load import lasting_name
-from dia.data.engine import GO_ON, EngineConfig, run_jobs
+from dia.codecs.protocol import Codec
+from dia.codecs.registry import lasting_name
+from dia.data.engines.run import GO_ON, EngineConfig, run_jobs
 from dia.data.prepared import CARD, finish_prepared, folder_for, folder_of_parts, open_prepared, read_card
 from dia.data.shards import Report, ShardJob, Storing, finished_report, make_shard
 from dia.data.source import Source, Unit
@@ -48,7 +48,9 @@ class DataConfig(SourceConfig):
         if self.shard_units < 1:
             found.append(f"data.shard_units={self.shard_units} must be 1 or more; usual is 64")
         if self.sample_rate < 8000:
-            found.append(f"data.sample_rate={self.sample_rate} is too low for speech; usual are 16000 to 44100")
+            found.append(
+                f"data.sample_rate={self.sample_rate} is too low for speech; usual are 16000 to 44100"
+            )
         if self.device not in ("cpu", "cuda"):
             found.append(f"data.device={self.device} is unknown; choose cpu or cuda")
         return found
@@ -101,13 +103,19 @@ def prepare(config: DataConfig, codec: Codec | None, engine: EngineConfig | None
         return folder
     storing = _storing(config, codec)
     try:
-        reports = _make_shards(source, folder_of_parts(folder).resolve(), storing, config.shard_units, engine or EngineConfig())
+        reports = _make_shards(
+            source, folder_of_parts(folder).resolve(), storing, config.shard_units, engine or EngineConfig()
+        )
         summary = summarise(reports)
-        finish_prepared(folder, reports, {"request": request, "figures": summary.figures(), "left_out": summary.left_out})
+        finish_prepared(
+            folder, reports, {"request": request, "figures": summary.figures(), "left_out": summary.left_out}
+        )
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
             raise
-        raise UserError(f"{folder_of_parts(folder)} cannot be written ({error.strerror}); make room, then: {GO_ON}") from error
+        raise UserError(
+            f"{folder_of_parts(folder)} cannot be written ({error.strerror}); make room, then: {GO_ON}"
+        ) from error
     return folder
 
 
@@ -153,7 +161,9 @@ def summarise(reports: list[Report]) -> Summary:
     return summary
 
 
-def _make_shards(source: Source, parts: Path, storing: Storing, size: int, engine: EngineConfig) -> list[Report]:
+def _make_shards(
+    source: Source, parts: Path, storing: Storing, size: int, engine: EngineConfig
+) -> list[Report]:
     """Return the reports of all shards, in order; those that are there and whole are not made again."""
     reports: list[Report] = []
 
@@ -166,8 +176,13 @@ def _make_shards(source: Source, parts: Path, storing: Storing, size: int, engin
                 path.parent.mkdir(parents=True, exist_ok=True)
             yield job
 
-    columns = (TextColumn("preparing {task.fields[hours]:.2f} h of sound, {task.fields[pace]:.1f} h an hour"), BarColumn())
-    with Progress(*columns, TextColumn("{task.completed}/{task.total} units"), TimeRemainingColumn()) as progress:
+    columns = (
+        TextColumn("preparing {task.fields[hours]:.2f} h of sound, {task.fields[pace]:.1f} h an hour"),
+        BarColumn(),
+    )
+    with Progress(
+        *columns, TextColumn("{task.completed}/{task.total} units"), TimeRemainingColumn()
+    ) as progress:
         total = source.count()
         bar = progress.add_task("", total=total, hours=0.0, pace=0.0)
         begun, made = time.monotonic(), 0.0
@@ -176,7 +191,9 @@ def _make_shards(source: Source, parts: Path, storing: Storing, size: int, engin
             made += report.seconds
             pace = made / max(time.monotonic() - begun, 1e-3)
             done = min(total or len(reports) * size, len(reports) * size)
-            progress.update(bar, completed=done, hours=sum(item.seconds for item in reports) / 3600, pace=pace)
+            progress.update(
+                bar, completed=done, hours=sum(item.seconds for item in reports) / 3600, pace=pace
+            )
     return sorted(reports, key=lambda report: (report.split, report.name))
 
 

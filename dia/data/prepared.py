@@ -13,8 +13,8 @@ from typing import Any
 
 from datasets import DatasetDict, load_from_disk
 
-from dia.data.page import page_of
-from dia.data.rows import FEATURES
+from dia.data.preview import page_of
+from dia.data.schema import FEATURES
 from dia.data.shards import REPORTS, Report, sha256_of, write_json
 from dia.errors import UserError
 from dia.files import write_text
@@ -60,11 +60,15 @@ def finish_prepared(folder: Path, reports: Iterable[Report], card: dict[str, Any
 def open_prepared(folder: Path) -> DatasetDict:
     """Open a prepared data set. Raises :class:`UserError` when it is missing or damaged."""
     if not (folder / CARD).is_file():
-        raise UserError(f"there is no prepared data set at {folder}; run `python -m dia.prepare` with the same recipe")
+        raise UserError(
+            f"there is no prepared data set at {folder}; run `python -m dia.prepare` with the same recipe"
+        )
     try:
         return DatasetDict(load_from_disk(str(folder)))
     except (OSError, ValueError) as error:
-        raise UserError(f"the data set at {folder} is damaged ({error}); delete the folder and prepare it again") from error
+        raise UserError(
+            f"the data set at {folder} is damaged ({error}); delete the folder and prepare it again"
+        ) from error
 
 
 def fingerprints(folder: Path) -> dict[str, str]:

@@ -21,19 +21,21 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from dia.audio.codec import Codec, require_codec
 from dia.audio.files import resample
-from dia.audio.load import load_codec
+from dia.codecs.protocol import Codec, require_codec
+from dia.codecs.registry import load_codec
 from dia.data.clip import Clip
-from dia.data.rows import FEATURES, row_of
+from dia.data.schema import FEATURES, row_of
 from dia.data.source import Source, Tally, Unit
-from dia.data.tokenize import Tokenizer
+from dia.data.tokenization import Tokenizer
 from dia.errors import UserError
 from dia.files import write_text
 
 GROUP = 16  # clips in memory at a time, tokenized together
 REPORTS = "reports"
-ONE_AT_A_TIME = threading.Lock()  # models and their threads belong to the process; somebody else's Dask worker may have several
+ONE_AT_A_TIME = (
+    threading.Lock()
+)  # models and their threads belong to the process; somebody else's Dask worker may have several
 
 
 @dataclass(frozen=True)
@@ -163,8 +165,8 @@ def _clips(job: ShardJob, tally: Tally, left_out: list[dict[str, str]]) -> Itera
         if tally.unknown:
             continue  # nothing is stored; the rest is only read so that all unknown labels are named at once
         for clip in clips:
-            wave = resample(clip.wave, clip.sample_rate, job.storing.sample_rate)
-            yield replace(clip, wave=wave, sample_rate=job.storing.sample_rate)
+            waveform = resample(clip.waveform, clip.sample_rate, job.storing.sample_rate)
+            yield replace(clip, waveform=waveform, sample_rate=job.storing.sample_rate)
     if tally.unknown:
         listed = "\n".join(f"  - {label!r}, {count} times" for label, count in sorted(tally.unknown.items()))
         raise UserError(
@@ -183,7 +185,7 @@ def _rows(clips: tuple[Clip, ...], job: ShardJob) -> list[dict[str, Any]]:
     codes = [np.zeros((0, 0), dtype=np.uint16)] * len(clips)
     if storing.codec:
         codec = _codec(storing.codec_file, storing.codec_fingerprint, storing.device)
-        codes = Tokenizer(codec, storing.batch).codes([clip.wave for clip in clips], storing.sample_rate)
+        codes = Tokenizer(codec, storing.batch).codes([clip.waveform for clip in clips], storing.sample_rate)
     return [
         row_of(clip, job.split, codes_TC, storing.codec or "none", storing.sample_rate, storing.keep_audio)
         for clip, codes_TC in zip(clips, codes, strict=True)

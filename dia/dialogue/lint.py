@@ -62,10 +62,14 @@ def _turns(script: Script, limits: Limits) -> list[str]:
         problems.append(f"the first turn is [S{speakers[0]}]; begin with [S1]")
     for place, (before, after) in enumerate(pairwise(speakers), start=2):
         if before == after:
-            problems.append(f"turns {place - 1} and {place} are both [S{after}]; join them, or alternate the speakers")
+            problems.append(
+                f"turns {place - 1} and {place} are both [S{after}]; join them, or alternate the speakers"
+            )
     for speaker in sorted(set(speakers)):
         if not 1 <= speaker <= limits.speakers:
-            problems.append(f"[S{speaker}] is not a speaker of this model; it has [S1] to [S{limits.speakers}]")
+            problems.append(
+                f"[S{speaker}] is not a speaker of this model; it has [S1] to [S{limits.speakers}]"
+            )
     problems += [
         f"turn {place} ([S{turn.speaker}]) says nothing; give it words or a nonverbal, or take it out"
         for place, turn in enumerate(script.turns, start=1)
@@ -77,8 +81,14 @@ def _turns(script: Script, limits: Limits) -> list[str]:
 def _tags(script: Script) -> list[str]:
     found = [nonverbal.tag for turn in script.turns for nonverbal in turn.nonverbals]
     stray = sorted({mark for turn in script.turns for mark in turn.text if mark in "()[]{}"})
-    problems = [f"a stray {' '.join(stray)} would be read as text; write tags as (laughs), speakers as [S1]"] if stray else []
-    problems += ["a tag is empty; write one such as (laughs), or take the parentheses out"] if "" in found else []
+    problems = (
+        [f"a stray {' '.join(stray)} would be read as text; write tags as (laughs), speakers as [S1]"]
+        if stray
+        else []
+    )
+    problems += (
+        ["a tag is empty; write one such as (laughs), or take the parentheses out"] if "" in found else []
+    )
     known = declaration("data/emotions.yaml")
     problems += [
         f"{{{turn.emotion}}} is no way of speaking; there are {', '.join(known)}"
@@ -96,7 +106,9 @@ def _tags(script: Script) -> list[str]:
 def _length(script: Script, limits: Limits) -> list[str]:
     seconds = estimated_seconds(script)
     if seconds < limits.shortest_seconds:
-        return [f"about {seconds:.1f} s of speech is too short for one pass; write at least {limits.shortest_seconds:g} s"]
+        return [
+            f"about {seconds:.1f} s of speech is too short for one pass; write at least {limits.shortest_seconds:g} s"
+        ]
     if seconds > limits.longest_seconds:
         return [
             f"about {seconds:.1f} s of speech is too long for one pass; cut it at a turn, at most {limits.longest_seconds:g} s"

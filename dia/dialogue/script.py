@@ -58,7 +58,9 @@ class Script:
         """
         pieces = SPEAKER.split(text)
         if pieces[0].strip() or len(pieces) == 1:
-            raise ValueError(f"the script does not begin with a speaker: {text[:40]!r}; write [S1] before the first words")
+            raise ValueError(
+                f"the script does not begin with a speaker: {text[:40]!r}; write [S1] before the first words"
+            )
         pairs = zip(pieces[1::2], pieces[2::2], strict=True)
         return cls(tuple(_parse_turn(int(speaker), words) for speaker, words in pairs))
 

@@ -18,11 +18,15 @@ def encode_text(text: str) -> list[int]:
     except UnicodeEncodeError as error:
         raise UserError(f"the text has a lone surrogate at character {error.start}; remove it") from error
     if clash := sorted(set(data) & {0, 1, 2}):
-        raise UserError(f"the text has the control characters {clash}, which mean padding and speakers; remove them")
+        raise UserError(
+            f"the text has the control characters {clash}, which mean padding and speakers; remove them"
+        )
     for tag, byte in SPEAKER_BYTES:
         data = data.replace(tag, byte)
     if len(data) > MAX_BYTES:
-        raise UserError(f"the text has {len(data):,} bytes, over the {MAX_BYTES:,} of one pass; cut it at a turn")
+        raise UserError(
+            f"the text has {len(data):,} bytes, over the {MAX_BYTES:,} of one pass; cut it at a turn"
+        )
     return list(data)
 
 

@@ -18,11 +18,11 @@ import yaml
 from dia.audio.files import ENDINGS, read_sound
 from dia.dialogue import Script
 from dia.dialogue.tags import known_tags
-from dia.errors import UserError, in_one_line
+from dia.errors import UserError, one_line
 from dia.evaluation.statistics import Estimate, estimate_rate
 from dia.judges.events import Calibration, EventDetector, calibrate
-from dia.judges.missing import JudgeMissing
 from dia.judges.recording import Recording
+from dia.judges.unavailable import JudgeMissing
 from dia.resources import resource
 
 KEYS = {"source", "licence", "left_out", "tags", "speech"}
@@ -75,12 +75,18 @@ def read_labels(labels: str) -> dict[str, Any]:
     try:
         content = yaml.safe_load((path if path.is_file() else resource(labels)).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"the labels {labels} cannot be read ({in_one_line(error)}); name a YAML file") from error
+        raise UserError(
+            f"the labels {labels} cannot be read ({one_line(error)}); name a YAML file"
+        ) from error
     if not isinstance(content, dict) or not all(isinstance(source, dict) for source in content.values()):
-        raise UserError(f"the labels {labels} hold no sources; write NAME: {{source, licence, tags, speech, left_out}}")
+        raise UserError(
+            f"the labels {labels} hold no sources; write NAME: {{source, licence, tags, speech, left_out}}"
+        )
     problems = [problem for name, source in content.items() for problem in _problems(name, source)]
     if problems:
-        raise UserError(f"the labels {labels} have problems:\n" + "\n".join(f"  - {problem}" for problem in problems))
+        raise UserError(
+            f"the labels {labels} have problems:\n" + "\n".join(f"  - {problem}" for problem in problems)
+        )
     return content
 
 
@@ -99,7 +105,9 @@ def find_labelled(folder: Path, declared: dict[str, Any]) -> tuple[list[Labelled
             found += [] if tags is None else [Labelled(name, path, tags)]
     if not any(item.tags for item in found):
         wanted = ", ".join(str(folder / name) for name in declared)
-        raise UserError(f"no labelled sound lies in {wanted}; tests/recordings/sounds.sh puts Debian's there")
+        raise UserError(
+            f"no labelled sound lies in {wanted}; scripts/recordings/sounds.sh puts Debian's there"
+        )
     return found, left_out
 
 
@@ -107,7 +115,11 @@ def tags_of(path: str, source: dict[str, Any]) -> frozenset[str] | None:
     """Return the tags of a path inside its source, none for speech; None when it is to be left out."""
     if any(fnmatch(path, pattern) for pattern in source.get("left_out", [])):
         return None
-    tags = [tag for tag, patterns in source.get("tags", {}).items() if any(fnmatch(path, pattern) for pattern in patterns)]
+    tags = [
+        tag
+        for tag, patterns in source.get("tags", {}).items()
+        if any(fnmatch(path, pattern) for pattern in patterns)
+    ]
     if tags or any(fnmatch(path, pattern) for pattern in source.get("speech", [])):
         return frozenset(tags)
     return None
@@ -116,7 +128,9 @@ def tags_of(path: str, source: dict[str, Any]) -> frozenset[str] | None:
 def calibration_of(result: dict[str, Any]) -> dict[str, Calibration]:
     """Return the calibration of each tag from what :func:`calibrate_on_real` returned, or its JSON."""
     names = [item.name for item in fields(Calibration)]
-    return {tag: Calibration(**{name: found[name] for name in names}) for tag, found in result["tags"].items()}
+    return {
+        tag: Calibration(**{name: found[name] for name in names}) for tag, found in result["tags"].items()
+    }
 
 
 def load_calibration(path: str | Path) -> dict[str, Any]:
@@ -125,7 +139,9 @@ def load_calibration(path: str | Path) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
         calibration_of(content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} holds no calibration ({in_one_line(error)}); make one: python -m dia.eval calibrate") from error
+        raise UserError(
+            f"{path} holds no calibration ({one_line(error)}); make one: python -m dia.eval calibrate"
+        ) from error
     return content
 
 
@@ -138,12 +154,14 @@ def _read(detector: EventDetector, files: list[Labelled]) -> Reading:
             continue
         seen.add(content)
         try:
-            wave, rate = read_sound(item.path)
+            waveform, rate = read_sound(item.path)
         except UserError as error:
             read.unreadable[str(item.path)] = str(error)
             continue
         read.files.append(item)
-        read.scores.append(detector.scores(Recording(item.path.name, item.source, Script(()), wave, rate)))
+        read.scores.append(
+            detector.scores(Recording(item.path.name, item.source, Script(()), waveform, rate))
+        )
     return read
 
 
@@ -163,7 +181,9 @@ def _tag(tag: str, known: Calibration, read: Reading) -> dict[str, Any]:
         for item, scores in zip(read.files, read.scores, strict=True)
         if not item.tags
     ]
-    by_source = {name: [heard for own, heard in speech if own == name] for name in sorted({own for own, _ in speech})}
+    by_source = {
+        name: [heard for own, heard in speech if own == name] for name in sorted({own for own, _ in speech})
+    }
     alarms = {name: {"heard": sum(heard), "recordings": len(heard)} for name, heard in by_source.items()}
     return asdict(known) | {
         "measurable": known.measurable, "informedness": known.sensitivity + known.specificity - 1,
@@ -175,7 +195,9 @@ def _tag(tag: str, known: Calibration, read: Reading) -> dict[str, Any]:
 def _interval(share: float, count: int) -> list[float]:
     """Wilson's interval of a share of so many recordings."""
     right = round(share * count)
-    found: Estimate = estimate_rate([1.0] * right + [0.0] * (count - right), [str(number) for number in range(count)])
+    found: Estimate = estimate_rate(
+        [1.0] * right + [0.0] * (count - right), [str(number) for number in range(count)]
+    )
     return [found.low, found.high]
 
 

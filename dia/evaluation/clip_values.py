@@ -40,7 +40,9 @@ class PerPrompt:
         """Return these prompts, in this order. Raises ``KeyError`` for one that was not measured."""
         place = {name: number for number, name in enumerate(self.prompts)}
         chosen = np.array([place[name] for name in prompts], dtype=int)
-        return PerPrompt(tuple(prompts), self.top[chosen], self.bottom[chosen], self.variance[chosen], self.takes[chosen])
+        return PerPrompt(
+            tuple(prompts), self.top[chosen], self.bottom[chosen], self.variance[chosen], self.takes[chosen]
+        )
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,12 @@ class ClipValues:
 
     @classmethod
     def ratios(
-        cls, system: str, score: str, numerators: Iterable[float], denominators: Iterable[float], prompts: Iterable[str]
+        cls,
+        system: str,
+        score: str,
+        numerators: Iterable[float],
+        denominators: Iterable[float],
+        prompts: Iterable[str],
     ) -> "ClipValues":
         """Counts by counts (word errors by words), summed before they are divided; what they come to may be skewed."""
         top, bottom = (np.array(list(values), dtype=np.float64) for values in (numerators, denominators))
@@ -112,11 +119,15 @@ class ClipValues:
     def per_prompt(self) -> PerPrompt:
         """Return one figure for each prompt that has a measured clip, prompts sorted."""
         kept = self.measured
-        names, cluster = np.unique(np.array(self.prompts, dtype=object)[kept].astype(str), return_inverse=True)
+        names, cluster = np.unique(
+            np.array(self.prompts, dtype=object)[kept].astype(str), return_inverse=True
+        )
         takes = np.bincount(cluster, minlength=len(names)).astype(np.float64)
         top = np.bincount(cluster, weights=self.numerators[kept], minlength=len(names)) / takes
         bottom = np.bincount(cluster, weights=self.denominators[kept], minlength=len(names)) / takes
-        squares = np.bincount(cluster, weights=(self.numerators[kept] - top[cluster]) ** 2, minlength=len(names))
+        squares = np.bincount(
+            cluster, weights=(self.numerators[kept] - top[cluster]) ** 2, minlength=len(names)
+        )
         return PerPrompt(tuple(names.tolist()), top, bottom, squares / np.maximum(takes - 1, 1), takes)
 
     def _problems(self) -> list[str]:
@@ -124,7 +135,11 @@ class ClipValues:
             lengths = f"{len(self.prompts)} prompts, {len(self.numerators)} values, {len(self.denominators)} denominators"
             return [f"{lengths}; give as many of each"]
         known = self.numerators[np.isfinite(self.numerators)]
-        found = ["infinite values; a clip that cannot be scored is NaN"] if np.isinf(self.numerators).any() else []
+        found = (
+            ["infinite values; a clip that cannot be scored is NaN"]
+            if np.isinf(self.numerators).any()
+            else []
+        )
         if not (self.denominators >= 0).all():
             found.append("denominators below 0 or not numbers")
         if self.kind is Kind.RATE and len(known) and not (known.min() >= 0 and known.max() <= 1):

@@ -47,7 +47,9 @@ def compare(first: ClipValues, second: ClipValues, seed: int = 0) -> Comparison:
     Raises ``ValueError`` when they are scored differently or share no prompt that was measured.
     """
     if (first.score, first.kind) != (second.score, second.kind):
-        raise ValueError(f"{first.score} ({first.kind}) cannot be compared with {second.score} ({second.kind})")
+        raise ValueError(
+            f"{first.score} ({first.kind}) cannot be compared with {second.score} ({second.kind})"
+        )
     one, other, left_out = _shared(first, second)
     low, high = interval(first.kind, one, other, seed) or (None, None)
     apart, p, prompts = difference(one, other), permutation_p(one, other, seed), len(one.prompts)
@@ -64,7 +66,9 @@ def _shared(first: ClipValues, second: ClipValues) -> tuple[PerPrompt, PerPrompt
     one, other = first.per_prompt(), second.per_prompt()
     shared = sorted(set(one.prompts) & set(other.prompts))
     if not shared:
-        raise ValueError(f"{first.score}: {first.system} and {second.system} have no measured prompt in common")
+        raise ValueError(
+            f"{first.score}: {first.system} and {second.system} have no measured prompt in common"
+        )
     return one.of(shared), other.of(shared), len(set(one.prompts) ^ set(other.prompts))
 
 
@@ -86,7 +90,11 @@ def score_rows(values: Sequence[ClipValues]) -> list[dict[str, Any]]:
     """Return one plain row a score and system: value, low, high, clips, prompts, seeds, failures; None where nothing was."""
     return [
         {"score": one.score, "system": one.system}
-        | (asdict(one.estimate()) if one.measured.any() else dict.fromkeys(("value", "low", "high")) | {"clips": 0, "prompts": 0})
+        | (
+            asdict(one.estimate())
+            if one.measured.any()
+            else dict.fromkeys(("value", "low", "high")) | {"clips": 0, "prompts": 0}
+        )
         | {"seeds": one.seeds, "failures": one.failures}
         for one in values
     ]
@@ -95,7 +103,17 @@ def score_rows(values: Sequence[ClipValues]) -> list[dict[str, Any]]:
 def comparison_table(comparisons: Sequence[Comparison]) -> Table:
     """Return the comparisons as a table for the terminal."""
     drawn = Table(title="differences, paired by prompt; 95 % intervals; p by permutation, Holm over all rows")
-    for title in ("score", "first - second", "difference", "p", "p (Holm)", "prompts", "seeds", "failures", "80 % power needs"):
+    for title in (
+        "score",
+        "first - second",
+        "difference",
+        "p",
+        "p (Holm)",
+        "prompts",
+        "seeds",
+        "failures",
+        "80 % power needs",
+    ):
         drawn.add_column(title)
     for one in comparisons:
         drawn.add_row(*map(escape, _cells(one)))

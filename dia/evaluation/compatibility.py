@@ -18,7 +18,6 @@ from functools import cache
 import jiwer
 
 from dia.evaluation.diarization import runs, voices_of_words
-from dia.evaluation.hearing import Hearing
 from dia.evaluation.metrics.protocol import (
     NOT_MEASURED,
     Clip,
@@ -31,9 +30,10 @@ from dia.evaluation.metrics.protocol import (
     parts_of,
     ratio,
 )
-from dia.judges.missing import or_missing
+from dia.evaluation.shared_models import Hearing
 from dia.judges.recording import Recording
 from dia.judges.transcription import transcript
+from dia.judges.unavailable import or_missing
 
 LONGEST_SECONDS = 30.0  # of clips that ZipVoice's cpWER keeps
 LABEL = re.compile(r"\[S[1-9]\]")
@@ -121,7 +121,11 @@ def superbench(clips: Sequence[SuperbenchClip], references: int, collar: int = C
     A clip that is not there lowers coverage and nothing else; TPD and NTD know only events within the collar (0 without one).
     """
     off = [abs(clip.heard - clip.asked) if clip.heard is not None else None for clip in clips]
-    hits = [(distance, clip) for distance, clip in zip(off, clips, strict=True) if distance is not None and distance <= collar]
+    hits = [
+        (distance, clip)
+        for distance, clip in zip(off, clips, strict=True)
+        if distance is not None and distance <= collar
+    ]
     found = sum(clip.heard is not None for clip in clips) + sum(clip.other for clip in clips)
     precision, recall = _share(len(hits), found), _share(len(hits), len(clips))
     f1, coverage = _harmonic(precision, recall), _share(len(clips), references)
@@ -154,7 +158,11 @@ class SeedTtsWordErrors:
 
     def summarise(self, clips: Sequence[Clip]) -> list[Row]:
         """Return the mean over clips, as a share."""
-        return [ratio(self.name, parts_of(clips, "rate"), "no clip has words", -1, not_measured=not_measured(clips))]
+        return [
+            ratio(
+                self.name, parts_of(clips, "rate"), "no clip has words", -1, not_measured=not_measured(clips)
+            )
+        ]
 
 
 class ZipVoiceWordErrors:
@@ -179,14 +187,29 @@ class ZipVoiceWordErrors:
             return {"errors": plain.errors, "words": plain.words, "cp_errors": None}
         voices = voices_of_words(heard, *self.hearing.windows(recording)) if heard else []
         labelled = " ".join(f"[S{voice + 1}] {transcript(run)}" for voice, run in runs(heard, voices))
-        return {"errors": plain.errors, "words": plain.words, "cp_errors": zipvoice_cp_errors(truth, labelled).errors}
+        return {
+            "errors": plain.errors,
+            "words": plain.words,
+            "cp_errors": zipvoice_cp_errors(truth, labelled).errors,
+        }
 
     def summarise(self, clips: Sequence[Clip]) -> list[Row]:
         """Return both rates over all words, as shares."""
         reasons = not_measured(clips)
         return [
-            ratio("zipvoice_wer", parts_of(clips, "errors", "words"), "no clip has words", -1, not_measured=reasons),
-            ratio("zipvoice_cpwer", parts_of(clips, "cp_errors", "words"), "no clip with words is 30 s or shorter", -1),
+            ratio(
+                "zipvoice_wer",
+                parts_of(clips, "errors", "words"),
+                "no clip has words",
+                -1,
+                not_measured=reasons,
+            ),
+            ratio(
+                "zipvoice_cpwer",
+                parts_of(clips, "cp_errors", "words"),
+                "no clip with words is 30 s or shorter",
+                -1,
+            ),
         ]
 
 
@@ -194,7 +217,10 @@ def _counted(truth: str, hypothesis: str) -> Counted:
     if not truth.strip():
         raise ValueError("the truth has no words; the benchmark refuses it")
     found = jiwer.process_words(truth, hypothesis)
-    return Counted(found.substitutions + found.deletions + found.insertions, found.hits + found.substitutions + found.deletions)
+    return Counted(
+        found.substitutions + found.deletions + found.insertions,
+        found.hits + found.substitutions + found.deletions,
+    )
 
 
 def _voices(text: str) -> tuple[str, str]:

@@ -14,11 +14,15 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from dia.judges.transcription import HeardWord
 
 SAME_VOICE = 0.72  # mean similarity of windows of 1.6 s above which they are one voice (as in dia/data/recordings/settings.py)
-SHORTEST_RUN = 4  # windows (every .4 s) that a voice is heard on end; at a change of voices fewer of them are a mixture
+SHORTEST_RUN = (
+    4  # windows (every .4 s) that a voice is heard on end; at a change of voices fewer of them are a mixture
+)
 REACH = 0.8  # seconds from a word within which a window hears it
 
 
-def voices_of_words(words: Sequence[HeardWord], middles: NDArray[np.float32], embeddings: NDArray[np.float32]) -> list[int]:
+def voices_of_words(
+    words: Sequence[HeardWord], middles: NDArray[np.float32], embeddings: NDArray[np.float32]
+) -> list[int]:
     """Return the voice of each word: 0, 1, ... in the order in which they are heard.
 
     ``middles`` (windows,) in seconds and ``embeddings`` (windows, width) are of windows over the whole clip; those far from any
@@ -46,8 +50,13 @@ def _clusters(embeddings: NDArray[np.float32]) -> NDArray[np.int_]:
     if len(embeddings) < 2:
         return np.zeros(len(embeddings), dtype=int)
     labels = fcluster(linkage(embeddings, "average", metric="cosine"), 1 - SAME_VOICE, criterion="distance")
-    longest = {int(name): max(len(list(run)) for own, run in groupby(labels) if own == name) for name in np.unique(labels)}
+    longest = {
+        int(name): max(len(list(run)) for own, run in groupby(labels) if own == name)
+        for name in np.unique(labels)
+    }
     lasting = [name for name, run in longest.items() if run >= min(SHORTEST_RUN, max(longest.values()))]
     means = np.stack([embeddings[labels == name].mean(axis=0) for name in lasting])
-    nearest: NDArray[np.int_] = (embeddings @ (means / np.linalg.norm(means, axis=1, keepdims=True)).T).argmax(axis=1)
+    nearest: NDArray[np.int_] = (
+        embeddings @ (means / np.linalg.norm(means, axis=1, keepdims=True)).T
+    ).argmax(axis=1)
     return nearest

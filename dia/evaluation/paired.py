@@ -31,7 +31,9 @@ Interval = tuple[float, float] | None
 
 def influence(first: PerPrompt, second: PerPrompt) -> Floats:
     """Return how much each prompt moves the difference, (prompts,), times the number of prompts: its linearisation."""
-    return np.asarray(_without_figure(first) / first.bottom.mean() - _without_figure(second) / second.bottom.mean())
+    return np.asarray(
+        _without_figure(first) / first.bottom.mean() - _without_figure(second) / second.bottom.mean()
+    )
 
 
 def difference(first: PerPrompt, second: PerPrompt) -> float:
@@ -59,7 +61,10 @@ def studentised_interval(first: PerPrompt, second: PerPrompt, level: float, seed
     if prompts < 2 or not error > 1e-12 * max(1.0, abs(middle)):
         return None
     random, widest = np.random.default_rng(seed), WIDEST * float(stats.t.ppf(0.975, prompts - 1))
-    off = [_errors_off(_resamples(random, size, prompts), first, second, widest) for size in _batches(RESAMPLES, prompts)]
+    off = [
+        _errors_off(_resamples(random, size, prompts), first, second, widest)
+        for size in _batches(RESAMPLES, prompts)
+    ]
     reach = float(np.quantile(np.concatenate(off), level)) * error
     return middle - reach, middle + reach
 

@@ -49,7 +49,9 @@ def load_prompts(path: str | Path) -> list[Prompt]:
     if not prompts and not problems:
         problems.append("it holds no prompt; write one JSON object a line with id and script")
     if problems:
-        raise UserError(f"the prompts {path} have problems:\n" + "\n".join(f"  - {problem}" for problem in problems))
+        raise UserError(
+            f"the prompts {path} have problems:\n" + "\n".join(f"  - {problem}" for problem in problems)
+        )
     return prompts
 
 
@@ -62,14 +64,24 @@ def read_prompt(line: str, extra: frozenset[str] = frozenset()) -> tuple[Prompt 
     if not isinstance(content, dict):
         return None, ["is no JSON object; write {...} with id and script"]
     problems = [f"lacks {key}" for key in NEEDED if key not in content]
-    problems += [f"has the unknown key {key}; there are {', '.join(KEYS)}" for key in content if key not in {*KEYS, *extra}]
-    problems += [f"has {key}={content[key]!r}; write text" for key in KEYS if not isinstance(content.get(key, ""), str)]
+    problems += [
+        f"has the unknown key {key}; there are {', '.join(KEYS)}"
+        for key in content
+        if key not in {*KEYS, *extra}
+    ]
+    problems += [
+        f"has {key}={content[key]!r}; write text" for key in KEYS if not isinstance(content.get(key, ""), str)
+    ]
     problems += [f"has an empty {key}" for key in NEEDED if content.get(key) == ""]
     if not problems and not _is_utf8(json.dumps(content, ensure_ascii=False)):
         problems = ["has a lone surrogate, which no system can be sent; remove it"]
     if not problems:
         problems = _script_problems(content["script"])
-    return (None, problems) if problems else (Prompt(**{key: content[key] for key in KEYS if key in content}), [])
+    return (
+        (None, problems)
+        if problems
+        else (Prompt(**{key: content[key] for key in KEYS if key in content}), [])
+    )
 
 
 def duplicates(ids: Iterable[str]) -> list[str]:
@@ -77,7 +89,11 @@ def duplicates(ids: Iterable[str]) -> list[str]:
     counted: dict[str, int] = {}
     for found in ids:
         counted[found] = counted.get(found, 0) + 1
-    return [f"the id {name!r} is there {count} times; ids must differ" for name, count in counted.items() if count > 1]
+    return [
+        f"the id {name!r} is there {count} times; ids must differ"
+        for name, count in counted.items()
+        if count > 1
+    ]
 
 
 def suite_prompts(suite: str) -> list[Prompt]:
@@ -90,10 +106,14 @@ def suite_prompts(suite: str) -> list[Prompt]:
     try:
         folder = resource("eval/prompts")
     except FileNotFoundError as error:
-        raise UserError(f"suite={suite} has no prompts here; give suite=FILE.jsonl with id and script in every line") from error
+        raise UserError(
+            f"suite={suite} has no prompts here; give suite=FILE.jsonl with id and script in every line"
+        ) from error
     if not (folder / f"{suite}.jsonl").is_file():
         known = ", ".join(sorted(path.stem for path in folder.glob("*.jsonl"))) or "none"
-        raise UserError(f"there are no prompts for suite={suite!r}; there are: {known}; or give suite=FILE.jsonl")
+        raise UserError(
+            f"there are no prompts for suite={suite!r}; there are: {known}; or give suite=FILE.jsonl"
+        )
     return load_prompts(folder / f"{suite}.jsonl")
 
 

@@ -73,7 +73,9 @@ def _table(table: dict[str, Any], metrics: dict[str, Any]) -> tuple[list[Publish
         if len(values) != len(columns):
             problems.append(f"{system} has {len(values)} values for {len(columns)} columns")
         problems += [
-            f"{system}: {value!r} is no number; write null where there is none" for value in values if not _number(value)
+            f"{system}: {value!r} is no number; write null where there is none"
+            for value in values
+            if not _number(value)
         ]
     if problems:
         return [], problems
@@ -93,9 +95,12 @@ def _number(value: object) -> bool:
 
 def _range(row: Published) -> list[str]:
     """What a slip of the pen would look like: shares above one, percentages below zero."""
-    low, high = {"percent": (0.0, 100.0), "share": (0.0, 1.0), "cosine": (-1.0, 1.0), "1 to 5": (1.0, 5.0)}.get(
-        row.unit, (0.0, float("inf"))
-    )
+    low, high = {
+        "percent": (0.0, 100.0),
+        "share": (0.0, 1.0),
+        "cosine": (-1.0, 1.0),
+        "1 to 5": (1.0, 5.0),
+    }.get(row.unit, (0.0, float("inf")))
     return (
         []
         if low <= row.value <= high

@@ -8,9 +8,9 @@ from typing import Any
 from rich.table import Table
 
 from dia.audio.files import flac_bytes
-from dia.evaluation.measuring import Heard, System
-from dia.evaluation.pictures import curve, distributions, heat_map, picture, spectrogram
+from dia.evaluation.plots import curve, distributions, heat_map, picture, spectrogram
 from dia.evaluation.published import Published
+from dia.evaluation.scoring import ScoredClip, System
 from dia.evaluation.suites import Suite
 from dia.html import document, html_table, player
 
@@ -80,7 +80,10 @@ def _suite_part(found: Mapping[str, Any], suite: Suite, systems: Sequence[System
     names = list(dict.fromkeys(name for rows in by_system.values() for name in rows))
     measured = [name for name in names if any("value" in rows.get(name, {}) for rows in by_system.values())]
     plain = [name for name in measured if "/" not in name]
-    rows = [[name, _arrow(by_system, name), *(estimate(rows.get(name)) for rows in by_system.values())] for name in plain]
+    rows = [
+        [name, _arrow(by_system, name), *(estimate(rows.get(name)) for rows in by_system.values())]
+        for name in plain
+    ]
     clips = [clip for system in systems for clip in system.clips]
     shown = list(dict.fromkeys(clip.recording.prompt_id for clip in clips))[: suite.shown]
     takes = f"{found['prompts']} prompts, {suite.seeds} seed(s), sha256 {found['prompts_sha256'][:12]}"
@@ -101,21 +104,37 @@ def _arrow(by_system: Mapping[str, Mapping[str, Any]], name: str) -> str:
 
 
 def _failures(failures: Mapping[str, Mapping[str, int]]) -> str:
-    lines = [f"{system}: {reason} ({count})" for system, found in failures.items() for reason, count in found.items()]
+    lines = [
+        f"{system}: {reason} ({count})"
+        for system, found in failures.items()
+        for reason, count in found.items()
+    ]
     return f"<p>Takes that failed: {html.escape('; '.join(lines))}</p>" if lines else ""
 
 
 def _tags_part(by_system: Mapping[str, Mapping[str, Any]], measured: Sequence[str]) -> str:
     """Net effect, recall and insertions tag by tag, as a map."""
-    tags = sorted({name.partition("/")[2] for name in measured if name.startswith(("tag_recall/", "net_tag_effect/"))})
+    tags = sorted(
+        {name.partition("/")[2] for name in measured if name.startswith(("tag_recall/", "net_tag_effect/"))}
+    )
     if not tags:
         return ""
-    columns = [(system, what) for system in by_system for what in ("tag_recall", "false_insertion", "net_tag_effect")]
-    values = [[by_system[system].get(f"{what}/{tag}", {}).get("value") for system, what in columns] for tag in tags]
+    columns = [
+        (system, what) for system in by_system for what in ("tag_recall", "false_insertion", "net_tag_effect")
+    ]
+    values = [
+        [by_system[system].get(f"{what}/{tag}", {}).get("value") for system, what in columns] for tag in tags
+    ]
     labels = [f"{system}\n{what.replace('_', ' ')}" for system, what in columns]
-    rows = [[tag, *(estimate(by_system[system].get(f"{what}/{tag}")) for system, what in columns)] for tag in tags]
+    rows = [
+        [tag, *(estimate(by_system[system].get(f"{what}/{tag}")) for system, what in columns)] for tag in tags
+    ]
     drawn = picture(heat_map(values, tags, labels), "nonverbal tags by system")
-    return "<h3>Nonverbal tags</h3>" + drawn + html_table(["tag", *(label.replace("\n", ": ") for label in labels)], rows)
+    return (
+        "<h3>Nonverbal tags</h3>"
+        + drawn
+        + html_table(["tag", *(label.replace("\n", ": ") for label in labels)], rows)
+    )
 
 
 def _differences(compared: Sequence[Mapping[str, Any]]) -> str:
@@ -146,8 +165,15 @@ def _detector_part(detector: Mapping[str, Any]) -> str:
     if detector["missing"]:
         return f"<h2>The detector of nonverbals</h2><p>not measured: {html.escape(detector['missing'])}</p>"
     people = (detector["on_people"] or {}).get("tags", {})
-    rows = [[tag, _worth(detector["tags"].get(tag)), _worth(people.get(tag))] for tag in sorted({*detector["tags"], *people})]
-    told = "" if people else "<p>On people: not measured; give calibration=FILE of <code>dia.eval calibrate</code>.</p>"
+    rows = [
+        [tag, _worth(detector["tags"].get(tag)), _worth(people.get(tag))]
+        for tag in sorted({*detector["tags"], *people})
+    ]
+    told = (
+        ""
+        if people
+        else "<p>On people: not measured; give calibration=FILE of <code>dia.eval calibrate</code>.</p>"
+    )
     titles = ["tag", f"on {detector['clips']} clips of the data", "on recordings of people"]
     return "<h2>The detector of nonverbals</h2>" + html_table(titles, rows) + told
 
@@ -157,20 +183,33 @@ def _worth(found: Mapping[str, Any] | None) -> str:
         return "-"
     verdict = "" if found["measurable"] else "; not measurable"
     counts = f"{found['with_tag']} with, {found['without_tag']} without"
-    return f"sensitivity {found['sensitivity']:.2f}, specificity {found['specificity']:.2f} ({counts}){verdict}"
+    return (
+        f"sensitivity {found['sensitivity']:.2f}, specificity {found['specificity']:.2f} ({counts}){verdict}"
+    )
 
 
 def _published_part(published: Sequence[Published]) -> str:
     """What others published, with its source; on other prompts and by other judges, so never in one table with the above."""
     rows = [
-        [found.test, found.system, found.metric, f"{found.value:g} {found.unit}".strip(), found.better, found.source]
+        [
+            found.test,
+            found.system,
+            found.metric,
+            f"{found.value:g} {found.unit}".strip(),
+            found.better,
+            found.source,
+        ]
         for found in published
     ]
-    text = (
-        "<p>Measured by others, on other prompts and by other judges: to be read beside the figures above, not against them.</p>"
-    )
+    text = "<p>Measured by others, on other prompts and by other judges: to be read beside the figures above, not against them.</p>"
     titles = ["test", "system", "metric", "value", "better", "source"]
-    return "<h2>Published figures</h2>" + text + "<details><summary>show</summary>" + html_table(titles, rows) + "</details>"
+    return (
+        "<h2>Published figures</h2>"
+        + text
+        + "<details><summary>show</summary>"
+        + html_table(titles, rows)
+        + "</details>"
+    )
 
 
 def _not_measured(results: Mapping[str, Any]) -> str:
@@ -210,19 +249,21 @@ def _timing_part(timing: Mapping[str, float]) -> str:
     )
 
 
-def _clip_part(clips: Sequence[Heard]) -> str:
+def _clip_part(clips: Sequence[ScoredClip]) -> str:
     script = html.escape(clips[0].recording.script.render())
     inside = "".join(map(_system_part, clips))
     return f'<div class="clip"><p><strong>{script}</strong></p><div class="systems">{inside}</div></div>'
 
 
-def _system_part(clip: Heard) -> str:
+def _system_part(clip: ScoredClip) -> str:
     recording, words = clip.recording, clip.values.get("wer", {})
     heard = str(words.get("transcript", "")) or "(no words heard)"
     about = f"{html.escape(recording.system)} <small>seed {recording.seed}, {recording.seconds:.1f} s</small>"
-    if not len(recording.wave):
+    if not len(recording.waveform):
         return f"<div><p>{about}</p><p>no sound</p></div>"
-    sound = player(flac_bytes(recording.wave, recording.sample_rate)) + picture(spectrogram(recording), "spectrogram")
+    sound = player(flac_bytes(recording.waveform, recording.sample_rate)) + picture(
+        spectrogram(recording), "spectrogram"
+    )
     return f"<div><p>{about}</p>{sound}<p><small>{html.escape(heard)}</small></p></div>"
 
 
@@ -234,4 +275,6 @@ def _provenance(described: Mapping[str, Any]) -> str:
 def _models(models: str | Iterable[Mapping[str, Any]]) -> str:
     if isinstance(models, str):
         return models
-    return "; ".join(", ".join(f"{key} {value}" for key, value in model.items() if value != "") for model in models)
+    return "; ".join(
+        ", ".join(f"{key} {value}" for key, value in model.items() if value != "") for model in models
+    )

@@ -23,7 +23,9 @@ class Estimate:
     prompts: int
 
 
-def estimate_ratio(numerators: list[float], denominators: list[float], prompts: list[str], seed: int = 0) -> Estimate:
+def estimate_ratio(
+    numerators: list[float], denominators: list[float], prompts: list[str], seed: int = 0
+) -> Estimate:
     """Return sum(numerators) / sum(denominators), such as errors by words, with its clustered interval.
 
     Raises ``ValueError`` for no clips or when the denominators sum to nothing.
@@ -51,7 +53,9 @@ def estimate_rate(heard: list[float], prompts: list[str]) -> Estimate:
     rate, trials = float(np.mean(heard)), len(set(prompts))
     middle = (rate + Z**2 / (2 * trials)) / (1 + Z**2 / trials)
     reach = Z / (1 + Z**2 / trials) * np.sqrt(rate * (1 - rate) / trials + Z**2 / (4 * trials**2))
-    return Estimate(rate, float(max(0.0, middle - reach)), float(min(1.0, middle + reach)), len(heard), trials)
+    return Estimate(
+        rate, float(max(0.0, middle - reach)), float(min(1.0, middle + reach)), len(heard), trials
+    )
 
 
 def difference_of_rates(first: Estimate, second: Estimate) -> Estimate:
@@ -62,7 +66,13 @@ def difference_of_rates(first: Estimate, second: Estimate) -> Estimate:
     value = first.value - second.value
     down = np.hypot(first.value - first.low, second.high - second.value)
     up = np.hypot(first.high - first.value, second.value - second.low)
-    return Estimate(value, float(value - down), float(value + up), first.clips + second.clips, first.prompts + second.prompts)
+    return Estimate(
+        value,
+        float(value - down),
+        float(value + up),
+        first.clips + second.clips,
+        first.prompts + second.prompts,
+    )
 
 
 def estimate_mean(values: list[float], prompts: list[str], seed: int = 0) -> Estimate:

@@ -55,7 +55,9 @@ def load_suites(name: str) -> list[Suite]:
 def suite_of(name: str, content: object) -> Suite:
     """Return the suite that a file's ``content`` declares. Raises :class:`UserError` with all that is wrong at once."""
     if not isinstance(content, dict):
-        raise UserError(f"eval/suites/{name}.yaml holds no keys; give split or file, prompts, seeds and shown; or suites")
+        raise UserError(
+            f"eval/suites/{name}.yaml holds no keys; give split or file, prompts, seeds and shown; or suites"
+        )
     if problems := _problems(content):
         raise UserError(f"eval/suites/{name}.yaml " + "; ".join(problems))
     return Suite(name, **content | {"without": tuple(content.get("without", ()))})
@@ -70,13 +72,17 @@ def _problems(content: dict[Any, Any]) -> list[str]:
         if type(value) is not int or value < least:  # a bool is an int to isinstance
             problems.append(f"{key}={value!r} must be a whole number, {least} or more")
     problems += [
-        f"{key}={content[key]!r} must be a name" for key in ("split", "file") if not isinstance(content.get(key, ""), str)
+        f"{key}={content[key]!r} must be a name"
+        for key in ("split", "file")
+        if not isinstance(content.get(key, ""), str)
     ]
     without = content.get("without", [])
     if not (isinstance(without, list) and all(isinstance(name, str) for name in without)):
         problems.append(f"without={without!r} must be a list of metrics")
     if bool(content.get("split")) == bool(content.get("file")):
-        problems.append("must have either split (of the prepared data, such as test) or file (of eval/prompts)")
+        problems.append(
+            "must have either split (of the prepared data, such as test) or file (of eval/prompts)"
+        )
     if content.get("versions", "") not in VERSIONS:
         problems.append(f"versions={content['versions']!r} is unknown; choose tags or arousal")
     elif content.get("versions") and content.get("file"):

@@ -23,8 +23,8 @@ from dia.inference.sampling import Sampling
 from dia.inference.step import FREE, State
 from dia.network import DiaNetwork
 
-LOOK_EVERY = {"cpu": 1}  # steps between two looks at who has ended; elsewhere a look waits for the device
-LOOK_EVERY_ELSEWHERE = 16
+CHECK_EVERY = {"cpu": 1}  # steps between two looks at who has ended; elsewhere a look waits for the device
+CHECK_EVERY_DEFAULT = 16
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,12 @@ def generate_codes(
 
 @torch.inference_mode()
 def stream_codes(
-    network: DiaNetwork, request: Request, sampling: Sampling, max_tokens: int, frames: int, compiled: bool = False
+    network: DiaNetwork,
+    request: Request,
+    sampling: Sampling,
+    max_tokens: int,
+    frames: int,
+    compiled: bool = False,
 ) -> Iterator[Generated]:
     """Yield the codes of one request as they become complete, ``frames`` at a time; only the last may say ``ended``.
 
@@ -107,10 +112,14 @@ def _problems(network: DiaNetwork, requests: list[Request], max_tokens: int) -> 
     if not requests:
         return ["there is no text; give one or more"]
     if max_tokens > config.decoder.max_positions:
-        problems.append(f"max_tokens={max_tokens} is above the model's {config.decoder.max_positions} steps; lower it")
+        problems.append(
+            f"max_tokens={max_tokens} is above the model's {config.decoder.max_positions} steps; lower it"
+        )
     longest = max((0 if item.prompt_TC is None else len(item.prompt_TC)) for item in requests)
     if longest + 2 + max(config.delays) > max_tokens:
-        problems.append(f"max_tokens={max_tokens} leaves no room after a prompt of {longest} frames and the delays; raise it")
+        problems.append(
+            f"max_tokens={max_tokens} leaves no room after a prompt of {longest} frames and the delays; raise it"
+        )
     return problems
 
 
@@ -121,16 +130,23 @@ class Run:
     """
 
     def __init__(
-        self, network: DiaNetwork, requests: list[Request], sampling: Sampling, max_tokens: int, compiled: bool = False
+        self,
+        network: DiaNetwork,
+        requests: list[Request],
+        sampling: Sampling,
+        max_tokens: int,
+        compiled: bool = False,
     ) -> None:
         if problems := sampling.problems() + _problems(network, requests, max_tokens):
             raise UserError("cannot generate:\n" + "\n".join(f"  - {problem}" for problem in problems))
         self.network, self.sampling, self.steps = network, sampling, max_tokens
         self.device = next(network.parameters()).device
-        self.look_every = LOOK_EVERY.get(self.device.type, LOOK_EVERY_ELSEWHERE)
+        self.check_every = CHECK_EVERY.get(self.device.type, CHECK_EVERY_DEFAULT)
         self.runner = StepRunner(compiled, self.device)
         self.state = self._state(requests)
-        self.cache = network.start(*self._texts([item.text for item in requests]), max_tokens, self.runner.block)
+        self.cache = network.start(
+            *self._texts([item.text for item in requests]), max_tokens, self.runner.block
+        )
         self.items, self.results = list(range(len(requests))), dict[int, Generated]()
         self.row = 0  # the last row that is filled
         self._prefill(int(self.state.prompt_B.min()))
@@ -138,7 +154,10 @@ class Run:
     def _state(self, requests: list[Request]) -> State:
         config, steps = self.network.config, self.steps
         canvas = [known_rows(item.prompt_TC, config.delays, config.decoder.bos, steps) for item in requests]
-        uniform = [torch.rand(steps, config.channels, generator=torch.Generator().manual_seed(item.seed)) for item in requests]
+        uniform = [
+            torch.rand(steps, config.channels, generator=torch.Generator().manual_seed(item.seed))
+            for item in requests
+        ]
         prompts = [0 if item.prompt_TC is None else len(item.prompt_TC) for item in requests]
         return State(
             torch.stack(canvas).to(self.device),
@@ -161,7 +180,9 @@ class Run:
         if known:
             self.cache.reserve(known)
             tokens_BTC = self.state.canvas_BTC[:, :known]
-            self.network.prefill(torch.cat((tokens_BTC, tokens_BTC)) if self.sampling.guided else tokens_BTC, self.cache)
+            self.network.prefill(
+                torch.cat((tokens_BTC, tokens_BTC)) if self.sampling.guided else tokens_BTC, self.cache
+            )
             self.row = known
 
     def advance(self, steps: int) -> None:
@@ -172,7 +193,7 @@ class Run:
             self.cache.reserve(self.row + 1)
             self.runner.advance(self.network, self.state, self.cache, self.sampling)
             self.row += 1
-            if self.row % self.look_every == 0 or self.row == self.steps - 1:
+            if self.row % self.check_every == 0 or self.row == self.steps - 1:
                 self._release()
 
     def complete_codes(self, begin: int) -> Tensor:

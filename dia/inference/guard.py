@@ -1,6 +1,6 @@
 """A guard for the known failures of Dia: it runs on to the limit, hurries, says nothing, loops, or is cut off.
 
-All of these are heard at once and told by a look at wave and codes, so a batch is checked and what failed is spoken again with
+All of these are heard at once and told by a look at waveform and codes, so a batch is checked and what failed is spoken again with
 the next seed. What is found is said, with the attempt that was kept: a guard that hides its work would make numbers lie.
 
 Legend: T codec frame, C codec channel.
@@ -63,28 +63,38 @@ class Guarded:
 
 def findings(speech: Speech, text: str, limits: GuardLimits = GuardLimits()) -> list[Finding]:
     """Return what failed in a speech of a script. Raises ``ValueError`` when the text is no script."""
-    found = sound_findings(speech.wave, speech.sample_rate, text, speech.ended, limits)
+    found = sound_findings(speech.waveform, speech.sample_rate, text, speech.ended, limits)
     return found if any(finding.kind == "silence" for finding in found) else found + _loop(speech, limits)
 
 
 def sound_findings(
-    wave: NDArray[np.float32], sample_rate: int, text: str, ended: bool, limits: GuardLimits = GuardLimits()
+    waveform: NDArray[np.float32],
+    sample_rate: int,
+    text: str,
+    ended: bool,
+    limits: GuardLimits = GuardLimits(),
 ) -> list[Finding]:
-    """Return what failed as far as a wave (samples,) tells it, whoever made it: all of ``KINDS`` but `loop`, which codes tell.
+    """Return what failed as far as a waveform (samples,) tells it, whoever made it: all of ``KINDS`` but `loop`, which codes tell.
 
     Raises ``ValueError`` when the text is no script.
     """
     found = [] if ended else [Finding("no_end", "the model did not end by itself")]
-    levels = levels_of(wave, sample_rate)
-    return found + (_silence(levels, limits) or [*_pace(len(wave) / sample_rate, text, limits), *_end(levels, limits)])
+    levels = levels_of(waveform, sample_rate)
+    return found + (
+        _silence(levels, limits) or [*_pace(len(waveform) / sample_rate, text, limits), *_end(levels, limits)]
+    )
 
 
-def levels_of(wave: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
-    """Return the root mean square of each 20 ms of a wave (samples,); a rest at the end counts as one."""
+def levels_of(waveform: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
+    """Return the root mean square of each 20 ms of a waveform (samples,); a rest at the end counts as one."""
     size = max(1, round(WINDOW * sample_rate))
-    whole = np.square(np.asarray(wave, dtype=np.float64))
+    whole = np.square(np.asarray(waveform, dtype=np.float64))
     starts = np.arange(0, len(whole), size)
-    return np.sqrt(np.add.reduceat(whole, starts) / np.diff([*starts, len(whole)])) if len(whole) else np.zeros(0)
+    return (
+        np.sqrt(np.add.reduceat(whole, starts) / np.diff([*starts, len(whole)]))
+        if len(whole)
+        else np.zeros(0)
+    )
 
 
 def _silence(levels: NDArray[np.float64], limits: GuardLimits) -> list[Finding]:
@@ -93,7 +103,9 @@ def _silence(levels: NDArray[np.float64], limits: GuardLimits) -> list[Finding]:
         return [Finding("silence", "there is nothing to hear")]
     edges = np.flatnonzero(np.diff(np.concatenate(([0], quiet.astype(int), [0]))))
     longest = max((edges[1::2] - edges[::2]) * WINDOW, default=0.0)
-    return [Finding("silence", f"{longest:.1f} s of silence on end")] if longest > limits.longest_silence else []
+    return (
+        [Finding("silence", f"{longest:.1f} s of silence on end")] if longest > limits.longest_silence else []
+    )
 
 
 def _pace(seconds: float, text: str, limits: GuardLimits) -> list[Finding]:
@@ -109,11 +121,19 @@ def _pace(seconds: float, text: str, limits: GuardLimits) -> list[Finding]:
 
 def _loop(speech: Speech, limits: GuardLimits) -> list[Finding]:
     frames = len(speech.codes_TC)
-    frame_rate = frames * speech.sample_rate / len(speech.wave)
-    levels = np.sqrt(np.square(speech.wave.astype(np.float64)).reshape(frames, -1).mean(1))  # a wave is whole frames
+    frame_rate = frames * speech.sample_rate / len(speech.waveform)
+    levels = np.sqrt(
+        np.square(speech.waveform.astype(np.float64)).reshape(frames, -1).mean(1)
+    )  # a waveform is whole frames
     loud_T = torch.from_numpy(levels >= limits.loudness_of_silence)
-    period = loop_period(speech.codes_TC.cpu(), loud_T, round(limits.shortest_loop * frame_rate), limits.loop_rounds)
-    return [] if period is None else [Finding("loop", f"the same {period / frame_rate:.2f} s come again and again")]
+    period = loop_period(
+        speech.codes_TC.cpu(), loud_T, round(limits.shortest_loop * frame_rate), limits.loop_rounds
+    )
+    return (
+        []
+        if period is None
+        else [Finding("loop", f"the same {period / frame_rate:.2f} s come again and again")]
+    )
 
 
 def loop_period(codes_TC: Tensor, loud_T: Tensor, frames: int, rounds: int) -> int | None:
@@ -135,7 +155,11 @@ def _longest_run(flags: Tensor) -> int:
 
 def _end(levels: NDArray[np.float64], limits: GuardLimits) -> list[Finding]:
     share = levels[-1] / np.percentile(levels, 90)
-    return [Finding("clipped_end", f"it ends at {share:.0%} of its loud level")] if share > limits.clipped_end else []
+    return (
+        [Finding("clipped_end", f"it ends at {share:.0%} of its loud level")]
+        if share > limits.clipped_end
+        else []
+    )
 
 
 def speak_guarded(
@@ -151,7 +175,9 @@ def speak_guarded(
     equals. Each retry is logged as a warning.
     """
     spoken = speak(list(range(len(texts))), seeds)
-    kept = [Guarded(speech, findings(speech, text, limits), 1) for speech, text in zip(spoken, texts, strict=True)]
+    kept = [
+        Guarded(speech, findings(speech, text, limits), 1) for speech, text in zip(spoken, texts, strict=True)
+    ]
     for retry in range(1, retries + 1):
         failed = [place for place, item in enumerate(kept) if item.findings]
         if not failed:
@@ -160,7 +186,9 @@ def speak_guarded(
             _warn(texts[place], kept[place], seeds[place] + retry)
         again = speak(failed, [seeds[place] + retry for place in failed])
         for place, speech in zip(failed, again, strict=True):
-            kept[place] = _better(kept[place], Guarded(speech, findings(speech, texts[place], limits), retry + 1))
+            kept[place] = _better(
+                kept[place], Guarded(speech, findings(speech, texts[place], limits), retry + 1)
+            )
     return kept
 
 

@@ -14,7 +14,7 @@ from dia.dialogue.script import TAG, Script
 from dia.dialogue.text import MAX_BYTES
 from dia.errors import UserError
 
-Wave = NDArray[np.float32]
+Waveform = NDArray[np.float32]
 BREAKS = (r"(?<=[.!?;:])\s+", r"(?<=,)\s+", r"\s+")  # sentences, clauses, words
 STAND_IN = "\ue000"  # for a space within a tag, where nothing may be cut; of the private use area
 EDGE = 0.05  # seconds of quiet that stay around a piece
@@ -57,7 +57,9 @@ def _packed(parts: list[str], longest_seconds: float, most_bytes: int) -> list[s
     """Join neighbours as evenly as the limits allow: as few pieces as filling them up would give, none of them tiny."""
     seconds = [_seconds(part) for part in parts]
     least = _fill(parts, seconds, longest_seconds, most_bytes)
-    even = sum(seconds) / len(least) * 1.1  # a little more than the mean, so that the last piece is not left over
+    even = (
+        sum(seconds) / len(least) * 1.1
+    )  # a little more than the mean, so that the last piece is not left over
     spread = _fill(parts, seconds, min(longest_seconds, even), most_bytes)
     return spread if len(spread) == len(least) else least
 
@@ -87,17 +89,19 @@ def _size(text: str) -> int:
 def _seconds(text: str) -> float:
     """About how long a piece of a script takes to say, by the lint's measure; a little more, as speakers count as words."""
     tags = TAG.findall(text)
-    return (len(text) - sum(len(tag) + 2 for tag in tags)) / CHARACTERS_PER_SECOND + len(tags) * SECONDS_PER_NONVERBAL
+    return (len(text) - sum(len(tag) + 2 for tag in tags)) / CHARACTERS_PER_SECOND + len(
+        tags
+    ) * SECONDS_PER_NONVERBAL
 
 
-def join(waves: Iterable[Wave], sample_rate: int, pause: float = 0.25) -> Iterator[Wave]:
+def join(waveforms: Iterable[Waveform], sample_rate: int, pause: float = 0.25) -> Iterator[Waveform]:
     """Yield the pieces' sound one after another, ``pause`` seconds of silence between: one piece is in memory at a time.
 
     Silence around a piece is cut to 50 ms, and it fades in and out over 5 ms, so that there is no click.
     """
     first = True
-    for wave in waves:
-        piece = faded(trimmed(wave, sample_rate), sample_rate)
+    for waveform in waveforms:
+        piece = faded(trimmed(waveform, sample_rate), sample_rate)
         if not len(piece):
             continue
         if not first:
@@ -106,20 +110,20 @@ def join(waves: Iterable[Wave], sample_rate: int, pause: float = 0.25) -> Iterat
         yield piece
 
 
-def trimmed(wave: Wave, sample_rate: int) -> Wave:
-    """Return a wave without the silence before and after it, but for 50 ms; nothing of one that is all silence."""
-    loud = np.flatnonzero(np.abs(wave) > QUIET * np.abs(wave).max(initial=0.0))
+def trimmed(waveform: Waveform, sample_rate: int) -> Waveform:
+    """Return a waveform without the silence before and after it, but for 50 ms; nothing of one that is all silence."""
+    loud = np.flatnonzero(np.abs(waveform) > QUIET * np.abs(waveform).max(initial=0.0))
     if not len(loud):
-        return wave[:0]
+        return waveform[:0]
     edge = round(EDGE * sample_rate)
-    return wave[max(0, loud[0] - edge) : loud[-1] + 1 + edge]
+    return waveform[max(0, loud[0] - edge) : loud[-1] + 1 + edge]
 
 
-def faded(wave: Wave, sample_rate: int) -> Wave:
-    """Return a wave that begins and ends in zero, by raised cosines of 5 ms."""
-    length = min(round(FADE * sample_rate), len(wave) // 2)
+def faded(waveform: Waveform, sample_rate: int) -> Waveform:
+    """Return a waveform that begins and ends in zero, by raised cosines of 5 ms."""
+    length = min(round(FADE * sample_rate), len(waveform) // 2)
     slope = (0.5 - 0.5 * np.cos(np.pi * np.arange(length) / max(length, 1))).astype(np.float32)
-    made = wave.copy()
+    made = waveform.copy()
     made[:length] *= slope
     made[len(made) - length :] *= slope[::-1]
     return made

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dia.audio.codec import Codec, pad_to_frames, require_codes
-from dia.audio.files import read_wave
+from dia.audio.files import read_audio
+from dia.codecs.protocol import Codec, pad_to_frames, require_codes
 from dia.errors import UserError
 
 Prompt = str | Path | NDArray[np.float32] | Tensor
@@ -33,18 +33,22 @@ def encode_prompt(prompt: Prompt, codec: Codec, most_frames: int) -> Tensor:
         require_codes(prompt[None], codec.channels, codec.codebook_size)
         return prompt
     name = str(prompt) if isinstance(prompt, str | Path) else "the audio prompt"
-    wave = read_wave(prompt, codec.sample_rate) if isinstance(prompt, str | Path) else prompt
-    wave_L = torch.as_tensor(wave, dtype=torch.float32)
-    _require_voice(wave_L, name, codec, most_frames)
-    return codec.encode(pad_to_frames(wave_L[None], codec.hop))[0]
+    waveform = read_audio(prompt, codec.sample_rate) if isinstance(prompt, str | Path) else prompt
+    waveform_L = torch.as_tensor(waveform, dtype=torch.float32)
+    _require_voice(waveform_L, name, codec, most_frames)
+    return codec.encode(pad_to_frames(waveform_L[None], codec.hop))[0]
 
 
-def _require_voice(wave_L: Tensor, name: str, codec: Codec, most_frames: int) -> None:
+def _require_voice(waveform_L: Tensor, name: str, codec: Codec, most_frames: int) -> None:
     longest = most_frames * codec.hop / codec.sample_rate
-    if wave_L.ndim != 1 or not bool(wave_L.isfinite().all()):
-        raise UserError(f"{name}: samples of shape {tuple(wave_L.shape)}; give finite mono samples (samples,)")
-    seconds = len(wave_L) / codec.sample_rate
+    if waveform_L.ndim != 1 or not bool(waveform_L.isfinite().all()):
+        raise UserError(
+            f"{name}: samples of shape {tuple(waveform_L.shape)}; give finite mono samples (samples,)"
+        )
+    seconds = len(waveform_L) / codec.sample_rate
     if not SHORTEST_PROMPT <= seconds < longest:
-        raise UserError(f"{name} is {seconds:.3f} s long; give {SHORTEST_PROMPT} to {longest:.0f} s (best are 5 to 10)")
-    if float(wave_L.abs().max()) < SILENT:
+        raise UserError(
+            f"{name} is {seconds:.3f} s long; give {SHORTEST_PROMPT} to {longest:.0f} s (best are 5 to 10)"
+        )
+    if float(waveform_L.abs().max()) < SILENT:
         raise UserError(f"{name} is silent; give a recording of the voice")

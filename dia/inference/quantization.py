@@ -54,13 +54,17 @@ class Int8Linear(nn.Module):
 def pack_int8(weight_OI: Tensor) -> Any:
     """Return the weights as fbgemm lays them out for its product of integers."""
     if ENGINE not in torch.backends.quantized.supported_engines:
-        raise UserError(f"quantize=int8 needs {ENGINE}, which this build of torch lacks (it is for x86); run without it")
+        raise UserError(
+            f"quantize=int8 needs {ENGINE}, which this build of torch lacks (it is for x86); run without it"
+        )
     codes_OI, scale_O = _in_blocks(weight_OI.detach())
     usual = torch.backends.quantized.engine
     torch.backends.quantized.engine = ENGINE
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch means to drop quantized tensors; the product has no other door yet
+            warnings.simplefilter(
+                "ignore"
+            )  # torch means to drop quantized tensors; the product has no other door yet
             zeros_O = torch.zeros(len(scale_O), dtype=torch.long)
             quantized = torch._make_per_channel_quantized_tensor(codes_OI, scale_O.double(), zeros_O, 0)
         return torch.ops.quantized.linear_prepack(quantized, None)
@@ -80,9 +84,13 @@ def _in_blocks(weight_OI: Tensor) -> tuple[Tensor, Tensor]:
 
 def integer_product(codes_BI: Tensor, handle: int, outputs: int) -> Tensor:
     """Return (B, O), fp32: whole numbers (B, I) times the packed weights, each output by its scale."""
-    if torch.compiler.is_compiling():  # a compiled graph cannot hold what fbgemm packs, but it can hold its number
+    if (
+        torch.compiler.is_compiling()
+    ):  # a compiled graph cannot hold what fbgemm packs, but it can hold its number
         return opaque_product(codes_BI, handle, outputs)
-    product: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(codes_BI, 1.0, ZERO_POINT, PACKED[handle])
+    product: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
+        codes_BI, 1.0, ZERO_POINT, PACKED[handle]
+    )
     return product
 
 
@@ -154,7 +162,9 @@ def quantize_with_torchao(network: nn.Module) -> None:
     try:
         from torchao.quantization import Int8WeightOnlyConfig, quantize_
     except ImportError as error:
-        raise UserError("quantize=int8 on a GPU needs torchao; install it: pip install 'dia-framework[quantization]'") from error
+        raise UserError(
+            "quantize=int8 on a GPU needs torchao; install it: pip install 'dia-framework[quantization]'"
+        ) from error
     quantize_(network, Int8WeightOnlyConfig())
 
 
@@ -172,7 +182,11 @@ def replace_linears(module: nn.Module, make: Callable[[Tensor], nn.Module]) -> N
 
 def int4_where_it_fits(weight_OI: Tensor) -> nn.Module:
     """Return a layer of 4 bits, or of 8 where torch's product has no such shape (Dia's head)."""
-    return Int8Linear(weight_OI) if len(weight_OI) % OUTPUTS_OF_INT4 or weight_OI.shape[1] % GROUP else Int4Linear(weight_OI)
+    return (
+        Int8Linear(weight_OI)
+        if len(weight_OI) % OUTPUTS_OF_INT4 or weight_OI.shape[1] % GROUP
+        else Int4Linear(weight_OI)
+    )
 
 
 LAYERS: dict[str, Callable[[Tensor], nn.Module]] = {"int8": Int8Linear, "int4": int4_where_it_fits}

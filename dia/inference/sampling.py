@@ -53,7 +53,7 @@ class Sampling:
         if not 0 <= self.cfg_rescale <= 1:
             found.append(f"cfg_rescale={self.cfg_rescale} is a share; choose 0 (off) to 1, usual is .7")
         if not (isfinite(self.temperature) and self.temperature >= 0):
-            found.append(f"temperature={self.temperature} must be 0 (no chance) or more; usual are 1.2 to 1.8")
+            found.append(f"temperature={self.temperature} must be 0 (no rng) or more; usual are 1.2 to 1.8")
         if not 0 < self.top_p <= 1:
             found.append(f"top_p={self.top_p} must be above 0 and at most 1; usual are 0.9 to 0.95")
         if self.cfg_filter_top_k is not None and self.cfg_filter_top_k <= SPECIALS:
@@ -83,7 +83,9 @@ class Candidates:
     logits_BCK: Tensor
 
 
-def guide(cond_BCV: Tensor, uncond_BCV: Tensor | None, sampling: Sampling, scale_B11: Tensor | float | None = None) -> Candidates:
+def guide(
+    cond_BCV: Tensor, uncond_BCV: Tensor | None, sampling: Sampling, scale_B11: Tensor | float | None = None
+) -> Candidates:
     """Return what may be drawn: step 1. Without ``uncond_BCV`` guidance is off; without a filter all ids are candidates.
 
     ``scale_B11`` is the scale of this step, by default ``sampling.cfg_scale``.
@@ -92,16 +94,22 @@ def guide(cond_BCV: Tensor, uncond_BCV: Tensor | None, sampling: Sampling, scale
     if sampling.cfg_filter_top_k is None:
         return Candidates(torch.arange(guided.shape[-1], device=guided.device).expand_as(guided), guided)
     kept = guided.topk(min(sampling.cfg_filter_top_k, guided.shape[-1]), dim=-1)
-    return Candidates(kept.indices, kept.values if sampling.draw_guided else cond_BCV.gather(-1, kept.indices))
+    return Candidates(
+        kept.indices, kept.values if sampling.draw_guided else cond_BCV.gather(-1, kept.indices)
+    )
 
 
-def _guided(cond_BCV: Tensor, uncond_BCV: Tensor, sampling: Sampling, scale_B11: Tensor | float | None) -> Tensor:
+def _guided(
+    cond_BCV: Tensor, uncond_BCV: Tensor, sampling: Sampling, scale_B11: Tensor | float | None
+) -> Tensor:
     scale = sampling.cfg_scale if scale_B11 is None else scale_B11
     guided = cond_BCV + scale * (cond_BCV - uncond_BCV)
     if sampling.cfg_rescale == 0:
         return guided
     mean = guided.mean(-1, keepdim=True)
-    shrunk = (guided - mean) * (cond_BCV.std(-1, keepdim=True) / guided.std(-1, keepdim=True).clamp_min(TINY)) + mean
+    shrunk = (guided - mean) * (
+        cond_BCV.std(-1, keepdim=True) / guided.std(-1, keepdim=True).clamp_min(TINY)
+    ) + mean
     return guided.lerp(shrunk, sampling.cfg_rescale)
 
 
@@ -147,6 +155,8 @@ def sample(
     if sampling.temperature == 0:
         return candidates.ids_BCK.gather(-1, candidates.logits_BCK.argmax(-1, keepdim=True)).squeeze(-1)
     candidates = settle_eos(candidates, eos)
-    ordered, places = (candidates.logits_BCK / sampling.temperature).softmax(-1).sort(dim=-1, descending=True, stable=True)
+    ordered, places = (
+        (candidates.logits_BCK / sampling.temperature).softmax(-1).sort(dim=-1, descending=True, stable=True)
+    )
     drawn = draw(keep_top_p(ordered, sampling.top_p), uniform_BC)
     return candidates.ids_BCK.gather(-1, places.gather(-1, drawn)).squeeze(-1)

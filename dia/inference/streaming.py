@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dia.audio.codec import Codec, frames_per_second
+from dia.codecs.protocol import Codec, frames_per_second
 
 FIRST_SOUND = 0.25  # seconds that the first chunk gives
 
@@ -23,8 +23,8 @@ def chunk_frames(codec: Codec) -> int:
     return codec.context + round(FIRST_SOUND * frames_per_second(codec))
 
 
-def stream_waves(codec: Codec, pieces: Iterable[Tensor]) -> Iterator[NDArray[np.float32]]:
-    """Yield waves (samples,), float32, of codes that come in pieces (T, C); joined they are the sound of all codes.
+def stream_waveforms(codec: Codec, pieces: Iterable[Tensor]) -> Iterator[NDArray[np.float32]]:
+    """Yield waveforms (samples,), float32, of codes that come in pieces (T, C); joined they are the sound of all codes.
 
     Each piece costs the decoding of itself and twice the codec's context, however long the stream is.
     """
@@ -43,5 +43,5 @@ def stream_waves(codec: Codec, pieces: Iterable[Tensor]) -> Iterator[NDArray[np.
 
 def _sound(codec: Codec, codes_TC: Tensor, begin: int, end: int) -> NDArray[np.float32]:
     """Sound of frames ``begin`` to ``end``, with all codes given as context."""
-    wave: NDArray[np.float32] = codec.decode(codes_TC[None])[0].float().cpu().numpy()
-    return wave[begin * codec.hop : end * codec.hop]
+    waveform: NDArray[np.float32] = codec.decode(codes_TC[None])[0].float().cpu().numpy()
+    return waveform[begin * codec.hop : end * codec.hop]

@@ -11,22 +11,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dia.audio.codec import Codec
+from dia.codecs.protocol import Codec
 from dia.errors import UserError
 from dia.inference.engine import Request, generate_codes, stream_codes
 from dia.inference.sampling import Sampling
-from dia.inference.streaming import chunk_frames, stream_waves
+from dia.inference.streaming import chunk_frames, stream_waveforms
 from dia.network import DiaNetwork
 
-Wave = NDArray[np.float32]
+Waveform = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Speech:
-    """A spoken text: float32 wave (samples,), its sample rate in hertz, the codes (T, C) it was decoded from, its seed, and
+    """A spoken text: float32 waveform (samples,), its sample rate in hertz, the codes (T, C) it was decoded from, its seed, and
     whether the model ended by itself."""
 
-    wave: Wave
+    waveform: Waveform
     sample_rate: int
     codes_TC: Tensor
     seed: int
@@ -59,21 +59,23 @@ class Synthesizer:
         given = prompts or [None] * len(texts)
         requests = [Request(*item) for item in zip(texts, seeds, given, strict=True)]
         generated = generate_codes(self.network, requests, sampling, max_tokens or self.most_steps, compiled)
-        waves = decode_all(self.codec, [item.codes_TC for item in generated])
+        waveforms = decode_all(self.codec, [item.codes_TC for item in generated])
         return [
-            Speech(wave, self.codec.sample_rate, item.codes_TC, request.seed, item.ended)
-            for wave, item, request in zip(waves, generated, requests, strict=True)
+            Speech(waveform, self.codec.sample_rate, item.codes_TC, request.seed, item.ended)
+            for waveform, item, request in zip(waveforms, generated, requests, strict=True)
         ]
 
     def stream(
         self, request: Request, sampling: Sampling, max_tokens: int | None = None, compiled: bool = False
-    ) -> Iterator[Wave]:
+    ) -> Iterator[Waveform]:
         """Yield the sound of one request while it is generated: the first a quarter of a second long, after the longest delay
         and one chunk (:func:`dia.inference.streaming.chunk_frames`). Joined it is what :meth:`speak` gives.
         """
         frames = chunk_frames(self.codec)
-        pieces = stream_codes(self.network, request, sampling, max_tokens or self.most_steps, frames, compiled)
-        return stream_waves(self.codec, (piece.codes_TC for piece in pieces if len(piece.codes_TC)))
+        pieces = stream_codes(
+            self.network, request, sampling, max_tokens or self.most_steps, frames, compiled
+        )
+        return stream_waveforms(self.codec, (piece.codes_TC for piece in pieces if len(piece.codes_TC)))
 
     @property
     def most_steps(self) -> int:
@@ -81,18 +83,18 @@ class Synthesizer:
         return self.network.config.decoder.max_positions
 
 
-def decode_all(codec: Codec, items: list[Tensor]) -> list[Wave]:
-    """Return the waves of codes (T, C) each; no frames are no sound.
+def decode_all(codec: Codec, items: list[Tensor]) -> list[Waveform]:
+    """Return the waveforms of codes (T, C) each; no frames are no sound.
 
     On a GPU those of one length are decoded together, which gives the same up to the rounding of products (1e-6). On a CPU each
     is decoded alone: DAC's wide activations leave the caches in a batch, and a second of sound took 1.19 s instead of .77.
     """
-    waves: list[Wave] = [np.zeros(0, dtype=np.float32)] * len(items)
+    waveforms: list[Waveform] = [np.zeros(0, dtype=np.float32)] * len(items)
     for places in _decoded_together(items):
         decoded = codec.decode(torch.stack([items[place] for place in places])).float().cpu().numpy()
-        for place, wave in zip(places, decoded, strict=True):
-            waves[place] = wave
-    return waves
+        for place, waveform in zip(places, decoded, strict=True):
+            waveforms[place] = waveform
+    return waveforms
 
 
 def _decoded_together(items: list[Tensor]) -> list[list[int]]:

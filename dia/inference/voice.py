@@ -17,7 +17,7 @@ from torch import Tensor
 from dia.dialogue.lint import Limits, lint
 from dia.dialogue.script import Script
 from dia.dialogue.text import MAX_BYTES, encode_text
-from dia.errors import UserError, in_one_line
+from dia.errors import UserError, one_line
 
 FORMAT = "dia voice 1"
 SHORTEST, LONGEST = 5.0, 10.0  # seconds that nari recommends of a prompt (README of nari-labs/dia)
@@ -49,7 +49,9 @@ class Voice:
         a script may take longer than is thought. Raises :class:`UserError` when that is under a second."""
         room = (max_frames - len(self.codes_TC)) / self.frame_rate * 2 / 3
         if room < 1.0:
-            raise UserError(f"a voice of {self.seconds:.1f} s leaves no room in a model of {max_frames / self.frame_rate:.1f} s")
+            raise UserError(
+                f"a voice of {self.seconds:.1f} s leaves no room in a model of {max_frames / self.frame_rate:.1f} s"
+            )
         return room
 
     def script(self, text: str) -> str:
@@ -58,13 +60,17 @@ class Voice:
         Raises :class:`UserError` with everything that keeps the text from being spoken so.
         """
         if problems := self.problems_with(text):
-            raise UserError("the text does not go with the voice:\n" + "\n".join(f"  - {problem}" for problem in problems))
+            raise UserError(
+                "the text does not go with the voice:\n" + "\n".join(f"  - {problem}" for problem in problems)
+            )
         return f"{self.transcript} {text}"
 
     def problems_with(self, text: str) -> list[str]:
         """Return why a text cannot be spoken in this voice, one sentence each with its remedy."""
         try:
-            asked, known = ({turn.speaker for turn in Script.parse(part).turns} for part in (text, self.transcript))
+            asked, known = (
+                {turn.speaker for turn in Script.parse(part).turns} for part in (text, self.transcript)
+            )
         except ValueError as error:
             return [str(error)]
         problems = [
@@ -89,7 +95,9 @@ class Voice:
         }
         try:
             save_file(
-                {"codes": self.codes_TC.to("cpu", torch.int16).contiguous()}, made, {"format": FORMAT, "voice": json.dumps(about)}
+                {"codes": self.codes_TC.to("cpu", torch.int16).contiguous()},
+                made,
+                {"format": FORMAT, "voice": json.dumps(about)},
             )
             made.chmod(0o644)
             os.replace(made, target)
@@ -105,12 +113,22 @@ class Voice:
                 if metadata.get("format") != FORMAT:
                     raise UserError(f"{path} is no voice file; make one with Dia.make_voice(...).save(path)")
                 about, codes_TC = json.loads(metadata["voice"]), file.get_tensor("codes").long()
-            return cls(about["transcript"], codes_TC, about["codec"], about["fingerprint"], float(about["frame_rate"]))
+            return cls(
+                about["transcript"],
+                codes_TC,
+                about["codec"],
+                about["fingerprint"],
+                float(about["frame_rate"]),
+            )
         except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
-            raise UserError(f"{path} is missing or damaged ({in_one_line(error)}); make the voice again") from error
+            raise UserError(
+                f"{path} is missing or damaged ({one_line(error)}); make the voice again"
+            ) from error
 
 
-def voice_problems(transcript: str, seconds: float, shortest: float = SHORTEST, longest: float = LONGEST) -> list[str]:
+def voice_problems(
+    transcript: str, seconds: float, shortest: float = SHORTEST, longest: float = LONGEST
+) -> list[str]:
     """Return what makes a recording and its transcript a bad voice, one sentence each with its remedy."""
     if not transcript.strip():
         return [
@@ -118,7 +136,9 @@ def voice_problems(transcript: str, seconds: float, shortest: float = SHORTEST, 
         ]
     problems = lint(transcript, Limits(shortest_seconds=0.0, longest_seconds=float("inf")))
     if not shortest <= seconds <= longest:
-        problems.append(f"the recording is {seconds:.1f} s long; give {shortest:g} to {longest:g} s of speech")
+        problems.append(
+            f"the recording is {seconds:.1f} s long; give {shortest:g} to {longest:g} s of speech"
+        )
     if problems:
         return problems
     pace = len(Script.parse(transcript).words()) / seconds

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from dia.audio.files import resample
-from dia.judges.missing import or_missing
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording, Times
+from dia.judges.speaker_encoders import sha256_of
 from dia.judges.transcription import SHORTEST, SILENT, HeardWord
-from dia.judges.voiceprints import digest_of
+from dia.judges.unavailable import or_missing
 
 SAMPLE_RATE = 16_000
 
@@ -25,7 +25,7 @@ SAMPLE_RATE = 16_000
 class CtcModel:
     """A folder or a Hub id with a `Wav2Vec2ForCTC` or the like and its vocabulary, such as `facebook/wav2vec2-base-960h`.
 
-    `@` and a revision may follow the name. Raises :class:`dia.judges.missing.JudgeMissing` when first used and not to be had.
+    `@` and a revision may follow the name. Raises :class:`dia.judges.unavailable.JudgeMissing` when first used and not to be had.
     """
 
     def __init__(self, source: str) -> None:
@@ -45,7 +45,7 @@ class CtcModel:
         """Which model this is: its name, and the sha256 of its weights."""
         _, model = self._parts
         return Provenance(
-            f"{type(model).__name__} {self.source} (weights {digest_of(model.state_dict())})",
+            f"{type(model).__name__} {self.source} (weights {sha256_of(model.state_dict())})",
             f"transformers {version('transformers')}", SAMPLE_RATE, "as its card says", True,
         )  # fmt: skip
 
@@ -79,7 +79,9 @@ class CtcModel:
         if not flat or _is_silent(recording):
             return [None] * len(words)
         log_probabilities_TV, seconds = self._emissions(recording)
-        if len(log_probabilities_TV) < len(flat) + repeats:  # each letter needs a frame, and equal neighbours one between
+        if (
+            len(log_probabilities_TV) < len(flat) + repeats
+        ):  # each letter needs a frame, and equal neighbours one between
             return [None] * len(words)
         spans = self._spans(log_probabilities_TV, flat)
         return _by_word(spans, [len(word) for word in spelled], seconds)
@@ -88,15 +90,17 @@ class CtcModel:
         """First frame and the one after the last of each symbol."""
         from torchaudio.functional import forced_align, merge_tokens
 
-        path, scores = forced_align(log_probabilities_TV[None], torch.tensor([flat], dtype=torch.int32), blank=self._blank)
+        path, scores = forced_align(
+            log_probabilities_TV[None], torch.tensor([flat], dtype=torch.int32), blank=self._blank
+        )
         return [(span.start, span.end) for span in merge_tokens(path[0], scores[0].exp(), blank=self._blank)]
 
     @torch.inference_mode()
     def _emissions(self, recording: Recording) -> tuple[Tensor, float]:
         """Log probabilities (T, V), and the seconds of a frame."""
         processor, model = self._parts
-        wave = resample(recording.wave, recording.sample_rate, SAMPLE_RATE)
-        inputs = processor(wave, sampling_rate=SAMPLE_RATE, return_tensors="pt")
+        waveform = resample(recording.waveform, recording.sample_rate, SAMPLE_RATE)
+        inputs = processor(waveform, sampling_rate=SAMPLE_RATE, return_tensors="pt")
         log_probabilities_TV = model(**inputs).logits[0].float().log_softmax(-1)
         return log_probabilities_TV, recording.seconds / max(1, len(log_probabilities_TV))
 
@@ -104,7 +108,11 @@ class CtcModel:
     def _ids(self) -> dict[str, int]:
         """The symbol of each letter, in the case that the vocabulary is written in."""
         found: dict[str, int] = self._parts[0].tokenizer.get_vocab()
-        return {letter: symbol for letter, symbol in found.items() if len(letter) == 1 and symbol != self._separator}
+        return {
+            letter: symbol
+            for letter, symbol in found.items()
+            if len(letter) == 1 and symbol != self._separator
+        }
 
     @cached_property
     def _letters(self) -> dict[int, str]:
@@ -131,7 +139,7 @@ class CtcModel:
 
 
 def _is_silent(recording: Recording) -> bool:
-    return recording.seconds < SHORTEST or float(abs(recording.wave).max()) < SILENT
+    return recording.seconds < SHORTEST or float(abs(recording.waveform).max()) < SILENT
 
 
 def _by_word(spans: list[tuple[int, int]], lengths: list[int], seconds: float) -> list[Times | None]:

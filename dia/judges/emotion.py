@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from dia.audio.files import resample
-from dia.judges.missing import or_missing
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording
-from dia.judges.voiceprints import digest_of
+from dia.judges.speaker_encoders import sha256_of
+from dia.judges.unavailable import or_missing
 
 SAMPLE_RATE = 16_000
 SHORTEST = 0.3  # seconds that the model needs
@@ -39,7 +39,7 @@ class RegressionHead(nn.Module):
 
 
 class DimensionalEmotion:
-    """Predicts :data:`DIMENSIONS`. Raises :class:`dia.judges.missing.JudgeMissing` when first used and not to be had."""
+    """Predicts :data:`DIMENSIONS`. Raises :class:`dia.judges.unavailable.JudgeMissing` when first used and not to be had."""
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -59,20 +59,24 @@ class DimensionalEmotion:
                     self.classifier = RegressionHead(config.hidden_size, config.num_labels)
                     self.post_init()
 
-            loaded: Any = EmotionModel.from_pretrained(name, revision=revision or "main", output_loading_info=True)
+            loaded: Any = EmotionModel.from_pretrained(
+                name, revision=revision or "main", output_loading_info=True
+            )
             model, loading = loaded
             # the name of this one, which only training reads, differs between versions of the library
             if missing := sorted(key for key in loading["missing_keys"] if "masked_spec_embed" not in key):
                 raise ValueError(f"it lacks {len(missing)} of its weights, such as {missing[0]}")
             if model.config.num_labels != len(DIMENSIONS):
-                raise ValueError(f"it has {model.config.num_labels} outputs; {', '.join(DIMENSIONS)} are wanted")
+                raise ValueError(
+                    f"it has {model.config.num_labels} outputs; {', '.join(DIMENSIONS)} are wanted"
+                )
             return model.eval()
 
     @cached_property
     def provenance(self) -> Provenance:
         """Which model this is: its name, and the sha256 of its weights."""
         return Provenance(
-            f"wav2vec 2.0 emotion {self.source} (weights {digest_of(self._model.state_dict())})",
+            f"wav2vec 2.0 emotion {self.source} (weights {sha256_of(self._model.state_dict())})",
             f"transformers {version('transformers')}", SAMPLE_RATE, "as its card says", True,
         )  # fmt: skip
 
@@ -81,7 +85,9 @@ class DimensionalEmotion:
         """Return the dimensions of a recording, None when it is shorter than .3 s."""
         if recording.seconds < SHORTEST:
             return None
-        wave = resample(recording.wave, recording.sample_rate, SAMPLE_RATE).astype(np.float64)
-        wave = (wave - wave.mean()) / np.sqrt(wave.var() + 1e-7)  # as its feature extractor does
-        hidden = self._model.wav2vec2(torch.from_numpy(wave).float()[None]).last_hidden_state.mean(dim=1)
+        waveform = resample(recording.waveform, recording.sample_rate, SAMPLE_RATE).astype(np.float64)
+        waveform = (waveform - waveform.mean()) / np.sqrt(
+            waveform.var() + 1e-7
+        )  # as its feature extractor does
+        hidden = self._model.wav2vec2(torch.from_numpy(waveform).float()[None]).last_hidden_state.mean(dim=1)
         return dict(zip(DIMENSIONS, self._model.classifier(hidden)[0].tolist(), strict=True))

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dia.audio.files import resample
-from dia.judges.missing import JudgeMissing
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording
+from dia.judges.unavailable import JudgeMissing
 from dia.resources import declaration
 
 SAMPLE_RATE, WINDOW, HOP = 16_000, 15_600, 3_200
@@ -45,7 +45,10 @@ class Calibration:
     @property
     def measurable(self) -> bool:
         """Whether the detector tells this tag's sounds apart."""
-        return min(self.with_tag, self.without_tag) >= FEWEST and self.sensitivity + self.specificity - 1 >= INFORMED
+        return (
+            min(self.with_tag, self.without_tag) >= FEWEST
+            and self.sensitivity + self.specificity - 1 >= INFORMED
+        )
 
 
 class EventDetector:
@@ -56,37 +59,45 @@ class EventDetector:
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
-            raise DetectorMissing("ai-edge-litert is not installed; install the extra `evaluation`") from error
+            raise DetectorMissing(
+                "ai-edge-litert is not installed; install the extra `evaluation`"
+            ) from error
         model, classes = (_checked_file(self.declared[key]) for key in ("model", "classes"))
         self._interpreter = Interpreter(str(model), num_threads=1)
         self._interpreter.allocate_tensors()
         with classes.open(encoding="utf-8") as file:
             names = [row["display_name"] for row in csv.DictReader(file)]
-        self._rows = {tag: [names.index(name) for name in found] for tag, found in self.declared["tags"].items()}
+        self._rows = {
+            tag: [names.index(name) for name in found] for tag, found in self.declared["tags"].items()
+        }
 
     @property
     def provenance(self) -> Provenance:
         """Which model this is."""
         sha256 = self.declared["model"]["sha256"]
-        return Provenance(f"YAMNet (sha256 {sha256[:12]})", f"ai-edge-litert {_version()}", SAMPLE_RATE, "Apache-2.0", True)
+        return Provenance(
+            f"YAMNet (sha256 {sha256[:12]})", f"ai-edge-litert {_version()}", SAMPLE_RATE, "Apache-2.0", True
+        )
 
     def scores(self, recording: Recording) -> dict[str, float]:
         """Return each tag's score, 0..1: the best of its classes in the best window. Tags without classes are left out."""
-        _, scores = self.windows(resample(recording.wave, recording.sample_rate, SAMPLE_RATE))
+        _, scores = self.windows(resample(recording.waveform, recording.sample_rate, SAMPLE_RATE))
         return {tag: float(found.max()) for tag, found in scores.items()}
 
-    def windows(self, wave: NDArray[np.float32]) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
-        """Return where each window of a wave at 16 kHz begins, in seconds, and by tag the best of its classes in each."""
-        classes = self._class_scores(np.pad(wave, (WINDOW // 4, WINDOW)))
+    def windows(
+        self, waveform: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
+        """Return where each window of a waveform at 16 kHz begins, in seconds, and by tag the best of its classes in each."""
+        classes = self._class_scores(np.pad(waveform, (WINDOW // 4, WINDOW)))
         starts = ((np.arange(len(classes)) * HOP - WINDOW // 4) / SAMPLE_RATE).astype(np.float32)
         return starts, {tag: classes[:, rows].max(axis=1) for tag, rows in self._rows.items() if rows}
 
-    def _class_scores(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _class_scores(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
         """The score of every class in every window (windows, classes)."""
         source, target = self._interpreter.get_input_details()[0], self._interpreter.get_output_details()[0]
         found: list[Any] = []
-        for start in range(0, len(wave) - WINDOW + 1, HOP):
-            window = wave[start : start + WINDOW].astype(np.float32)
+        for start in range(0, len(waveform) - WINDOW + 1, HOP):
+            window = waveform[start : start + WINDOW].astype(np.float32)
             self._interpreter.set_tensor(source["index"], window.reshape(source["shape"]))
             self._interpreter.invoke()
             found.append(self._interpreter.get_tensor(target["index"])[0].copy())
@@ -96,7 +107,10 @@ class EventDetector:
 def calibrate(scores: list[dict[str, float]], asked: list[set[str]]) -> dict[str, Calibration]:
     """Choose each tag's threshold by Youden's J on clips whose tags are known; tags that never occur are left out."""
     tags = sorted(set().union(*asked) & set(scores[0])) if scores else []
-    return {tag: _calibrate_tag([row[tag] for row in scores], [tag in tags_of for tags_of in asked]) for tag in tags}
+    return {
+        tag: _calibrate_tag([row[tag] for row in scores], [tag in tags_of for tags_of in asked])
+        for tag in tags
+    }
 
 
 def _calibrate_tag(values: list[float], present: list[bool]) -> Calibration:
@@ -113,7 +127,9 @@ def _best_threshold(score: NDArray[np.float64], is_present: NDArray[np.bool_]) -
     """Return the threshold of the highest sensitivity + specificity (Youden's J) on these clips."""
     candidates = np.unique(score)
     sensitivity = np.array([(score[is_present] >= limit).mean() for limit in candidates])
-    specificity = np.array([(score[~is_present] < limit).mean() if (~is_present).any() else 0.0 for limit in candidates])
+    specificity = np.array(
+        [(score[~is_present] < limit).mean() if (~is_present).any() else 0.0 for limit in candidates]
+    )
     return float(candidates[int((sensitivity + specificity).argmax())])
 
 
@@ -138,7 +154,9 @@ def _checked_file(declared: dict[str, str]) -> Path:
             f"(from {declared['source']}, sha256 {declared['sha256']})"
         )
     if hashlib.sha256(path.read_bytes()).hexdigest() != declared["sha256"]:
-        raise DetectorMissing(f"{path} is another file than the one with sha256 {declared['sha256']}; download it again")
+        raise DetectorMissing(
+            f"{path} is another file than the one with sha256 {declared['sha256']}; download it again"
+        )
     return path
 
 

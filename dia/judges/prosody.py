@@ -1,4 +1,4 @@
-"""Pitch and energy of a wave by frames of 10 ms, and what they tell of how a stretch is spoken.
+"""Pitch and energy of a waveform by frames of 10 ms, and what they tell of how a stretch is spoken.
 
 What carries over between speakers is arousal alone (pitch, energy and rate rise with it; valence leaves no such trace), so
 nothing else is claimed.
@@ -10,11 +10,11 @@ from importlib.metadata import version
 import numpy as np
 from numpy.typing import NDArray
 
-from dia.judges.missing import or_missing
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Times
+from dia.judges.unavailable import or_missing
 
-SAMPLE_RATE = 16_000  # hertz of the waves
+SAMPLE_RATE = 16_000  # hertz of the waveforms
 HOP = 160  # samples of a frame, 10 ms
 FRAMES = SAMPLE_RATE // HOP  # in a second
 LOWEST, HIGHEST = 65.0, 500.0  # hertz of a voice
@@ -46,21 +46,21 @@ class Contour:
         return self.loud & (self.pitch > 1.02 * LOWEST) & (self.pitch < 0.98 * HIGHEST)
 
 
-def contour(wave: NDArray[np.float32]) -> Contour:
-    """Return the contour of a mono wave at 16 kHz. Pitch by YIN (de Cheveigne and Kawahara 2002)."""
+def contour(waveform: NDArray[np.float32]) -> Contour:
+    """Return the contour of a mono waveform at 16 kHz. Pitch by YIN (de Cheveigne and Kawahara 2002)."""
     with or_missing("pitch"):
         import librosa
 
-    padded = np.pad(wave, (0, max(0, 4 * HOP - len(wave))))
+    padded = np.pad(waveform, (0, max(0, 4 * HOP - len(waveform))))
     energy = energy_of(padded)
     pitch = librosa.yin(padded, fmin=LOWEST, fmax=HIGHEST, sr=SAMPLE_RATE, frame_length=1024, hop_length=HOP)
     count = min(len(pitch), len(energy))
     return Contour(pitch[:count].astype(np.float32), energy[:count])
 
 
-def energy_of(wave: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the energy of each whole frame (frames,) of a mono wave at 16 kHz, in decibels of full scale."""
-    power = np.square(wave[: len(wave) // HOP * HOP], dtype=np.float64).reshape(-1, HOP).mean(axis=1)
+def energy_of(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the energy of each whole frame (frames,) of a mono waveform at 16 kHz, in decibels of full scale."""
+    power = np.square(waveform[: len(waveform) // HOP * HOP], dtype=np.float64).reshape(-1, HOP).mean(axis=1)
     return (10 * np.log10(power + 1e-10)).astype(np.float32)
 
 
@@ -71,11 +71,11 @@ def loud_frames(energy: NDArray[np.float32]) -> NDArray[np.bool_]:
     return energy > max(float(np.percentile(energy, 95)) - QUIET, SILENCE)
 
 
-def pauses_of(wave: NDArray[np.float32], shortest: float = 0.05) -> list[Times]:
-    """Return start and end, in seconds, of the stretches of a mono wave at 16 kHz in which no frame is loud; ``shortest`` in
+def pauses_of(waveform: NDArray[np.float32], shortest: float = 0.05) -> list[Times]:
+    """Return start and end, in seconds, of the stretches of a mono waveform at 16 kHz in which no frame is loud; ``shortest`` in
     seconds.
     """
-    quiet = ~loud_frames(energy_of(wave))
+    quiet = ~loud_frames(energy_of(waveform))
     edges = np.flatnonzero(np.diff(np.concatenate(([0], quiet.astype(int), [0]))))
     return [
         (float(start) / FRAMES, float(end) / FRAMES)
@@ -84,16 +84,18 @@ def pauses_of(wave: NDArray[np.float32], shortest: float = 0.05) -> list[Times]:
     ]
 
 
-def pitch_track(wave: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the pitch in hertz of each frame (frames,) of a mono wave at 16 kHz, NaN where there is none.
+def pitch_track(waveform: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the pitch in hertz of each frame (frames,) of a mono waveform at 16 kHz, NaN where there is none.
 
     By probabilistic YIN (Mauch and Dixon 2014), which smooths over the octave errors of YIN; ten times as slow.
     """
     with or_missing("pitch"):
         import librosa
 
-    padded = np.pad(wave, (0, max(0, 8 * HOP - len(wave))))
-    pitch, _, _ = librosa.pyin(padded, fmin=LOWEST, fmax=HIGHEST, sr=SAMPLE_RATE, frame_length=1024, hop_length=HOP)
+    padded = np.pad(waveform, (0, max(0, 8 * HOP - len(waveform))))
+    pitch, _, _ = librosa.pyin(
+        padded, fmin=LOWEST, fmax=HIGHEST, sr=SAMPLE_RATE, frame_length=1024, hop_length=HOP
+    )
     return np.asarray(pitch, dtype=np.float64)
 
 
@@ -105,11 +107,13 @@ class PitchTracker:
 
     @property
     def provenance(self) -> Provenance:
-        """Which tracker this is. Raises :class:`dia.judges.missing.JudgeMissing` where it is not installed."""
+        """Which tracker this is. Raises :class:`dia.judges.unavailable.JudgeMissing` where it is not installed."""
         with or_missing("pitch"):
             import librosa  # noqa: F401
         settings = f"{LOWEST:g} to {HIGHEST:g} Hz, frames of {1000 // FRAMES} ms"
-        return Provenance(f"librosa {self.name}", f"librosa {version('librosa')}", SAMPLE_RATE, "ISC", True, settings)
+        return Provenance(
+            f"librosa {self.name}", f"librosa {version('librosa')}", SAMPLE_RATE, "ISC", True, settings
+        )
 
 
 def arousal_features(stretch: Contour, characters: int) -> NDArray[np.float64]:

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from dia.audio.files import resample
-from dia.judges.missing import or_missing
 from dia.judges.onnx import session_of_one_thread
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording
+from dia.judges.unavailable import or_missing
 
 SAMPLE_RATE = 16_000
 SHORTEST = 0.3  # seconds that the models need
@@ -33,7 +33,7 @@ class QualityPredictor:
 
     @property
     def provenance(self) -> Provenance:
-        """Which model this is. Raises :class:`dia.judges.missing.JudgeMissing` where it is not installed."""
+        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeMissing` where it is not installed."""
         with or_missing("DistillMOS"):
             import distillmos  # noqa: F401
         return Provenance("DistillMOS", version("distillmos"), SAMPLE_RATE, "MIT", True)
@@ -43,14 +43,14 @@ class QualityPredictor:
         """Return the predicted score of a recording, None when it is shorter than .3 s."""
         if recording.seconds < SHORTEST:
             return None
-        wave = torch.from_numpy(resample(recording.wave, recording.sample_rate, SAMPLE_RATE))
-        return float(self._model(wave[None]))
+        waveform = torch.from_numpy(resample(recording.waveform, recording.sample_rate, SAMPLE_RATE))
+        return float(self._model(waveform[None]))
 
 
 class DnsMos:
     """DNSMOS P.835 and P.808; the weights are in the wheel of speechmos.
 
-    Source: C. Reddy et al., "DNSMOS P.835", 2022. It hears 9 s; a shorter wave is repeated until it fills them.
+    Source: C. Reddy et al., "DNSMOS P.835", 2022. It hears 9 s; a shorter waveform is repeated until it fills them.
     """
 
     @cached_property
@@ -66,17 +66,21 @@ class DnsMos:
 
     @property
     def provenance(self) -> Provenance:
-        """Which model this is. Raises :class:`dia.judges.missing.JudgeMissing` where it is not installed."""
+        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeMissing` where it is not installed."""
         with or_missing("DNSMOS"):
             import speechmos.dnsmos  # noqa: F401
-        return Provenance("DNSMOS P.835 and P.808", f"speechmos {version('speechmos')}", SAMPLE_RATE, "MIT", True)
+        return Provenance(
+            "DNSMOS P.835 and P.808", f"speechmos {version('speechmos')}", SAMPLE_RATE, "MIT", True
+        )
 
     def predict(self, recording: Recording) -> dict[str, float] | None:
         """Return `overall`, `signal`, `background` and `p808`, None when the recording is shorter than .3 s."""
-        if recording.seconds < SHORTEST:  # an empty wave would be repeated for ever
+        if recording.seconds < SHORTEST:  # an empty waveform would be repeated for ever
             return None
-        wave = np.clip(resample(recording.wave, recording.sample_rate, SAMPLE_RATE), -1.0, 1.0)  # it refuses what is louder
-        answer = self._model(wave, SAMPLE_RATE, False)
+        waveform = np.clip(
+            resample(recording.waveform, recording.sample_rate, SAMPLE_RATE), -1.0, 1.0
+        )  # it refuses what is louder
+        answer = self._model(waveform, SAMPLE_RATE, False)
         return {name: float(answer[key]) for key, name in DNSMOS_ANSWERS.items()}
 
 
@@ -96,18 +100,24 @@ class UtMos:
             from utmos_pytorch.utmos_torch import UTMOSModel, UTMOSScoreTorch
 
             weights = torch.load(self.file, map_location="cpu", weights_only=True)
-            wanted = set(UTMOSModel().state_dict())  # the package itself loads what fits and says nothing of the rest
+            wanted = set(
+                UTMOSModel().state_dict()
+            )  # the package itself loads what fits and says nothing of the rest
             if missing := sorted(wanted - set(weights)):
                 raise ValueError(f"{self.file} lacks {len(missing)} of its weights, such as {missing[0]}")
             return UTMOSScoreTorch(self.file)
 
     @cached_property
     def provenance(self) -> Provenance:
-        """Which model this is. Raises :class:`dia.judges.missing.JudgeMissing` where it cannot be used."""
+        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeMissing` where it cannot be used."""
         _ = self._model
         sha256 = hashlib.sha256(Path(self.file).read_bytes()).hexdigest()[:12]
         return Provenance(
-            f"UTMOS22 strong (sha256 {sha256})", f"utmos-pytorch {version('utmos-pytorch')}", SAMPLE_RATE, "MIT", True
+            f"UTMOS22 strong (sha256 {sha256})",
+            f"utmos-pytorch {version('utmos-pytorch')}",
+            SAMPLE_RATE,
+            "MIT",
+            True,
         )
 
     @torch.inference_mode()
@@ -115,5 +125,5 @@ class UtMos:
         """Return the predicted score of a recording, None when it is shorter than .3 s."""
         if recording.seconds < SHORTEST:
             return None
-        wave = torch.from_numpy(resample(recording.wave, recording.sample_rate, SAMPLE_RATE))
-        return float(self._model.score(wave)[0])
+        waveform = torch.from_numpy(resample(recording.waveform, recording.sample_rate, SAMPLE_RATE))
+        return float(self._model.score(waveform)[0])

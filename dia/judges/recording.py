@@ -17,14 +17,14 @@ Times = tuple[float, float]  # start and end in seconds
 class Recording:
     """A spoken prompt.
 
-    ``wave`` is float32 (samples,) at ``sample_rate`` hertz. ``turn_times`` are the (start, end) of each turn in
+    ``waveform`` is float32 (samples,) at ``sample_rate`` hertz. ``turn_times`` are the (start, end) of each turn in
     seconds where they are known. ``ended`` is false when the system ran out of room before it came to an end.
     """
 
     prompt_id: str
     system: str
     script: Script
-    wave: NDArray[np.float32]
+    waveform: NDArray[np.float32]
     sample_rate: int
     seed: int = 0
     turn_times: tuple[tuple[float, float], ...] | None = None
@@ -33,7 +33,7 @@ class Recording:
     @property
     def seconds(self) -> float:
         """Length in seconds."""
-        return len(self.wave) / self.sample_rate
+        return len(self.waveform) / self.sample_rate
 
     @property
     def asked_tags(self) -> set[str]:
@@ -42,7 +42,9 @@ class Recording:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The sha256 of the sound and of what is known of it, whoever spoke it; the wave must not change afterwards."""
-        found = hashlib.sha256(np.ascontiguousarray(self.wave, dtype="<f4").tobytes())
-        found.update(json.dumps([self.sample_rate, self.script.render(), self.ended, self.turn_times]).encode())
+        """The sha256 of the sound and of what is known of it, whoever spoke it; the waveform must not change afterwards."""
+        found = hashlib.sha256(np.ascontiguousarray(self.waveform, dtype="<f4").tobytes())
+        found.update(
+            json.dumps([self.sample_rate, self.script.render(), self.ended, self.turn_times]).encode()
+        )
         return found.hexdigest()

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dia.audio.files import resample
-from dia.judges.missing import or_missing
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording, Times
+from dia.judges.unavailable import or_missing
 
 SAMPLE_RATE = 16_000
 SHORTEST = 0.5  # seconds of speech that an embedding needs
@@ -38,19 +38,19 @@ class VoiceEncoder(ABC):
     @property
     @abstractmethod
     def provenance(self) -> Provenance:
-        """Which model this is. Raises :class:`dia.judges.missing.JudgeMissing` where it cannot be used."""
+        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeMissing` where it cannot be used."""
 
     @abstractmethod
-    def embed_wave(self, wave: NDArray[np.float32]) -> Embedding:
-        """Return the unit embedding (width,) of a wave (samples,) at 16 kHz that is neither short nor silent."""
+    def embed_waveform(self, waveform: NDArray[np.float32]) -> Embedding:
+        """Return the unit embedding (width,) of a waveform (samples,) at 16 kHz that is neither short nor silent."""
 
     def embed(self, recording: Recording, times: Times) -> Embedding | None:
         """Return the unit embedding of a stretch (seconds), None when it is shorter than half a second."""
         start, end = (int(time * recording.sample_rate) for time in times)
-        wave = resample(recording.wave[start:end], recording.sample_rate, SAMPLE_RATE)
-        if len(wave) < SHORTEST * SAMPLE_RATE or not np.any(wave):
+        waveform = resample(recording.waveform[start:end], recording.sample_rate, SAMPLE_RATE)
+        if len(waveform) < SHORTEST * SAMPLE_RATE or not np.any(waveform):
             return None
-        return self.embed_wave(wave / np.abs(wave).max() * 0.7)
+        return self.embed_waveform(waveform / np.abs(waveform).max() * 0.7)
 
     def enroll(self, recordings: Sequence[Recording]) -> dict[int, Embedding]:
         """Return the unit mean embedding of each speaker over recordings whose turn times are known."""
@@ -98,23 +98,27 @@ class SpeakerEncoder(VoiceEncoder):
             import resemblyzer  # noqa: F401
         return Provenance("Resemblyzer GE2E", version("Resemblyzer"), SAMPLE_RATE, "Apache-2.0", True)
 
-    def embed_wave(self, wave: NDArray[np.float32]) -> Embedding:
-        """Return the unit embedding (256,) of a wave at 16 kHz."""
-        embedding: Embedding = self._encoder.embed_utterance(wave)
+    def embed_waveform(self, waveform: NDArray[np.float32]) -> Embedding:
+        """Return the unit embedding (256,) of a waveform at 16 kHz."""
+        embedding: Embedding = self._encoder.embed_utterance(waveform)
         return embedding
 
-    def windows(self, wave: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the middles (windows,), in seconds, of windows of 1.6 s every .4 s of a wave at 16 kHz, and their embeddings.
+    def windows(self, waveform: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the middles (windows,), in seconds, of windows of 1.6 s every .4 s of a waveform at 16 kHz, and their embeddings.
 
-        A wave shorter than a window is one window, filled with silence. Blocks of a minute keep memory flat.
+        A waveform shorter than a window is one window, filled with silence. Blocks of a minute keep memory flat.
         """
         middles, found = [], []
         size = 60 * SAMPLE_RATE
-        for begin in range(0, max(len(wave), 1), size):
-            block = wave[begin : begin + size]
+        for begin in range(0, max(len(waveform), 1), size):
+            block = waveform[begin : begin + size]
             if begin and len(block) < SHORTEST * SAMPLE_RATE:
                 break
-            _, embeddings, slices = self._encoder.embed_utterance(block, return_partials=True, rate=2.5, min_coverage=0.5)
-            middles += [(begin + (part.start + min(part.stop, len(block))) / 2) / SAMPLE_RATE for part in slices]
+            _, embeddings, slices = self._encoder.embed_utterance(
+                block, return_partials=True, rate=2.5, min_coverage=0.5
+            )
+            middles += [
+                (begin + (part.start + min(part.stop, len(block))) / 2) / SAMPLE_RATE for part in slices
+            ]
             found.append(embeddings)
         return np.array(middles, dtype=np.float32), np.concatenate(found)

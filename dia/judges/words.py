@@ -19,7 +19,9 @@ from dia.dialogue import Script
 from dia.dialogue.tags import tag_spellings
 
 # two syllables or more, joined or apart; a single one only where it is no other word ("he", "ho" and "aha" are)
-LAUGHTER = re.compile(r"\b(?:(?:a?hah*|he+h*|ho+h*)(?:[\s,.!?-]+|(?=h)|\b)){2,}|\b(?:ha+h?|heh)\b", re.IGNORECASE)
+LAUGHTER = re.compile(
+    r"\b(?:(?:a?hah*|he+h*|ho+h*)(?:[\s,.!?-]+|(?=h)|\b)){2,}|\b(?:ha+h?|heh)\b", re.IGNORECASE
+)
 NUMBERS = re.compile(r"(?<=\d) (?=\d)")
 
 
@@ -98,7 +100,9 @@ def spoken_names(names: list[str], script: Script, transcript: str) -> int:
     if not spelled:
         return 0
     pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(spelled, key=len, reverse=True)))})\b")
-    heard, wanted = (len(pattern.findall(" ".join(words))) for words in (heard_words(transcript), reference_words(script)))
+    heard, wanted = (
+        len(pattern.findall(" ".join(words))) for words in (heard_words(transcript), reference_words(script))
+    )
     return max(0, heard - wanted)
 
 

@@ -81,11 +81,17 @@ class DiaConfig:
 
     def problems(self) -> list[str]:
         """Return what cannot work in this shape, one sentence each with its remedy."""
-        sizes = {f"{part}.{name}": size for part in ("encoder", "decoder") for name, size in asdict(getattr(self, part)).items()}
+        sizes = {
+            f"{part}.{name}": size
+            for part in ("encoder", "decoder")
+            for name, size in asdict(getattr(self, part)).items()
+        }
         if found := [f"{name}={size} must be 1 or more" for name, size in sizes.items() if size < 1]:
             return found
         if self.delays[:1] != [0] or self.delays != sorted(self.delays):
-            found.append(f"delays={self.delays} must begin with 0 and not fall; Dia-1.6B has {list(DIA_DELAYS)}")
+            found.append(
+                f"delays={self.delays} must begin with 0 and not fall; Dia-1.6B has {list(DIA_DELAYS)}"
+            )
         if self.decoder.heads % self.decoder.key_value_heads:
             found.append(
                 f"decoder.heads={self.decoder.heads} is not a multiple of "
@@ -99,5 +105,7 @@ class DiaConfig:
             if width % 2:
                 found.append(f"{name}={width} is odd; rotary positions need an even width")
         if self.max_frames < 1:
-            found.append(f"decoder.max_positions={self.decoder.max_positions} leaves no room for a clip; raise it")
+            found.append(
+                f"decoder.max_positions={self.decoder.max_positions} leaves no room for a clip; raise it"
+            )
         return found

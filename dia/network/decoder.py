@@ -42,7 +42,9 @@ class DecoderLayer(nn.Module):
         super().__init__()
         size, self.cross_rope = config.decoder, config.cross_rope
         self.pre_sa_norm = RMSNorm(size.width, config.norm_epsilon)
-        self.self_attention = Attention(size.width, size.width, size.heads, size.key_value_heads, size.head_width)
+        self.self_attention = Attention(
+            size.width, size.width, size.heads, size.key_value_heads, size.head_width
+        )
         self.pre_ca_norm = RMSNorm(size.width, config.norm_epsilon)
         self.cross_attention = Attention(
             size.width, config.encoder.width, size.cross_heads, size.cross_heads, size.cross_head_width
@@ -55,7 +57,9 @@ class DecoderLayer(nn.Module):
         keys, values = self.cross_attention.keys_values(memory_BSD)
         return (rotate(keys, angles) if self.cross_rope else keys), values
 
-    def forward(self, x_BTD: Tensor, place: "Place", memory: Tensor | tuple[Tensor, Tensor], cache: LayerCache | None) -> Tensor:
+    def forward(
+        self, x_BTD: Tensor, place: "Place", memory: Tensor | tuple[Tensor, Tensor], cache: LayerCache | None
+    ) -> Tensor:
         """Return features of the same shape; with a cache, the steps are written to it and see what it holds.
 
         ``memory`` are the encoder's features (B, S, D), or what :meth:`memory` made of them before.
@@ -69,7 +73,9 @@ class DecoderLayer(nn.Module):
         queries = self.cross_attention.queries(self.pre_ca_norm(x_BTD))
         queries = rotate(queries, place.cross_angles) if self.cross_rope else queries
         keys, values = self.memory(memory, place.memory_angles) if isinstance(memory, Tensor) else memory
-        x_BTD = x_BTD + self.cross_attention.attend(queries, keys, values, place.memory_mask_B11S, causal=False)
+        x_BTD = x_BTD + self.cross_attention.attend(
+            queries, keys, values, place.memory_mask_B11S, causal=False
+        )
         out: Tensor = x_BTD + self.mlp(self.pre_mlp_norm(x_BTD))
         return out
 
@@ -101,22 +107,33 @@ class Decoder(nn.Module):
     def forward(self, tokens_BTC: Tensor, memory_BSD: Tensor, memory_mask_BS: Tensor) -> Tensor:
         """Return features (B, T, D) of whole sequences, each step seeing itself and what came before."""
         positions_T = torch.arange(tokens_BTC.shape[1], device=tokens_BTC.device)
-        place = Place(positions_T, *self._angles(positions_T), self._memory_angles(memory_BSD), memory_mask_BS[:, None, None, :])
+        place = Place(
+            positions_T,
+            *self._angles(positions_T),
+            self._memory_angles(memory_BSD),
+            memory_mask_BS[:, None, None, :],
+        )
         return self._run(tokens_BTC, place, [memory_BSD] * len(self.layers), None)
 
-    def start(self, memory_BSD: Tensor, memory_mask_BS: Tensor, steps: int, block: int = BLOCK) -> DecoderCache:
+    def start(
+        self, memory_BSD: Tensor, memory_mask_BS: Tensor, steps: int, block: int = BLOCK
+    ) -> DecoderCache:
         """Return an empty cache for at most ``steps`` steps over these texts; its shapes change every ``block`` steps."""
         size, batch = self.config.decoder, memory_BSD.shape[0]
         layers = [LayerCache(batch, size.key_value_heads, size.head_width, memory_BSD) for _ in self.layers]
         position = torch.zeros((), dtype=torch.long, device=memory_BSD.device)
-        return DecoderCache(layers, self._memories(memory_BSD), memory_mask_BS[:, None, None, :], position, steps, block)
+        return DecoderCache(
+            layers, self._memories(memory_BSD), memory_mask_BS[:, None, None, :], position, steps, block
+        )
 
     def step(self, tokens_BTC: Tensor, cache: DecoderCache) -> Tensor:
         """Return features (B, T, D) of the next T steps and move the cache on; it must have reserved them."""
         positions_T = cache.position + torch.arange(tokens_BTC.shape[1], device=tokens_BTC.device)
         seen_TT = torch.arange(cache.visible, device=tokens_BTC.device) <= positions_T[:, None]
         angles, cross_angles = self._angles(positions_T)
-        place = Place(positions_T, angles, cross_angles, cross_angles, cache.memory_mask_B11S, seen_TT, cache.visible)
+        place = Place(
+            positions_T, angles, cross_angles, cross_angles, cache.memory_mask_B11S, seen_TT, cache.visible
+        )
         features = self._run(tokens_BTC, place, cache.memory, cache.layers)
         cache.position.add_(tokens_BTC.shape[1])
         return features
@@ -141,7 +158,9 @@ class Decoder(nn.Module):
     def _angles(self, positions_T: Tensor) -> tuple[Angles, Angles]:
         """Rotary angles of self-attention and of cross-attention."""
         size, theta = self.config.decoder, self.config.rope_theta
-        return rotary_angles(positions_T, size.head_width, theta), rotary_angles(positions_T, size.cross_head_width, theta)
+        return rotary_angles(positions_T, size.head_width, theta), rotary_angles(
+            positions_T, size.cross_head_width, theta
+        )
 
     def _memory_angles(self, memory_BSD: Tensor) -> Angles:
         return self._angles(torch.arange(memory_BSD.shape[1], device=memory_BSD.device))[1]

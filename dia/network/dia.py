@@ -26,7 +26,9 @@ class DiaNetwork(nn.Module):
     def __init__(self, config: DiaConfig, initializer_range: float | None = INITIALIZER_RANGE) -> None:
         super().__init__()
         if problems := config.problems():
-            raise ValueError("the model cannot be built:\n" + "\n".join(f"  - {problem}" for problem in problems))
+            raise ValueError(
+                "the model cannot be built:\n" + "\n".join(f"  - {problem}" for problem in problems)
+            )
         self.config = config
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
@@ -60,7 +62,9 @@ class DiaNetwork(nn.Module):
 
     def logits(self, features_BTD: Tensor) -> Tensor:
         """Return logits (B, T, C, V) of decoder features."""
-        return self.logits_dense(features_BTD).unflatten(-1, (self.config.channels, self.config.decoder.vocabulary))
+        return self.logits_dense(features_BTD).unflatten(
+            -1, (self.config.channels, self.config.decoder.vocabulary)
+        )
 
 
 def _initialise(module: nn.Module, deviation: float) -> None:

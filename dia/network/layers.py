@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dia.network.lean import RootMeanSquareNorm, SiLUTimes
+from dia.network.autograd_ops import RootMeanSquareNorm, SiLUTimes
 from dia.network.linear import Linear
 
 
@@ -83,7 +83,9 @@ def attend_without_plans() -> None:
     torch.backends.cuda.enable_cudnn_sdp(False)
 
 
-def _mix(queries_BNTH: Tensor, keys_BKSH: Tensor, values_BKSH: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+def _mix(
+    queries_BNTH: Tensor, keys_BKSH: Tensor, values_BKSH: Tensor, mask: Tensor | None, causal: bool
+) -> Tensor:
     """Return what queries find (B, N, T, H) with a scale of 1.0, in their type.
 
     A CPU takes three times as long for the gradient in bf16 as in fp32 (torch 2.14, Zen 4: 25 ms and 8 for 12 clips of 120 steps
@@ -106,7 +108,9 @@ class Attention(nn.Module):
     ``qkv_proj`` may take the place of the three projections (:meth:`fuse`): one product of few rows instead of three.
     """
 
-    def __init__(self, width: int, memory_width: int, heads: int, key_value_heads: int, head_width: int) -> None:
+    def __init__(
+        self, width: int, memory_width: int, heads: int, key_value_heads: int, head_width: int
+    ) -> None:
         super().__init__()
         self.head_width = head_width
         self.qkv_proj: nn.Module | None = None
@@ -137,7 +141,9 @@ class Attention(nn.Module):
         """Return keys and values (B, K, S, H)."""
         return self._heads(self.k_proj(memory_BSD)), self._heads(self.v_proj(memory_BSD))
 
-    def attend(self, queries_BNTH: Tensor, keys_BKSH: Tensor, values_BKSH: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+    def attend(
+        self, queries_BNTH: Tensor, keys_BKSH: Tensor, values_BKSH: Tensor, mask: Tensor | None, causal: bool
+    ) -> Tensor:
         """Return the attended features (B, T, D). ``mask`` is boolean, true where a key may be seen."""
         heads, steps = queries_BNTH.shape[1:3]
         shared = heads // keys_BKSH.shape[1]

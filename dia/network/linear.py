@@ -47,7 +47,9 @@ class Linear(nn.Linear):
         return product(input.flatten(0, -2), self.weight).unflatten(0, input.shape[:-1])
 
     def _product(self, input: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
-        plain = type(self.weight) is nn.Parameter and self.weight.device.type == "cpu"  # neither quantized by torchao nor a shard
+        plain = (
+            type(self.weight) is nn.Parameter and self.weight.device.type == "cpu"
+        )  # neither quantized by torchao nor a shard
         fp32 = self.weight.dtype == input.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
         if not (plain and fp32) or torch.is_grad_enabled():
             return F.linear  # the others have no gradient
@@ -68,4 +70,6 @@ def onednn_product(rows_BI: Tensor, weight_OI: Tensor) -> Tensor:
 def summed_product(rows_BI: Tensor, weight_OI: Tensor) -> Tensor:
     """Return (B, O) as sums for the compiler, which reads each weight once for all rows; the outputs must be whole streams."""
     parts = weight_OI.chunk(STREAMS)
-    return torch.stack([torch.cat([(part_OI * row_I).sum(-1) for part_OI in parts]) for row_I in rows_BI.unbind()])
+    return torch.stack(
+        [torch.cat([(part_OI * row_I).sum(-1) for part_OI in parts]) for row_I in rows_BI.unbind()]
+    )

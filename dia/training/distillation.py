@@ -18,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 from dia.inference.sampling import Sampling, guide
 from dia.network import DiaNetwork
 from dia.training.loss import ChannelSums
-from dia.training.objective import DelayedBatch
+from dia.training.objectives import DelayedBatch
 
 PIECE = 512  # steps whose logits are held at a time
 
@@ -47,7 +47,9 @@ class GuidedDistillation:
         targets_RC, eos, sums = batch.targets_BTC.flatten(0, 1), network.config.decoder.eos, None
         for begin, wanted in self._wanted(batch):
             part = slice(begin, begin + self.piece)
-            compared = checkpoint(_compare, network, features_RD[part], wanted, targets_RC[part], eos, use_reentrant=False)
+            compared = checkpoint(
+                _compare, network, features_RD[part], wanted, targets_RC[part], eos, use_reentrant=False
+            )
             sums = compared if sums is None else sums + compared
         assert sums is not None, "a batch has steps"
         return sums
@@ -56,12 +58,19 @@ class GuidedDistillation:
     def _wanted(self, batch: DelayedBatch) -> Iterator[tuple[int, Wanted]]:
         """Yield, piece by piece, where it begins and what the teacher would draw from."""
         teacher = self.teacher.to(batch.text_BS.device)
-        texts = (batch.text_BS, torch.zeros_like(batch.text_BS))  # without text the mask stays, as at inference
-        cond_RD, uncond_RD = (teacher.features(text, batch.text_mask_BS, batch.inputs_BTC).flatten(0, 1) for text in texts)
+        texts = (
+            batch.text_BS,
+            torch.zeros_like(batch.text_BS),
+        )  # without text the mask stays, as at inference
+        cond_RD, uncond_RD = (
+            teacher.features(text, batch.text_mask_BS, batch.inputs_BTC).flatten(0, 1) for text in texts
+        )
         steps_B = torch.arange(batch.inputs_BTC.shape[1], device=cond_RD.device).repeat(len(batch.inputs_BTC))
         for begin in range(0, len(cond_RD), self.piece):
             part = slice(begin, begin + self.piece)
-            cond_PCV, uncond_PCV = (teacher.logits(features[part]).float() for features in (cond_RD, uncond_RD))
+            cond_PCV, uncond_PCV = (
+                teacher.logits(features[part]).float() for features in (cond_RD, uncond_RD)
+            )
             kept = guide(cond_PCV, uncond_PCV, self.sampling, self.sampling.scale_at(steps_B[part]))
             yield begin, Wanted(kept.ids_BCK, kept.logits_BCK.log_softmax(-1))
 
@@ -71,7 +80,9 @@ def without_guidance(sampling: Sampling) -> Sampling:
     return replace(sampling, cfg_scale=0.0, cfg_final=None, draw_guided=False)
 
 
-def _compare(network: DiaNetwork, features_PD: Tensor, wanted: Wanted, targets_PC: Tensor, eos: int) -> ChannelSums:
+def _compare(
+    network: DiaNetwork, features_PD: Tensor, wanted: Wanted, targets_PC: Tensor, eos: int
+) -> ChannelSums:
     """Return a piece's divergences, how often the first choices agree, and channel 0's surprise at EOS, as sums."""
     log_PCV = network.logits(features_PD).float().log_softmax(-1)
     likely_PCK = wanted.log_PCK.exp()

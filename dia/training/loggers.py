@@ -7,10 +7,10 @@ import lightning as L
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from dia.config.training import LoggerConfig
 from dia.files import write_text
 from dia.training.metrics_file import MetricsFile
 from dia.training.run_folder import METRICS
-from dia.training.settings import LoggerConfig
 
 WANDB_ID = ".wandb_id"  # in the run folder: a run that goes on is one run there too
 
@@ -20,11 +20,13 @@ def build_loggers(config: LoggerConfig, run_name: str, folder: Path) -> list[Log
     loggers: list[Logger] = [MetricsFile(folder / METRICS)]
     if config.wandb != "disabled":
         offline, known = config.wandb == "offline", _wandb_id(folder)
-        loggers.append(WandbLogger(run_name, folder, offline=offline, id=known, project=config.project, resume="allow"))
+        loggers.append(
+            WandbLogger(run_name, folder, offline=offline, id=known, project=config.project, resume="allow")
+        )
     return loggers
 
 
-def tell(trainer: L.Trainer, figures: dict[str, float], step: int) -> None:
+def log_metrics_now(trainer: L.Trainer, figures: dict[str, float], step: int) -> None:
     """Write figures at once. Lightning would write them after the step's checkpoint, and a run killed between would lose them."""
     for logger in trainer.loggers:
         logger.log_metrics(figures, step=step)

@@ -18,7 +18,10 @@ from dia.network import DiaConfig, DiaNetwork
 
 PARTS = ("self_attention", "cross_attention", "mlp")
 LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_up_proj", "down_proj")
-TARGETS = (*LAYERS, *(f"{part}.{layer}" for part in PARTS for layer in LAYERS if (part == "mlp") == (layer in LAYERS[4:])))
+TARGETS = (
+    *LAYERS,
+    *(f"{part}.{layer}" for part in PARTS for layer in LAYERS if (part == "mlp") == (layer in LAYERS[4:])),
+)
 
 
 @dataclass
@@ -35,7 +38,9 @@ class LoraConfig:
 
     def problems(self) -> list[str]:
         """Return what is out of range, one sentence each with its remedy."""
-        found = [] if self.rank >= 0 else [f"lora.rank={self.rank} must be 0 (off) or more; usual are 8 to 128"]
+        found = (
+            [] if self.rank >= 0 else [f"lora.rank={self.rank} must be 0 (off) or more; usual are 8 to 128"]
+        )
         if self.alpha <= 0:
             found.append(f"lora.alpha={self.alpha} must be above 0; usual is twice the rank")
         if not 0 <= self.dropout < 1:
@@ -73,7 +78,9 @@ def add_adapters(network: DiaNetwork, config: LoraConfig) -> None:
     network.requires_grad_(False)
     layers = {name: child for name, child in network.named_modules() if isinstance(child, nn.Linear)}
     if missing := [target for target in config.targets if not any(_is(name, target) for name in layers)]:
-        raise ValueError(f"lora.targets={missing} are in no layer of this network; choose from {', '.join(TARGETS)}")
+        raise ValueError(
+            f"lora.targets={missing} are in no layer of this network; choose from {', '.join(TARGETS)}"
+        )
     for name, layer in layers.items():
         if any(_is(name, target) for target in config.targets):
             parent, _, child = name.rpartition(".")

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from dia.training.groups import decay_problems
 from dia.training.optimizers import OPTIMIZERS
+from dia.training.param_groups import decay_problems
 from dia.training.schedule import ScheduleConfig, build_schedule
 
 __all__ = ["OptimConfig", "ScheduleConfig", "build_optimizer", "build_schedule"]
@@ -22,7 +22,7 @@ class OptimConfig:
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     group_decay: dict[str, float] = field(default_factory=dict)
-    """Weight decay of a kind of weights (dia/training/groups.py) where it is another: {embeddings: .01, head: 0}."""
+    """Weight decay of a kind of weights (dia/training/param_groups.py) where it is another: {embeddings: .01, head: 0}."""
     kind: str = "adamw"
     """`adamw`, `adamw8bit` (a quarter of its state) or `muon` (for matrices, beside AdamW for the rest)."""
 
@@ -44,4 +44,6 @@ def build_optimizer(module: nn.Module, config: OptimConfig) -> torch.optim.Optim
     Raises :class:`UserError` when a library for it is missing.
     """
     betas, named = (config.beta1, config.beta2), list(module.named_parameters())
-    return OPTIMIZERS[config.kind](named, config.learning_rate, betas, config.weight_decay, config.group_decay)
+    return OPTIMIZERS[config.kind](
+        named, config.learning_rate, betas, config.weight_decay, config.group_decay
+    )

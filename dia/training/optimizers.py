@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from dia.errors import UserError
-from dia.training.groups import group_of, parameter_groups
+from dia.training.param_groups import group_of, parameter_groups
 
 Named = list[tuple[str, nn.Parameter]]
 ORTHOGONAL = ("matrices",)  # kinds of weights that Muon takes
@@ -23,7 +23,9 @@ class MuonAndAdamW(torch.optim.Optimizer):
 
     def __init__(self, muon: torch.optim.Muon, adamw: torch.optim.AdamW) -> None:
         self.parts: tuple[torch.optim.Optimizer, ...] = (muon, adamw)
-        groups = [group | {"by": number} for number, part in enumerate(self.parts) for group in part.param_groups]
+        groups = [
+            group | {"by": number} for number, part in enumerate(self.parts) for group in part.param_groups
+        ]
         super().__init__(groups, {})
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]  # torch overloads it
@@ -36,15 +38,21 @@ class MuonAndAdamW(torch.optim.Optimizer):
         return loss
 
 
-def adamw(named: Named, learning_rate: float, betas: tuple[float, float], decay: float, by_kind: dict[str, float]) -> Any:
+def adamw(
+    named: Named, learning_rate: float, betas: tuple[float, float], decay: float, by_kind: dict[str, float]
+) -> Any:
     """Return torch's AdamW, all weights in one kernel."""
-    made = torch.optim.AdamW(parameter_groups(named, decay, by_kind), lr=learning_rate, betas=betas, fused=True)
+    made = torch.optim.AdamW(
+        parameter_groups(named, decay, by_kind), lr=learning_rate, betas=betas, fused=True
+    )
     # fp16's scale is taken out before gradients are measured and clipped, not inside the step
     made._step_supports_amp_scaling = False
     return made
 
 
-def adamw8bit(named: Named, learning_rate: float, betas: tuple[float, float], decay: float, by_kind: dict[str, float]) -> Any:
+def adamw8bit(
+    named: Named, learning_rate: float, betas: tuple[float, float], decay: float, by_kind: dict[str, float]
+) -> Any:
     """Return torchao's AdamW of 8-bit moments. Raises :class:`UserError` when torchao is not installed."""
     try:
         from torchao.optim import AdamW8bit
@@ -53,17 +61,25 @@ def adamw8bit(named: Named, learning_rate: float, betas: tuple[float, float], de
     return AdamW8bit(parameter_groups(named, decay, by_kind), lr=learning_rate, betas=betas)
 
 
-def muon(named: Named, learning_rate: float, betas: tuple[float, float], decay: float, by_kind: dict[str, float]) -> Any:
+def muon(
+    named: Named, learning_rate: float, betas: tuple[float, float], decay: float, by_kind: dict[str, float]
+) -> Any:
     """Return Muon for the layers' matrices, beside AdamW for embeddings, norms, head and adapters."""
     matrices, rest = _split(named)
     if not matrices:
         return adamw(rest, learning_rate, betas, decay, by_kind)
     groups = parameter_groups(matrices, decay, by_kind)
-    orthogonal = torch.optim.Muon(groups, lr=learning_rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
+    orthogonal = torch.optim.Muon(
+        groups, lr=learning_rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"
+    )
     return MuonAndAdamW(orthogonal, adamw(rest, learning_rate, betas, decay, by_kind))
 
 
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adamw": adamw, "adamw8bit": adamw8bit, "muon": muon}
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adamw": adamw,
+    "adamw8bit": adamw8bit,
+    "muon": muon,
+}
 
 
 def _split(named: Iterable[tuple[str, nn.Parameter]]) -> tuple[Named, Named]:

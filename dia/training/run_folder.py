@@ -1,7 +1,7 @@
 """The folder of a run: what stands in it says how far the run has come.
 
 runs/<run_name>/config.yaml      the composed config
-                checkpoints/     for going on (dia/training/checkpoints.py)
+                checkpoints/     for going on (dia/training/checkpointing.py)
                 metrics.csv      what was logged; metrics-1.csv ... by the parts before a crash
                 model/           the newest model, as every other part of the framework opens it
                 finished.json    written last: the steps that were done
@@ -19,9 +19,9 @@ from pathlib import Path
 
 from dia.errors import UserError
 from dia.files import remove, write_text
-from dia.training.checkpoints import CHECKPOINTS, Kept, manifests, newest
-from dia.training.processes import Processes
-from dia.training.resume import Facts, impossible, inexact
+from dia.training.checkpointing import CHECKPOINTS, SavedCheckpoint, manifests, newest
+from dia.training.distributed_env import Processes
+from dia.training.resume import RunFingerprint, impossible, inexact
 
 CONFIG, METRICS, FINISHED, LOCK = "config.yaml", "metrics.csv", "finished.json", ".lock"
 UNLOCKABLE = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # of file systems that know no locks
@@ -33,7 +33,7 @@ class Run:
     """A claimed run: its folder, the checkpoint that it goes on from, and whether to the weights of an unbroken run."""
 
     folder: Path
-    kept: Kept | None = None
+    kept: SavedCheckpoint | None = None
     exact: bool = False
 
     @property
@@ -53,10 +53,10 @@ class Ready:
 
     run: Run
     processes: Processes
-    facts: Facts
+    facts: RunFingerprint
 
 
-def claim(folder: Path, resume: str, now: Facts) -> tuple[Run, list[str]]:
+def acquire_run(folder: Path, resume: str, now: RunFingerprint) -> tuple[Run, list[str]]:
     """Return the run that goes into a folder, and why it cannot, one sentence each with its remedy. Writes nothing.
 
     ``resume`` is `auto` (go on where the same run stopped, if it ends in the same weights), `true` (go on even where it does
@@ -69,22 +69,30 @@ def claim(folder: Path, resume: str, now: Facts) -> tuple[Run, list[str]]:
         return Run(folder), [problem]
     kept = newest(folder / CHECKPOINTS)
     if kept is None and (manifests(folder / CHECKPOINTS) or resume == "true"):
-        return Run(folder), [f"{folder} holds no whole checkpoint, so there is nothing to resume; choose another run_name"]
+        return Run(folder), [
+            f"{folder} holds no whole checkpoint, so there is nothing to resume; choose another run_name"
+        ]
     if kept is None:
         return Run(folder), []  # it stopped before its first checkpoint
     problems, differences = impossible(kept.manifest.facts, now), inexact(kept.manifest.facts, now)
     if resume == "auto" and differences:
         advice = "undo that, choose another run_name, or go on all the same with resume=true"
-        problems.append(f"{folder} cannot be gone on from to the same weights: {'; '.join(differences)}; {advice}")
+        problems.append(
+            f"{folder} cannot be gone on from to the same weights: {'; '.join(differences)}; {advice}"
+        )
     elif differences:
-        log.warning("%s goes on, but not to the weights of an unbroken run: %s", folder, "; ".join(differences))
+        log.warning(
+            "%s goes on, but not to the weights of an unbroken run: %s", folder, "; ".join(differences)
+        )
     return Run(folder, kept, exact=not differences), problems
 
 
 def _is_fresh(folder: Path) -> bool:
     """Whether nothing is there; a run that was killed as it began leaves its lock and half-written files, whose names begin with
     a dot."""
-    return not folder.exists() or (folder.is_dir() and all(path.name.startswith(".") for path in folder.iterdir()))
+    return not folder.exists() or (
+        folder.is_dir() and all(path.name.startswith(".") for path in folder.iterdir())
+    )
 
 
 def _occupied(folder: Path, resume: str) -> str:
@@ -92,7 +100,9 @@ def _occupied(folder: Path, resume: str) -> str:
     if not folder.is_dir() or not (folder / CONFIG).is_file():
         return f"{folder} exists and holds no run; choose another run_name, or delete it"
     if resume == "false":
-        return f"the run folder {folder} exists; choose another run_name, go on with resume=auto, or delete it"
+        return (
+            f"the run folder {folder} exists; choose another run_name, go on with resume=auto, or delete it"
+        )
     if resume == "auto" and (folder / FINISHED).is_file():
         return (
             f"the run folder {folder} exists and is finished; choose another run_name, delete it, or give it more steps with "
@@ -102,7 +112,7 @@ def _occupied(folder: Path, resume: str) -> str:
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def run_lock(folder: Path) -> Iterator[None]:
     """Hold a run folder against other processes; the hold ends with the process, however it ends.
 
     Raises :class:`UserError` when another process trains there.
@@ -112,11 +122,17 @@ def alone_in(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise UserError(f"another process trains in {folder}; wait for it, or choose another run_name") from error
+            raise UserError(
+                f"another process trains in {folder}; wait for it, or choose another run_name"
+            ) from error
         except OSError as error:
             if error.errno not in UNLOCKABLE:
                 raise
-            log.warning("%s cannot be held against other processes (%s); see that only one trains there", folder, error.strerror)
+            log.warning(
+                "%s cannot be held against other processes (%s); see that only one trains there",
+                folder,
+                error.strerror,
+            )
         yield
 
 

@@ -31,7 +31,11 @@ class ScheduleConfig:
 
     def problems(self) -> list[str]:
         """Return what is out of range, one sentence each with its remedy."""
-        found = [] if self.kind in SHAPES else [f"schedule.kind={self.kind} is unknown; choose one of {', '.join(SHAPES)}"]
+        found = (
+            []
+            if self.kind in SHAPES
+            else [f"schedule.kind={self.kind} is unknown; choose one of {', '.join(SHAPES)}"]
+        )
         if (self.warmup_steps is None) == (self.warmup_fraction is None):
             found.append(
                 f"schedule.warmup_steps={self.warmup_steps} and schedule.warmup_fraction={self.warmup_fraction}: give one of "
@@ -49,7 +53,11 @@ class ScheduleConfig:
 
     def warmup(self, steps: int) -> int:
         """Return the steps of the warm-up of a run of ``steps``, one at least."""
-        wanted = self.warmup_steps if self.warmup_steps is not None else round((self.warmup_fraction or 0.0) * steps)
+        wanted = (
+            self.warmup_steps
+            if self.warmup_steps is not None
+            else round((self.warmup_fraction or 0.0) * steps)
+        )
         return max(1, wanted)
 
     def decay(self, steps: int) -> int:

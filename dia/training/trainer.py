@@ -4,11 +4,11 @@ import lightning as L
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import Logger
 
+from dia.config.training import TrainerConfig
 from dia.network.layers import attend_without_plans
-from dia.training.checkpoints import CHECKPOINTS, CheckpointFiles, KeepCheckpoints
-from dia.training.parallel import build_strategy, cluster
+from dia.training.checkpointing import CHECKPOINTS, CheckpointFiles, ResumableCheckpoint
+from dia.training.distributed import build_strategy, cluster
 from dia.training.run_folder import Ready
-from dia.training.settings import TrainerConfig
 
 
 def build_trainer(
@@ -27,7 +27,9 @@ def build_trainer(
     found = ready.processes
     attend_without_plans()
     validate_every = 0 if manual else settings.validate_every
-    saver = KeepCheckpoints(ready.run.folder / CHECKPOINTS, settings.checkpoint_every, ready.facts, validate_every)
+    saver = ResumableCheckpoint(
+        ready.run.folder / CHECKPOINTS, settings.checkpoint_every, ready.facts, validate_every
+    )
     return L.Trainer(
         accelerator=settings.accelerator, devices=found.devices, num_nodes=found.nodes,
         strategy=build_strategy(settings.strategy, found),

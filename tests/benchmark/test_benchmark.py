@@ -51,7 +51,11 @@ def test_a_step_of_dia_reads_what_the_reference_says():
     """1.265 G parameters, 2.53 GB in 16 bits; .53 GB of keys and values in 16 bits after all 3,072 steps, text included."""
     config = DiaConfig()
     assert bytes_of_a_step(config, "bf16") == pytest.approx(2.53e9, rel=0.01)
-    assert bytes_of_a_step(config, "fp32") == 4 * bytes_of_a_step(config, "int8") == 2 * bytes_of_a_step(config, "bf16")
+    assert (
+        bytes_of_a_step(config, "fp32")
+        == 4 * bytes_of_a_step(config, "int8")
+        == 2 * bytes_of_a_step(config, "bf16")
+    )
     text = 2 * 2 * 18 * 2 * 1_024 * 16 * 128
     assert bytes_of_attention(config, "bf16", 3_072) + text == pytest.approx(0.53e9, rel=0.02)
 
@@ -132,7 +136,9 @@ def test_models_are_one_for_each_variant(tiny):
 
 
 def bench(*arguments, cwd):
-    return subprocess.run([sys.executable, "-m", "dia.bench", *arguments], cwd=cwd, capture_output=True, text=True, timeout=600)
+    return subprocess.run(
+        [sys.executable, "-m", "dia.bench", *arguments], cwd=cwd, capture_output=True, text=True, timeout=600
+    )
 
 
 def test_the_command_measures_and_writes_what_it_measured(tmp_path):
@@ -143,7 +149,10 @@ def test_the_command_measures_and_writes_what_it_measured(tmp_path):
     assert done.returncode == 0, done.stderr[-2_000:]
     assert "times the best" in done.stdout and "a batch of 2" in done.stdout
     found = json.loads((tmp_path / "figures.json").read_text())
-    assert found["machine"]["torch"] == torch.__version__.split("+")[0] or found["machine"]["torch"] == torch.__version__
+    assert (
+        found["machine"]["torch"] == torch.__version__.split("+")[0]
+        or found["machine"]["torch"] == torch.__version__
+    )
     assert set(found["variants"]) == {"dia-fp32", "dia-int8", "transformers-fp32"}
     assert found["variants"]["transformers-fp32"]["times_the_best_of_transformers"] == 1.0
     measured = found["measured"]
@@ -152,7 +161,9 @@ def test_the_command_measures_and_writes_what_it_measured(tmp_path):
 
 
 def test_impossible_settings_are_all_named_at_once(tmp_path):
-    done = bench("variants=[dia-int3]", "rounds=0", "steps=1", "device=tpu", "out=nowhere/figures.json", cwd=tmp_path)
+    done = bench(
+        "variants=[dia-int3]", "rounds=0", "steps=1", "device=tpu", "out=nowhere/figures.json", cwd=tmp_path
+    )
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert all(part in done.stderr for part in ("dia-int3", "rounds=0", "steps=1", "device=tpu", "nowhere"))
     missing = bench("weights=nothing", cwd=tmp_path)

@@ -16,8 +16,8 @@ from rich.console import Console
 from dia.benchmark.preparation import OURS, THEIRS, Comparison, PreparationPlan, dac_command, measure_growth
 from dia.benchmark.preparation_report import preparation_results, show_preparation
 from dia.benchmark.processes import Cost, descendants, run_watched
-from dia.benchmark.settings import BenchCodec, BenchPrepareConfig
 from dia.benchmark.sounds import lengths_of, voice_like, write_corpus
+from dia.config.bench_tasks import BenchCodec, BenchPrepareConfig
 
 BALLAST = "import subprocess, sys; data = bytearray({size} << 20); data[::4096] = b'x' * len(data[::4096])"
 
@@ -29,7 +29,9 @@ def test_lengths_add_up_and_none_is_next_to_nothing(seconds):
 
 
 def test_sounds_differ_by_seed_only():
-    assert np.array_equal(voice_like(0.3, 1), voice_like(0.3, 1)) and not np.array_equal(voice_like(0.3, 1), voice_like(0.3, 2))
+    assert np.array_equal(voice_like(0.3, 1), voice_like(0.3, 1)) and not np.array_equal(
+        voice_like(0.3, 1), voice_like(0.3, 2)
+    )
 
 
 def test_a_command_and_what_it_starts_are_weighed_apart(tmp_path):
@@ -44,7 +46,9 @@ def test_a_command_and_what_it_starts_are_weighed_apart(tmp_path):
 
 
 def plan_in(folder, **options):
-    return PreparationPlan(folder, BenchPrepareConfig(BenchCodec("codec_nano"), seconds=4.0, scales=[4, 1], **options))
+    return PreparationPlan(
+        folder, BenchPrepareConfig(BenchCodec("codec_nano"), seconds=4.0, scales=[4, 1], **options)
+    )
 
 
 def test_growth_is_counted_without_the_start(tmp_path, monkeypatch):
@@ -74,7 +78,9 @@ def test_throughput_is_a_median_with_and_without_the_start():
     compared = Comparison(60.0, {OURS: Cost(10.0, 0, 0, 0), THEIRS: Cost(5.0, 0, 0, 0)})
     compared.costs[OURS] += [Cost(seconds, 0, 0, 0) for seconds in (30.0, 40.0, 90.0)]
     compared.costs[THEIRS] += [Cost(65.0, 0, 0, 0)]
-    assert compared.throughput(OURS, False) == pytest.approx(1.5) and compared.throughput(OURS, True) == pytest.approx(2.0)
+    assert compared.throughput(OURS, False) == pytest.approx(1.5) and compared.throughput(
+        OURS, True
+    ) == pytest.approx(2.0)
     assert compared.times(True) == pytest.approx(2.0) and compared.times(False) == pytest.approx(65 / 40)
 
 
@@ -108,6 +114,11 @@ def test_the_command_encodes_as_dac_does_and_says_how_fast(tmp_path):
 
 
 def test_impossible_settings_are_all_named_at_once(tmp_path):
-    done = bench("codec.name=codec_nano", "workers=0", "scales=[]", "seconds=0", "out=nowhere/x.json", cwd=tmp_path)
+    done = bench(
+        "codec.name=codec_nano", "workers=0", "scales=[]", "seconds=0", "out=nowhere/x.json", cwd=tmp_path
+    )
     assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert all(part in done.stderr for part in ("no codec codec_nano", "workers=0", "scales=0", "seconds=0", "nowhere"))
+    assert all(
+        part in done.stderr
+        for part in ("no codec codec_nano", "workers=0", "scales=0", "seconds=0", "nowhere")
+    )

@@ -12,12 +12,20 @@ import torch
 from rich.console import Console
 
 from dia.benchmark import training
-from dia.benchmark.training import OURS, THEIRS, THEIRS_BY_LENGTH, TrainingCosts, TrainingPlan, measure_training, run_apart
+from dia.benchmark.training import (
+    OURS,
+    THEIRS,
+    THEIRS_BY_LENGTH,
+    TrainingCosts,
+    TrainingPlan,
+    measure_training,
+    run_apart,
+)
 from dia.benchmark.training_data import Lengths, MadeUpClips, budget_for
 from dia.benchmark.training_job import Trained, TrainingJob
 from dia.benchmark.training_report import show_training, training_results
 from dia.benchmark.training_worker import train
-from dia.data.batches import decoder_steps, plan_epoch
+from dia.data.batching import decoder_steps, plan_epoch
 from dia.network import DiaConfig
 from tests.conftest import TINY
 
@@ -41,11 +49,13 @@ def test_made_up_clips_are_log_normal_and_the_same_again():
 def test_the_budget_gives_as_many_clips_a_batch_as_theirs(per_batch):
     clips = MadeUpClips(96, LENGTHS, TINY)
     lengths = [decoder_steps(frames, TINY) for frames in clips.frames]
-    assert len(plan_epoch(lengths, budget_for(clips, per_batch), 0, 0)) == pytest.approx(96 / per_batch, rel=0.1)
+    assert len(plan_epoch(lengths, budget_for(clips, per_batch), 0, 0)) == pytest.approx(
+        96 / per_batch, rel=0.1
+    )
 
 
 def test_labels_are_those_of_their_processor():
-    from dia.benchmark.training_theirs import Collator
+    from dia.benchmark.training_transformers import Collator
 
     codec = transformers.DacModel(transformers.DacConfig(
         encoder_hidden_size=4, downsampling_ratios=[2, 4], decoder_hidden_size=8, n_codebooks=4, codebook_size=32, codebook_dim=2,
@@ -53,19 +63,29 @@ def test_labels_are_those_of_their_processor():
     ))  # fmt: skip
     extractor = transformers.DiaFeatureExtractor(sampling_rate=1000, hop_length=8)
     processor = transformers.DiaProcessor(extractor, transformers.DiaTokenizer(), codec)
-    texts, waves = (
+    texts, waveforms = (
         ["[S1] Hello.", "[S2] Hello my friend."],
         [np.random.default_rng(0).standard_normal(size) for size in (96, 160)],
     )
-    ids = {"bos_token_id": TINY.decoder.bos, "eos_token_id": TINY.decoder.eos, "pad_token_id": TINY.decoder.pad}
+    ids = {
+        "bos_token_id": TINY.decoder.bos,
+        "eos_token_id": TINY.decoder.eos,
+        "pad_token_id": TINY.decoder.pad,
+    }
     wanted = processor(
-        text=texts, audio=waves, generation=False, output_labels=True, return_tensors="pt", padding=True,
+        text=texts, audio=waveforms, generation=False, output_labels=True, return_tensors="pt", padding=True,
         delay_pattern=TINY.delays, sampling_rate=1000, **ids,
     )  # fmt: skip
     with torch.no_grad():
-        codes = [codec.encode(torch.tensor(wave, dtype=torch.float32)[None, None]).audio_codes[0].T for wave in waves]
+        codes = [
+            codec.encode(torch.tensor(waveform, dtype=torch.float32)[None, None]).audio_codes[0].T
+            for waveform in waveforms
+        ]
     tokens = processor.tokenizer(texts)["input_ids"]
-    rows = [{"clips": [{"text": text, "codes": found.tolist()}]} for text, found in zip(tokens, codes, strict=True)]
+    rows = [
+        {"clips": [{"text": text, "codes": found.tolist()}]}
+        for text, found in zip(tokens, codes, strict=True)
+    ]
     found = Trained()
     made = Collator(TINY, found)(rows)
     assert made.keys() == wanted.keys() and found.frames == [12 + 20] and found.clips == [2]
@@ -86,7 +106,9 @@ def test_each_takes_all_clips_once(who):
 
 
 def test_the_curves_agree_when_the_objective_is_equal():
-    made = TrainingCosts(curves={who: train(replace(PLAN.job(who), steps=8, equal=True)) for who in (OURS, THEIRS)})
+    made = TrainingCosts(
+        curves={who: train(replace(PLAN.job(who), steps=8, equal=True)) for who in (OURS, THEIRS)}
+    )
     ours, other = made.curves[OURS], made.curves[THEIRS]
     assert len(ours.losses) == 8 and ours.frames == other.frames
     assert made.largest_difference() < 1e-4 < abs(ours.losses[0] - ours.losses[-1])
@@ -101,7 +123,13 @@ def test_a_run_apart_tells_its_peak():
 
 def runs(speed, peak):
     """A run of 5 steps of 100 frames, so many frames a second."""
-    return Trained([0.0, *(100 / speed * step for step in range(1, 5))], [100] * 5, [2] * 5, [3.0, 2.5, 2.0, 1.5, 1.0], peak)
+    return Trained(
+        [0.0, *(100 / speed * step for step in range(1, 5))],
+        [100] * 5,
+        [2] * 5,
+        [3.0, 2.5, 2.0, 1.5, 1.0],
+        peak,
+    )
 
 
 def test_figures_are_medians_and_ratios_of_them(monkeypatch):
@@ -120,11 +148,25 @@ def test_figures_are_medians_and_ratios_of_them(monkeypatch):
     assert found["plan"] == asdict(plan)
     console = Console(width=160, record=True, file=StringIO())
     show_training(plan, made, {"device": "none"}, console)
-    assert "2.00 times the frames (wanted 1.5), 50% of the memory (wanted at most 70%)" in console.export_text()
+    assert (
+        "2.00 times the frames (wanted 1.5), 50% of the memory (wanted at most 70%)" in console.export_text()
+    )
 
 
 def test_impossible_settings_are_all_named_at_once(tmp_path):
-    command = [sys.executable, "-m", "dia.bench", "train", "rounds=0", "warm=5", "steps=5", "precision=8-bit", "out=no/x.json"]
+    command = [
+        sys.executable,
+        "-m",
+        "dia.bench",
+        "train",
+        "rounds=0",
+        "warm=5",
+        "steps=5",
+        "precision=8-bit",
+        "out=no/x.json",
+    ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert all(part in done.stderr for part in ("rounds=0", "steps=5 must be 6", "precision=8-bit", "out=no/x.json"))
+    assert all(
+        part in done.stderr for part in ("rounds=0", "steps=5 must be 6", "precision=8-bit", "out=no/x.json")
+    )

@@ -1,4 +1,4 @@
-"""Debian's Chromium, headless, in a profile of its own. tests/browser/install.sh installs it."""
+"""Debian's Chromium, headless, in a profile of its own. scripts/install_browser.sh installs it."""
 
 import shutil
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ FLAGS = (
 MISSING = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
 needs_chromium = pytest.mark.skipif(
     bool(MISSING) or find_spec("selenium") is None,
-    reason=f"not installed: {', '.join(MISSING) or 'selenium'}; run tests/browser/install.sh and install the extra `dev`",
+    reason=f"not installed: {', '.join(MISSING) or 'selenium'}; run scripts/install_browser.sh and install the extra `dev`",
 )
 
 

@@ -5,10 +5,10 @@ import time
 
 from rich.console import Console
 
-from dia.evaluation.listening_test.commands import count_votes, write_test
-from dia.evaluation.listening_test.settings import ListenConfig, VotesConfig
+from dia.listening_test.commands import count_votes, write_test
+from dia.listening_test.settings import ListenConfig, VotesConfig
 from tests.browser.chromium import chromium, needs_chromium
-from tests.evaluation.listening.runs import record
+from tests.listening_test.runs import record
 
 pytestmark = needs_chromium
 PATIENCE = 20.0  # seconds until a page must have done what it was asked for
@@ -43,7 +43,9 @@ class Listener:
     def wait(self, true, what):
         until = time.monotonic() + PATIENCE
         while not true():
-            assert time.monotonic() < until, f"never: {what}; the page says {self.text!r}; {self.driver.get_log('browser')}"
+            assert time.monotonic() < until, (
+                f"never: {what}; the page says {self.text!r}; {self.driver.get_log('browser')}"
+            )
             time.sleep(0.05)
 
     @property
@@ -57,7 +59,10 @@ class Listener:
     def hear(self, side):
         self.tab_to("button", f"Play sound {side}")
         self.press(" ")
-        self.wait(lambda: self.driver.find_element("id", f"heard-{side.lower()}").text == "Heard", f"sound {side} heard")
+        self.wait(
+            lambda: self.driver.find_element("id", f"heard-{side.lower()}").text == "ScoredClip",
+            f"sound {side} heard",
+        )
 
     def choose(self, steps):
         """Go to the answers and move ``steps`` down from the first, which the space key chooses."""
@@ -74,7 +79,9 @@ def write(folder, **settings):
         record(folder / name, name, ["p1", "p2"], pitch, seconds=0.5, silence=(0.05, 0.05))
         for name, pitch in (("nano", 140), ("rival", 200), ("real", 100))
     ]
-    config = ListenConfig([str(run) for run in runs[:2]], str(folder / "page.html"), str(runs[2]), checks=1, **settings)
+    config = ListenConfig(
+        [str(run) for run in runs[:2]], str(folder / "page.html"), str(runs[2]), checks=1, **settings
+    )
     write_test(config)
     return config
 
@@ -103,17 +110,24 @@ def answer_all(listener, config):
     """Answer seven comparisons, in turn A, B and no difference, with mistakes, a reload and a way back."""
     key = json.loads(config.key.read_text())
     for number in range(1, 8):
-        listener.wait(lambda number=number: listener.title == f"Comparison {number} of 7", f"comparison {number}")
+        listener.wait(
+            lambda number=number: listener.title == f"Comparison {number} of 7", f"comparison {number}"
+        )
         if number == 1:
             check_roles(listener)
             listener.choose(0)
             listener.finish()
             assert "listen to both" in listener.driver.find_element("css selector", "[role=alert]").text
-            listener.driver.find_element("id", "trial-title").send_keys("")  # back to the top, as F6 or a heading key does
+            listener.driver.find_element("id", "trial-title").send_keys(
+                ""
+            )  # back to the top, as F6 or a heading key does
         if number == 4:
             listener.driver.refresh()
             listener.wait(lambda: listener.title == "Comparison 4 of 7", "the comparison before the reload")
-            assert "Your answers were kept: 3 of 7" in listener.driver.find_element("css selector", "[role=status]").text
+            assert (
+                "Your answers were kept: 3 of 7"
+                in listener.driver.find_element("css selector", "[role=status]").text
+            )
         listener.hear("A")
         listener.hear("B")
         listener.choose((number - 1) % 3)
@@ -127,7 +141,9 @@ def check_roles(listener):
     driver = listener.driver
     assert listener.focused[1] == "Comparison 1 of 7" and driver.title.startswith("Comparison 1 of 7")
     shown = [
-        one for one in driver.find_elements("css selector", "button, input, progress, fieldset, [role]") if one.is_displayed()
+        one
+        for one in driver.find_elements("css selector", "button, input, progress, fieldset, [role]")
+        if one.is_displayed()
     ]
     named = [(one.aria_role, one.accessible_name) for one in shown]
     for expected in (
@@ -145,11 +161,29 @@ def check_roles(listener):
 def check_answers(path, config):
     """The downloaded file counts, and says what was chosen."""
     answers = json.loads(path.read_text())
-    assert [one["choice"] for one in answers["answers"]] == ["left", "right", "tie", "left", "right", "tie", "left"]
-    assert all(one["plays"] == [1, 1] for one in answers["answers"]) and answers["listener"] == 2 and answers["form"] == 1
-    found = count_votes(VotesConfig([str(path)], str(config.key), 0.0, str(path.with_name("votes.json"))), Console(quiet=True))
+    assert [one["choice"] for one in answers["answers"]] == [
+        "left",
+        "right",
+        "tie",
+        "left",
+        "right",
+        "tie",
+        "left",
+    ]
+    assert (
+        all(one["plays"] == [1, 1] for one in answers["answers"])
+        and answers["listener"] == 2
+        and answers["form"] == 1
+    )
+    found = count_votes(
+        VotesConfig([str(path)], str(config.key), 0.0, str(path.with_name("votes.json"))), Console(quiet=True)
+    )
     votes = found.listeners[0].votes
-    assert len(votes) == 6 and len(found.listeners[0].checks) == 1 and {vote.prompt_id for vote in votes} == {"p1", "p2"}
+    assert (
+        len(votes) == 6
+        and len(found.listeners[0].checks) == 1
+        and {vote.prompt_id for vote in votes} == {"p1", "p2"}
+    )
     written = json.loads(path.with_name("votes.json").read_text())
     assert written["votes"] == 6 and written["win_matrix"].keys() == {"nano", "rival", "real"}
 
@@ -177,6 +211,9 @@ def test_sounds_beside_the_page_play_a_missing_one_is_said_and_an_answer_can_be_
         listener.wait(lambda: listener.title == "Comparison 2 of 7", "the second comparison again")
         listener.tab_to("radio", "I could not hear both")
         listener.press("\ue013")
-        assert driver.find_element("css selector", "input[name=choice]:checked").accessible_name == "No difference"
+        assert (
+            driver.find_element("css selector", "input[name=choice]:checked").accessible_name
+            == "No difference"
+        )
         listener.finish()
         assert "listen to both" in driver.find_element("css selector", "[role=alert]").text

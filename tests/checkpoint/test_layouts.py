@@ -20,7 +20,8 @@ def nari_folder(network, folder, nested, dtype=torch.float32, file="model.safete
     """What nari's own code would have saved."""
     folder.mkdir()
     state = {
-        name: tensor.to(dtype).contiguous() for name, tensor in to_nari_tensors(network.state_dict(), network.config).items()
+        name: tensor.to(dtype).contiguous()
+        for name, tensor in to_nari_tensors(network.state_dict(), network.config).items()
     }
     save_file(state, folder / file) if file.endswith("safetensors") else torch.save(state, folder / file)
     if nested is not None:
@@ -42,7 +43,9 @@ def test_naris_kernels_do_what_our_layers_do(tiny):
     prefix = "decoder.layers.1"
     for part in ("q", "k", "v"):
         ours = getattr(layer.self_attention, f"{part}_proj")(x).unflatten(-1, (-1, 16))
-        torch.testing.assert_close(torch.tensordot(x, theirs[f"{prefix}.self_attention.{part}_proj.weight"], 1), ours)
+        torch.testing.assert_close(
+            torch.tensordot(x, theirs[f"{prefix}.self_attention.{part}_proj.weight"], 1), ours
+        )
     mixed = torch.randn(2, 5, 4, 16)
     made = torch.tensordot(mixed, theirs[f"{prefix}.self_attention.o_proj.weight"], 2)
     torch.testing.assert_close(made, layer.self_attention.o_proj(mixed.flatten(2)))
@@ -77,7 +80,11 @@ def test_a_lone_pth_file_tells_its_own_shape(tiny, tmp_path, caplog, monkeypatch
     monkeypatch.chdir(folder)
     assert read_source("dia.pth").layout == "nari"  # by a name without a folder
     found = read_source(folder / "dia.pth")
-    assert (found.config.encoder.layers, found.config.decoder.key_value_heads, found.config.channels) == (2, 2, 4)
+    assert (found.config.encoder.layers, found.config.decoder.key_value_heads, found.config.channels) == (
+        2,
+        2,
+        4,
+    )
     assert found.generation == "first" and "cross_rope=False is 0626" in caplog.text
     assert read_source(folder, cross_rope=False).generation == "0626"
 
@@ -106,7 +113,9 @@ def test_transformers_opens_what_was_converted(tiny, tmp_path):
     theirs = transformers.DiaForConditionalGeneration.from_pretrained(tmp_path / "made").eval()
     text, mask, tokens = inputs()
     logits = theirs(input_ids=text, attention_mask=mask.long(), decoder_input_ids=tokens).logits
-    torch.testing.assert_close(tiny(text, mask, tokens), logits.view(2, 4, 7, 36).transpose(1, 2), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        tiny(text, mask, tokens), logits.view(2, 4, 7, 36).transpose(1, 2), atol=1e-5, rtol=0
+    )
 
 
 def test_the_codec_survives_conversion(tiny, tmp_path):
@@ -162,7 +171,9 @@ def test_a_file_of_lightning_opens_with_its_runs_config(tiny, tmp_path):
         {"state_dict": state | {"weights_C": torch.ones(4)}, "global_step": 3},
         tmp_path / "run" / "checkpoints" / "step-00000003.ckpt",
     )
-    (tmp_path / "run" / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create({"model": asdict(tiny.config)})))
+    (tmp_path / "run" / "config.yaml").write_text(
+        OmegaConf.to_yaml(OmegaConf.create({"model": asdict(tiny.config)}))
+    )
     opened = load_checkpoint(tmp_path / "run" / "checkpoints" / "step-00000003.ckpt")
     assert opened.network.config == tiny.config and torch.equal(opened.network(*inputs()), tiny(*inputs()))
 
@@ -193,10 +204,14 @@ def test_a_hub_id_opens_from_the_hubs_local_cache(tiny, tmp_path, monkeypatch):
         load_checkpoint("someone/Dia-nowhere")
 
 
-@pytest.mark.parametrize("first, wanted", [(True, (3.0, 1.3, 0.95, 35, True)), (False, (3.0, 1.8, 0.90, 45, False))])
+@pytest.mark.parametrize(
+    "first, wanted", [(True, (3.0, 1.3, 0.95, 35, True)), (False, (3.0, 1.8, 0.90, 45, False))]
+)
 def test_a_generation_brings_its_recommended_values(tiny, tmp_path, first, wanted):
     tiny.config.cross_rope = first
-    dia = Dia.from_pretrained(str(nari_folder(tiny, tmp_path / "nari", nested=first)), load_dac=False, device="cpu")
+    dia = Dia.from_pretrained(
+        str(nari_folder(tiny, tmp_path / "nari", nested=first)), load_dac=False, device="cpu"
+    )
     made = dia.default_sampling
     assert (made.cfg_scale, made.temperature, made.top_p, made.cfg_filter_top_k, made.draw_guided) == wanted
     assert dia.sampling(temperature=1.0, top_p=None).default_sampling == replace(made, temperature=1.0)
@@ -212,7 +227,9 @@ def test_the_shape_is_read_without_the_weights(tiny, tmp_path, nested):
 
 
 def test_a_checkpoint_s_own_values_go_before_the_preset(tiny, tmp_path):
-    convert(read_source(nari_folder(tiny, tmp_path / "nari", nested=False)), "transformers", tmp_path / "made")
+    convert(
+        read_source(nari_folder(tiny, tmp_path / "nari", nested=False)), "transformers", tmp_path / "made"
+    )
     said = json.loads((tmp_path / "made" / "generation_config.json").read_text())
     (tmp_path / "made" / "generation_config.json").write_text(json.dumps(said | {"temperature": 1.45}))
     assert load_checkpoint(tmp_path / "made").sampling["temperature"] == 1.45
@@ -221,7 +238,10 @@ def test_a_checkpoint_s_own_values_go_before_the_preset(tiny, tmp_path):
 @pytest.mark.parametrize("kind", ["int8", "int4"])
 def test_a_checkpoint_opens_quantized(tiny, tmp_path, kind):
     folder = str(nari_folder(tiny, tmp_path / "nari", nested=False))
-    whole, small = (Dia.from_pretrained(folder, load_dac=False, device="cpu", quantization=value) for value in (None, kind))
+    whole, small = (
+        Dia.from_pretrained(folder, load_dac=False, device="cpu", quantization=value)
+        for value in (None, kind)
+    )
     assert small.generate("[S1] Yes.", 40, seed=1).shape[1] == 4
     count = [sum(parameter.numel() for parameter in dia.network.parameters()) for dia in (whole, small)]
     assert count[1] < 0.5 * count[0]

@@ -100,10 +100,16 @@ def hub_folder(name, rows, folder):
     """Lay rows out as a local copy of the Hub's repository: parquet files and the card that names configs and splits."""
     declared = read_declaration(name)
     kinds = {
-        column: LISTS.get(column) or (Audio() if kind == "audio" else KINDS[kind]) for column, kind in declared.columns.items()
+        column: LISTS.get(column) or (Audio() if kind == "audio" else KINDS[kind])
+        for column, kind in declared.columns.items()
     }
-    filled = [{column: row.get(column, sound() if column == "audio" else None) for column in declared.columns} for row in rows]
-    table = pa.Table.from_pylist(filled, Features(kinds).arrow_schema)  # `datasets` itself would need torchcodec to write sound
+    filled = [
+        {column: row.get(column, sound() if column == "audio" else None) for column in declared.columns}
+        for row in rows
+    ]
+    table = pa.Table.from_pylist(
+        filled, Features(kinds).arrow_schema
+    )  # `datasets` itself would need torchcodec to write sound
     files = []
     for split in dict.fromkeys(declared.splits.values()):
         path = f"data/{split}-00000-of-00001.parquet"
@@ -122,7 +128,10 @@ def read_all(source):
 
 
 def scripts(clips):
-    return [script_of([asdict(t) for t in clip.turns], [asdict(n) for n in clip.nonverbals]).render() for clip in clips]
+    return [
+        script_of([asdict(t) for t in clip.turns], [asdict(n) for n in clip.nonverbals]).render()
+        for clip in clips
+    ]
 
 
 @pytest.mark.parametrize("streaming", [False, True])
@@ -135,26 +144,41 @@ def test_rows_of_the_hub_become_clips(name, streaming, tmp_path):
     labels = [emotion.label for clip in clips for emotion in clip.turns[0].emotions]
     assert labels == emotions
     assert [item["reason"] for item in tally.dropped] == reasons
-    assert all(clip.commercial_ok == declared.commercial_ok and clip.licence == declared.licence for clip in clips)
-    assert all(clip.sample_rate == RATE and len(clip.wave) for clip in clips)
+    assert all(
+        clip.commercial_ok == declared.commercial_ok and clip.licence == declared.licence for clip in clips
+    )
+    assert all(clip.sample_rate == RATE and len(clip.waveform) for clip in clips)
 
 
 def test_scales_and_times_are_kept(tmp_path):
     for name in ("iemocap", "nonverbal_speech_38k", "dailytalk", "crema_d"):
         (tmp_path / name).mkdir()
-    emotion = read_all(CorpusSource(hub_folder("iemocap", HUB["iemocap"][0], tmp_path / "iemocap"), str(tmp_path / "iemocap")))[0]
+    emotion = read_all(
+        CorpusSource(
+            hub_folder("iemocap", HUB["iemocap"][0], tmp_path / "iemocap"), str(tmp_path / "iemocap")
+        )
+    )[0]
     spoken = emotion[0].turns[0].emotions[0]
     assert (spoken.arousal, spoken.valence, spoken.dominance, spoken.origin) == (1.0, -1.0, 0.0, "human")
     name = "nonverbal_speech_38k"
-    laugh = read_all(CorpusSource(hub_folder(name, HUB[name][0], tmp_path / name), str(tmp_path / name)))[0][0].nonverbals[0]
+    laugh = read_all(CorpusSource(hub_folder(name, HUB[name][0], tmp_path / name), str(tmp_path / name)))[0][
+        0
+    ].nonverbals[0]
     assert (laugh.tag, laugh.start, laugh.end) == ("laughs", 0.25, 0.5)
     talk = read_all(
-        CorpusSource(hub_folder("dailytalk", HUB["dailytalk"][0], tmp_path / "dailytalk"), str(tmp_path / "dailytalk"))
+        CorpusSource(
+            hub_folder("dailytalk", HUB["dailytalk"][0], tmp_path / "dailytalk"), str(tmp_path / "dailytalk")
+        )
     )[0]
-    assert [(turn.start, turn.end, turn.voice) for turn in talk[0].turns] == [(0.0, 2.0, "1"), (2.0, 6.0, "0")]
-    acted = read_all(CorpusSource(hub_folder("crema_d", HUB["crema_d"][0], tmp_path / "crema_d"), str(tmp_path / "crema_d")))[0][
-        0
+    assert [(turn.start, turn.end, turn.voice) for turn in talk[0].turns] == [
+        (0.0, 2.0, "1"),
+        (2.0, 6.0, "0"),
     ]
+    acted = read_all(
+        CorpusSource(
+            hub_folder("crema_d", HUB["crema_d"][0], tmp_path / "crema_d"), str(tmp_path / "crema_d")
+        )
+    )[0][0]
     assert acted.turns[0].voice == "1001" and acted.turns[0].emotions[0].intensity == pytest.approx(0.9)
 
 
@@ -247,7 +271,11 @@ def test_every_corpus_is_tested():
 def test_what_no_table_knows_is_an_error_by_default_or_counted(tmp_path):
     rows = [{**HUB["nonverbal_speech_38k"][0][0], "caption": "Oh [hiccup] no [hiccup]."}]
     declared = hub_folder("nonverbal_speech_38k", rows, tmp_path)
-    for unknown, clips_left, counted in (("raise", 1, {"hiccup": 2}), ("drop_tag", 1, {}), ("drop_clip", 0, {})):
+    for unknown, clips_left, counted in (
+        ("raise", 1, {"hiccup": 2}),
+        ("drop_tag", 1, {}),
+        ("drop_clip", 0, {}),
+    ):
         clips, tally = read_all(CorpusSource(declared, str(tmp_path), unknown=unknown))
         assert len(clips) == clips_left and tally.unknown == Counter(counted)
     assert tally.dropped[0]["reason"] == "hiccup has no mapping"
@@ -256,7 +284,11 @@ def test_what_no_table_knows_is_an_error_by_default_or_counted(tmp_path):
 def test_a_corpus_that_lacks_a_column_is_refused(tmp_path):
     declared = hub_folder("expresso", HUB["expresso"][0], tmp_path)
     with pytest.raises(UserError, match="lacks the columns accent"):
-        list(CorpusSource(replace(declared, columns={**declared.columns, "accent": "string"}), str(tmp_path)).units())
+        list(
+            CorpusSource(
+                replace(declared, columns={**declared.columns, "accent": "string"}), str(tmp_path)
+            ).units()
+        )
 
 
 @pytest.mark.parametrize("streaming", [False, True])
@@ -287,7 +319,10 @@ def test_licence_and_use_are_enforced(tmp_path):
         ({"corpus": "expresso", "licence": "commercial"}, "does not allow commercial use"),
         ({"corpus": "crema_d"}, "may be used for evaluation only"),
         ({"corpus": "vocalsound"}, "may be used for evaluation only"),
-        ({"corpus": "recordings", "licence": "commercial", "path": str(tmp_path)}, "does not allow commercial use"),
+        (
+            {"corpus": "recordings", "licence": "commercial", "path": str(tmp_path)},
+            "does not allow commercial use",
+        ),
     ):
         with pytest.raises(UserError, match=reason):
             open_source(SourceConfig(**options)).request()
@@ -295,8 +330,12 @@ def test_licence_and_use_are_enforced(tmp_path):
     (tmp_path / "rows.jsonl").write_text(
         '{"audio": "a.wav", "text": "Hello."}\n{"audio": "a.wav", "text": "Hi.", "commercial_ok": true}\n'
     )
-    clips, tally = read_all(open_source(SourceConfig(corpus="local", path=str(tmp_path), licence="commercial")))
-    assert len(clips) == 1 and tally.dropped[0]["reason"] == "the licence unknown does not allow commercial use"
+    clips, tally = read_all(
+        open_source(SourceConfig(corpus="local", path=str(tmp_path), licence="commercial"))
+    )
+    assert (
+        len(clips) == 1 and tally.dropped[0]["reason"] == "the licence unknown does not allow commercial use"
+    )
 
 
 def test_declarations_with_mistakes_name_them_all():

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from dia.data.batches import (
+from dia.data.batching import (
     Dropout,
     Example,
     ShortFirst,
@@ -18,7 +18,7 @@ from dia.data.batches import (
     padding_share,
     plan_epoch,
 )
-from dia.data.engine import EngineConfig
+from dia.data.engines.run import EngineConfig
 from dia.data.prepare import DataConfig, prepare
 from dia.data.prepared import open_prepared, read_card
 from dia.data.sources.demo import DemoConfig, emotions
@@ -32,9 +32,11 @@ from tests.conftest import TINY
 
 
 def examples(count=9):
-    chance = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     return [
-        Example(str(number), torch.arange(1, 4 + number), torch.randint(0, 32, (5 + number, 4), generator=chance))
+        Example(
+            str(number), torch.arange(1, 4 + number), torch.randint(0, 32, (5 + number, 4), generator=rng)
+        )
         for number in range(count)
     ]
 
@@ -47,7 +49,7 @@ class Listed:
         self.frames = [len(example.codes_TC) for example in listed]
         self.read = []
 
-    def example(self, index, chance):
+    def example(self, index, rng):
         self.read.append(index)
         return self.listed[index]
 
@@ -98,8 +100,13 @@ def test_batches_are_the_same_wherever_training_begins():
     assert len(whole) == 12
     for first, second in zip(whole[7:], later, strict=True):
         assert first.ids == second.ids and torch.equal(first.text_BS, second.text_BS)
-    ranks = [list(TrainingBatches(Listed(examples()), TINY, 40, Dropout(0.5, 0.3), 0, Span(0, 6, rank, 2))) for rank in (0, 1)]
-    assert [batch.ids for pair in zip(*ranks, strict=True) for batch in pair] == [batch.ids for batch in whole]
+    ranks = [
+        list(TrainingBatches(Listed(examples()), TINY, 40, Dropout(0.5, 0.3), 0, Span(0, 6, rank, 2)))
+        for rank in (0, 1)
+    ]
+    assert [batch.ids for pair in zip(*ranks, strict=True) for batch in pair] == [
+        batch.ids for batch in whole
+    ]
 
 
 @pytest.mark.parametrize("processes", [1, 3])
@@ -129,7 +136,9 @@ def test_hidden_codes_are_hidden_in_the_inputs_only():
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=40), st.floats(0.05, 1.0), st.booleans())
 @settings(max_examples=40)
 def test_short_clips_come_first_and_then_all(frames, share, weighted):
-    clips = Listed([Example(str(number), torch.ones(1), torch.zeros(count, 4)) for number, count in enumerate(frames)])
+    clips = Listed(
+        [Example(str(number), torch.ones(1), torch.zeros(count, 4)) for number, count in enumerate(frames)]
+    )
     clips.weights = np.full(len(frames), 1.0) if weighted else None
     batches = TrainingBatches(clips, TINY, 60, Dropout(0.0), 0, Span(0, 1), ShortFirst(2, share))
     for epoch in (0, 1):
@@ -140,9 +149,9 @@ def test_short_clips_come_first_and_then_all(frames, share, weighted):
 
 @pytest.mark.parametrize("name", ["demo", "log-normal"])
 def test_padding_is_below_a_twentieth(name):
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     if name == "log-normal":  # seconds of utterances, as corpora have them; 86 frames a second, 35 s at most
-        lengths = (np.clip(chance.lognormal(1.8, 0.6, 20_000), 0.5, 35) * 86.13).astype(int).tolist()
+        lengths = (np.clip(rng.lognormal(1.8, 0.6, 20_000), 0.5, 35) * 86.13).astype(int).tolist()
         budget = 41_300
     else:  # the demo corpus: clips of one and two turns by rate of speech
         clips = plan_clips({"train": 2000}, [0.2, 0.8], ["laughs"], 0.4, 0.3, 0)
@@ -171,23 +180,35 @@ def test_splits_share_no_sentence():
     asked = ({"train": 60, "validation": 10, "test": 10}, [1, 1, 0, 1], ["laughs"], 0.5, 0.5, 0)
     clips = plan_clips(*asked)
     assert {len(clip.script.turns) for clip in clips} == {1, 2, 4}
-    assert all([turn.speaker for turn in clip.script.turns] == [1, 2, 1, 2][: len(clip.script.turns)] for clip in clips)
+    assert all(
+        [turn.speaker for turn in clip.script.turns] == [1, 2, 1, 2][: len(clip.script.turns)]
+        for clip in clips
+    )
     said = {
         split: {turn.text for clip in clips if clip.split == split for turn in clip.script.turns}
         for split in ("train", "validation", "test")
     }
-    assert not said["train"] & said["validation"] and not said["train"] & said["test"] and not said["validation"] & said["test"]
+    assert (
+        not said["train"] & said["validation"]
+        and not said["train"] & said["test"]
+        and not said["validation"] & said["test"]
+    )
     assert all(split_of(text) == split for split, texts in said.items() for text in texts)
     assert clips == plan_clips(*asked)
     larger = plan_clips({"train": 90, "validation": 10, "test": 10}, *asked[1:])
-    assert [clip for clip in larger if clip.split == "test"] == [clip for clip in clips if clip.split == "test"]
+    assert [clip for clip in larger if clip.split == "test"] == [
+        clip for clip in clips if clip.split == "test"
+    ]
 
 
 def test_held_out_sentences_are_distinct_and_every_kind_of_sentence_is_learned():
     test, train = draw_sentences("test", 400, 0), draw_sentences("train", 4000, 0)
     assert len(set(test)) == 400 and len(set(train)) < 4000
     templates = declaration("data/demo/grammar.yaml")["sentences"]
-    of = [re.compile(re.sub(r"\\{\w+\\}", r"[\\w ]+", re.escape(template)), re.IGNORECASE) for template in templates]
+    of = [
+        re.compile(re.sub(r"\\{\w+\\}", r"[\\w ]+", re.escape(template)), re.IGNORECASE)
+        for template in templates
+    ]
     learned = [sum(kind.fullmatch(sentence) is not None for sentence in train) for kind in of]
     assert min(learned) > 4000 / len(templates) / 2  # in training none is rare, however few sentences it has
     with pytest.raises(UserError, match="ask for fewer clips"):
@@ -197,7 +218,9 @@ def test_held_out_sentences_are_distinct_and_every_kind_of_sentence_is_learned()
 @pytest.mark.parametrize("tag", sorted(MAKERS))
 def test_sounds_differ_by_seed_only(tag):
     first, again, other = (make_nonverbal(tag, 150.0, 24_000, seed) for seed in (1, 1, 2))
-    assert np.array_equal(first, again) and np.isfinite(first).all() and np.abs(first).max() == pytest.approx(1)
+    assert (
+        np.array_equal(first, again) and np.isfinite(first).all() and np.abs(first).max() == pytest.approx(1)
+    )
     assert len(first) != len(other) or not np.array_equal(first, other)
 
 
@@ -208,14 +231,29 @@ def test_a_strength_weakens_a_style_and_its_labels_say_so():
     assert 1 < style.at(half).pace < style.pace
     assert style.at(half).pitch == style.pitch / 4 and style.at(half).gain == style.gain * 0.75
     (spoken,) = emotions("activated", half, "Where is the dog?")
-    assert (spoken.label, spoken.intensity, spoken.arousal, spoken.origin) == ("activated", 0.5, pytest.approx(0.35), "synthesis")
+    assert (spoken.label, spoken.intensity, spoken.arousal, spoken.origin) == (
+        "activated",
+        0.5,
+        pytest.approx(0.35),
+        "synthesis",
+    )
 
 
 def test_words_that_state_a_feeling_are_an_opinion_of_their_own():
     spoken, said = emotions("calm", Strength(1, 1, 1), "I feel very lonely on Monday.")
     assert spoken.valence is None and spoken.arousal < 0
-    assert (said.origin, said.label, said.valence, said.dominance, said.arousal) == ("words", None, -0.7, -0.5, None)
-    for other in ("Are you happy, or just tired?", "I am never happy on Monday.", "My brother was so happy at night."):
+    assert (said.origin, said.label, said.valence, said.dominance, said.arousal) == (
+        "words",
+        None,
+        -0.7,
+        -0.5,
+        None,
+    )
+    for other in (
+        "Are you happy, or just tired?",
+        "I am never happy on Monday.",
+        "My brother was so happy at night.",
+    ):
         assert emotions("plain", Strength(1, 1, 1), other) == ()
     feelings = declaration("data/demo/grammar.yaml")
     assert set(feelings["feelings"]) == set(feelings["slots"]["feeling"])
@@ -232,11 +270,24 @@ def test_the_corpus_is_prepared_once(tmp_path):
     rows = open_prepared(folder)["train"]
     assert max(quality["peak"] for quality in rows["quality"]) < 0.97
     row = rows[0]
-    assert row["nonverbals"][0]["origin"] == "synthesis" and row["turns"][0]["emotions"][0]["label"] in ("activated", "calm")
+    assert row["nonverbals"][0]["origin"] == "synthesis" and row["turns"][0]["emotions"][0]["label"] in (
+        "activated",
+        "calm",
+    )
     assert 0 < row["turns"][0]["start"] < row["turns"][0]["end"] <= row["seconds"]
     page = (folder / "page.html").read_text()
-    stated = [emotion["valence"] for row in rows for turn in row["turns"] for emotion in turn["emotions"] if emotion["valence"]]
+    stated = [
+        emotion["valence"]
+        for row in rows
+        for turn in row["turns"]
+        for emotion in turn["emotions"]
+        if emotion["valence"]
+    ]
     assert stated and f"valence {stated[0]:.2f}" in page and "(synthesis, confidence 1.00)" in page
-    assert page.count("<audio") == 8 + 4 + 1 + 1  # all, and some of each shard once more among those with sounds
-    kinds = {f"{name} by synthesis" for name in ("category", "intensity", "arousal", "nonverbal", "nonverbal time")}
+    assert (
+        page.count("<audio") == 8 + 4 + 1 + 1
+    )  # all, and some of each shard once more among those with sounds
+    kinds = {
+        f"{name} by synthesis" for name in ("category", "intensity", "arousal", "nonverbal", "nonverbal time")
+    }
     assert read_card(folder)["figures"]["labels"].keys() == kinds | {"valence by words", "dominance by words"}

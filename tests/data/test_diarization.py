@@ -57,24 +57,27 @@ def stand_in(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("version", "pipeline", "second"),
-    [("3.4.0", "pyannote/speaker-diarization-3.1", 9.0), ("4.0.7", "pyannote/speaker-diarization-community-1", 10.0)],
+    [
+        ("3.4.0", "pyannote/speaker-diarization-3.1", 9.0),
+        ("4.0.7", "pyannote/speaker-diarization-community-1", 10.0),
+    ],
 )
 def test_turns_of_either_version_are_read(version, pipeline, second, stand_in):
     stage = stand_in(version)
     assert stage.identity == {"model": pipeline, "version": version}
-    wave = np.linspace(-0.5, 0.5, SAMPLE_RATE, dtype=np.float32)
+    waveform = np.linspace(-0.5, 0.5, SAMPLE_RATE, dtype=np.float32)
     for _ in range(2):
-        found = stage.measure(wave)
+        found = stage.measure(waveform)
         assert found["voice"].tolist() == ["SPEAKER_01", "SPEAKER_00"]
         assert found["start"].tolist() == [0.0, second] and found["end"].tolist() == [10.0, 11.0]
 
 
 def test_a_refused_pipeline_is_said_for_every_recording(stand_in, monkeypatch):
     monkeypatch.setenv("REFUSED", "yes")
-    stage, wave = stand_in("3.4.0"), np.zeros(SAMPLE_RATE, dtype=np.float32)
+    stage, waveform = stand_in("3.4.0"), np.zeros(SAMPLE_RATE, dtype=np.float32)
     for _ in range(2):
         with pytest.raises(UserError, match="accept its terms"):
-            stage.measure(wave)
+            stage.measure(waveform)
 
 
 def test_an_environment_that_is_none_is_said(tmp_path):

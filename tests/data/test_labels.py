@@ -22,29 +22,42 @@ def row(*turns, sounds=()):
         {"speaker": speaker, "voice": voice, "text": text, "start": None, "end": None, "emotions": emotions}
         for speaker, voice, text, emotions in turns
     ]
-    return {"turns": labelled, "nonverbals": [{"tag": tag, "turn": turn, "char": char} for tag, turn, char in sounds]}
+    return {
+        "turns": labelled,
+        "nonverbals": [{"tag": tag, "turn": turn, "char": char} for tag, turn, char in sounds],
+    }
 
 
-TALK = row((1, "a", "I won it.", [emotion("happy")]), (2, "b", "No.", [emotion(arousal=-0.6)]), sounds=[("laughs", 0, 6)])
+TALK = row(
+    (1, "a", "I won it.", [emotion("happy")]),
+    (2, "b", "No.", [emotion(arousal=-0.6)]),
+    sounds=[("laughs", 0, 6)],
+)
 
 
 def test_labels_reach_the_text_as_the_recipe_says():
-    chance = random.Random(0)
+    rng = random.Random(0)
     wanted = {
         ("inline", "off"): "[S1] I won (laughs) it. [S2] No.",
         ("off", "off"): "[S1] I won it. [S2] No.",
         ("inline", "prefix"): "[S1] {happy} I won (laughs) it. [S2] {calm} No.",
     }
     for (nonverbals, how), text in wanted.items():
-        assert text_of(TALK, LabelsConfig(nonverbals, how, emotion_dropout=0.0), chance) == text
-    assert text_of(TALK, LabelsConfig("inline", "prefix", emotion_dropout=1.0), chance) == wanted["inline", "off"]
+        assert text_of(TALK, LabelsConfig(nonverbals, how, emotion_dropout=0.0), rng) == text
+    assert (
+        text_of(TALK, LabelsConfig("inline", "prefix", emotion_dropout=1.0), rng) == wanted["inline", "off"]
+    )
 
 
 def test_a_way_of_speaking_is_read_back_and_is_no_word():
-    script = Script.parse("[S1] {happy} I won (laughs) it, and that is the whole of my long and happy story today, friend.")
+    script = Script.parse(
+        "[S1] {happy} I won (laughs) it, and that is the whole of my long and happy story today, friend."
+    )
     assert script.turns[0].emotion == "happy" and "happy}" not in script.words()
     assert Script.parse(script.render()) == script and not lint(script.render())
-    assert any("no way of speaking" in problem for problem in lint(script.render().replace("{happy}", "{hapy}")))
+    assert any(
+        "no way of speaking" in problem for problem in lint(script.render().replace("{happy}", "{hapy}"))
+    )
 
 
 def test_dropout_is_per_turn():
@@ -65,7 +78,9 @@ def test_the_surest_category_names_a_turn():
 def test_tagged_and_untagged_clips_have_their_shares(tagged, untagged, share):
     plain, laughing = row((1, "a", "Oh.", [])), row((1, "a", "Oh.", []), sounds=[("laughs", 0, 0)])
     weights = sampling_weights([laughing] * tagged + [plain] * untagged, LabelsConfig(tagged_share=share))
-    assert weights.mean() == pytest.approx(1) and weights[:tagged].sum() / weights.sum() == pytest.approx(share)
+    assert weights.mean() == pytest.approx(1) and weights[:tagged].sum() / weights.sum() == pytest.approx(
+        share
+    )
 
 
 def test_balance_brings_rare_labels_up():

@@ -15,9 +15,9 @@ import pytest
 import soundfile
 from datasets import load_from_disk
 
-from dia.audio.files import write_wave
-from dia.audio.load import load_codec
-from dia.data.engine import EngineConfig, run_jobs
+from dia.audio.files import write_audio
+from dia.codecs.registry import load_codec
+from dia.data.engines.run import EngineConfig, run_jobs
 from dia.data.prepare import DataConfig, prepare
 from dia.data.prepared import folder_of_parts, read_card, verify_prepared
 from dia.errors import UserError
@@ -30,19 +30,26 @@ ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 def make_corpus(folder, clips=CLIPS):
     """Sounds of different lengths with a table, some with tags and emotions."""
     folder.mkdir(exist_ok=True)
-    chance, lines = np.random.default_rng(0), []
+    rng, lines = np.random.default_rng(0), []
     for number in range(clips):
-        wave = 0.2 * chance.standard_normal(int(RATE * chance.uniform(0.3, 1.2))).astype(np.float32)
-        write_wave(folder / f"{number:03d}.wav", wave, RATE)
+        waveform = 0.2 * rng.standard_normal(int(RATE * rng.uniform(0.3, 1.2))).astype(np.float32)
+        write_audio(folder / f"{number:03d}.wav", waveform, RATE)
         text = f"[S1] Clip {number}." + (" (laughs)" if number % 3 == 0 else "")
-        row = {"audio": f"{number:03d}.wav", "text": text, "split": "test" if number % 8 == 7 else "train", "emotion": "happy"}
+        row = {
+            "audio": f"{number:03d}.wav",
+            "text": text,
+            "split": "test" if number % 8 == 7 else "train",
+            "emotion": "happy",
+        }
         lines.append(json.dumps(row))
     (folder / "rows.jsonl").write_text("\n".join(lines) + "\n")
     return folder
 
 
 def config_for(corpus, root, **options):
-    return DataConfig(corpus="local", name="local", path=str(corpus), root=str(root), shard_units=4, **options)
+    return DataConfig(
+        corpus="local", name="local", path=str(corpus), root=str(root), shard_units=4, **options
+    )
 
 
 def digest(folder):
@@ -58,12 +65,17 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def uninterrupted(corpus, tmp_path_factory):
-    folder = prepare(config_for(corpus, tmp_path_factory.mktemp("whole")), load_codec("codec_nano"), EngineConfig(workers=0))
+    folder = prepare(
+        config_for(corpus, tmp_path_factory.mktemp("whole")),
+        load_codec("codec_nano"),
+        EngineConfig(workers=0),
+    )
     return folder, digest(folder)
 
 
 @pytest.mark.parametrize(
-    "engine", [EngineConfig(workers=2), EngineConfig(kind="dask", workers=2), EngineConfig(kind="dask", workers=1)]
+    "engine",
+    [EngineConfig(workers=2), EngineConfig(kind="dask", workers=2), EngineConfig(kind="dask", workers=1)],
 )
 def test_every_engine_makes_the_same_bytes(engine, corpus, uninterrupted, tmp_path):
     folder = prepare(config_for(corpus, tmp_path), load_codec("codec_nano"), engine)
@@ -84,15 +96,17 @@ def test_a_prepared_data_set_opens_with_datasets_and_knows_its_bytes(uninterrupt
 def test_codes_are_those_of_each_clip_alone(uninterrupted, corpus):
     import torch
 
-    from dia.audio.codec import pad_to_frames
-    from dia.audio.files import read_wave
+    from dia.audio.files import read_audio
+    from dia.codecs.protocol import pad_to_frames
 
     codec = load_codec("codec_nano")
     torch.set_num_threads(1)
     for row in load_from_disk(str(uninterrupted[0]))["train"].select(range(4)):
         name = row["id"].split("-")[-1]
-        wave = read_wave(corpus / f"{int(name.split(':')[-1]) - 1:03d}.wav", RATE)
-        assert np.array_equal(codec.encode(pad_to_frames(torch.from_numpy(wave)[None], codec.hop))[0].numpy(), row["codes"])
+        waveform = read_audio(corpus / f"{int(name.split(':')[-1]) - 1:03d}.wav", RATE)
+        assert np.array_equal(
+            codec.encode(pad_to_frames(torch.from_numpy(waveform)[None], codec.hop))[0].numpy(), row["codes"]
+        )
 
 
 def test_a_stopped_preparation_goes_on_and_damage_is_made_again(corpus, uninterrupted, tmp_path):
@@ -135,11 +149,21 @@ def test_what_cannot_be_read_is_left_out_by_name_and_the_rest_goes_on(tmp_path):
         for name in ("empty", "lies", "folder", "text", "absent"):
             table.write(json.dumps({"audio": f"{name}.wav", "text": "[S1] Oh."}).encode() + b"\n")
         table.write(b'{"audio": "001.wav", "text": "[S1] caf\xe9"}\n{"audio": "001.wav"\n')
-    done = subprocess.run(run(corpus, tmp_path / "out", "engine.workers=0"), capture_output=True, text=True, env=ENVIRONMENT)
+    done = subprocess.run(
+        run(corpus, tmp_path / "out", "engine.workers=0"), capture_output=True, text=True, env=ENVIRONMENT
+    )
     assert done.returncode == 3, done.stderr
     folder = next((tmp_path / "out").glob("local-*"))
     left_out = {item["id"]: item["error"] for item in read_card(folder)["left_out"]}
-    wanted = {9: "sound", 10: "cut short", 11: "Is a directory", 12: "sound", 13: "no sound file", 14: "no UTF-8", 15: "no JSON"}
+    wanted = {
+        9: "sound",
+        10: "cut short",
+        11: "Is a directory",
+        12: "sound",
+        13: "no sound file",
+        14: "no UTF-8",
+        15: "no JSON",
+    }
     assert {int(name.split(":")[1]) for name in left_out} == set(wanted)
     for line, reason in wanted.items():
         assert reason in left_out[f"rows.jsonl:{line}"] and f"rows.jsonl:{line}" in done.stderr
@@ -152,22 +176,37 @@ def test_unknown_labels_stop_it_with_all_of_them(tmp_path):
         table.write(
             '{"audio": "000.wav", "text": "[S1] Oh (yodels)."}\n{"audio": "001.wav", "text": "[S1] Oh.", "emotion": "wistful"}\n'
         )
-    done = subprocess.run(run(corpus, tmp_path / "out", "engine.workers=0"), capture_output=True, text=True, env=ENVIRONMENT)
-    assert done.returncode == 2 and "yodels" in done.stderr and "wistful" in done.stderr and "Traceback" not in done.stderr
+    done = subprocess.run(
+        run(corpus, tmp_path / "out", "engine.workers=0"), capture_output=True, text=True, env=ENVIRONMENT
+    )
+    assert (
+        done.returncode == 2
+        and "yodels" in done.stderr
+        and "wistful" in done.stderr
+        and "Traceback" not in done.stderr
+    )
 
 
 def test_a_full_disk_is_said_and_nothing_is_lost(corpus, uninterrupted, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)], capture_output=True
+    ).returncode:
         pytest.skip("a small file system cannot be mounted here")
     try:
-        done = subprocess.run(run(corpus, disk, "data.name=local"), capture_output=True, text=True, env=ENVIRONMENT)
-        assert done.returncode == 2 and "No space left" in done.stderr and "Traceback" not in done.stderr, done.stderr
+        done = subprocess.run(
+            run(corpus, disk, "data.name=local"), capture_output=True, text=True, env=ENVIRONMENT
+        )
+        assert done.returncode == 2 and "No space left" in done.stderr and "Traceback" not in done.stderr, (
+            done.stderr
+        )
         parts = next(disk.glob(".local-*"))
         assert not list(parts.rglob(".data-*")), "a half-written file was left behind"
         subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
-        done = subprocess.run(run(corpus, disk, "data.name=local"), capture_output=True, text=True, env=ENVIRONMENT)
+        done = subprocess.run(
+            run(corpus, disk, "data.name=local"), capture_output=True, text=True, env=ENVIRONMENT
+        )
         assert done.returncode == 0 and digest(next(disk.glob("local-*"))) == uninterrupted[1]
     finally:
         subprocess.run(["umount", str(disk)], check=False)
@@ -175,7 +214,9 @@ def test_a_full_disk_is_said_and_nothing_is_lost(corpus, uninterrupted, tmp_path
 
 def children(pid):
     """Processes below a process, by name of command."""
-    listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout.splitlines()[1:]
+    listed = subprocess.run(
+        ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()[1:]
     rows = [(int(row.split(None, 2)[0]), int(row.split(None, 2)[1]), row.split(None, 2)[2]) for row in listed]
     found, wanted = [], {pid}
     for _ in range(4):
@@ -194,18 +235,22 @@ def kill_tree(process):
 @pytest.mark.parametrize("number", range(20))
 def test_killed_at_any_moment_and_started_again_it_is_the_same(number, corpus, uninterrupted, tmp_path):
     """Kills the client (with all it started), or one worker, local or Dask, at a random moment; then runs to the end."""
-    chance = random.Random(number)
+    rng = random.Random(number)
     engine = ("engine=local", "engine=dask")[number % 2]
     victim = ("client", "worker")[number // 2 % 2]
     command = run(corpus, tmp_path, "data.name=local", engine, "engine.workers=2")
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRONMENT)
-    begun, moment = time.monotonic(), chance.uniform(0.0, 4.0)
-    while not list(tmp_path.glob(".local-*.parts/*")) and process.poll() is None and time.monotonic() - begun < 60:
+    begun, moment = time.monotonic(), rng.uniform(0.0, 4.0)
+    while (
+        not list(tmp_path.glob(".local-*.parts/*"))
+        and process.poll() is None
+        and time.monotonic() - begun < 60
+    ):
         time.sleep(0.02)  # the moment is counted from the first folder on: before it there is nothing to lose
     time.sleep(moment)
     workers = [pid for pid, _, arguments in children(process.pid) if "spawn_main" in arguments]
     if victim == "worker" and workers:
-        os.kill(chance.choice(workers), signal.SIGKILL)
+        os.kill(rng.choice(workers), signal.SIGKILL)
         process.communicate(timeout=120)
     else:
         kill_tree(process)
@@ -221,7 +266,12 @@ def test_a_lost_scheduler_is_said_and_the_next_one_goes_on(corpus, uninterrupted
     (tmp_path / "elsewhere").mkdir()
 
     def start():
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": ENVIRONMENT, "cwd": tmp_path / "elsewhere"}
+        quiet = {
+            "stdout": subprocess.DEVNULL,
+            "stderr": subprocess.DEVNULL,
+            "env": ENVIRONMENT,
+            "cwd": tmp_path / "elsewhere",
+        }
         dask = [
             sys.executable,
             "-m",
@@ -233,12 +283,32 @@ def test_a_lost_scheduler_is_said_and_the_next_one_goes_on(corpus, uninterrupted
             "--no-dashboard",
         ]
         scheduler = subprocess.Popen(dask, **quiet)
-        dask = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"]
+        dask = [
+            sys.executable,
+            "-m",
+            "distributed.cli.dask_worker",
+            address,
+            "--nthreads",
+            "1",
+            "--no-dashboard",
+        ]
         return scheduler, subprocess.Popen(dask, **quiet)
 
-    command = run(os.path.relpath(corpus, tmp_path), ".", "data.name=local", "engine=dask", f"engine.scheduler={address}")
+    command = run(
+        os.path.relpath(corpus, tmp_path),
+        ".",
+        "data.name=local",
+        "engine=dask",
+        f"engine.scheduler={address}",
+    )
     scheduler, worker = start()
-    said = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "env": ENVIRONMENT, "cwd": tmp_path}
+    said = {
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.PIPE,
+        "text": True,
+        "env": ENVIRONMENT,
+        "cwd": tmp_path,
+    }
     client = subprocess.Popen(command, **said)
     try:
         begun = time.monotonic()
@@ -287,7 +357,9 @@ def test_a_gpu_that_is_not_there_is_said(corpus, tmp_path):
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     with pytest.raises(UserError, match=r"data\.device=cuda, but a worker sees no GPU"):
-        prepare(config_for(corpus, tmp_path, device="cuda"), load_codec("codec_nano"), EngineConfig(workers=0))
+        prepare(
+            config_for(corpus, tmp_path, device="cuda"), load_codec("codec_nano"), EngineConfig(workers=0)
+        )
 
 
 def test_nothing_to_read_is_an_error(tmp_path):

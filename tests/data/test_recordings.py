@@ -5,10 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from dia.audio.files import write_wave
+from dia.audio.files import write_audio
 from dia.data.clip import LabelledNonverbal, LabelledTurn
-from dia.data.dialogues import DialogueLimits, TimedTurn, dialogue_of, group_turns
-from dia.data.engine import EngineConfig
+from dia.data.engines.run import EngineConfig
 from dia.data.prepare import DataConfig, prepare
 from dia.data.prepared import open_prepared
 from dia.data.recordings.arousal import with_arousal
@@ -26,6 +25,7 @@ from dia.data.recordings.decisions import (
 )
 from dia.data.recordings.measures import measured
 from dia.data.recordings.settings import RecordingsConfig, Thresholds
+from dia.data.segmentation import DialogueLimits, TimedTurn, dialogue_of, group_turns
 from dia.judges.events import DetectorMissing, EventDetector
 
 LIMITS = Thresholds()
@@ -41,34 +41,52 @@ def words_of(*heard):
 
 
 def test_speech_ends_where_it_stays_below_for_a_while():
-    probability = np.array([0.1] * 10 + [0.9] * 20 + [0.2] * 5 + [0.9] * 20 + [0.1] * 30 + [0.9] * 3 + [0.0] * 20)
+    probability = np.array(
+        [0.1] * 10 + [0.9] * 20 + [0.2] * 5 + [0.9] * 20 + [0.1] * 30 + [0.9] * 3 + [0.0] * 20
+    )
     stretches = speech_stretches(probability, LIMITS)
-    assert stretches == [pytest.approx((0.32, 1.76))]  # the short gap is bridged, the short burst is no speech
+    assert stretches == [
+        pytest.approx((0.32, 1.76))
+    ]  # the short gap is bridged, the short burst is no speech
 
 
 def test_voices_are_told_apart_in_blocks_of_any_number():
-    chance = np.random.default_rng(0)
-    one, two = (vector / np.linalg.norm(vector) for vector in chance.standard_normal((2, 64)))
+    rng = np.random.default_rng(0)
+    one, two = (vector / np.linalg.norm(vector) for vector in rng.standard_normal((2, 64)))
     spoken = np.array([0] * 40 + [1] * 1500 + [0] * 700)
-    vectors = np.stack([(one, two)[voice] for voice in spoken]) + 0.02 * chance.standard_normal((len(spoken), 64))
-    names = voice_names(np.arange(len(spoken)) * 0.4, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), LIMITS)
+    vectors = np.stack([(one, two)[voice] for voice in spoken]) + 0.02 * rng.standard_normal(
+        (len(spoken), 64)
+    )
+    names = voice_names(
+        np.arange(len(spoken)) * 0.4, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), LIMITS
+    )
     assert names == [f"v{voice + 1}" for voice in spoken]
 
 
 def test_spelled_out_laughter_is_a_sound_and_a_single_ha_a_word():
     heard = words_of(
-        (" Ha", 0.0, 0.2), (" ha", 0.2, 0.4), (" ha!", 0.4, 9.0), (" Fool.", 1.0, 1.5), (" Ha!", 1.6, 1.8), (" Hope.", 1.8, 2)
+        (" Ha", 0.0, 0.2),
+        (" ha", 0.2, 0.4),
+        (" ha!", 0.4, 9.0),
+        (" Fool.", 1.0, 1.5),
+        (" Ha!", 1.6, 1.8),
+        (" Hope.", 1.8, 2),
     )
     words, events = without_laughter(heard, 2.0, "asr")
     assert [str(text) for text in words["text"]] == [" Fool.", " Ha!", " Hope."]
     assert [(event.tag, event.start, event.end) for event in events] == [("laughs", 0.0, 2.0)]
     assert without_laughter(words_of((" Mwahahaha", 0.0, 1.0)), 1.0, "asr")[1][0].tag == "laughs"
-    assert without_laughter(words_of((" Hello", 0.0, 1.0), (" he", 1.0, 1.2), (" had", 1.2, 1.4)), 2.0, "asr")[1] == []
+    assert (
+        without_laughter(words_of((" Hello", 0.0, 1.0), (" he", 1.0, 1.2), (" had", 1.2, 1.4)), 2.0, "asr")[1]
+        == []
+    )
 
 
 def test_words_where_nobody_speaks_are_taken_out():
     speech = np.array([0.9] * 32 + [0.0] * 64)
-    words = voiced_words(words_of((" Yes.", 0.2, 0.6), (" Thanks.", 2.0, 2.5)), speech, np.array([0.4, 2.2]), ["v1", "v1"])
+    words = voiced_words(
+        words_of((" Yes.", 0.2, 0.6), (" Thanks.", 2.0, 2.5)), speech, np.array([0.4, 2.2]), ["v1", "v1"]
+    )
     assert [word.text for word in words] == [" Yes."]
 
 
@@ -122,11 +140,20 @@ def test_high_loud_and_fast_is_aroused():
         aroused = number in (3, 7)
         pitch[begin : begin + 300] += 80 if aroused else number
         energy[begin : begin + 300] += 12 if aroused else 0.1 * number
-        pieces.append(TimedTurn(LabelledTurn(1, "word " * (14 if aroused else 9), begin / 100, begin / 100 + 3, "v1")))
+        pieces.append(
+            TimedTurn(LabelledTurn(1, "word " * (14 if aroused else 9), begin / 100, begin / 100 + 3, "v1"))
+        )
     labelled = with_arousal(pieces, {"pitch": pitch, "energy": energy}, "prosody")
     values = [item.turn.emotions[0].arousal for item in labelled]
-    assert min(values[3], values[7]) > 0.6 > max(value for number, value in enumerate(values) if number not in (3, 7))
-    assert all(item.turn.emotions == () for item in with_arousal(pieces[:4], {"pitch": pitch, "energy": energy}, "prosody"))
+    assert (
+        min(values[3], values[7])
+        > 0.6
+        > max(value for number, value in enumerate(values) if number not in (3, 7))
+    )
+    assert all(
+        item.turn.emotions == ()
+        for item in with_arousal(pieces[:4], {"pitch": pitch, "energy": energy}, "prosody")
+    )
 
 
 class Counting:
@@ -136,21 +163,21 @@ class Counting:
     identity = {"model": "one"}  # noqa: RUF012
     asked = 0
 
-    def measure(self, wave):
+    def measure(self, waveform):
         self.asked += 1
-        return {"sum": np.array([wave.sum()])}
+        return {"sum": np.array([waveform.sum()])}
 
 
 def test_a_model_hears_a_recording_once_and_a_damaged_measure_is_made_again(tmp_path):
-    stage, wave = Counting(), np.ones(10, dtype=np.float32)
+    stage, waveform = Counting(), np.ones(10, dtype=np.float32)
     for _ in range(2):
-        assert measured(stage, wave, "abc", tmp_path)["sum"][0] == 10
+        assert measured(stage, waveform, "abc", tmp_path)["sum"][0] == 10
     assert stage.asked == 1
     path = next(tmp_path.rglob("*.npz"))
     path.write_bytes(path.read_bytes()[:20])
-    assert measured(stage, wave, "abc", tmp_path)["sum"][0] == 10 and stage.asked == 2
+    assert measured(stage, waveform, "abc", tmp_path)["sum"][0] == 10 and stage.asked == 2
     stage.identity = {"model": "two"}
-    assert measured(stage, wave, "abc", tmp_path)["sum"][0] == 10 and stage.asked == 3
+    assert measured(stage, waveform, "abc", tmp_path)["sum"][0] == 10 and stage.asked == 3
 
 
 def test_two_voices_become_a_dialogue_and_a_threshold_needs_no_model(tmp_path, monkeypatch):
@@ -161,15 +188,31 @@ def test_two_voices_become_a_dialogue_and_a_threshold_needs_no_model(tmp_path, m
         pytest.skip(str(missing))
     from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, Joe, speak_styled
 
-    said = ("Did you see the river this morning?", "I did, and it was very high indeed.", "Then we had better stay at home.")
+    said = (
+        "Did you see the river this morning?",
+        "I did, and it was very high indeed.",
+        "Then we had better stay at home.",
+    )
     pause = np.zeros(SAMPLE_RATE // 3, dtype=np.float32)
     voices = (Heart(), Joe(), Heart())
-    waves = [speak_styled(voice, text, STYLES["plain"], 1) for voice, text in zip(voices, said, strict=True)]
+    waveforms = [
+        speak_styled(voice, text, STYLES["plain"], 1) for voice, text in zip(voices, said, strict=True)
+    ]
     (tmp_path / "in").mkdir()
-    write_wave(tmp_path / "in" / "talk.wav", np.concatenate([part for wave in waves for part in (wave, pause)]), SAMPLE_RATE)
+    write_audio(
+        tmp_path / "in" / "talk.wav",
+        np.concatenate([part for waveform in waveforms for part in (waveform, pause)]),
+        SAMPLE_RATE,
+    )
     (tmp_path / "in" / "silence.wav").write_bytes(b"")
     recordings = RecordingsConfig(measures=str(tmp_path / "measures"), splits={"train": 1.0})
-    config = DataConfig(corpus="recordings", path=str(tmp_path / "in"), root=str(tmp_path), tokens=False, recordings=recordings)
+    config = DataConfig(
+        corpus="recordings",
+        path=str(tmp_path / "in"),
+        root=str(tmp_path),
+        tokens=False,
+        recordings=recordings,
+    )
     folder = prepare(config, None, EngineConfig(workers=0))
     row = open_prepared(folder)["train"][0]
     assert [turn["speaker"] for turn in row["turns"]] == [1, 2, 1]
@@ -179,7 +222,9 @@ def test_two_voices_become_a_dialogue_and_a_threshold_needs_no_model(tmp_path, m
     from dia.data.recordings import stages
 
     for stage in (stages.Speech, stages.Words, stages.Events, stages.Prosody, stages.Quality, stages.Voices):
-        monkeypatch.setattr(stage, "measure", lambda self, wave: pytest.fail(f"{self.name} heard it again"))
+        monkeypatch.setattr(
+            stage, "measure", lambda self, waveform: pytest.fail(f"{self.name} heard it again")
+        )
     recordings.thresholds.turn_pause = 0.2
     again = prepare(config, None, EngineConfig(workers=0))
     assert again != folder and len(open_prepared(again)["train"]) == 1

@@ -7,10 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dia.audio.codec import pad_to_frames
-from dia.audio.dac_codec import DacCodec
-from dia.audio.load import load_codec
-from dia.data.tokenize import Tokenizer, even_window, plan_windows
+from dia.codecs.dac import DacCodec
+from dia.codecs.protocol import pad_to_frames
+from dia.codecs.registry import load_codec
+from dia.data.tokenization import Tokenizer, even_window, plan_windows
 
 
 @given(st.integers(1, 400), st.integers(3, 60), st.integers(0, 20))
@@ -37,12 +37,18 @@ def test_an_even_window_is_short_and_needs_no_more_windows(frames, longest, cont
 def test_windows_of_different_clips_give_the_codes_of_each_alone(name, batch):
     if name == "dac":
         torch.manual_seed(0)
-        codec = DacCodec(dac.DAC(encoder_dim=8, latent_dim=16, decoder_dim=32, n_codebooks=3, codebook_size=64), "tiny")
+        codec = DacCodec(
+            dac.DAC(encoder_dim=8, latent_dim=16, decoder_dim=32, n_codebooks=3, codebook_size=64), "tiny"
+        )
     else:
         codec = load_codec(name)
-    chance, window = np.random.default_rng(0), 30 * codec.hop / codec.sample_rate
-    waves = [0.1 * chance.standard_normal(int(frames * codec.hop)).astype(np.float32) for frames in (95.5, 12.0, 61.2)]
-    found = Tokenizer(codec, batch, window_seconds=window).codes(waves, codec.sample_rate)
-    for wave, codes_TC in zip(waves, found, strict=True):
-        whole = codec.encode(pad_to_frames(torch.from_numpy(wave)[None], codec.hop))[0].numpy()
-        assert codes_TC.shape == whole.shape and (codes_TC == whole).mean() > 0.999  # a tie may fall otherwise by rounding
+    rng, window = np.random.default_rng(0), 30 * codec.hop / codec.sample_rate
+    waveforms = [
+        0.1 * rng.standard_normal(int(frames * codec.hop)).astype(np.float32) for frames in (95.5, 12.0, 61.2)
+    ]
+    found = Tokenizer(codec, batch, window_seconds=window).codes(waveforms, codec.sample_rate)
+    for waveform, codes_TC in zip(waveforms, found, strict=True):
+        whole = codec.encode(pad_to_frames(torch.from_numpy(waveform)[None], codec.hop))[0].numpy()
+        assert (
+            codes_TC.shape == whole.shape and (codes_TC == whole).mean() > 0.999
+        )  # a tie may fall otherwise by rounding

@@ -14,7 +14,9 @@ def turns(draw, speaker):
     text = " ".join(said)
     starts = [0, len(text), *(len(" ".join(said[:count])) + 1 for count in range(1, len(said)))]
     places = sorted(draw(st.lists(st.sampled_from(starts), max_size=3)))
-    return Turn(speaker, text, tuple(Nonverbal(draw(st.sampled_from(known_tags())), place) for place in places))
+    return Turn(
+        speaker, text, tuple(Nonverbal(draw(st.sampled_from(known_tags())), place) for place in places)
+    )
 
 
 @st.composite
@@ -36,7 +38,11 @@ def test_render_is_what_dia_tokenizes(script):
 
 def test_tags_and_aliases():
     assert len(known_tags()) == 21
-    assert canonical_tag("Laughing") == "laughs" and canonical_tag("ahem") == "clears throat" and canonical_tag("foo") is None
+    assert (
+        canonical_tag("Laughing") == "laughs"
+        and canonical_tag("ahem") == "clears throat"
+        and canonical_tag("foo") is None
+    )
 
 
 def test_tokens_match_transformers():
@@ -69,7 +75,9 @@ def test_lint_explains(text, said):
 
 
 def test_clean_script_has_no_problems():
-    assert lint("[S1] Well, that is good news. (laughs) [S2] Yes, we can meet on Friday.", Limits(0.5, 20)) == []
+    assert (
+        lint("[S1] Well, that is good news. (laughs) [S2] Yes, we can meet on Friday.", Limits(0.5, 20)) == []
+    )
 
 
 @pytest.mark.parametrize("text", ["\ud800", "a\x00b", "x" * 1025])

@@ -77,7 +77,9 @@ def never_ending() -> DiaNetwork:
     """A tiny network of nari's channels and codes that does not choose EOS."""
     torch.manual_seed(0)
     config: DiaConfig = replace(
-        TINY, decoder=replace(TINY.decoder, codebook_size=1_024, max_positions=STEPS), delays=[0, 8, 9, 10, 11, 12, 13, 14, 15]
+        TINY,
+        decoder=replace(TINY.decoder, codebook_size=1_024, max_positions=STEPS),
+        delays=[0, 8, 9, 10, 11, 12, 13, 14, 15],
     )
     network = DiaNetwork(config).eval()
     network.logits_dense.weight.data *= 20
@@ -102,7 +104,9 @@ def fill_dac_cache(folder: Path) -> None:
     torch.manual_seed(0)
     folder.mkdir(parents=True)
     sizes = {"n_codebooks": 9, "codebook_size": 1_024, "codebook_dim": 4, "sample_rate": 44_100}
-    model = dac.DAC(encoder_dim=2, encoder_rates=[2, 4, 8, 8], decoder_dim=32, decoder_rates=[8, 8, 4, 2], **sizes)
+    model = dac.DAC(
+        encoder_dim=2, encoder_rates=[2, 4, 8, 8], decoder_dim=32, decoder_rates=[8, 8, 4, 2], **sizes
+    )
     model.save(str(folder / "weights_44khz_8kbps_0.0.1.pth"), package=False)
 
 
@@ -113,9 +117,9 @@ def home(tmp_path_factory):
     fill_hub_cache(home / "hub", never_ending())
     fill_dac_cache(home / ".cache" / "descript" / "dac")
     (home / "work").mkdir()
-    wave = 0.1 * np.random.default_rng(0).standard_normal(66_150)
+    waveform = 0.1 * np.random.default_rng(0).standard_normal(66_150)
     for name in ("simple", *(f"simple_{place}" for place in range(10))):
-        soundfile.write(home / "work" / f"{name}.mp3", wave, 44_100)
+        soundfile.write(home / "work" / f"{name}.mp3", waveform, 44_100)
     return home
 
 
@@ -124,17 +128,27 @@ def test_the_calls_of_the_examples(home, tmp_path, name):
     for prompt in (home / "work").iterdir():
         (tmp_path / prompt.name).symlink_to(prompt)
     (tmp_path / "script.py").write_text(SCRIPTS[name])
-    settings = {"HOME": str(home), "HF_HUB_CACHE": str(home / "hub"), "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+    settings = {
+        "HOME": str(home),
+        "HF_HUB_CACHE": str(home / "hub"),
+        "HF_HUB_OFFLINE": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
     done = subprocess.run(
-        [sys.executable, "script.py"], cwd=tmp_path, env=os.environ | settings, capture_output=True, text=True, timeout=600
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr[-2_000:]
     assert "generate: " in done.stdout
     made = sorted(tmp_path.glob("made*.mp3"))
     assert len(made) == (10 if "batch" in name else 1)
     for path in made:
-        wave, rate = soundfile.read(path)
-        assert rate == 44_100 and np.isfinite(wave).all() and len(wave) / rate > 1
+        waveform, rate = soundfile.read(path)
+        assert rate == 44_100 and np.isfinite(waveform).all() and len(waveform) / rate > 1
 
 
 @pytest.fixture
@@ -151,7 +165,8 @@ def test_a_local_checkpoint_opens_with_its_config(opened, home, tmp_path):
     assert made.dtype == np.float32 and len(made) % 512 == 0
     codes_TC = dia.load_audio(str(home / "work" / "simple.mp3"))
     again = [
-        dia.generate("[S1] Yes.", 300, audio_prompt=prompt, seed=1) for prompt in (codes_TC, str(home / "work" / "simple.mp3"))
+        dia.generate("[S1] Yes.", 300, audio_prompt=prompt, seed=1)
+        for prompt in (codes_TC, str(home / "work" / "simple.mp3"))
     ]
     assert codes_TC.shape == (130, 9) and np.array_equal(*again)
 
@@ -160,13 +175,16 @@ def test_without_dac_codes_come_and_go(opened):
     """What a user of several machines does: codes on one, sound on another."""
     bare, whole = (Dia.from_pretrained(str(opened), load_dac=load, device="cpu") for load in (False, True))
     codes = bare.generate(["[S1] Yes.", "[S1] No."], 60, seed=[1, 2])
-    waves = whole.generate(["[S1] Yes.", "[S1] No."], 60, seed=[1, 2])
-    for made, wave in zip(codes, waves, strict=True):
+    waveforms = whole.generate(["[S1] Yes.", "[S1] No."], 60, seed=[1, 2])
+    for made, waveform in zip(codes, waveforms, strict=True):
         assert made.shape[1] == 9 and np.issubdtype(made.dtype, np.integer)
-        assert np.array_equal(whole.codec.decode(torch.from_numpy(made)[None])[0].numpy(), wave)
+        assert np.array_equal(whole.codec.decode(torch.from_numpy(made)[None])[0].numpy(), waveform)
     prompted = bare.generate("[S1] Yes.", 120, audio_prompt=torch.from_numpy(codes[0]), seed=1)
     assert len(prompted) > 0
-    for refused in (lambda: bare.generate("[S1] Yes.", 90, audio_prompt="a.wav"), lambda: bare.save_audio("a.wav", waves[0])):
+    for refused in (
+        lambda: bare.generate("[S1] Yes.", 90, audio_prompt="a.wav"),
+        lambda: bare.save_audio("a.wav", waveforms[0]),
+    ):
         with pytest.raises(ValueError, match="no codec was opened"):
             refused()
 

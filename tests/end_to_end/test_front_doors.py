@@ -26,7 +26,13 @@ SMALL = (
 
 
 def dia(door, *arguments, cwd):
-    return subprocess.run([sys.executable, "-m", f"dia.{door}", *arguments], cwd=cwd, capture_output=True, text=True, timeout=600)
+    return subprocess.run(
+        [sys.executable, "-m", f"dia.{door}", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +46,24 @@ def work(tmp_path_factory):
 
 def test_a_run_leaves_what_it_promises(work):
     run = work / "runs" / "whole"
-    assert {path.name for path in run.iterdir()} >= {"config.yaml", "checkpoints", "metrics.csv", "marginal.json", "model"}
+    assert {path.name for path in run.iterdir()} >= {
+        "config.yaml",
+        "checkpoints",
+        "metrics.csv",
+        "marginal.json",
+        "model",
+    }
     columns = next(csv.reader((run / "metrics.csv").open()))
-    assert {"train/learning_rate", "validation/loss", "validation/wer", "validation/missed_eos"} <= set(columns)
+    assert {"train/learning_rate", "validation/loss", "validation/wer", "validation/missed_eos"} <= set(
+        columns
+    )
 
 
 def test_a_killed_run_goes_on_to_the_same_weights(work):
     command = ["+recipe=demo", "run_name=killed", "trainer.steps=12", *SMALL]
-    running = subprocess.Popen([sys.executable, "-m", "dia.train", *command], cwd=work, stdout=subprocess.DEVNULL)
+    running = subprocess.Popen(
+        [sys.executable, "-m", "dia.train", *command], cwd=work, stdout=subprocess.DEVNULL
+    )
     checkpoint = work / "runs" / "killed" / "checkpoints" / "step-00000002.json"
     while not checkpoint.is_file():
         assert running.poll() is None, "the run ended before its first checkpoint"
@@ -56,7 +72,9 @@ def test_a_killed_run_goes_on_to_the_same_weights(work):
     assert running.wait() == -signal.SIGKILL
     done = dia("train", *command, cwd=work)
     assert done.returncode == 0, done.stderr[-3000:]
-    whole, resumed = (load_file(work / "runs" / name / "model" / "model.safetensors") for name in ("whole", "killed"))
+    whole, resumed = (
+        load_file(work / "runs" / name / "model" / "model.safetensors") for name in ("whole", "killed")
+    )
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
@@ -68,7 +86,14 @@ def test_a_run_folder_is_not_overwritten(work):
 
 
 def test_the_run_speaks(work):
-    done = dia("generate", "text=[S1] Hello my friend.", "ckpt=runs/whole", "out=hello.wav", "max_seconds=1", cwd=work)
+    done = dia(
+        "generate",
+        "text=[S1] Hello my friend.",
+        "ckpt=runs/whole",
+        "out=hello.wav",
+        "max_seconds=1",
+        cwd=work,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert (work / "hello.wav").stat().st_size > 1000
 
@@ -86,7 +111,12 @@ def test_an_evaluation_measures_or_says_why_and_the_second_finds_everything(work
             assert all("value" in row or row["result"].startswith("not measured: ") for row in rows.values())
     assert "value" in scores["suites"]["quick"]["systems"]["ground truth"]["wer"]
     assert len(load_dataset("parquet", data_files=str(folder / "clips.parquet"), split="train")) == 4
-    assert set(scores["suites"]["quick"]["systems"]) == {"ground truth", "codec round trip", "before", "model"}
+    assert set(scores["suites"]["quick"]["systems"]) == {
+        "ground truth",
+        "codec round trip",
+        "before",
+        "model",
+    }
     page = (folder / "report.html").read_text()
     assert "What was not measured" in page and "data:audio/flac" in page and 'src="http' not in page
     first = (folder / "scores.json").read_bytes()
@@ -95,19 +125,25 @@ def test_an_evaluation_measures_or_says_why_and_the_second_finds_everything(work
 
 
 def test_recordings_of_others_are_scored_alone(work):
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     (work / "theirs").mkdir()
     rows = []
     for number in range(2):
-        soundfile.write(work / "theirs" / f"{number}.wav", 0.1 * chance.standard_normal(24_000), 24_000)
-        rows.append({"id": f"voices-{number:03d}", "file": f"{number}.wav", "script": suite_prompts("voices")[number].script})
+        soundfile.write(work / "theirs" / f"{number}.wav", 0.1 * rng.standard_normal(24_000), 24_000)
+        rows.append(
+            {
+                "id": f"voices-{number:03d}",
+                "file": f"{number}.wav",
+                "script": suite_prompts("voices")[number].script,
+            }
+        )
     (work / "theirs" / "recordings.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     made = dia("eval", "record", "system=folder", "system.path=theirs", "run_id=one", cwd=work)
     assert made.returncode == 0, made.stderr[-2000:]
     done = dia("eval", "systems=[outputs/folder/one]", "suite=voices", "prompts=2", cwd=work)
     assert done.returncode == 0, done.stderr[-2000:]
-    (wave,) = sorted((work / "outputs" / "folder" / "one" / "wav").rglob("*.wav"))[:1]
-    wave.write_bytes(wave.read_bytes()[:-100])
+    (waveform,) = sorted((work / "outputs" / "folder" / "one" / "wav").rglob("*.wav"))[:1]
+    waveform.write_bytes(waveform.read_bytes()[:-100])
     lied = dia("eval", "systems=[outputs/folder/one]", "suite=voices", cwd=work)
     assert lied.returncode == 3 and "1 takes failed" in lied.stderr
 
@@ -117,13 +153,17 @@ def test_the_run_speaks_a_long_script_in_a_voice(work):
     noise = (0.1 * np.random.default_rng(0).standard_normal(5 * 16_000)).astype(np.float32)
     transcript = "[S1] We walked along the river until it was dark. [S2] So we did."
     Dia.from_pretrained(str(work / "runs" / "whole")).make_voice(noise, transcript).save(work / "anna.voice")
-    text = " ".join(f"[S{1 + place % 2}] And this is what was said in turn {place} of the evening." for place in range(6))
+    text = " ".join(
+        f"[S{1 + place % 2}] And this is what was said in turn {place} of the evening." for place in range(6)
+    )
     done = dia("generate", f"text={text}", "ckpt=runs/whole", "voice=anna.voice", "speed=1.5", "quantization=int8",
                "out=long.wav", cwd=work)  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
-    wave, rate = soundfile.read(work / "long.wav")
-    assert rate == 16_000 and len(wave) > 0 and np.isfinite(wave).all()
-    refused = dia("generate", f"text={text} [S3] No.", "ckpt=runs/whole", "voice=anna.voice", "out=bad.wav", cwd=work)
+    waveform, rate = soundfile.read(work / "long.wav")
+    assert rate == 16_000 and len(waveform) > 0 and np.isfinite(waveform).all()
+    refused = dia(
+        "generate", f"text={text} [S3] No.", "ckpt=runs/whole", "voice=anna.voice", "out=bad.wav", cwd=work
+    )
     assert refused.returncode == 2 and "[S3] speaks" in refused.stderr and not (work / "bad.wav").exists()
 
 
@@ -139,7 +179,11 @@ def test_the_run_speaks_a_long_script_in_a_voice(work):
         ("eval", ["ckpt=runs/whole", "suite=nope"], "there are: dialogue"),
         ("eval", ["systems=[nowhere]"], "nowhere"),
         ("eval", ["suite=voices"], "give ckpt="),
-        ("eval", ["ckpt=runs/whole", "suite=voices", "calibration=no.json"], "calibration=no.json cannot be read"),
+        (
+            "eval",
+            ["ckpt=runs/whole", "suite=voices", "calibration=no.json"],
+            "calibration=no.json cannot be read",
+        ),
         ("eval", ["calibrate"], "give folder=FOLDER"),
         ("eval", ["calibrate", "folder=nowhere"], "there is no folder nowhere"),
         ("eval", ["calibrat"], "there are: calibrate"),

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from dia.audio.files import write_wave
-from dia.audio.load import load_codec
-from dia.audio.spectral import SpectralNetwork
-from dia.audio.spectral_codec import save_spectral
+from dia.audio.files import write_audio
 from dia.checkpoint import CodecReference, read_source, save_checkpoint
+from dia.codecs.registry import load_codec
+from dia.codecs.spectral import save_spectral
+from dia.codecs.spectral_network import SpectralNetwork
 from dia.errors import UserError
 from dia.weights import main
 from tests.conftest import TINY_CODEC
@@ -21,10 +21,23 @@ def model(tiny, tmp_path):
 
 
 def test_the_doctor_describes_and_probes(model, tmp_path, capsys):
-    write_wave(tmp_path / "clip.wav", 0.1 * np.random.default_rng(0).standard_normal(16_000).astype(np.float32), 16_000)
+    write_audio(
+        tmp_path / "clip.wav",
+        0.1 * np.random.default_rng(0).standard_normal(16_000).astype(np.float32),
+        16_000,
+    )
     main(["doctor", str(model), f"audio={tmp_path / 'clip.wav'}", "text=[S1] Hello."])
     said = capsys.readouterr().out
-    for part in ("transformers", "0626", "all fit", "sha256", "float32", "cross_rope=True:", "cross_rope=False:", "fits better"):
+    for part in (
+        "transformers",
+        "0626",
+        "all fit",
+        "sha256",
+        "float32",
+        "cross_rope=True:",
+        "cross_rope=False:",
+        "fits better",
+    ):
         assert part in said, part
 
 

@@ -30,10 +30,12 @@ def scale(prompts, seeds):
     def draw(random):
         hard = random.normal(0, 1, (prompts, 1))
         first, second = (
-            hard + shift + random.normal(0, 0.4, (prompts, 1)) + random.normal(0, 1, (prompts, seeds)) for shift in (0.3, 0.0)
+            hard + shift + random.normal(0, 0.4, (prompts, 1)) + random.normal(0, 1, (prompts, seeds))
+            for shift in (0.3, 0.0)
         )
         return tuple(
-            ClipValues.means(name, "mos", values.ravel(), names(prompts, seeds)) for name, values in (("a", first), ("b", second))
+            ClipValues.means(name, "mos", values.ravel(), names(prompts, seeds))
+            for name, values in (("a", first), ("b", second))
         )
 
     return Design(f"scale, {prompts} x {seeds}", draw, 0.3)
@@ -49,7 +51,9 @@ def word_errors(prompts, seeds, rates=(0.12, 0.06)):
         for name, rate in zip("ab", rates, strict=True):
             errors = random.poisson(random.gamma(0.8, 1 / 0.8, (prompts, seeds)) * hard * words * rate)
             repeated = np.broadcast_to(words, errors.shape)
-            made.append(ClipValues.ratios(name, "wer", errors.ravel(), repeated.ravel(), names(prompts, seeds)))
+            made.append(
+                ClipValues.ratios(name, "wer", errors.ravel(), repeated.ravel(), names(prompts, seeds))
+            )
         return tuple(made)
 
     return Design(f"word errors, {prompts} x {seeds}", draw, rates[0] - rates[1])
@@ -74,7 +78,9 @@ def hits(prompts, seeds, rates, concentration=None):
     """Hits and misses; with a ``concentration``, prompts differ (beta, the same order for both systems)."""
     grid = np.linspace(0.0005, 0.9995, 2000)
     at = [
-        rate if concentration is None else stats.beta.ppf(grid, rate * concentration, (1 - rate) * concentration)
+        rate
+        if concentration is None
+        else stats.beta.ppf(grid, rate * concentration, (1 - rate) * concentration)
         for rate in rates
     ]
     truth = float(np.mean(at[0]) - np.mean(at[1]))
@@ -82,7 +88,10 @@ def hits(prompts, seeds, rates, concentration=None):
     def draw(random):
         place = random.random((prompts, 1))
         chances = [np.interp(place, grid, one) if concentration else one for one in at]
-        drawn = [(random.random((prompts, seeds)) < chance).astype(float).ravel() for chance in chances]
-        return tuple(ClipValues.rates(name, "heard", one, names(prompts, seeds)) for name, one in zip("ab", drawn, strict=True))
+        drawn = [(random.random((prompts, seeds)) < rng).astype(float).ravel() for chance in chances]
+        return tuple(
+            ClipValues.rates(name, "heard", one, names(prompts, seeds))
+            for name, one in zip("ab", drawn, strict=True)
+        )
 
     return Design(f"hits {rates}, {prompts} x {seeds}, {concentration or 'prompts alike'}", draw, truth)

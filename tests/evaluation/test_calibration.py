@@ -6,12 +6,19 @@ import numpy as np
 import pytest
 import yaml
 
-from dia.audio.files import write_wave
+from dia.audio.files import write_audio
+from dia.config.judges import CalibrateConfig
 from dia.errors import UserError
 from dia.eval import calibrate as command
 from dia.evaluation import calibration
-from dia.evaluation.calibration import calibrate_on_real, calibration_of, find_labelled, load_calibration, read_labels, tags_of
-from dia.evaluation.settings import CalibrateConfig
+from dia.evaluation.calibration import (
+    calibrate_on_real,
+    calibration_of,
+    find_labelled,
+    load_calibration,
+    read_labels,
+    tags_of,
+)
 from dia.judges.events import DetectorMissing
 from dia.judges.provenance import Provenance
 
@@ -24,7 +31,7 @@ class Loudness:
     provenance = Provenance("loudness", "1", 16_000, "none", True)
 
     def scores(self, recording):
-        return {"laughs": float(np.abs(recording.wave).mean())}
+        return {"laughs": float(np.abs(recording.waveform).mean())}
 
 
 @pytest.fixture
@@ -36,7 +43,9 @@ def sounds(tmp_path, monkeypatch):
         folder = tmp_path / "sounds" / "hedgewars" / f"Voice{number}"
         folder.mkdir(parents=True)
         for name, level in (("Laugh.ogg", 0.4), ("Hello.ogg", 0.05), ("Ouch.ogg", 0.4)):
-            write_wave(folder / name, (level * random.standard_normal(8_000)).clip(-1, 1).astype(np.float32), 16_000)
+            write_audio(
+                folder / name, (level * random.standard_normal(8_000)).clip(-1, 1).astype(np.float32), 16_000
+            )
     copied = tmp_path / "sounds" / "hedgewars"
     (copied / "Voice9" / "Laugh.ogg").write_bytes((copied / "Voice8" / "Laugh.ogg").read_bytes())
     return tmp_path / "sounds"
@@ -46,12 +55,17 @@ def test_the_shipped_labels_tell_sounds_from_speech_and_leave_cries_out():
     assert tags_of("British/Laugh.ogg", DECLARED["hedgewars"]) == {"laughs"}
     assert tags_of("British/Hello.ogg", DECLARED["hedgewars"]) == frozenset()
     assert (
-        tags_of("British/Ouch.ogg", DECLARED["hedgewars"]) is None and tags_of("Robot/Laugh.ogg", DECLARED["hedgewars"]) is None
+        tags_of("British/Ouch.ogg", DECLARED["hedgewars"]) is None
+        and tags_of("Robot/Laugh.ogg", DECLARED["hedgewars"]) is None
     )
     assert (
-        tags_of("beep.wav", DECLARED["asterisk"]) == {"beep"} and tags_of("agent-pass.wav", DECLARED["asterisk"]) == frozenset()
+        tags_of("beep.wav", DECLARED["asterisk"]) == {"beep"}
+        and tags_of("agent-pass.wav", DECLARED["asterisk"]) == frozenset()
     )
-    assert tags_of("silence_1.wav", DECLARED["asterisk"]) is None and tags_of("tt-monkeys.wav", DECLARED["asterisk"]) is None
+    assert (
+        tags_of("silence_1.wav", DECLARED["asterisk"]) is None
+        and tags_of("tt-monkeys.wav", DECLARED["asterisk"]) is None
+    )
 
 
 def test_copies_count_once_and_what_is_no_label_is_left_out(sounds):
@@ -107,10 +121,17 @@ def test_a_file_that_is_no_calibration_is_refused(tmp_path, content):
 
 def test_wrong_labels_are_named_all_at_once(tmp_path):
     path = tmp_path / "labels.yaml"
-    path.write_text(yaml.safe_dump({"a": {"licence": "x", "tags": {"juggles": ["*"]}, "speech": "*.wav", "colour": 1}}))
+    path.write_text(
+        yaml.safe_dump({"a": {"licence": "x", "tags": {"juggles": ["*"]}, "speech": "*.wav", "colour": 1}})
+    )
     with pytest.raises(UserError) as caught:
         read_labels(str(path))
-    for said in ("a has the unknown key colour", "a lacks source", "juggles is not a tag", "a.speech must be a list"):
+    for said in (
+        "a has the unknown key colour",
+        "a lacks source",
+        "juggles is not a tag",
+        "a.speech must be a list",
+    ):
         assert said in str(caught.value)
     path.write_text("- 1")
     with pytest.raises(UserError, match="hold no sources"):

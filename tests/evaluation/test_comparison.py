@@ -28,9 +28,15 @@ def test_exact_permutation_p_is_scipys(prompts):
     random = np.random.default_rng(prompts)
     one, other = random.integers(0, 5, (2, prompts)).astype(float)
     theirs = stats.permutation_test(
-        (one, other), lambda a, b, axis: (a - b).mean(axis=axis), permutation_type="samples", n_resamples=np.inf
+        (one, other),
+        lambda a, b, axis: (a - b).mean(axis=axis),
+        permutation_type="samples",
+        n_resamples=np.inf,
     )
-    ours = compare(means("a", one, [f"{n:02}" for n in range(prompts)]), means("b", other, [f"{n:02}" for n in range(prompts)]))
+    ours = compare(
+        means("a", one, [f"{n:02}" for n in range(prompts)]),
+        means("b", other, [f"{n:02}" for n in range(prompts)]),
+    )
     assert ours.p == pytest.approx(theirs.pvalue)
 
 
@@ -41,22 +47,35 @@ def test_permutation_p_of_a_ratio_is_scipys():
 
     def apart(one, other, axis):
         one, other = one.astype(int), other.astype(int)
-        ratios = [errors.ravel()[side].sum(axis=axis) / words.ravel()[side].sum(axis=axis) for side in (one, other)]
+        ratios = [
+            errors.ravel()[side].sum(axis=axis) / words.ravel()[side].sum(axis=axis) for side in (one, other)
+        ]
         return ratios[0] - ratios[1]
 
     numbers = np.arange(18).reshape(2, 9)
     theirs = stats.permutation_test(tuple(numbers), apart, permutation_type="samples", n_resamples=np.inf)
     prompts = [f"p{number}" for number in range(9)]
-    found = compare(*(ClipValues.ratios(name, "wer", e, w, prompts) for name, e, w in zip("ab", errors, words, strict=True)))
+    found = compare(
+        *(
+            ClipValues.ratios(name, "wer", e, w, prompts)
+            for name, e, w in zip("ab", errors, words, strict=True)
+        )
+    )
     assert found.p == pytest.approx(theirs.pvalue)
-    assert found.difference == pytest.approx(errors[0].sum() / words[0].sum() - errors[1].sum() / words[1].sum())
+    assert found.difference == pytest.approx(
+        errors[0].sum() / words[0].sum() - errors[1].sum() / words[1].sum()
+    )
 
 
 def test_random_permutations_agree_with_the_exact_test():
     random = np.random.default_rng(2)
     one, other = random.normal(0.4, 1, 20), random.normal(0, 1, 20)
     theirs = stats.permutation_test(
-        (one, other), lambda a, b, axis: (a - b).mean(axis=axis), permutation_type="samples", n_resamples=50_000, rng=0
+        (one, other),
+        lambda a, b, axis: (a - b).mean(axis=axis),
+        permutation_type="samples",
+        n_resamples=50_000,
+        rng=0,
     )
     names = [f"{number:02}" for number in range(20)]
     found = permutation_p(means("a", one, names).per_prompt(), means("b", other, names).per_prompt())
@@ -68,7 +87,12 @@ def test_under_no_difference_p_is_below_5_percent_5_times_in_100():
     for _ in range(1000):
         values = random.exponential(1, (2, 11))
         names = [str(number) for number in range(11)]
-        low += permutation_p(means("a", values[0], names).per_prompt(), means("b", values[1], names).per_prompt()) <= 0.05
+        low += (
+            permutation_p(
+                means("a", values[0], names).per_prompt(), means("b", values[1], names).per_prompt()
+            )
+            <= 0.05
+        )
     assert 30 <= low <= 70
 
 
@@ -78,8 +102,12 @@ def test_holm_is_the_closed_test_of_bonferroni(values):
     expected = []
     for place in range(len(values)):
         others = [number for number in range(len(values)) if number != place]
-        families = [(place, *rest) for size in range(len(values)) for rest in itertools.combinations(others, size)]
-        expected.append(max(min(1.0, len(family) * min(values[number] for number in family)) for family in families))
+        families = [
+            (place, *rest) for size in range(len(values)) for rest in itertools.combinations(others, size)
+        ]
+        expected.append(
+            max(min(1.0, len(family) * min(values[number] for number in family)) for family in families)
+        )
     assert holm(values) == pytest.approx(expected)
 
 
@@ -142,20 +170,31 @@ def test_the_studentised_interval_is_that_of_resampling_step_by_step():
     middle, error = figures(np.arange(15))
     drawn = [figures(random.integers(0, 15, 15)) for _ in range(20_000)]
     reach = error * np.quantile([abs(found - middle) / spread for found, spread in drawn], 0.9)
-    assert studentised_interval(one, other, 0.9) == pytest.approx((middle - reach, middle + reach), abs=0.08 * reach)
+    assert studentised_interval(one, other, 0.9) == pytest.approx(
+        (middle - reach, middle + reach), abs=0.08 * reach
+    )
 
 
 def test_nothing_settles_no_difference():
-    assert prompts_needed(0.0, 1.0) is None and votes_needed(0.5) is None and smallest_difference(2, 1.0) is None
+    assert (
+        prompts_needed(0.0, 1.0) is None and votes_needed(0.5) is None and smallest_difference(2, 1.0) is None
+    )
 
 
 def test_takes_of_one_prompt_do_not_narrow_an_interval():
     values = np.random.default_rng(0).normal(0, 1, (2, 8))
     once, thrice = (
-        compare(*(means(name, np.repeat(one, takes), np.repeat(EIGHT, takes)) for name, one in zip("ab", values, strict=True)))
+        compare(
+            *(
+                means(name, np.repeat(one, takes), np.repeat(EIGHT, takes))
+                for name, one in zip("ab", values, strict=True)
+            )
+        )
         for takes in (1, 3)
     )
-    assert (thrice.low, thrice.high, thrice.p) == pytest.approx((once.low, once.high, once.p)) and thrice.seeds == (3, 3)
+    assert (thrice.low, thrice.high, thrice.p) == pytest.approx(
+        (once.low, once.high, once.p)
+    ) and thrice.seeds == (3, 3)
     hit = (values > 0).astype(float)
     once, thrice = (
         compare(
@@ -173,7 +212,9 @@ def test_takes_of_one_prompt_do_not_narrow_an_interval():
 def test_turning_a_comparison_round_turns_its_figures_round(seed):
     one, other = np.random.default_rng(seed).normal(0, 1, (2, 8))
     there, back = compare(means("a", one), means("b", other)), compare(means("b", other), means("a", one))
-    assert (there.difference, there.low, there.high) == pytest.approx((-back.difference, -back.high, -back.low))
+    assert (there.difference, there.low, there.high) == pytest.approx(
+        (-back.difference, -back.high, -back.low)
+    )
     assert there.p == back.p and there.low < there.difference < there.high
 
 
@@ -193,7 +234,13 @@ def test_a_prompt_with_fewer_takes_weighs_as_much_as_any_other():
 def test_systems_that_never_differ_have_no_interval_and_rates_keep_one():
     same = [3.0] * 8
     found = compare(means("a", same), means("b", same))
-    assert (found.difference, found.low, found.high, found.p, found.prompts_needed) == (0, None, None, 1, None)
+    assert (found.difference, found.low, found.high, found.p, found.prompts_needed) == (
+        0,
+        None,
+        None,
+        1,
+        None,
+    )
     perfect = compare(*(ClipValues.rates(name, "heard", [1.0] * 8, EIGHT) for name in "ab"))
     assert perfect.low == pytest.approx(-perfect.high) and 0.2 < perfect.high < 0.5
     assert "no prompt differs" in drawn([found])
@@ -216,7 +263,9 @@ def test_all_pairs_of_all_scores_are_one_family():
     assert [(one.score, one.first, one.second) for one in found] == [
         (score, *pair) for score in ("mos", "pace") for pair in (("a", "b"), ("a", "c"), ("b", "c"))
     ]
-    assert [one.p_holm for one in found] == holm([one.p for one in found]) and all(one.p_holm >= one.p for one in found)
+    assert [one.p_holm for one in found] == holm([one.p for one in found]) and all(
+        one.p_holm >= one.p for one in found
+    )
     assert "a - c" in drawn(found) and compare_all(values[:1]) == []
 
 
@@ -236,7 +285,10 @@ def test_rows_become_values_by_system():
         for prompt, errors in zip("pq", counts, strict=True)
     ]
     first, second = values_of(rows, "wer", Kind.RATIO, "errors", "words")
-    assert first.estimate().value == pytest.approx(0.15) and (second.failures, second.estimate().value) == (1, 0.4)
+    assert first.estimate().value == pytest.approx(0.15) and (second.failures, second.estimate().value) == (
+        1,
+        0.4,
+    )
     with pytest.raises(ValueError, match="row 0 lacks characters"):
         values_of(rows, "cer", Kind.RATIO, "errors", "characters")
 

@@ -71,7 +71,12 @@ def test_zipvoice_wer_does_not_ask_who_speaks():
 
 
 def test_superbench_within_two_words():
-    clips = [SuperbenchClip(3, 5, 10), SuperbenchClip(3, 6, 10), SuperbenchClip(0, None, 8, other=1), SuperbenchClip(4, 4, 12)]
+    clips = [
+        SuperbenchClip(3, 5, 10),
+        SuperbenchClip(3, 6, 10),
+        SuperbenchClip(0, None, 8, other=1),
+        SuperbenchClip(4, 4, 12),
+    ]
     found = superbench(clips, references=5)
     assert found["precision"] == 0.5 and found["recall"] == 0.5 and found["f1"] == 0.5
     assert found["coverage"] == 0.8 and found["ca_f1"] == pytest.approx(2 * 0.5 * 0.8 / 1.3)

@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from dia.audio.codec import pad_to_frames
 from dia.audio.files import resample
-from dia.audio.load import load_codec
+from dia.codecs.protocol import pad_to_frames
+from dia.codecs.registry import load_codec
 from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, Joe, speak_styled
 from dia.dialogue import Script
-from dia.evaluation.hearing import Hearing
 from dia.evaluation.metrics.attribution import AttributedWords, PermutedSimilarity
 from dia.evaluation.metrics.failures import Failures
 from dia.evaluation.metrics.nonverbals import NonverbalAdherence
@@ -20,6 +19,7 @@ from dia.evaluation.metrics.speakers import SpeakerSimilarity
 from dia.evaluation.metrics.turns import TurnAccuracy
 from dia.evaluation.metrics.words import WordErrorRate
 from dia.evaluation.prompts import Prompt
+from dia.evaluation.shared_models import Hearing
 from dia.judges.events import Calibration, DetectorMissing, EventDetector
 from dia.judges.quality import DnsMos, QualityPredictor
 from dia.judges.recording import Recording
@@ -42,22 +42,25 @@ def hearing():
 @pytest.fixture(scope="module")
 def spoken():
     """Every text by both voices."""
-    return {name: [speak_styled(voice, text, STYLES["plain"], 0) for text in TEXTS] for name, voice in ((1, Heart()), (2, Joe()))}
+    return {
+        name: [speak_styled(voice, text, STYLES["plain"], 0) for text in TEXTS]
+        for name, voice in ((1, Heart()), (2, Joe()))
+    }
 
 
 def dialogue(spoken, order, times=False):
     """A dialogue of the voices of ``order``, a turn each; with its turn times where asked."""
     parts, known, at = [], [], 0.0
     for place, name in enumerate(order):
-        wave = spoken[name][place]
-        parts += [wave, np.zeros(int(GAP * SAMPLE_RATE), np.float32)]
-        known.append((at, at + len(wave) / SAMPLE_RATE))
-        at += (len(wave) + int(GAP * SAMPLE_RATE)) / SAMPLE_RATE
+        waveform = spoken[name][place]
+        parts += [waveform, np.zeros(int(GAP * SAMPLE_RATE), np.float32)]
+        known.append((at, at + len(waveform) / SAMPLE_RATE))
+        at += (len(waveform) + int(GAP * SAMPLE_RATE)) / SAMPLE_RATE
     return recording(np.concatenate(parts), tuple(known) if times else None)
 
 
-def recording(wave, times=None, script=SCRIPT, rate=SAMPLE_RATE):
-    return Recording("p", "s", Script.parse(script), wave.astype(np.float32), rate, turn_times=times)
+def recording(waveform, times=None, script=SCRIPT, rate=SAMPLE_RATE):
+    return Recording("p", "s", Script.parse(script), waveform.astype(np.float32), rate, turn_times=times)
 
 
 @pytest.fixture(scope="module")
@@ -75,16 +78,16 @@ def figures(metric, made, context):
 def test_truth_over_codec_over_noise(spoken, hearing):
     script, codec = f"[S1] {TEXTS[0]} [S2] {TEXTS[1]}", load_codec("codec_nano")
     made = dialogue(spoken, (1, 2), times=True)
-    truth = recording(made.wave, script=script)
-    context = Context(Prompt("p", script), (recording(made.wave, made.turn_times, script),), truth)
+    truth = recording(made.waveform, script=script)
+    context = Context(Prompt("p", script), (recording(made.waveform, made.turn_times, script),), truth)
     with torch.inference_mode():
-        wave_BL = torch.from_numpy(resample(truth.wave, SAMPLE_RATE, codec.sample_rate))[None]
-        coded = codec.decode(codec.encode(pad_to_frames(wave_BL, codec.hop)))[0].cpu().numpy()
-    noise = np.random.default_rng(0).standard_normal(len(truth.wave))
+        waveform_BL = torch.from_numpy(resample(truth.waveform, SAMPLE_RATE, codec.sample_rate))[None]
+        coded = codec.decode(codec.encode(pad_to_frames(waveform_BL, codec.hop)))[0].cpu().numpy()
+    noise = np.random.default_rng(0).standard_normal(len(truth.waveform))
     clips = [
         truth,
         recording(coded, script=script, rate=codec.sample_rate),
-        recording(truth.wave + 0.15 * noise, script=script),
+        recording(truth.waveform + 0.15 * noise, script=script),
     ]
     judges = [
         (PredictedQuality(QualityPredictor()), "mos"),
@@ -103,8 +106,13 @@ def test_swapped_speakers_lower_turn_accuracy_and_nothing_of_the_words(spoken, h
     once = dialogue(spoken, (1, 2, 1, 1))
     found = [figures(TurnAccuracy(hearing), clip, context) for clip in (right, once, swapped)]
     assert [made["turn_accuracy"] for made in found] == [1, 0.75, 0]
-    assert [made["voice_swaps"] for made in found] == [0, 1, 1] and all(made["turns_found"] == 1 for made in found)
-    voices = [figures(SpeakerSimilarity(hearing), clip, context)["similarity_margin"] for clip in (right, once, swapped)]
+    assert [made["voice_swaps"] for made in found] == [0, 1, 1] and all(
+        made["turns_found"] == 1 for made in found
+    )
+    voices = [
+        figures(SpeakerSimilarity(hearing), clip, context)["similarity_margin"]
+        for clip in (right, once, swapped)
+    ]
     assert voices[0] > voices[1] > 0 > voices[2]
     words = WordErrorRate(hearing, hearing.recogniser)
     assert max(figures(words, clip, context)["wer"] for clip in (right, once, swapped)) < 0.1
@@ -113,19 +121,23 @@ def test_swapped_speakers_lower_turn_accuracy_and_nothing_of_the_words(spoken, h
 def test_cpwer_does_not_mind_the_voices_names_but_their_number(spoken, hearing, context):
     right, swapped, alone = (dialogue(spoken, order) for order in ((1, 2, 1, 2), (2, 1, 2, 1), (1, 1, 1, 1)))
     metric = AttributedWords(hearing)
-    assert figures(metric, right, context)["cpwer"] < 0.15 and figures(metric, swapped, context)["cpwer"] < 0.15
+    assert (
+        figures(metric, right, context)["cpwer"] < 0.15 and figures(metric, swapped, context)["cpwer"] < 0.15
+    )
     one = figures(metric, alone, context)
     assert one["cpwer"] > 0.5 and one["voices_wrong"] == 1
     similarity = PermutedSimilarity(hearing)
     assert figures(similarity, right, context)["cpsim"] > 0.9
     assert figures(similarity, alone, context) == {"cpsim": None, "cpsim_failed": 1}
-    separation = [figures(SpeakerSimilarity(hearing), clip, context)["similarity_separation"] for clip in (right, alone)]
+    separation = [
+        figures(SpeakerSimilarity(hearing), clip, context)["similarity_separation"] for clip in (right, alone)
+    ]
     assert separation[0] > 0.3 > separation[1] + 0.1
 
 
 def test_a_cut_end_is_reported_as_truncation(spoken, hearing, context):
     whole = dialogue(spoken, (1, 2, 1, 2))
-    cut = recording(whole.wave[: int(0.6 * len(whole.wave))])
+    cut = recording(whole.waveform[: int(0.6 * len(whole.waveform))])
     metric = Failures(hearing)
     assert figures(metric, whole, context)["failed"] == 0
     found = figures(metric, cut, context)
@@ -138,9 +150,12 @@ def test_a_cut_end_is_reported_as_truncation(spoken, hearing, context):
 
 def test_a_faster_voice_has_a_higher_rate_and_silence_is_not_measured(spoken, hearing, context):
     whole = dialogue(spoken, (1, 2, 1, 2))
-    hurried = recording(whole.wave, rate=int(1.3 * SAMPLE_RATE))
+    hurried = recording(whole.waveform, rate=int(1.3 * SAMPLE_RATE))
     slow, fast = (figures(Prosody(hearing), clip, context) for clip in (whole, hurried))
-    assert fast["words_per_second"] > 1.15 * slow["words_per_second"] and fast["pitch_hertz"] > 1.1 * slow["pitch_hertz"]
+    assert (
+        fast["words_per_second"] > 1.15 * slow["words_per_second"]
+        and fast["pitch_hertz"] > 1.1 * slow["pitch_hertz"]
+    )
     silent = figures(Prosody(hearing), recording(np.zeros(SAMPLE_RATE)), context)
     assert set(silent.values()) == {None}
 
@@ -163,14 +178,16 @@ def test_a_removed_sound_lowers_recall_and_an_added_one_raises_false_insertions(
             Clip(
                 Prompt(name, script, group="g", version=name, tag="beep"),
                 0,
-                metric.measure(recording(wave, script=script), context),
+                metric.measure(recording(waveform, script=script), context),
             )
-            for script, name, wave in given
+            for script, name, waveform in given
         ]
 
     def rates(*heard):
         rows = {row.name: row.estimate for row in metric.summarise(clips(*heard))}
-        return tuple(rows[f"{what}/beep"].value for what in ("tag_recall", "false_insertion", "net_tag_effect"))
+        return tuple(
+            rows[f"{what}/beep"].value for what in ("tag_recall", "false_insertion", "net_tag_effect")
+        )
 
     assert rates(with_beep, without) == (1, 0, 1)
     assert rates(without, without) == (0, 0, 0)

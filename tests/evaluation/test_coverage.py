@@ -31,7 +31,9 @@ def test_a_95_percent_interval_holds_the_truth_93_to_97_times_in_100(design):
     assert 93 <= held(design, EXPERIMENTS) <= 97
 
 
-@pytest.mark.parametrize("design", [hits(10, 1, (0.95, 0.8)), hits(20, 1, (0.97, 0.9))], ids=lambda design: design.name)
+@pytest.mark.parametrize(
+    "design", [hits(10, 1, (0.95, 0.8)), hits(20, 1, (0.97, 0.9))], ids=lambda design: design.name
+)
 def test_few_hits_and_misses_widen_an_interval_and_never_narrow_it(design):
     """Ten clips have few possible outcomes: no interval of theirs can hold the truth just 95 times in 100."""
     assert held(design, EXPERIMENTS) >= 97

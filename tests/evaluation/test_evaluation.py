@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from dia.config.judges import JudgesConfig
 from dia.dialogue import Script
 from dia.errors import UserError
-from dia.evaluation.metrics.catalogue import metrics_of
+from dia.evaluation.metrics.registry import metrics_of
 from dia.evaluation.prompts import suite_prompts
-from dia.evaluation.settings import JudgesConfig
 from dia.evaluation.statistics import difference_of_rates, estimate_mean, estimate_rate
 from dia.evaluation.suites import Suite, load_suites, suite_of
-from dia.evaluation.turns import find_turns
+from dia.evaluation.turn_alignment import find_turns
 from dia.judges.events import calibrate
 from dia.judges.transcription import HeardWord
 from dia.judges.words import heard_words, word_errors
@@ -27,7 +27,9 @@ def test_laughter_is_no_insertion_and_a_spoken_tag_is_counted():
     assert word_errors(SCRIPT, "").rate == 1.0
 
 
-@pytest.mark.parametrize("laughter", ["Ha ha!", "hahaha", "hahah", "hehe", "he he he", "heheh.", "Hee hee", "ho, ho, ho", "ha"])
+@pytest.mark.parametrize(
+    "laughter", ["Ha ha!", "hahaha", "hahah", "hehe", "he he he", "heheh.", "Hee hee", "ho, ho, ho", "ha"]
+)
 def test_laughter_counts_on_neither_side(laughter):
     assert word_errors(SCRIPT, f"I feel very tired. {laughter} Are you hungry?").errors == 0
     written = Script.parse(f"[S1] I feel very tired. {laughter} [S2] Are you hungry?")
@@ -48,7 +50,10 @@ def test_numbers_in_a_row_cost_nothing(heard):
 
 def test_tags_read_aloud_in_any_spelling_are_counted_and_asked_words_are_not():
     assert word_errors(SCRIPT, "I feel very tired clears her throat are you hungry laughing").spoken_tags == 2
-    assert word_errors(Script.parse("[S1] They sing and laugh. (laughs)"), "They sing and laugh").spoken_tags == 0
+    assert (
+        word_errors(Script.parse("[S1] They sing and laugh. (laughs)"), "They sing and laugh").spoken_tags
+        == 0
+    )
     assert word_errors(Script.parse("[S1] They laugh. (coughs)"), "They coughs").spoken_tags == 1
 
 
@@ -70,8 +75,12 @@ def test_turns_are_found_by_their_words():
 def test_interval_matches_scipy():
     values = np.random.default_rng(0).normal(3, 1, 60)
     ours = estimate_mean(list(values), [str(number) for number in range(60)])
-    theirs = stats.bootstrap((values,), np.mean, method="percentile", n_resamples=5000, rng=0).confidence_interval
-    assert ours.low == pytest.approx(theirs.low, abs=0.03) and ours.high == pytest.approx(theirs.high, abs=0.03)
+    theirs = stats.bootstrap(
+        (values,), np.mean, method="percentile", n_resamples=5000, rng=0
+    ).confidence_interval
+    assert ours.low == pytest.approx(theirs.low, abs=0.03) and ours.high == pytest.approx(
+        theirs.high, abs=0.03
+    )
 
 
 def test_takes_of_one_prompt_do_not_narrow_the_interval():
@@ -85,7 +94,9 @@ def test_takes_of_one_prompt_do_not_narrow_the_interval():
 def test_interval_of_a_rate_matches_scipy(hits, trials):
     ours = estimate_rate([1.0] * hits + [0.0] * (trials - hits), [str(number) for number in range(trials)])
     theirs = stats.binomtest(hits, trials).proportion_ci(method="wilson")
-    assert (ours.value, ours.low, ours.high) == pytest.approx((hits / trials, theirs.low, theirs.high), abs=1e-6)
+    assert (ours.value, ours.low, ours.high) == pytest.approx(
+        (hits / trials, theirs.low, theirs.high), abs=1e-6
+    )
 
 
 def test_interval_of_a_difference_is_the_published_one():
@@ -104,7 +115,7 @@ def test_seeds_of_one_prompt_do_not_narrow_a_rate():
 
 
 def test_calibration_of_noise_does_not_look_informed():
-    """Chosen and stated on the same clips, a threshold on noise would look better than chance."""
+    """Chosen and stated on the same clips, a threshold on noise would look better than rng."""
     random = np.random.default_rng(0)
     stated = []
     for _ in range(40):
@@ -132,7 +143,10 @@ def test_calibration_says_what_it_cannot_measure():
         ({"split": "test", "prompts": 1.5, "seeds": 0}, ["prompts=1.5", "seeds=0", "lacks shown"]),
         ({"split": "test", "file": "voices", "prompts": 1, "seeds": 1, "shown": 1}, ["either split"]),
         ({"split": "test", "prompts": 1, "seeds": 1, "shown": 1, "without": "mos"}, ["without='mos'"]),
-        ({"file": "voices", "prompts": 1, "seeds": 1, "shown": 1, "versions": "tags"}, ["a file names its own"]),
+        (
+            {"file": "voices", "prompts": 1, "seeds": 1, "shown": 1, "versions": "tags"},
+            ["a file names its own"],
+        ),
         ({"split": "test", "prompts": 1, "seeds": 1, "shown": 1, "versions": "loud"}, ["versions='loud'"]),
     ],
 )

@@ -11,14 +11,21 @@ from dia.evaluation.prompts import Prompt, load_prompts, prompts_sha256, suite_p
 
 
 def test_prompts_come_back_and_spacing_does_not_matter(tmp_path):
-    prompts = [Prompt("a", "[S1] Hé."), Prompt("b", "[S1] (laughs)", group="g", version="A", tag="laughs", arousal="high")]
+    prompts = [
+        Prompt("a", "[S1] Hé."),
+        Prompt("b", "[S1] (laughs)", group="g", version="A", tag="laughs", arousal="high"),
+    ]
     path = tmp_path / "p.jsonl"
-    path.write_text('{"script": "[S1] Hé.",   "id": "a"}\n\n' + json.dumps(prompts[1].__dict__) + "\n", encoding="utf-8")
+    path.write_text(
+        '{"script": "[S1] Hé.",   "id": "a"}\n\n' + json.dumps(prompts[1].__dict__) + "\n", encoding="utf-8"
+    )
     assert load_prompts(path) == prompts == suite_prompts(str(path))
     assert prompts_sha256(load_prompts(path)) == prompts_sha256(prompts)
 
 
-@given(st.lists(st.builds(Prompt, st.text(min_size=1), st.text()), min_size=1, max_size=4), st.text(min_size=1))
+@given(
+    st.lists(st.builds(Prompt, st.text(min_size=1), st.text()), min_size=1, max_size=4), st.text(min_size=1)
+)
 def test_the_hash_tells_every_change_apart(prompts, added):
     changed = [*prompts[:-1], Prompt(prompts[-1].id, prompts[-1].script + added)]
     assert prompts_sha256(prompts) != prompts_sha256(changed)

@@ -28,7 +28,9 @@ def test_numbers_agree_with_each_other():
             tables.setdefault(number.system, {})[number.metric] = number.value
     for system, row in tables.items():
         precision, recall = row["tag_precision"], row["tag_recall"]
-        assert 2 * precision * recall / (precision + recall) == pytest.approx(row["tag_f1"], abs=0.002), system
+        assert 2 * precision * recall / (precision + recall) == pytest.approx(row["tag_f1"], abs=0.002), (
+            system
+        )
         assert recall / precision - recall == pytest.approx(row["false_events"], abs=0.006), system
 
 

@@ -31,7 +31,9 @@ def test_a_gpu_says_what_the_cpu_says(tiny, compiled):
     wanted = generate_codes(tiny, REQUESTS, SAMPLING, STEPS)
     there = copy.deepcopy(tiny).cuda()
     for _ in range(2):  # the second time graphs are captured anew, over other buffers
-        for item, other in zip(generate_codes(there, REQUESTS, SAMPLING, STEPS, compiled), wanted, strict=True):
+        for item, other in zip(
+            generate_codes(there, REQUESTS, SAMPLING, STEPS, compiled), wanted, strict=True
+        ):
             assert torch.equal(item.codes_TC.cpu(), other.codes_TC) and item.ended == other.ended
 
 
@@ -44,7 +46,11 @@ def test_a_stream_is_the_whole_also_on_a_gpu(tiny):
 
 def test_int8_on_a_gpu_is_close(tiny):
     pytest.importorskip("torchao")
-    text, mask, tokens = torch.full((1, 9), 70), torch.ones(1, 9, dtype=torch.bool), torch.randint(0, 32, (1, 12, 4))
+    text, mask, tokens = (
+        torch.full((1, 9), 70),
+        torch.ones(1, 9, dtype=torch.bool),
+        torch.randint(0, 32, (1, 12, 4)),
+    )
     there = copy.deepcopy(tiny).cuda()
     quantize(there, "int8")
     with torch.inference_mode():
@@ -58,7 +64,11 @@ def work(tmp_path_factory):
     folder = tmp_path_factory.mktemp("gpu")
     make_noise(folder)
     there = ("trainer.accelerator=cuda", "trainer.loader_processes=2")
-    for name, *overrides in (("cpu",), ("cuda", *there), ("fused", *there, "trainer.compile=true", "trainer.activations=layers")):
+    for name, *overrides in (
+        ("cpu",),
+        ("cuda", *there),
+        ("fused", *there, "trainer.compile=true", "trainer.activations=layers"),
+    ):
         process = start(folder, name, *overrides)
         process.join()
         assert process.exitcode == 0, (folder / f"{name}.log").read_text()[-3000:]
@@ -69,15 +79,23 @@ def work(tmp_path_factory):
         cwd=ROOT, env=os.environ | {"PYTHONPATH": os.pathsep.join(["", str(ROOT), *sys.path]).strip(os.pathsep)},
         capture_output=True, text=True,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:] + "".join(path.read_text()[-3000:] for path in folder.glob("*.log"))
+    assert done.returncode == 0, done.stderr[-3000:] + "".join(
+        path.read_text()[-3000:] for path in folder.glob("*.log")
+    )
     return folder
 
 
 @pytest.mark.parametrize("name", ["cuda", "fused", "ddp", "fsdp2"])
 def test_a_gpu_trains_as_the_cpu_does(work, name):
-    for here, there in zip(read_metrics(work / "runs" / "cpu"), read_metrics(work / "runs" / name), strict=True):
+    for here, there in zip(
+        read_metrics(work / "runs" / "cpu"), read_metrics(work / "runs" / name), strict=True
+    ):
         for key in ("train/loss", "validation/loss", "train/gradient_norm"):
-            assert here.get(key, "") == there.get(key, "") or float(there[key]) == pytest.approx(float(here[key]), rel=1e-3), key
+            assert here.get(key, "") == there.get(key, "") or float(there[key]) == pytest.approx(
+                float(here[key]), rel=1e-3
+            ), key
     here, there = (load_file(work / "runs" / run / "model" / "model.safetensors") for run in ("cpu", name))
     for key, tensor in here.items():
-        torch.testing.assert_close(there[key], tensor, rtol=0, atol=2e-3, msg=lambda text, key=key: f"{key}: {text}")
+        torch.testing.assert_close(
+            there[key], tensor, rtol=0, atol=2e-3, msg=lambda text, key=key: f"{key}: {text}"
+        )

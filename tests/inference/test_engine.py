@@ -40,8 +40,12 @@ def test_guidance_matches_transformers(seed, scale, top_k):
     processors = pytest.importorskip("transformers.generation.logits_process")
     cond, uncond = logits(seed), logits(seed + 1)
     processor = processors.DiaClassifierFreeGuidanceLogitsProcessor(scale + 1, top_k)
-    wanted = processor(torch.zeros(12, 1), torch.cat((cond.flatten(0, 1), uncond.flatten(0, 1)))).view(3, 4, 36)
-    assert torch.equal(spread(guide(cond, uncond, Sampling(cfg_scale=scale + 1, cfg_filter_top_k=top_k))), wanted)
+    wanted = processor(torch.zeros(12, 1), torch.cat((cond.flatten(0, 1), uncond.flatten(0, 1)))).view(
+        3, 4, 36
+    )
+    assert torch.equal(
+        spread(guide(cond, uncond, Sampling(cfg_scale=scale + 1, cfg_filter_top_k=top_k))), wanted
+    )
 
 
 def everything(seed):
@@ -52,7 +56,9 @@ def everything(seed):
 @settings(max_examples=30)
 def test_eos_rule_matches_transformers(seed):
     processors = pytest.importorskip("transformers.generation.logits_process")
-    wanted = processors.DiaEOSChannelFilterLogitsProcessor(4, EOS)(None, logits(seed).flatten(0, 1)).view(3, 4, 36)
+    wanted = processors.DiaEOSChannelFilterLogitsProcessor(4, EOS)(None, logits(seed).flatten(0, 1)).view(
+        3, 4, 36
+    )
     assert torch.equal(spread(settle_eos(forbid_specials(everything(seed), EOS), EOS)), wanted)
 
 
@@ -66,7 +72,9 @@ def test_every_draw_is_one_that_the_rules_of_transformers_allow(seed, temperatur
         torch.zeros(12, 1), torch.cat((cond, uncond)).flatten(0, 1)
     )
     scores = processors.DiaEOSChannelFilterLogitsProcessor(4, EOS)(None, scores)
-    scores = processors.TopPLogitsWarper(top_p)(None, processors.TemperatureLogitsWarper(temperature)(None, scores))
+    scores = processors.TopPLogitsWarper(top_p)(
+        None, processors.TemperatureLogitsWarper(temperature)(None, scores)
+    )
     wanted = scores.softmax(-1).view(3, 4, 36)
     sampling = Sampling(3.0, temperature, top_p, top_k)
     numbers = (torch.arange(200) + 0.5) / 200
@@ -109,11 +117,19 @@ def test_the_first_generation_draws_from_the_guided_logits():
     assert torch.equal(told.logits_BCK, (cond + 3.0 * (cond - uncond)).topk(5).values)
 
 
-@pytest.mark.parametrize("sampling", [Sampling(), Sampling(0.0), Sampling(3.0, cfg_final=0.0, cfg_steps=5), Sampling(3.0, 0.0)])
+@pytest.mark.parametrize(
+    "sampling", [Sampling(), Sampling(0.0), Sampling(3.0, cfg_final=0.0, cfg_steps=5), Sampling(3.0, 0.0)]
+)
 def test_a_compiled_step_gives_the_same_codes(tiny, sampling):
     prompt = torch.randint(0, 32, (9, 4), generator=torch.Generator().manual_seed(3))
-    requests = [Request("[S1] Hello there.", 0, prompt), Request("[S1] Hi.", 1), Request("[S1] Ho. [S2] No!", 2, prompt[:3])]
-    for plain, fast in zip(*(generate_codes(tiny, requests, sampling, 40, compiled) for compiled in (False, True)), strict=True):
+    requests = [
+        Request("[S1] Hello there.", 0, prompt),
+        Request("[S1] Hi.", 1),
+        Request("[S1] Ho. [S2] No!", 2, prompt[:3]),
+    ]
+    for plain, fast in zip(
+        *(generate_codes(tiny, requests, sampling, 40, compiled) for compiled in (False, True)), strict=True
+    ):
         assert torch.equal(plain.codes_TC, fast.codes_TC) and plain.ended == fast.ended
 
 
@@ -141,7 +157,11 @@ def test_an_item_does_not_depend_on_its_batch(tiny):
 
 def test_prompts_of_different_lengths_continue_as_alone(tiny):
     prompt = torch.randint(0, 32, (9, 4), generator=torch.Generator().manual_seed(3))
-    requests = [Request("[S1] Hello there.", 0, prompt), Request("[S1] Hi.", 1, prompt[:4]), Request("[S1] Ho.", 2)]
+    requests = [
+        Request("[S1] Hello there.", 0, prompt),
+        Request("[S1] Hi.", 1, prompt[:4]),
+        Request("[S1] Ho.", 2),
+    ]
     together = generate_codes(tiny, requests, Sampling(), 40)
     for request, result in zip(requests, together, strict=True):
         assert torch.equal(generate_codes(tiny, [request], Sampling(), 40)[0].codes_TC, result.codes_TC)
@@ -167,4 +187,7 @@ def test_greedy_codes_match_a_loop_over_teacher_forcing(tiny):
 def test_values_out_of_range_are_all_reported(tiny):
     with pytest.raises(UserError) as caught:
         generate_codes(tiny, [Request("[S1] x")], Sampling(float("nan"), -1, 0, 0), 10_000)
-    assert all(key in str(caught.value) for key in ("cfg_scale", "temperature", "top_p", "cfg_filter_top_k", "max_tokens"))
+    assert all(
+        key in str(caught.value)
+        for key in ("cfg_scale", "temperature", "top_p", "cfg_filter_top_k", "max_tokens")
+    )

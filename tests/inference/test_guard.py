@@ -16,16 +16,16 @@ TEXT = "[S1] We walked along the river until the light was gone. (sighs)"  # 4.6
 FRAMES = 115
 
 
-def speech(wave=None, codes=None, ended=True, seed=0):
+def speech(waveform=None, codes=None, ended=True, seed=0):
     """A speech of noise with pauses, which ends in quiet; no frame's codes come twice in a row."""
-    if wave is None:
-        wave = 0.1 * np.random.default_rng(seed).standard_normal(FRAMES * HOP)
-        wave[30 * HOP : 35 * HOP] = 0
-        wave[-5 * HOP :] *= 0.01
-    frames = len(wave) // HOP
+    if waveform is None:
+        waveform = 0.1 * np.random.default_rng(seed).standard_normal(FRAMES * HOP)
+        waveform[30 * HOP : 35 * HOP] = 0
+        waveform[-5 * HOP :] *= 0.01
+    frames = len(waveform) // HOP
     if codes is None:
         codes = torch.randint(0, 512, (frames, 4), generator=torch.Generator().manual_seed(seed))
-    return Speech(wave.astype(np.float32), RATE, codes, seed, ended)
+    return Speech(waveform.astype(np.float32), RATE, codes, seed, ended)
 
 
 def kinds(*given):
@@ -42,27 +42,29 @@ def test_one_that_did_not_end():
     assert kinds(speech(ended=False), TEXT) == {"no_end"}
 
 
-@pytest.mark.parametrize("wave", [np.zeros(0), np.zeros(30 * HOP), np.full(30 * HOP, 1e-5)])
-def test_nothing_to_hear(wave):
-    assert kinds(speech(wave), TEXT) == {"silence"}
-    assert kinds(speech(wave, ended=False), TEXT) == {"silence", "no_end"}
+@pytest.mark.parametrize("waveform", [np.zeros(0), np.zeros(30 * HOP), np.full(30 * HOP, 1e-5)])
+def test_nothing_to_hear(waveform):
+    assert kinds(speech(waveform), TEXT) == {"silence"}
+    assert kinds(speech(waveform, ended=False), TEXT) == {"silence", "no_end"}
 
 
 def test_a_hole_in_the_middle():
-    wave = speech().wave.copy()
-    wave[20 * HOP : 96 * HOP] = 0  # 3.04 s
-    assert kinds(speech(wave), TEXT) == {"silence"}
-    assert kinds(speech(wave), TEXT, GuardLimits(longest_silence=3.1)) == set()
+    waveform = speech().waveform.copy()
+    waveform[20 * HOP : 96 * HOP] = 0  # 3.04 s
+    assert kinds(speech(waveform), TEXT) == {"silence"}
+    assert kinds(speech(waveform), TEXT, GuardLimits(longest_silence=3.1)) == set()
 
 
 def test_hurried_and_drawn_out():
-    assert kinds(speech(), TEXT + " [S2] And then, as so often before, we said that it had been a good day." * 2) == {"too_fast"}
+    assert kinds(
+        speech(), TEXT + " [S2] And then, as so often before, we said that it had been a good day." * 2
+    ) == {"too_fast"}
     assert kinds(speech(), "[S1] Yes.") == {"too_slow"}
 
 
 def test_a_cut_off_end():
-    wave = speech().wave[: -5 * HOP]
-    assert kinds(speech(wave), TEXT) == {"clipped_end"}
+    waveform = speech().waveform[: -5 * HOP]
+    assert kinds(speech(waveform), TEXT) == {"clipped_end"}
 
 
 @given(st.integers(1, 12), st.integers(0, 99))
@@ -91,9 +93,12 @@ def test_what_repeats_in_silence_or_too_shortly_is_no_loop():
 @given(st.integers(0, 5_000))
 @settings(max_examples=30)
 def test_levels_are_those_of_plain_windows(length):
-    wave = np.random.default_rng(length).standard_normal(length).astype(np.float32)
-    wanted = [np.sqrt(np.square(wave[begin : begin + 320].astype(np.float64)).mean()) for begin in range(0, length, 320)]
-    np.testing.assert_allclose(levels_of(wave, RATE), wanted)
+    waveform = np.random.default_rng(length).standard_normal(length).astype(np.float32)
+    wanted = [
+        np.sqrt(np.square(waveform[begin : begin + 320].astype(np.float64)).mean())
+        for begin in range(0, length, 320)
+    ]
+    np.testing.assert_allclose(levels_of(waveform, RATE), wanted)
 
 
 def scripted(outcomes, calls):
@@ -107,13 +112,22 @@ def scripted(outcomes, calls):
 
 
 def test_only_what_failed_is_spoken_again_and_it_is_said(caplog):
-    calls, bad, worse = [], speech(ended=False), speech(speech().wave[: -5 * HOP], ended=False)
-    outcomes = {(0, 5): speech(seed=5), (1, 5): bad, (2, 5): bad, (1, 6): worse, (2, 6): speech(seed=6), (1, 7): bad}
+    calls, bad, worse = [], speech(ended=False), speech(speech().waveform[: -5 * HOP], ended=False)
+    outcomes = {
+        (0, 5): speech(seed=5),
+        (1, 5): bad,
+        (2, 5): bad,
+        (1, 6): worse,
+        (2, 6): speech(seed=6),
+        (1, 7): bad,
+    }
     with caplog.at_level(logging.WARNING):
         kept = speak_guarded(scripted(outcomes, calls), [TEXT] * 3, [5, 5, 5], retries=2)
     assert calls == [([0, 1, 2], [5, 5, 5]), ([1, 2], [6, 6]), ([1], [7])]
     assert [item.attempts for item in kept] == [1, 3, 2]
-    assert kept[1].speech is bad and [finding.kind for finding in kept[1].findings] == ["no_end"]  # the earliest of the best
+    assert kept[1].speech is bad and [finding.kind for finding in kept[1].findings] == [
+        "no_end"
+    ]  # the earliest of the best
     assert kept[2].speech.seed == 6 and not kept[2].findings
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == 3 and all("did not end" in line for line in said) and "trying seed 7" in said[2]

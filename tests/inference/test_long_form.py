@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dia.audio.spectral import SpectralNetwork
-from dia.audio.spectral_codec import SpectralCodec
+from dia.codecs.spectral import SpectralCodec
+from dia.codecs.spectral_network import SpectralNetwork
 from dia.dialogue.script import Script
 from dia.dialogue.tags import known_tags
 from dia.errors import UserError
@@ -22,7 +22,8 @@ from tests.conftest import TINY, TINY_CODEC
 
 RATE = 16_000
 WORDS = st.lists(
-    st.sampled_from(["yes", "river,", "over", "the", "light.", "(laughs)", "nobody!", "(clears throat)"]), max_size=60
+    st.sampled_from(["yes", "river,", "over", "the", "light.", "(laughs)", "nobody!", "(clears throat)"]),
+    max_size=60,
 )
 SCRIPTS = st.lists(st.tuples(st.sampled_from([1, 2]), WORDS), min_size=1, max_size=6)
 
@@ -55,7 +56,9 @@ def test_pieces_say_the_same_in_order_and_keep_the_limits(turns, seconds, size):
 
 
 def test_turns_stay_whole_where_they_fit():
-    turns = [f"[S{1 + place % 2}] This is turn number {place}, and it says a few words." for place in range(12)]
+    turns = [
+        f"[S{1 + place % 2}] This is turn number {place}, and it says a few words." for place in range(12)
+    ]
     pieces = cut(" ".join(turns), 13.0)
     assert " ".join(pieces) == " ".join(turns)
     assert len(pieces) == 4 and len({len(piece.split("[S")) for piece in pieces}) == 1  # evenly
@@ -64,9 +67,9 @@ def test_turns_stay_whole_where_they_fit():
 def test_a_long_turn_is_cut_at_sentences_then_clauses_then_words():
     sentence = "This sentence takes about three seconds to say."
     assert cut(f"[S2] {sentence} {sentence}", 4.0) == [f"[S2] {sentence}"] * 2
-    assert cut("[S1] Down by the river in the evening light, we walked and nobody said a word to us", 4.0)[1].startswith(
-        "[S1] we"
-    )
+    assert cut("[S1] Down by the river in the evening light, we walked and nobody said a word to us", 4.0)[
+        1
+    ].startswith("[S1] we")
     assert all(len(piece) < 40 for piece in cut("[S1] " + "word " * 50, 2.0))
 
 
@@ -75,8 +78,13 @@ def test_a_megabyte_is_cut_in_no_time():
     assert len(text) > 1_000_000
     begun = time.perf_counter()
     pieces = cut(text, 12.0)
-    assert time.perf_counter() - begun < 60  # it takes a second or two; what grows with the square would take hours
-    assert max(map(len, pieces)) <= 1_024 and Script.parse(" ".join(pieces)).words() == Script.parse(text).words()
+    assert (
+        time.perf_counter() - begun < 60
+    )  # it takes a second or two; what grows with the square would take hours
+    assert (
+        max(map(len, pieces)) <= 1_024
+        and Script.parse(" ".join(pieces)).words() == Script.parse(text).words()
+    )
     assert len(cut("[S1] " + "word " * 200_000, 12.0)) > 4_000
 
 
@@ -87,9 +95,9 @@ def test_what_is_no_script_is_refused(text):
 
 
 def piece(seed, quiet=4_000):
-    wave = 0.3 * np.random.default_rng(seed).standard_normal(12_000)
-    wave[[0, -1]] = 0.3
-    return np.concatenate([np.zeros(quiet), wave, np.zeros(quiet)]).astype(np.float32)
+    waveform = 0.3 * np.random.default_rng(seed).standard_normal(12_000)
+    waveform[[0, -1]] = 0.3
+    return np.concatenate([np.zeros(quiet), waveform, np.zeros(quiet)]).astype(np.float32)
 
 
 @given(st.lists(st.integers(0, 99), min_size=1, max_size=4), st.floats(0.0, 0.5))
@@ -98,7 +106,9 @@ def test_pieces_are_joined_without_a_click(seeds, pause):
     """Each piece is there, whole but for its fades, with the pause between; where one begins or ends there is no step."""
     parts = list(join(map(piece, seeds), RATE, pause))
     sounds = parts[::2]
-    assert len(sounds) == len(seeds) and all(len(part) == round(pause * RATE) and not part.any() for part in parts[1::2])
+    assert len(sounds) == len(seeds) and all(
+        len(part) == round(pause * RATE) and not part.any() for part in parts[1::2]
+    )
     for seed, sound in zip(seeds, sounds, strict=True):
         assert sound[0] == sound[-1] == 0
         assert len(sound) == 12_000 + 2 * 800  # 50 ms on either side
@@ -107,7 +117,9 @@ def test_pieces_are_joined_without_a_click(seeds, pause):
 
 def test_fades_have_no_step_even_in_a_constant():
     made = faded(np.ones(1_000, dtype=np.float32), RATE)
-    assert made[0] == made[-1] == 0 and np.abs(np.diff(made)).max() < 0.025  # of 80 steps, the steepest is pi / 160
+    assert (
+        made[0] == made[-1] == 0 and np.abs(np.diff(made)).max() < 0.025
+    )  # of 80 steps, the steepest is pi / 160
     assert faded(np.ones(1, dtype=np.float32), RATE).tolist() == [1.0] and not len(faded(made[:0], RATE))
 
 
@@ -144,7 +156,7 @@ def test_ten_minutes_of_script_keep_one_batch_in_memory(dia, voice, monkeypatch)
     assert len(Script.parse(text).words()) / 14.5 > 600
     alive, most, speak = weakref.WeakSet(), 0, Dia.speak
 
-    class Wave(np.ndarray):
+    class Waveform(np.ndarray):
         """An array that may be watched, and hashed by who it is."""
 
         __hash__ = object.__hash__
@@ -153,8 +165,8 @@ def test_ten_minutes_of_script_keep_one_batch_in_memory(dia, voice, monkeypatch)
     def watched(self, some, seeds, **more):
         made = speak(self, some, seeds, max_tokens=24, **more)
         for item in made:
-            object.__setattr__(item.speech, "wave", item.speech.wave.view(Wave))
-            alive.add(item.speech.wave)
+            object.__setattr__(item.speech, "waveform", item.speech.waveform.view(Waveform))
+            alive.add(item.speech.waveform)
         return made
 
     monkeypatch.setattr(Dia, "speak", watched)

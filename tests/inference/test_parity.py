@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from dia.audio.delay import delay, undelay
 from dia.checkpoint import save_checkpoint
+from dia.codecs.delay import delay, undelay
 from dia.inference import Sampling
 from dia.inference.engine import Request, encode_texts, generate_codes
 from dia.network.layers import rotary_angles, rotate
@@ -66,7 +66,9 @@ def turned(x_BTNH, theta):
     half = x_BTNH.shape[-1] // 2
     speeds = theta ** (-torch.arange(half, dtype=torch.float64) / half)
     angles = torch.arange(x_BTNH.shape[1], dtype=torch.float64)[:, None, None] * speeds
-    pairs = torch.complex(x_BTNH[..., :half], x_BTNH[..., half:]) * torch.polar(torch.ones_like(angles), angles)
+    pairs = torch.complex(x_BTNH[..., :half], x_BTNH[..., half:]) * torch.polar(
+        torch.ones_like(angles), angles
+    )
     return torch.cat((pairs.real, pairs.imag), -1)
 
 

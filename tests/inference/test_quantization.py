@@ -43,7 +43,9 @@ def test_int4_is_the_product_of_the_rounded_numbers(seed, sixteens, groups, rows
     back = (codes.unflatten(1, (groups, GROUP)) - 8) * scale.T[..., None] + middle.T[..., None]
     assert (back - weight.unflatten(1, (groups, GROUP))).abs().amax(-1).le(scale.T * 0.75 + 0.02).all()
     wanted = x.bfloat16().float() @ back.flatten(1).T
-    torch.testing.assert_close(Int4Linear(weight)(x), wanted, atol=0.02 * float(wanted.abs().max()), rtol=0.02)
+    torch.testing.assert_close(
+        Int4Linear(weight)(x), wanted, atol=0.02 * float(wanted.abs().max()), rtol=0.02
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
@@ -60,7 +62,11 @@ def test_a_row_of_zeros_gives_zeros():
 
 @pytest.mark.parametrize("kind, close", [("int8", 0.06), ("int4", 0.5)])
 def test_a_quantized_network_says_nearly_the_same(tiny, kind, close):
-    text, mask, tokens = torch.full((1, 9), 70), torch.ones(1, 9, dtype=torch.bool), torch.randint(0, 32, (1, 12, 4))
+    text, mask, tokens = (
+        torch.full((1, 9), 70),
+        torch.ones(1, 9, dtype=torch.bool),
+        torch.randint(0, 32, (1, 12, 4)),
+    )
     small = copy.deepcopy(tiny)
     quantize(small, kind)
     assert not any(isinstance(module, nn.Linear) for module in small.modules())
@@ -71,11 +77,16 @@ def test_a_quantized_network_says_nearly_the_same(tiny, kind, close):
 
 def test_a_quantized_network_generates_each_item_as_alone(tiny):
     quantize(tiny, "int8")
-    requests = [Request(text, seed) for seed, text in enumerate(["[S1] Hello there.", "[S1] No. [S2] Yes, I do!", "[S1] Hm."])]
+    requests = [
+        Request(text, seed)
+        for seed, text in enumerate(["[S1] Hello there.", "[S1] No. [S2] Yes, I do!", "[S1] Hm."])
+    ]
     together = generate_codes(tiny, requests, Sampling(), 40)
     for request, result in zip(requests, together, strict=True):
         assert torch.equal(generate_codes(tiny, [request], Sampling(), 40)[0].codes_TC, result.codes_TC)
-        assert torch.equal(generate_codes(tiny, [request], Sampling(), 40, compiled=True)[0].codes_TC, result.codes_TC)
+        assert torch.equal(
+            generate_codes(tiny, [request], Sampling(), 40, compiled=True)[0].codes_TC, result.codes_TC
+        )
 
 
 def test_torchao_s_int8_agrees_with_ours(tiny):
@@ -83,7 +94,11 @@ def test_torchao_s_int8_agrees_with_ours(tiny):
     ours, theirs = copy.deepcopy(tiny), copy.deepcopy(tiny)
     quantize(ours, "int8")
     quantize_with_torchao(theirs)
-    text, mask, tokens = torch.full((1, 9), 70), torch.ones(1, 9, dtype=torch.bool), torch.randint(0, 32, (1, 12, 4))
+    text, mask, tokens = (
+        torch.full((1, 9), 70),
+        torch.ones(1, 9, dtype=torch.bool),
+        torch.randint(0, 32, (1, 12, 4)),
+    )
     with torch.inference_mode():
         made, wanted = ours(text, mask, tokens), theirs(text, mask, tokens)
     assert (made - wanted).norm() / wanted.norm() < 0.06

@@ -9,13 +9,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dia.audio.codec import frames_per_second
-from dia.audio.dac_codec import DacCodec, decoder_context
-from dia.audio.load import load_codec
-from dia.audio.spectral import SpectralNetwork
-from dia.audio.spectral_codec import SpectralCodec
+from dia.codecs.dac import DacCodec, decoder_context
+from dia.codecs.protocol import frames_per_second
+from dia.codecs.registry import load_codec
+from dia.codecs.spectral import SpectralCodec
+from dia.codecs.spectral_network import SpectralNetwork
 from dia.inference import Request, Sampling, Synthesizer
-from dia.inference.streaming import chunk_frames, stream_waves
+from dia.inference.streaming import chunk_frames, stream_waveforms
 from dia.network import DiaNetwork
 from tests.conftest import TINY, TINY_CODEC
 
@@ -48,7 +48,7 @@ def test_a_stream_joins_to_the_whole_and_has_no_seam(name, frames):
     chosen = codec(name)
     codes_TC = codes_of(chosen, frames)
     whole = chosen.decode(codes_TC[None])[0].numpy()
-    pieces = list(stream_waves(chosen, codes_TC.split(chunk_frames(chosen))))
+    pieces = list(stream_waveforms(chosen, codes_TC.split(chunk_frames(chosen))))
     assert len(pieces) >= 4
     joined = np.concatenate(pieces)
     assert joined.shape == whole.shape
@@ -61,7 +61,7 @@ def test_a_stream_joins_to_the_whole_and_has_no_seam(name, frames):
 def test_codes_may_come_in_pieces_of_any_size(sizes, seed):
     chosen = codec("tiny_dac")
     codes_TC = codes_of(chosen, sum(sizes), seed)
-    joined = np.concatenate(list(stream_waves(chosen, codes_TC.split(sizes))))
+    joined = np.concatenate(list(stream_waveforms(chosen, codes_TC.split(sizes))))
     np.testing.assert_allclose(joined, chosen.decode(codes_TC[None])[0].numpy(), atol=1e-4)
 
 
@@ -75,7 +75,7 @@ def test_the_work_for_a_chunk_does_not_grow():
             decoded.append(codes_BTC.shape[1])
             return chosen.decode(codes_BTC)
 
-    assert sum(map(len, stream_waves(Watched(), codes_of(chosen, 1_000).split(20)))) == 1_000 * chosen.hop
+    assert sum(map(len, stream_waveforms(Watched(), codes_of(chosen, 1_000).split(20)))) == 1_000 * chosen.hop
     assert max(decoded) <= 20 + 2 * chosen.context
 
 
@@ -83,7 +83,12 @@ def test_the_work_for_a_chunk_does_not_grow():
 def test_the_context_of_dac_is_what_a_changed_frame_reaches(rates):
     torch.manual_seed(0)
     model = dac.DAC(
-        encoder_dim=4, encoder_rates=rates[::-1], decoder_dim=64, decoder_rates=rates, n_codebooks=2, codebook_size=16
+        encoder_dim=4,
+        encoder_rates=rates[::-1],
+        decoder_dim=64,
+        decoder_rates=rates,
+        n_codebooks=2,
+        codebook_size=16,
     )
     chosen, context = DacCodec(model, "any"), decoder_context(rates)
     codes_TC = torch.zeros(1, 4 * context + 1, 2, dtype=torch.long)
@@ -106,5 +111,5 @@ def test_first_sound_comes_after_the_longest_delay_and_one_chunk():
     assert chunk_frames(chosen) < len(steps) <= chunk_frames(chosen) + max(TINY.delays) + 1
     joined = np.concatenate([first, *stream])
     spoken = synthesizer.speak(["[S1] Hello there."], [0], Sampling())[0]
-    assert joined.shape == spoken.wave.shape
-    np.testing.assert_allclose(joined, spoken.wave, atol=1e-4)
+    assert joined.shape == spoken.waveform.shape
+    np.testing.assert_allclose(joined, spoken.waveform, atol=1e-4)

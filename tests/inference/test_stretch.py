@@ -13,9 +13,9 @@ def tone(hertz, seconds=2.0):
     return (0.3 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * RATE)) / RATE)).astype(np.float32)
 
 
-def pitch(wave):
-    """The strongest frequency, in hertz, of the middle of a wave."""
-    middle = wave[len(wave) // 4 : -len(wave) // 4]
+def pitch(waveform):
+    """The strongest frequency, in hertz, of the middle of a waveform."""
+    middle = waveform[len(waveform) // 4 : -len(waveform) // 4]
     spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle)), 1 << 18))
     return spectrum.argmax() * RATE / (1 << 18)
 
@@ -26,15 +26,17 @@ def test_the_pace_changes_and_the_pitch_does_not(speed, hertz):
     made = stretch(tone(hertz), RATE, speed)
     assert made.dtype == np.float32 and len(made) == round(2 * RATE / speed)
     assert abs(pitch(made) / hertz - 1) < 0.01
-    assert 0.15 < np.sqrt(np.square(made[len(made) // 4 : -len(made) // 4]).mean()) < 0.27  # a tone of .3 has .21
+    assert (
+        0.15 < np.sqrt(np.square(made[len(made) // 4 : -len(made) // 4]).mean()) < 0.27
+    )  # a tone of .3 has .21
 
 
 @pytest.mark.parametrize("speed", [0.6, 0.8, 1.25, 1.8])
 def test_nothing_is_lost_at_either_end(speed):
-    """Sound that begins at .5 s and ends at 1.5 s of 2 s does so at the same shares of the stretched wave."""
-    wave = np.zeros(2 * RATE, dtype=np.float32)
-    wave[RATE // 2 : 3 * RATE // 2] = tone(200, 1.0)
-    loud = np.flatnonzero(np.abs(stretch(wave, RATE, speed)) > 0.05) * speed / RATE
+    """Sound that begins at .5 s and ends at 1.5 s of 2 s does so at the same shares of the stretched waveform."""
+    waveform = np.zeros(2 * RATE, dtype=np.float32)
+    waveform[RATE // 2 : 3 * RATE // 2] = tone(200, 1.0)
+    loud = np.flatnonzero(np.abs(stretch(waveform, RATE, speed)) > 0.05) * speed / RATE
     assert abs(loud[0] - 0.5) < 0.06 and abs(loud[-1] - 1.5) < 0.06
 
 

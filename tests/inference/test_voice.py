@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dia.audio.spectral import SpectralNetwork
-from dia.audio.spectral_codec import SpectralCodec
+from dia.codecs.spectral import SpectralCodec
+from dia.codecs.spectral_network import SpectralNetwork
 from dia.errors import UserError
 from dia.inference import Sampling, Voice
 from dia.inference.voice import voice_problems
@@ -37,12 +37,19 @@ def test_a_voice_comes_back_from_its_file(voice, tmp_path):
     voice.save(tmp_path / "anna.voice")
     again = Voice.load(tmp_path / "anna.voice")
     assert torch.equal(again.codes_TC, voice.codes_TC) and again.codes_TC.dtype == torch.long
-    assert (again.transcript, again.codec, again.fingerprint) == (voice.transcript, voice.codec, voice.fingerprint)
+    assert (again.transcript, again.codec, again.fingerprint) == (
+        voice.transcript,
+        voice.codec,
+        voice.fingerprint,
+    )
     assert again.seconds == pytest.approx(1.2)
     assert [path.name for path in tmp_path.iterdir()] == ["anna.voice"]
 
 
-@given(st.lists(st.integers(0, 32_767), min_size=1, max_size=20), st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
+@given(
+    st.lists(st.integers(0, 32_767), min_size=1, max_size=20),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+)
 @settings(max_examples=20)
 def test_any_codes_and_any_transcript_come_back(codes, transcript):
     import tempfile

@@ -15,16 +15,21 @@ from dia.judges.words import word_errors
 TEXT = "The weather is lovely today, and we are going to the park."
 
 
-def recording_of(wave, text=TEXT, speaker=1):
-    times = ((0.0, len(wave) / SAMPLE_RATE),)
-    return Recording("1", "ground truth", Script.parse(f"[S{speaker}] {text}"), wave, SAMPLE_RATE, turn_times=times)
+def recording_of(waveform, text=TEXT, speaker=1):
+    times = ((0.0, len(waveform) / SAMPLE_RATE),)
+    return Recording(
+        "1", "ground truth", Script.parse(f"[S{speaker}] {text}"), waveform, SAMPLE_RATE, turn_times=times
+    )
 
 
 @pytest.fixture(scope="module")
 def spoken():
     voices = {1: Heart(), 2: Joe()}
     return {
-        speaker: [recording_of(speak_styled(voice, TEXT, STYLES["plain"], seed), speaker=speaker) for seed in range(2)]
+        speaker: [
+            recording_of(speak_styled(voice, TEXT, STYLES["plain"], seed), speaker=speaker)
+            for seed in range(2)
+        ]
         for speaker, voice in voices.items()
     }
 
@@ -56,8 +61,8 @@ def test_the_encoder_tells_the_voices_apart(spoken, silence):
 def test_noise_rates_worse_than_speech(spoken):
     quality = QualityPredictor()
     clean = spoken[1][0]
-    noise = 0.1 * np.random.default_rng(0).standard_normal(len(clean.wave)).astype(np.float32)
-    noisy = recording_of(clean.wave + noise)
+    noise = 0.1 * np.random.default_rng(0).standard_normal(len(clean.waveform)).astype(np.float32)
+    noisy = recording_of(clean.waveform + noise)
     assert quality.predict(clean) > 3.5 > quality.predict(noisy)
     assert quality.predict(recording_of(np.zeros(100, dtype=np.float32))) is None
 

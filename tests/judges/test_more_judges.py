@@ -11,13 +11,13 @@ from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, speak_styled
 from dia.dialogue import Script
 from dia.judges.ctc import CtcModel
 from dia.judges.emotion import DIMENSIONS, DimensionalEmotion, RegressionHead
-from dia.judges.missing import JudgeMissing
+from dia.judges.pocketsphinx import PocketSphinx
 from dia.judges.prosody import contour, pitch_track
 from dia.judges.quality import DnsMos, UtMos
 from dia.judges.recording import Recording
-from dia.judges.sphinx import PocketSphinx
+from dia.judges.speaker_encoders import EcapaEncoder, WavLMEncoder, filter_banks
 from dia.judges.transcription import Whisper, transcript
-from dia.judges.voiceprints import EcapaEncoder, WavLMEncoder, filter_banks
+from dia.judges.unavailable import JudgeMissing
 from dia.judges.words import word_errors
 
 TEXT = "The weather is lovely today, and we are going to the park."
@@ -26,8 +26,8 @@ SMALL = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "i
          "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2, **CONV}  # fmt: skip
 
 
-def recording_of(wave, rate=SAMPLE_RATE):
-    return Recording("1", "s", Script.parse(f"[S1] {TEXT}"), wave, rate)
+def recording_of(waveform, rate=SAMPLE_RATE):
+    return Recording("1", "s", Script.parse(f"[S1] {TEXT}"), waveform, rate)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,9 @@ def spoken():
 
 @pytest.fixture(scope="module")
 def noise():
-    return recording_of((0.1 * np.random.default_rng(0).standard_normal(2 * 16_000)).astype(np.float32), 16_000)
+    return recording_of(
+        (0.1 * np.random.default_rng(0).standard_normal(2 * 16_000)).astype(np.float32), 16_000
+    )
 
 
 def test_the_second_recogniser_hears_words_and_forgets_what_it_heard_before(spoken, noise):
@@ -47,20 +49,32 @@ def test_the_second_recogniser_hears_words_and_forgets_what_it_heard_before(spok
     assert all(0 <= word.start < word.end <= spoken.seconds + 0.1 for word in first)
     sphinx.words(noise)
     assert sphinx.words(spoken) == first
-    assert sphinx.words(recording_of(np.zeros(32_000, np.float32))) == [] == sphinx.words(recording_of(np.zeros(0, np.float32)))
+    assert (
+        sphinx.words(recording_of(np.zeros(32_000, np.float32)))
+        == []
+        == sphinx.words(recording_of(np.zeros(0, np.float32)))
+    )
 
 
 def test_dnsmos_rates_noise_below_speech(spoken):
     from speechmos import dnsmos
 
     predictor, quiet = DnsMos(), 0.02
-    noisy = recording_of((spoken.wave + quiet * np.random.default_rng(0).standard_normal(len(spoken.wave))).astype(np.float32))
+    noisy = recording_of(
+        (spoken.waveform + quiet * np.random.default_rng(0).standard_normal(len(spoken.waveform))).astype(
+            np.float32
+        )
+    )
     clean, worse = predictor.predict(spoken), predictor.predict(noisy)
     assert clean["overall"] > worse["overall"] + 0.3 and clean["background"] > worse["background"]
     assert predictor.predict(recording_of(np.zeros(0, np.float32))) is None
-    theirs = dnsmos.run(resample(spoken.wave, SAMPLE_RATE, 16_000).clip(-1, 1), 16_000)
-    assert [clean["overall"], clean["p808"]] == pytest.approx([theirs["ovrl_mos"], theirs["p808_mos"]], abs=1e-4)
-    assert predictor.predict(recording_of(3 * spoken.wave)) is not None  # louder than full scale is clipped, not refused
+    theirs = dnsmos.run(resample(spoken.waveform, SAMPLE_RATE, 16_000).clip(-1, 1), 16_000)
+    assert [clean["overall"], clean["p808"]] == pytest.approx(
+        [theirs["ovrl_mos"], theirs["p808_mos"]], abs=1e-4
+    )
+    assert (
+        predictor.predict(recording_of(3 * spoken.waveform)) is not None
+    )  # louder than full scale is clipped, not refused
 
 
 def test_pitch_is_that_of_the_tone():
@@ -77,14 +91,22 @@ def test_pitch_is_that_of_the_tone():
 
 @pytest.fixture(scope="module")
 def ctc_folder(tmp_path_factory):
-    from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC, Wav2Vec2Processor
+    from transformers import (
+        Wav2Vec2Config,
+        Wav2Vec2CTCTokenizer,
+        Wav2Vec2FeatureExtractor,
+        Wav2Vec2ForCTC,
+        Wav2Vec2Processor,
+    )
 
     folder = tmp_path_factory.mktemp("ctc")
     letters = ["<pad>", "<s>", "</s>", "<unk>", "|", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ'"]
     (folder / "vocab.json").write_text(json.dumps({letter: place for place, letter in enumerate(letters)}))
     torch.manual_seed(0)
     Wav2Vec2ForCTC(Wav2Vec2Config(vocab_size=len(letters), **SMALL)).save_pretrained(folder)
-    Wav2Vec2Processor(Wav2Vec2FeatureExtractor(), Wav2Vec2CTCTokenizer(str(folder / "vocab.json"))).save_pretrained(folder)
+    Wav2Vec2Processor(
+        Wav2Vec2FeatureExtractor(), Wav2Vec2CTCTokenizer(str(folder / "vocab.json"))
+    ).save_pretrained(folder)
     return folder
 
 
@@ -93,19 +115,27 @@ def test_a_ctc_model_in_the_published_layout_aligns_words_in_order(ctc_folder, s
     times = model.align(spoken, [*TEXT.split(), "42"])
     assert times[-1] is None and all(times[:-1])  # the vocabulary has no digits
     starts = [start for start, _ in times[:-1]]
-    assert starts == sorted(starts) and all(0 <= start < end <= spoken.seconds + 0.01 for start, end in times[:-1])
+    assert starts == sorted(starts) and all(
+        0 <= start < end <= spoken.seconds + 0.01 for start, end in times[:-1]
+    )
     assert model.align(recording_of(np.zeros(32_000, np.float32)), ["word"]) == [None]
-    assert model.align(recording_of(spoken.wave[:2_000]), TEXT.split()) == [None] * len(TEXT.split())
+    assert model.align(recording_of(spoken.waveform[:2_000]), TEXT.split()) == [None] * len(TEXT.split())
     assert "weights" in model.provenance.model and model.provenance == CtcModel(str(ctc_folder)).provenance
 
 
 def test_a_ctc_model_gives_the_words_and_times_of_its_emissions(ctc_folder, spoken, monkeypatch):
     model = CtcModel(str(ctc_folder))
-    symbols = [model._ids.get(letter, model._separator if letter == "|" else model._blank) for letter in "--HI|-T.OO-O-|"]
+    symbols = [
+        model._ids.get(letter, model._separator if letter == "|" else model._blank)
+        for letter in "--HI|-T.OO-O-|"
+    ]
     emissions = torch.full((len(symbols), 32), -20.0)
     emissions[range(len(symbols)), symbols] = 0.0
     monkeypatch.setattr(model, "_emissions", lambda _: (emissions.log_softmax(-1), 0.5))
-    assert [(word.text, word.start, word.end) for word in model.words(spoken)] == [(" HI", 1.0, 2.0), (" TOO", 3.0, 6.5)]
+    assert [(word.text, word.start, word.end) for word in model.words(spoken)] == [
+        (" HI", 1.0, 2.0),
+        (" TOO", 3.0, 6.5),
+    ]
     aligned = model.align(spoken, ["hi", "too"])
     assert [start for start, _ in aligned] == [1.0, 3.0] and aligned[1][1] >= 5.5
 
@@ -145,7 +175,9 @@ def write_onnx(path, source="feats", target="embs"):
     """A model that takes the highest value over time: (1, frames, 80) to (1, 80)."""
 
     def tensor(name, *sizes):
-        shape = protobuf(*((1, protobuf((1, size) if isinstance(size, int) else (2, size))) for size in sizes))
+        shape = protobuf(
+            *((1, protobuf((1, size) if isinstance(size, int) else (2, size))) for size in sizes)
+        )
         return protobuf((1, name), (2, protobuf((1, protobuf((1, 1), (2, shape))))))
 
     axes = protobuf((1, "axes"), (8, 1), (20, 7))
@@ -157,12 +189,12 @@ def write_onnx(path, source="feats", target="embs"):
 
 def test_an_onnx_encoder_gets_the_features_and_gives_unit_vectors(tmp_path, spoken):
     write_onnx(tmp_path / "model.onnx")
-    encoder, wave = EcapaEncoder(str(tmp_path / "model.onnx")), spoken.wave[:16_000]
-    highest = filter_banks(wave).max(dim=0).values.numpy()
-    assert encoder.embed_wave(wave) == pytest.approx(highest / np.linalg.norm(highest), abs=1e-5)
+    encoder, waveform = EcapaEncoder(str(tmp_path / "model.onnx")), spoken.waveform[:16_000]
+    highest = filter_banks(waveform).max(dim=0).values.numpy()
+    assert encoder.embed_waveform(waveform) == pytest.approx(highest / np.linalg.norm(highest), abs=1e-5)
     assert "sha256" in encoder.provenance.model
-    assert filter_banks(wave).mean(dim=0).abs().max() < 1e-4 and filter_banks(wave).shape == (98, 80)
-    write_onnx(tmp_path / "other.onnx", source="wave")
+    assert filter_banks(waveform).mean(dim=0).abs().max() < 1e-4 and filter_banks(waveform).shape == (98, 80)
+    write_onnx(tmp_path / "other.onnx", source="waveform")
     with pytest.raises(JudgeMissing, match="takes"):
         _ = EcapaEncoder(str(tmp_path / "other.onnx")).provenance
 
@@ -178,10 +210,12 @@ def test_emotion_in_the_published_layout(tmp_path, spoken):
     weights |= {f"classifier.{name}": value for name, value in head.state_dict().items()}
     config.save_pretrained(tmp_path)
     save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
-    found = DimensionalEmotion(str(tmp_path)).predict(recording_of(spoken.wave[:16_000], 16_000))
-    wave = torch.from_numpy(spoken.wave[:16_000])
+    found = DimensionalEmotion(str(tmp_path)).predict(recording_of(spoken.waveform[:16_000], 16_000))
+    waveform = torch.from_numpy(spoken.waveform[:16_000])
     with torch.inference_mode():
-        hidden = network((wave - wave.mean())[None] / wave.std(correction=0)).last_hidden_state.mean(1)
+        hidden = network(
+            (waveform - waveform.mean())[None] / waveform.std(correction=0)
+        ).last_hidden_state.mean(1)
         wanted = head(hidden)[0].tolist()
     assert [found[name] for name in DIMENSIONS] == pytest.approx(wanted, abs=1e-4)
     save_file(

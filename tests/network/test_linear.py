@@ -11,8 +11,8 @@ from dia.network.linear import Linear, onednn_product, summed_product
 
 
 def case(rows, inputs, outputs, seed=0):
-    chance = torch.Generator().manual_seed(seed)
-    return torch.randn(rows, inputs, generator=chance), torch.randn(outputs, inputs, generator=chance)
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randn(rows, inputs, generator=rng), torch.randn(outputs, inputs, generator=rng)
 
 
 @given(st.integers(1, 8), st.integers(1, 70), st.integers(1, 20), st.integers(0, 99))
@@ -27,7 +27,9 @@ def test_products_are_those_of_exact_arithmetic(rows, inputs, fours, seed):
 def test_a_row_gets_the_same_bits_among_any_others(rows, place, shape):
     features, weight = case(rows, *shape)
     place %= rows
-    assert torch.equal(onednn_product(features, weight)[place], onednn_product(features[place : place + 1], weight)[0])
+    assert torch.equal(
+        onednn_product(features, weight)[place], onednn_product(features[place : place + 1], weight)[0]
+    )
 
 
 @pytest.fixture
@@ -66,4 +68,6 @@ def test_what_the_processor_is_does_not_stop_the_compiler(monkeypatch):
     monkeypatch.setattr(linear, "LARGE", 1)
     layer, features = Linear(64, 24), torch.randn(1, 2, 64)
     with torch.inference_mode():
-        torch.testing.assert_close(torch.compile(layer, fullgraph=True)(features), layer(features), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            torch.compile(layer, fullgraph=True)(features), layer(features), atol=1e-5, rtol=1e-5
+        )

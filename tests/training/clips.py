@@ -4,7 +4,7 @@ import random
 
 import torch
 
-from dia.data.batches import Example, collate
+from dia.data.batching import Example, collate
 from tests.conftest import TINY
 
 
@@ -14,14 +14,14 @@ class RandomClips:
     weights = None
 
     def __init__(self, frames, config=TINY, seed=0, texts=None):
-        chance = torch.Generator().manual_seed(seed)
+        rng = torch.Generator().manual_seed(seed)
         self.frames, self.config, self.examples = list(frames), config, []
         for number, length in enumerate(frames):
-            text = torch.randint(1, 200, (4 + length,), generator=chance) if texts is None else texts[number]
-            codes = torch.randint(0, config.decoder.codebook_size, (length, config.channels), generator=chance)
+            text = torch.randint(1, 200, (4 + length,), generator=rng) if texts is None else texts[number]
+            codes = torch.randint(0, config.decoder.codebook_size, (length, config.channels), generator=rng)
             self.examples.append(Example(f"clip-{number}", text, codes))
 
-    def example(self, index: int, chance: random.Random) -> Example:
+    def example(self, index: int, rng: random.Random) -> Example:
         return self.examples[index]
 
     def all_codes(self):

@@ -4,16 +4,16 @@ import lightning as L
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
+from dia.config.training import LoggerConfig, TrainerConfig
 from dia.network import DiaNetwork
-from dia.training.dia_task import DiaTask
+from dia.training.dia_module import DiaModule
+from dia.training.distributed_env import distributed_env
 from dia.training.loggers import build_loggers
-from dia.training.objective import CrossEntropy
+from dia.training.objectives import CrossEntropy
 from dia.training.optimization import OptimConfig
-from dia.training.processes import started
-from dia.training.resume import Facts
+from dia.training.resume import RunFingerprint
 from dia.training.run_folder import Ready, Run
 from dia.training.schedule import ScheduleConfig
-from dia.training.settings import LoggerConfig, TrainerConfig
 from dia.training.trainer import build_trainer
 from tests.conftest import TINY
 from tests.training.clips import RandomClips
@@ -34,18 +34,22 @@ class Batches(IterableDataset):
 def task(steps, learning_rate=1e-3):
     torch.manual_seed(0)
     optim, schedule = OptimConfig(learning_rate=learning_rate), ScheduleConfig(warmup_steps=1)
-    return DiaTask(DiaNetwork(TINY), CrossEntropy(4.0), optim, schedule, steps, 4.0)
+    return DiaModule(DiaNetwork(TINY), CrossEntropy(4.0), optim, schedule, steps, 4.0)
 
 
 def trainer(folder, callbacks, steps, logger=LoggerConfig(wandb="disabled"), **settings) -> L.Trainer:
     given = TrainerConfig(**{"steps": steps, "validate_every": 1000, "checkpoint_every": 2} | settings)
-    ready = Ready(Run(folder), started({}), Facts({}, 1))
+    ready = Ready(Run(folder), distributed_env({}), RunFingerprint({}, 1))
     return build_trainer(given, ready, callbacks, build_loggers(logger, "test", folder), steps)
 
 
 def fit(folder, callbacks, steps, module=None, loader=None, **settings):
     """Train; returns the trainer and the task."""
     made, module = trainer(folder, callbacks, steps, **settings), module or task(steps)
-    loader = DataLoader(Batches(steps * made.accumulate_grad_batches), batch_size=None) if loader is None else loader
+    loader = (
+        DataLoader(Batches(steps * made.accumulate_grad_batches), batch_size=None)
+        if loader is None
+        else loader
+    )
     made.fit(module, loader)
     return made, module

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from dia.checkpoint import CodecReference, save_checkpoint
-from dia.data.batches import collate
+from dia.data.batching import collate
 from dia.inference import Request, Sampling, generate_codes
 from dia.inference.sampling import guide
 from dia.model import Dia
@@ -21,14 +21,20 @@ def batch(count=4):
 
 
 @pytest.mark.parametrize(
-    "sampling", [GUIDED, Sampling(2.0, cfg_filter_top_k=None, draw_guided=True), Sampling(3.0, cfg_final=1.0, cfg_steps=5)]
+    "sampling",
+    [
+        GUIDED,
+        Sampling(2.0, cfg_filter_top_k=None, draw_guided=True),
+        Sampling(3.0, cfg_final=1.0, cfg_steps=5),
+    ],
 )
 def test_the_loss_is_the_divergence_from_what_guided_inference_draws_from(tiny, sampling):
     student, given = copy.deepcopy(tiny), batch()
     student.logits_dense.weight.data *= 0.5
     with torch.no_grad():
         cond, uncond = (
-            tiny(text, given.text_mask_BS, given.inputs_BTC) for text in (given.text_BS, torch.zeros_like(given.text_BS))
+            tiny(text, given.text_mask_BS, given.inputs_BTC)
+            for text in (given.text_BS, torch.zeros_like(given.text_BS))
         )
         own = student(given.text_BS, given.text_mask_BS, given.inputs_BTC).log_softmax(-1)
     wanted = torch.zeros(4)
@@ -45,7 +51,9 @@ def test_the_loss_is_the_divergence_from_what_guided_inference_draws_from(tiny, 
     torch.testing.assert_close(made.cross_entropy_C, wanted, atol=1e-4, rtol=1e-4)
     assert torch.equal(made.count_C, (given.targets_BTC <= TINY.decoder.eos).sum((0, 1)))
     ends = given.targets_BTC[..., 0] == TINY.decoder.eos
-    torch.testing.assert_close(made.eos_cross_entropy, -own[..., 0, TINY.decoder.eos][ends].sum(), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        made.eos_cross_entropy, -own[..., 0, TINY.decoder.eos][ends].sum(), atol=1e-4, rtol=1e-4
+    )
 
 
 def test_pieces_change_no_gradient_and_the_teacher_has_none(tiny):
@@ -73,16 +81,22 @@ def test_one_pass_learns_what_two_said(tiny, tmp_path, monkeypatch):
         optimizer.step()
     assert divergences[-1] < divergences[0] / 10, divergences[::20]
 
-    save_checkpoint(student, tmp_path / "model", CodecReference("codec_nano", "0" * 64), vars(without_guidance(GUIDED)))
+    save_checkpoint(
+        student, tmp_path / "model", CodecReference("codec_nano", "0" * 64), vars(without_guidance(GUIDED))
+    )
     dia = Dia.from_pretrained(str(tmp_path / "model"), device="cpu", load_dac=False)
     assert dia.default_sampling.cfg_scale == 0 and not dia.default_sampling.guided
     rows = []
     step = dia.network.step
-    monkeypatch.setattr(dia.network, "step", lambda tokens, cache: (rows.append(len(tokens)), step(tokens, cache))[1])
+    monkeypatch.setattr(
+        dia.network, "step", lambda tokens, cache: (rows.append(len(tokens)), step(tokens, cache))[1]
+    )
     generate_codes(dia.network, [Request("[S1] Hello."), Request("[S2] No.")], dia.default_sampling, 20)
     assert set(rows) <= {1, 2} and rows[0] == 2
     assert (
-        Dia.from_pretrained(str(tmp_path / "model"), device="cpu", load_dac=False).sampling(cfg_scale=3.0).default_sampling.guided
+        Dia.from_pretrained(str(tmp_path / "model"), device="cpu", load_dac=False)
+        .sampling(cfg_scale=3.0)
+        .default_sampling.guided
     )
 
 

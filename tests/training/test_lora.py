@@ -7,12 +7,19 @@ import torch
 from torch import nn
 
 from dia.checkpoint import CodecReference, save_checkpoint
-from dia.checkpoint.adapter import Base, load_adapter, merge_adapter, merge_tensors, save_adapter, weights_fingerprint
+from dia.checkpoint.adapter import (
+    Base,
+    load_adapter,
+    merge_adapter,
+    merge_tensors,
+    save_adapter,
+    weights_fingerprint,
+)
 from dia.errors import UserError
 from dia.model import Dia
 from dia.network import DiaNetwork
+from dia.training.activation_checkpointing import checkpoint_activations
 from dia.training.lora import LAYERS, LoraConfig, LoraLinear, adapter_of, add_adapters
-from dia.training.memory import checkpoint_activations
 from tests.conftest import TINY
 from tests.network.test_network import inputs
 
@@ -53,7 +60,9 @@ def test_merged_says_what_unmerged_says(tiny, tmp_path):
     torch.testing.assert_close(alone(*inputs()), wanted, atol=1e-5, rtol=1e-5)
     exported = DiaNetwork(TINY)
     exported.load_state_dict(merge_tensors(made.state_dict(), CONFIG.alpha / CONFIG.rank))
-    assert all(torch.equal(tensor, exported.state_dict()[name]) for name, tensor in alone.state_dict().items())
+    assert all(
+        torch.equal(tensor, exported.state_dict()[name]) for name, tensor in alone.state_dict().items()
+    )
 
 
 def test_only_adapters_learn_and_the_base_keeps_every_bit(tiny):
@@ -91,7 +100,9 @@ def test_a_layer_agrees_with_peft():
     base, x = nn.Linear(7, 5, bias=False), torch.randn(2, 3, 7)
     ours = LoraLinear(copy.deepcopy(base), CONFIG)
     nn.init.normal_(ours.lora_B)
-    theirs = layers.Linear(base, "default", PeftConfig(r=CONFIG.rank, lora_alpha=int(CONFIG.alpha)), r=CONFIG.rank, lora_alpha=6)
+    theirs = layers.Linear(
+        base, "default", PeftConfig(r=CONFIG.rank, lora_alpha=int(CONFIG.alpha)), r=CONFIG.rank, lora_alpha=6
+    )
     theirs.lora_A["default"].weight.copy_(ours.lora_A)
     theirs.lora_B["default"].weight.copy_(ours.lora_B)
     torch.testing.assert_close(ours(x), theirs(x), atol=1e-6, rtol=1e-6)
@@ -107,7 +118,9 @@ def test_peft_opens_our_adapter_on_the_model_of_transformers(tiny, tmp_path):
     theirs = peft.PeftModel.from_pretrained(base, tmp_path / "adapter").eval()
     text, mask, tokens = inputs()
     logits = theirs(input_ids=text, attention_mask=mask.long(), decoder_input_ids=tokens).logits
-    torch.testing.assert_close(made(text, mask, tokens), logits.view(2, 4, 7, 36).transpose(1, 2), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        made(text, mask, tokens), logits.view(2, 4, 7, 36).transpose(1, 2), atol=1e-4, rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize("quantization, close", [(None, 1e-5), ("int8", 0.2)])
@@ -132,7 +145,10 @@ def test_an_adapter_of_another_shape_is_refused_whole(tiny, tmp_path):
     folder = saved(tiny, taught(tiny), tmp_path / "adapter")
     other = copy.deepcopy(TINY)
     other.decoder.width, other.encoder.layers = 96, 1
-    with pytest.raises(UserError, match=r"encoder.layers is 2 there and 1 here; decoder.width is 64 there and 96 here; decoder"):
+    with pytest.raises(
+        UserError,
+        match=r"encoder.layers is 2 there and 1 here; decoder.width is 64 there and 96 here; decoder",
+    ):
         merge_adapter(DiaNetwork(other), load_adapter(folder))
 
 
@@ -142,7 +158,10 @@ def test_what_is_no_adapter_is_named(tiny, tmp_path):
     folder = saved(tiny, taught(tiny), tmp_path / "adapter")
     config = folder / "adapter_config.json"
     whole = json.loads(config.read_text())
-    for content, said in (({**whole, "use_dora": True}, "use_dora"), ({**whole, "dia": {}}, "describes no adapter")):
+    for content, said in (
+        ({**whole, "use_dora": True}, "use_dora"),
+        ({**whole, "dia": {}}, "describes no adapter"),
+    ):
         config.write_text(json.dumps(content))
         with pytest.raises(UserError, match=said):
             load_adapter(folder)
@@ -153,7 +172,9 @@ def test_an_adapter_that_peft_saved_is_merged(tiny, tmp_path):
     peft, transformers = pytest.importorskip("peft"), pytest.importorskip("transformers")
     save_checkpoint(tiny, tmp_path / "model", None)
     base = transformers.DiaForConditionalGeneration.from_pretrained(tmp_path / "model")
-    theirs = peft.get_peft_model(base, peft.LoraConfig(r=2, lora_alpha=4, target_modules=["q_proj", "down_proj"])).eval()
+    theirs = peft.get_peft_model(
+        base, peft.LoraConfig(r=2, lora_alpha=4, target_modules=["q_proj", "down_proj"])
+    ).eval()
     for name, parameter in theirs.named_parameters():
         if "lora_B" in name:
             nn.init.normal_(parameter, std=0.1)
@@ -161,11 +182,16 @@ def test_an_adapter_that_peft_saved_is_merged(tiny, tmp_path):
     text, mask, tokens = inputs()
     wanted = theirs(input_ids=text, attention_mask=mask.long(), decoder_input_ids=tokens).logits
     merge_adapter(tiny, load_adapter(tmp_path / "adapter"))
-    torch.testing.assert_close(tiny(text, mask, tokens), wanted.view(2, 4, 7, 36).transpose(1, 2), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        tiny(text, mask, tokens), wanted.view(2, 4, 7, 36).transpose(1, 2), atol=1e-4, rtol=1e-4
+    )
 
 
 def test_targets_are_checked(tiny):
-    assert not LoraConfig(8).problems() and not LoraConfig(8, targets=["cross_attention.q_proj", "mlp.down_proj"]).problems()
+    assert (
+        not LoraConfig(8).problems()
+        and not LoraConfig(8, targets=["cross_attention.q_proj", "mlp.down_proj"]).problems()
+    )
     found = " ".join(LoraConfig(-1, 0.0, 1.0, ["q_proj", "mlp.q_proj", "head"]).problems())
     assert all(part in found for part in ("rank=-1", "alpha=0.0", "dropout=1.0", "['mlp.q_proj', 'head']"))
     add_adapters(tiny, LoraConfig(2, targets=["cross_attention.q_proj"]))

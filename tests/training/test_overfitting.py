@@ -8,21 +8,27 @@ from dia.dialogue.text import encode_text
 from dia.inference import Sampling
 from dia.inference.engine import Request, generate_codes
 from dia.network import DiaNetwork
-from dia.training.dia_task import DiaTask
-from dia.training.objective import CrossEntropy
+from dia.training.dia_module import DiaModule
+from dia.training.objectives import CrossEntropy
 from dia.training.optimization import OptimConfig
 from dia.training.schedule import ScheduleConfig
 from tests.conftest import TINY
 from tests.training.clips import RandomClips
 
-TEXTS = [f"[S1] This is clip {name}." for name in ("one", "two", "three", "four", "five", "six", "seven", "eight")]
+TEXTS = [
+    f"[S1] This is clip {name}." for name in ("one", "two", "three", "four", "five", "six", "seven", "eight")
+]
 STEPS = 300
 
 
 def test_eight_clips_are_learned_and_generated_exactly():
-    clips = RandomClips([9, 12, 7, 15, 10, 6, 14, 11], texts=[torch.tensor(encode_text(text)) for text in TEXTS])
+    clips = RandomClips(
+        [9, 12, 7, 15, 10, 6, 14, 11], texts=[torch.tensor(encode_text(text)) for text in TEXTS]
+    )
     torch.manual_seed(0)
-    task = DiaTask(DiaNetwork(TINY), CrossEntropy(), OptimConfig(learning_rate=1e-2), ScheduleConfig(10), STEPS, 4.0)
+    task = DiaModule(
+        DiaNetwork(TINY), CrossEntropy(), OptimConfig(learning_rate=1e-2), ScheduleConfig(10), STEPS, 4.0
+    )
     trainer = L.Trainer(
         accelerator="cpu", max_steps=STEPS, logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False,
@@ -30,6 +36,8 @@ def test_eight_clips_are_learned_and_generated_exactly():
     trainer.fit(task, DataLoader([clips.batch(*range(8))] * STEPS, batch_size=None))
     assert float(trainer.callback_metrics["train/loss"]) < 0.05
     greedy = Sampling(cfg_scale=0.0, temperature=0.0)
-    spoken = generate_codes(task.network.eval(), [Request(text) for text in TEXTS], greedy, TINY.decoder.max_positions)
+    spoken = generate_codes(
+        task.network.eval(), [Request(text) for text in TEXTS], greedy, TINY.decoder.max_positions
+    )
     for found, example in zip(spoken, clips.examples, strict=True):
         assert found.ended and torch.equal(found.codes_TC, example.codes_TC), example.id

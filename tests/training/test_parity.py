@@ -6,7 +6,7 @@ import torch
 from dia.checkpoint import save_checkpoint
 from dia.checkpoint.transformers_layout import to_tensors
 from dia.training.loss import weighted_loss
-from dia.training.objective import CrossEntropy
+from dia.training.objectives import CrossEntropy
 from tests.conftest import TINY
 from tests.training.clips import RandomClips
 
@@ -18,9 +18,16 @@ def test_gradients_are_those_of_transformers(tiny, tmp_path):
     save_checkpoint(tiny, tmp_path / "model", None)
     theirs = transformers.DiaForConditionalGeneration.from_pretrained(tmp_path / "model")
     # transformers' processor labels what it does not ask for with -100, a row of labels for each channel
-    labels = batch.targets_BTC.masked_fill(batch.targets_BTC > TINY.decoder.eos, -100).transpose(1, 2).flatten(0, 1)
+    labels = (
+        batch.targets_BTC.masked_fill(batch.targets_BTC > TINY.decoder.eos, -100)
+        .transpose(1, 2)
+        .flatten(0, 1)
+    )
     wanted = theirs(
-        input_ids=batch.text_BS, attention_mask=batch.text_mask_BS.long(), decoder_input_ids=batch.inputs_BTC, labels=labels
+        input_ids=batch.text_BS,
+        attention_mask=batch.text_mask_BS.long(),
+        decoder_input_ids=batch.inputs_BTC,
+        labels=labels,
     ).loss
     wanted.backward()
     loss = weighted_loss(CrossEntropy(1.0, piece=16)(tiny, batch), torch.ones(TINY.channels))

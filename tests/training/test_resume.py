@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file
 
 from dia.errors import UserError
-from dia.training.checkpoints import newest
-from dia.training.resume import Facts, data_changed, impossible, inexact
-from dia.training.run_folder import alone_in, begin_run, read_metrics
+from dia.training.checkpointing import newest
+from dia.training.resume import RunFingerprint, data_changed, impossible, inexact
+from dia.training.run_folder import begin_run, read_metrics, run_lock
 from tests.training.whole_runs import make_noise, start
 
 KILLS = 40
@@ -53,26 +53,35 @@ def finished(folder, name, *overrides):
 
 
 def same_model(folder, one, other):
-    first, second = (load_file(folder / "runs" / name / "model" / "model.safetensors") for name in (one, other))
+    first, second = (
+        load_file(folder / "runs" / name / "model" / "model.safetensors") for name in (one, other)
+    )
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 def same_optimizer(folder, one, other):
-    states = [torch.load(newest(folder / "runs" / name / "checkpoints").path, weights_only=True) for name in (one, other)]
+    states = [
+        torch.load(newest(folder / "runs" / name / "checkpoints").path, weights_only=True)
+        for name in (one, other)
+    ]
     first, second = (state["optimizer_states"][0]["state"] for state in states)
     return all(torch.equal(first[key][part], second[key][part]) for key in first for part in first[key])
 
 
 def losses(folder, name):
-    return [(row["step"], row["train/loss"]) for row in read_metrics(folder / "runs" / name) if row.get("train/loss")]
+    return [
+        (row["step"], row["train/loss"])
+        for row in read_metrics(folder / "runs" / name)
+        if row.get("train/loss")
+    ]
 
 
 def test_forty_kills_change_nothing(work):
     folder, seconds = work
-    chance, kills, name, names = random.Random(0), 0, "killed-0", ["killed-0"]
+    rng, kills, name, names = random.Random(0), 0, "killed-0", ["killed-0"]
     while True:
         process = start(folder, name)
-        moment = chance.uniform(0, 0.8 * seconds) if kills < KILLS else math.inf
+        moment = rng.uniform(0, 0.8 * seconds) if kills < KILLS else math.inf
         while process.exitcode is None and processor_seconds(process) < moment:
             process.join(0.005)
         process.kill()
@@ -163,7 +172,7 @@ def facts(**changed):
         "torch": "2.9",
         "processor": "AVX2",
     }
-    return Facts(**given | changed)
+    return RunFingerprint(**given | changed)
 
 
 def test_every_fact_that_changed_is_named():
@@ -171,17 +180,28 @@ def test_every_fact_that_changed_is_named():
     assert impossible(facts(), facts(world=4)) == []
     assert inexact(facts(), facts(world=4)) == ["the number of processes was 2, is 4"]
     shards = {"trainer.strategy": "fsdp2", "model.norm_epsilon": 1e-5, "seed": 0}
-    assert "of 2 processes, this run has 4; start 2" in impossible(facts(config=shards), facts(config=shards, world=4))[0]
-    assert "model.norm_epsilon" in impossible(facts(), facts(config={"model.norm_epsilon": 1e-6, "seed": 0}))[0]
+    assert (
+        "of 2 processes, this run has 4; start 2"
+        in impossible(facts(config=shards), facts(config=shards, world=4))[0]
+    )
+    assert (
+        "model.norm_epsilon" in impossible(facts(), facts(config={"model.norm_epsilon": 1e-6, "seed": 0}))[0]
+    )
     told = inexact(facts(), facts(config={"model.norm_epsilon": 1e-5}, torch="2.10", processor="AVX512"))
     assert told == ["seed was 0, is not there", "torch was 2.9, is 2.10", "the processor was AVX2, is AVX512"]
-    assert data_changed(facts(), facts(data={"train": "b", "mix 0 train": "c"}))[1].startswith("the data of train")
+    assert data_changed(facts(), facts(data={"train": "b", "mix 0 train": "c"}))[1].startswith(
+        "the data of train"
+    )
 
 
 def test_two_processes_do_not_train_in_one_folder(tmp_path):
-    with alone_in(tmp_path / "run"), pytest.raises(UserError, match="another process"), alone_in(tmp_path / "run"):
+    with (
+        run_lock(tmp_path / "run"),
+        pytest.raises(UserError, match="another process"),
+        run_lock(tmp_path / "run"),
+    ):
         pass
-    with alone_in(tmp_path / "run"):
+    with run_lock(tmp_path / "run"):
         pass
 
 

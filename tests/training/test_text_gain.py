@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from dia.data.batches import BatchList
+from dia.data.batching import BatchList
+from dia.training.callbacks.text_gain import TextGain, with_each_others_texts
 from dia.training.run_folder import read_metrics
-from dia.training.text_gain import TextGain, with_each_others_texts
 from tests.training.clips import RandomClips
 from tests.training.small_run import fit, task, trainer
 
@@ -14,13 +14,17 @@ from tests.training.small_run import fit, task, trainer
 def gain_of(folder, module, batches):
     made = trainer(folder, [TextGain()], 1)
     made.validate(module, DataLoader(BatchList(batches), batch_size=None), verbose=False)
-    return [float(row["validation/text_gain"]) for row in read_metrics(folder) if row.get("validation/text_gain")]
+    return [
+        float(row["validation/text_gain"]) for row in read_metrics(folder) if row.get("validation/text_gain")
+    ]
 
 
 def test_texts_move_on_by_one():
     batch = RandomClips([8, 6, 4]).batch(0, 1, 2)
     other = with_each_others_texts(batch)
-    assert torch.equal(other.text_BS[1], batch.text_BS[0]) and torch.equal(other.text_mask_BS[0], batch.text_mask_BS[2])
+    assert torch.equal(other.text_BS[1], batch.text_BS[0]) and torch.equal(
+        other.text_mask_BS[0], batch.text_mask_BS[2]
+    )
     assert torch.equal(other.targets_BTC, batch.targets_BTC)
 
 

@@ -11,13 +11,13 @@ from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
 from dia.network import DiaConfig, DiaNetwork
-from dia.training.flops import PEAK_FLOPS, forward_flops, peak_flops, recomputed_flops, training_flops
+from dia.planning.flops import PEAK_FLOPS, forward_flops, peak_flops, recomputed_flops, training_flops
+from dia.planning.memory_tracer import BatchShape, FakeBatch
+from dia.training.activation_checkpointing import MODES, checkpoint_activations
+from dia.training.callbacks.throughput import Step, Throughput, device_peak, measured_peak
 from dia.training.lora import LoraConfig, add_adapters
 from dia.training.loss import channel_weights
-from dia.training.memory import MODES, checkpoint_activations
-from dia.training.memory_trace import BatchShape, FakeBatch
-from dia.training.objective import CrossEntropy
-from dia.training.throughput import Step, Throughput, device_peak, measured_peak
+from dia.training.objectives import CrossEntropy
 from tests.conftest import TINY
 from tests.training.clips import RandomClips
 from tests.training.small_run import Batches, task, trainer
@@ -26,7 +26,10 @@ from tests.training.small_run import Batches, task, trainer
 def test_operations_are_those_that_torch_counts():
     network = DiaNetwork(TINY)
     text, codes = torch.ones(3, 11, dtype=torch.long), torch.ones(3, 30, 4, dtype=torch.long)
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):  # whose products the counter knows on a CPU
+    with (
+        FlopCounterMode(display=False) as counter,
+        sdpa_kernel(SDPBackend.MATH),
+    ):  # whose products the counter knows on a CPU
         logits = network(text, torch.ones(3, 11, dtype=torch.bool), codes)
         assert counter.get_total_flops() == forward_flops(TINY, [(30, 11)] * 3)
         logits.sum().backward()
@@ -41,7 +44,9 @@ def test_a_training_step_computes_what_is_counted(activations):
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         (weights * CrossEntropy(4.0)(network, batch).cross_entropy_C).sum().backward()
     clips = [(30, 11)] * 3
-    assert counter.get_total_flops() == training_flops(TINY, clips) + recomputed_flops(TINY, clips, activations)
+    assert counter.get_total_flops() == training_flops(TINY, clips) + recomputed_flops(
+        TINY, clips, activations
+    )
 
 
 def test_frozen_weights_save_their_gradients():
@@ -50,7 +55,9 @@ def test_frozen_weights_save_their_gradients():
     batch, weights = FakeBatch.of(BatchShape(3, 30, 11), 4), channel_weights(4, 4.0)
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         (weights * CrossEntropy(4.0)(network, batch).cross_entropy_C).sum().backward()
-    assert counter.get_total_flops() == pytest.approx(training_flops(TINY, [(30, 11)] * 3, frozen=True), rel=0.15)
+    assert counter.get_total_flops() == pytest.approx(
+        training_flops(TINY, [(30, 11)] * 3, frozen=True), rel=0.15
+    )
 
 
 def test_dia_computes_about_six_operations_for_a_weight_and_a_step():
@@ -91,15 +98,24 @@ def test_a_run_logs_rates_of_what_it_trained(tmp_path):
     made.fit(task(steps), *loaders)
     took = time.perf_counter() - begun
     total = sum(throughput.window, Step())
-    assert len(throughput.window) == steps and total.seconds < took - 1.0  # of three validations the last is at the end
+    assert (
+        len(throughput.window) == steps and total.seconds < took - 1.0
+    )  # of three validations the last is at the end
     assert total.frames == steps * (12 + 20 + 7 + 15)
     assert total.steps == total.frames + steps * 4 * (1 + 4) and total.room == steps * 2 * (25 + 20)
     clips_of_a_step = [(frames + 5, 4 + frames) for frames in clips.frames]
     assert total.flops == steps * training_flops(TINY, clips_of_a_step)
     with (tmp_path / "metrics.csv").open() as file:
         row = [row for row in csv.DictReader(file) if row["train/frames_per_second"]][-1]
-    assert float(row["train/audio_hours_per_hour"]) == pytest.approx(float(row["train/frames_per_second"]) / 25, rel=1e-4)
+    assert float(row["train/audio_hours_per_hour"]) == pytest.approx(
+        float(row["train/frames_per_second"]) / 25, rel=1e-4
+    )
     assert float(row["train/padding_share"]) == pytest.approx(1 - total.steps / total.room, rel=1e-4)
     assert 0 < float(row["train/mfu"]) < 1 and float(row["train/memory_gb"]) > 0.1
     assert {"train/learning_rate", "train/gradient_norm"} <= row.keys()
-    assert {"train/frames_per_second", "train/loss", "train/learning_rate", "validation/loss"} <= made.progress_bar_metrics.keys()
+    assert {
+        "train/frames_per_second",
+        "train/loss",
+        "train/learning_rate",
+        "validation/loss",
+    } <= made.progress_bar_metrics.keys()

@@ -2,8 +2,8 @@ import torch
 import torch.nn.functional as F
 
 from dia.training.loss import channel_sums, channel_weights, weighted_loss
-from dia.training.resume import Facts
-from dia.training.run_folder import Run, begin_run, claim, read_metrics
+from dia.training.resume import RunFingerprint
+from dia.training.run_folder import Run, acquire_run, begin_run, read_metrics
 
 
 def case(batch=2, steps=6):
@@ -16,15 +16,22 @@ def test_loss_is_the_weighted_mean_over_channels():
     wanted = torch.zeros(())
     for channel in range(4):
         asked = targets[..., channel] <= 32
-        wanted += (4.0 if channel == 0 else 1.0) * F.cross_entropy(logits[..., channel, :][asked], targets[..., channel][asked])
-    torch.testing.assert_close(weighted_loss(channel_sums(logits, targets, 32), channel_weights(4, 4.0)), wanted / 7)
+        wanted += (4.0 if channel == 0 else 1.0) * F.cross_entropy(
+            logits[..., channel, :][asked], targets[..., channel][asked]
+        )
+    torch.testing.assert_close(
+        weighted_loss(channel_sums(logits, targets, 32), channel_weights(4, 4.0)), wanted / 7
+    )
 
 
 def test_padding_changes_no_loss_and_sums_add_up():
     logits, targets = case()
     weights = channel_weights(4, 4.0)
     whole = weighted_loss(channel_sums(logits, targets, 32), weights)
-    longer = torch.cat((logits, torch.randn(2, 3, 4, 36)), 1), torch.cat((targets, torch.full((2, 3, 4), 33)), 1)
+    longer = (
+        torch.cat((logits, torch.randn(2, 3, 4, 36)), 1),
+        torch.cat((targets, torch.full((2, 3, 4), 33)), 1),
+    )
     torch.testing.assert_close(weighted_loss(channel_sums(*longer, 32), weights), whole)
     halves = channel_sums(logits[:1], targets[:1], 32) + channel_sums(logits[1:], targets[1:], 32)
     torch.testing.assert_close(weighted_loss(halves, weights), whole)
@@ -40,7 +47,9 @@ def test_the_curve_of_a_run_survives_two_crashes(tmp_path):
         begin_run(tmp_path, "")
         lines = [f"{step},{step}.5" for step in range(first, last)]
         (tmp_path / "metrics.csv").write_text("\n".join(["step,train/loss", *lines]) + "\n")
-    assert [(row["step"], row["train/loss"]) for row in read_metrics(tmp_path)] == [(str(n), f"{n}.5") for n in range(9)]
+    assert [(row["step"], row["train/loss"]) for row in read_metrics(tmp_path)] == [
+        (str(n), f"{n}.5") for n in range(9)
+    ]
 
 
 def test_a_run_killed_as_it_began_begins_again(tmp_path):
@@ -48,6 +57,6 @@ def test_a_run_killed_as_it_began_begins_again(tmp_path):
     run.mkdir()
     (run / ".lock").touch()
     (run / ".4711-config.yaml").write_text("half")
-    assert claim(run, "auto", Facts({}, 1)) == (Run(run), [])
+    assert acquire_run(run, "auto", RunFingerprint({}, 1)) == (Run(run), [])
     (run / "notes.txt").touch()
-    assert "holds no run" in claim(run, "auto", Facts({}, 1))[1][0]
+    assert "holds no run" in acquire_run(run, "auto", RunFingerprint({}, 1))[1][0]

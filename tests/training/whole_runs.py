@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dia.audio.files import write_wave
+from dia.audio.files import write_audio
 from dia.errors import UserError
 
 RATE = 16_000
@@ -30,12 +30,14 @@ TINY_RUN = (
 def make_noise(folder: Path) -> None:
     """A corpus of noises in ``folder/noise``."""
     (folder / "noise").mkdir()
-    chance, lines = np.random.default_rng(0), []
+    rng, lines = np.random.default_rng(0), []
     for number in range(16):
-        wave = 0.2 * chance.standard_normal(int(RATE * chance.uniform(0.3, 1.2))).astype(np.float32)
-        write_wave(folder / "noise" / f"{number:03d}.wav", wave, RATE)
+        waveform = 0.2 * rng.standard_normal(int(RATE * rng.uniform(0.3, 1.2))).astype(np.float32)
+        write_audio(folder / "noise" / f"{number:03d}.wav", waveform, RATE)
         split = "validation" if number % 8 == 7 else "train"
-        lines.append(json.dumps({"audio": f"{number:03d}.wav", "text": f"[S1] Clip {number} of all.", "split": split}))
+        lines.append(
+            json.dumps({"audio": f"{number:03d}.wav", "text": f"[S1] Clip {number} of all.", "split": split})
+        )
     (folder / "noise" / "rows.jsonl").write_text("\n".join(lines) + "\n")
 
 
@@ -44,7 +46,7 @@ def train(folder: Path, environment: dict[str, str], name: str, *overrides: str)
     os.environ.update(environment)
     from omegaconf import OmegaConf
 
-    from dia.conf import compose
+    from dia.config.compose import compose
     from dia.train import main
 
     os.chdir(folder)
@@ -58,7 +60,9 @@ def train(folder: Path, environment: dict[str, str], name: str, *overrides: str)
         sys.exit(2)
 
 
-def start(folder: Path, name: str, *overrides: str, environment: dict[str, str] | None = None) -> multiprocessing.Process:
+def start(
+    folder: Path, name: str, *overrides: str, environment: dict[str, str] | None = None
+) -> multiprocessing.Process:
     """Start a run in a process that has its imports behind it: a forked copy of one that waits."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["dia.train", "tests.training.whole_runs"])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dia.audio.files import wave_from_bytes
+from dia.audio.files import waveform_from_bytes
 from dia.data.prepared import open_prepared
 from dia.dialogue import Script
 from dia.errors import UserError
@@ -26,8 +26,10 @@ def calibrated_limits(folder: str) -> dict[str, float]:
     for rows in open_prepared(Path(folder)).values():
         for row in rows.select_columns(["id", "audio", "nonverbals"]):
             if row["audio"]["bytes"] is None:
-                raise UserError(f"{folder} was prepared without its sound; calibrate on one with data.keep_audio=true")
-            wave, rate = wave_from_bytes(row["audio"]["bytes"])
+                raise UserError(
+                    f"{folder} was prepared without its sound; calibrate on one with data.keep_audio=true"
+                )
+            wave, rate = waveform_from_bytes(row["audio"]["bytes"])
             scores.append(detector.scores(Recording(row["id"], "", Script(()), np.asarray(wave), rate)))
             asked.append({sound["tag"] for sound in row["nonverbals"]})
     calibrated = calibrate(scores, asked)
@@ -36,5 +38,7 @@ def calibrated_limits(folder: str) -> dict[str, float]:
             log.warning("(%s) cannot be told apart by %s; it is never found", tag, detector.provenance.model)
     limits = {tag: found.threshold for tag, found in calibrated.items() if found.measurable}
     if not limits:
-        raise UserError(f"no tag can be told apart on {folder}; calibrate on clips with and without each tag, 3 or more of each")
+        raise UserError(
+            f"no tag can be told apart on {folder}; calibrate on clips with and without each tag, 3 or more of each"
+        )
     return limits

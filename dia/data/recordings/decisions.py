@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from sklearn.cluster import AgglomerativeClustering
 
 from dia.data.clip import LabelledNonverbal, LabelledTurn
-from dia.data.dialogues import TimedTurn
 from dia.data.recordings.measures import SAMPLE_RATE, Arrays
 from dia.data.recordings.settings import Thresholds
 from dia.data.recordings.stages import FRAME
+from dia.data.segmentation import TimedTurn
 
 FRAME_SECONDS = FRAME / SAMPLE_RATE
 HYSTERESIS = 0.15  # of the probability of speech, as in Silero's own segmentation
@@ -69,7 +69,9 @@ def speech_stretches(probability: NDArray[np.generic], thresholds: Thresholds) -
     return [(start, end) for start, end in stretches if end - start >= thresholds.shortest_speech]
 
 
-def voice_names(middle: NDArray[np.generic], embedding: NDArray[np.generic], thresholds: Thresholds) -> list[str]:
+def voice_names(
+    middle: NDArray[np.generic], embedding: NDArray[np.generic], thresholds: Thresholds
+) -> list[str]:
     """Return the voice of each window: clusters of embeddings, block by block, then clusters of the blocks' means.
 
     Names are `v1`, `v2` ... in the order in which they are heard.
@@ -93,7 +95,9 @@ def voice_names(middle: NDArray[np.generic], embedding: NDArray[np.generic], thr
 def _clusters(vectors: NDArray[np.float32], similarity: float) -> NDArray[np.int_]:
     if len(vectors) == 1:
         return np.zeros(1, dtype=int)
-    model = AgglomerativeClustering(None, metric="cosine", linkage="average", distance_threshold=1 - similarity)
+    model = AgglomerativeClustering(
+        None, metric="cosine", linkage="average", distance_threshold=1 - similarity
+    )
     labels: NDArray[np.int_] = model.fit_predict(vectors)
     return labels
 
@@ -115,7 +119,9 @@ def without_laughter(words: Arrays, seconds: float, origin: str) -> tuple[Arrays
     writing where the laugh is long over, so that times beyond the recording's end are taken back to it.
     """
     texts = [str(text) for text in words["text"]]
-    syllables = [len(SYLLABLE.findall(text)) if LAUGH.fullmatch(text.strip(" ,.!?-")) else 0 for text in texts]
+    syllables = [
+        len(SYLLABLE.findall(text)) if LAUGH.fullmatch(text.strip(" ,.!?-")) else 0 for text in texts
+    ]
     laughed = np.zeros(len(texts), dtype=bool)
     events = []
     for begin, end in _stretches(syllables):
@@ -123,7 +129,9 @@ def without_laughter(words: Arrays, seconds: float, origin: str) -> tuple[Arrays
             continue
         laughed[begin:end] = True
         start, stop = float(words["start"][begin]), min(float(words["end"][end - 1]), seconds)
-        events.append(Event("laughs", min(start, seconds), stop, float(words["probability"][begin:end].mean()), origin))
+        events.append(
+            Event("laughs", min(start, seconds), stop, float(words["probability"][begin:end].mean()), origin)
+        )
     return {name: values[~laughed] for name, values in words.items()}, events
 
 
@@ -134,7 +142,9 @@ def _stretches(counts: list[int]) -> list[tuple[int, int]]:
     return [(int(begin), int(end)) for begin, end in zip(changes[::2], changes[1::2], strict=True)]
 
 
-def voiced_words(words: Arrays, speech: NDArray[np.generic], middle: NDArray[np.generic], names: list[str]) -> list[Word]:
+def voiced_words(
+    words: Arrays, speech: NDArray[np.generic], middle: NDArray[np.generic], names: list[str]
+) -> list[Word]:
     """Return the recognised words that lie in speech, each with the voice heard at its middle."""
     probability, times = speech.astype(np.float32), middle.astype(np.float32)
     found = []
@@ -157,7 +167,11 @@ def pieces_of(words: list[Word], thresholds: Thresholds) -> list[TimedTurn]:
         else:
             groups.append([word])
     return [
-        TimedTurn(LabelledTurn(1, "".join(word.text for word in group).strip(), group[0].start, group[-1].end, group[0].voice))
+        TimedTurn(
+            LabelledTurn(
+                1, "".join(word.text for word in group).strip(), group[0].start, group[-1].end, group[0].voice
+            )
+        )
         for group in groups
     ]
 
@@ -233,7 +247,11 @@ def _boundary(piece: TimedTurn, words: list[Word], time: float) -> int:
     for word, following in zip(inside, [*inside[1:], None], strict=True):
         done += len(word.text)
         at = word.end if following is None else (word.end + following.start) / 2
-        char = len(piece.turn.text) if following is None else done + len(following.text) - len(following.text.lstrip())
+        char = (
+            len(piece.turn.text)
+            if following is None
+            else done + len(following.text) - len(following.text.lstrip())
+        )
         places.append((at, min(max(char, 0), len(piece.turn.text))))
     return min(places, key=lambda place: abs(place[0] - time))[1]
 
@@ -245,5 +263,6 @@ def _with_sounds(piece: TimedTurn, sounds: list[LabelledNonverbal]) -> TimedTurn
     start = min(piece.start, *(sound.start or 0.0 for sound in sounds))
     end = max(piece.end, *(sound.end or 0.0 for sound in sounds))
     return TimedTurn(
-        replace(piece.turn, start=start, end=end), tuple(sorted(sounds, key=lambda sound: (sound.char, sound.start)))
+        replace(piece.turn, start=start, end=end),
+        tuple(sorted(sounds, key=lambda sound: (sound.char, sound.start))),
     )

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from dia.audio.files import Wave
+from dia.audio.files import Waveform
 from dia.data.recordings import diarization_process
 from dia.data.recordings.measures import SAMPLE_RATE, Arrays
 from dia.errors import UserError
@@ -40,12 +40,12 @@ class PyannoteTurns:
         """Pipeline and version."""
         return self._started()[1]
 
-    def measure(self, wave: Wave) -> Arrays:
+    def measure(self, waveform: Waveform) -> Arrays:
         """Return ``start``, ``end`` (seconds) and ``voice`` of each stretch."""
         if self._process is None:
             self._process = self._started()[0]
         with tempfile.NamedTemporaryFile(suffix=".wav") as file:
-            soundfile.write(file.name, wave, SAMPLE_RATE, subtype="PCM_16")
+            soundfile.write(file.name, waveform, SAMPLE_RATE, subtype="PCM_16")
             found = self._answer(self._process, file.name)
         return {
             "start": np.array([start for start, _, _ in found], dtype=np.float32),
@@ -56,10 +56,15 @@ class PyannoteTurns:
     def _started(self) -> tuple["subprocess.Popen[str]", dict[str, str]]:
         """A new process, and what it says of itself."""
         command = [self.python, str(Path(diarization_process.__file__))]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}  # see dia/data/engine.py
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}  # see dia/data/engines/run.py
         try:
             process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, env=environment
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                text=True,
+                env=environment,
             )
         except OSError as error:
             raise UserError(

@@ -23,7 +23,9 @@ def main() -> None:
     print(json.dumps({"model": name, "version": version}), file=answers, flush=True)
     pipeline = None
     for line in sys.stdin:
-        pipeline = pipeline or pyannote.audio.Pipeline.from_pretrained(name)  # the token is huggingface_hub's, from HF_TOKEN
+        pipeline = pipeline or pyannote.audio.Pipeline.from_pretrained(
+            name
+        )  # the token is huggingface_hub's, from HF_TOKEN
         if pipeline is None:  # what 3.x returns where 4.x raises
             sys.exit(f"{name} cannot be had: accept its terms on the Hub, and set HF_TOKEN")
         print(json.dumps(turns(pipeline, line.rstrip("\n"))), file=answers, flush=True)
@@ -38,7 +40,10 @@ def turns(pipeline: Any, path: str) -> list[tuple[float, float, str]]:
         sound = {"waveform": samples[None].float() / 32768, "sample_rate": file.getframerate()}
     output = pipeline(sound)
     annotation = getattr(output, "exclusive_speaker_diarization", output)  # 3.x returns the annotation itself
-    return [(float(turn.start), float(turn.end), str(voice)) for turn, _, voice in annotation.itertracks(yield_label=True)]
+    return [
+        (float(turn.start), float(turn.end), str(voice))
+        for turn, _, voice in annotation.itertracks(yield_label=True)
+    ]
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dia.audio.files import Wave
+from dia.audio.files import Waveform
 
 log = logging.getLogger(__name__)
 SAMPLE_RATE = 16_000  # hertz of what the models hear
@@ -32,17 +32,17 @@ class Stage(Protocol):
         """Model, version and settings."""
         ...
 
-    def measure(self, wave: Wave) -> Arrays:
-        """Return what it hears in a mono wave at 16 kHz."""
+    def measure(self, waveform: Waveform) -> Arrays:
+        """Return what it hears in a mono waveform at 16 kHz."""
         ...
 
 
-def measured(stage: Stage, wave: Wave, sha256: str, folder: Path) -> Arrays:
+def measured(stage: Stage, waveform: Waveform, sha256: str, folder: Path) -> Arrays:
     """Return a stage's answer for a recording, from the folder when it is there."""
     path = folder / f"{stage.name}-{_digest(stage)}" / sha256[:2] / f"{sha256}.npz"
     if (kept := _read(path)) is not None:
         return kept
-    answer = stage.measure(wave)
+    answer = stage.measure(waveform)
     path.parent.mkdir(parents=True, exist_ok=True)
     made = path.with_name(f".{uuid.uuid4().hex}.npz")
     try:

@@ -17,7 +17,9 @@ class Thresholds:
     """Cosine similarity of GE2E embeddings above which two stretches are one voice: .9 within the demo voices, .53 across."""
     turn_pause: float = 0.6
     """Seconds of pause that end a turn's piece, where a clip may be cut."""
-    events: dict[str, float] = field(default_factory=lambda: {"laughs": 0.3, "coughs": 0.3, "sneezes": 0.3, "screams": 0.3})
+    events: dict[str, float] = field(
+        default_factory=lambda: {"laughs": 0.3, "coughs": 0.3, "sneezes": 0.3, "screams": 0.3}
+    )
     """Score by tag from which on a sound is a nonverbal; a tag without one is never found. See `calibration`."""
     snr_db: float = 10.0
     """Speech above the noise floor, in decibels."""
@@ -60,7 +62,9 @@ class RecordingsConfig:
         """Return what is out of range, one sentence each with its remedy."""
         found = []
         if self.diarization not in ("clusters", "pyannote"):
-            found.append(f"data.recordings.diarization={self.diarization} is unknown; choose clusters or pyannote")
+            found.append(
+                f"data.recordings.diarization={self.diarization} is unknown; choose clusters or pyannote"
+            )
         if self.diarization == "pyannote" and not self.pyannote:
             found.append(
                 "data.recordings.diarization=pyannote needs data.recordings.pyannote=ENV/bin/python, of an environment with it"

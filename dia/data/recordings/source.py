@@ -1,7 +1,7 @@
 """Raw recordings as a source: models listen once, thresholds decide, turns become dialogues.
 
 One recording: file -> `stages.py` (models hear, kept by `measures.py`) -> `decisions.py` (speech, voices, words, events) ->
-`arousal.py` -> `dia/data/dialogues.py` (neighbouring turns joined) -> quality filters here -> clips.
+`arousal.py` -> `dia/data/segmentation.py` (neighbouring turns joined) -> quality filters here -> clips.
 """
 
 import hashlib
@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dia.audio.files import ENDINGS, Wave, read_sound, resample
+from dia.audio.files import ENDINGS, Waveform, read_sound, resample
 from dia.data.clip import Clip
-from dia.data.dialogues import DialogueLimits, TimedTurn, dialogue_of, group_turns
 from dia.data.recordings.arousal import with_arousal
 from dia.data.recordings.decisions import (
     FRAME_SECONDS,
@@ -34,6 +33,7 @@ from dia.data.recordings.decisions import (
 from dia.data.recordings.measures import SAMPLE_RATE, Arrays, Stage, measured
 from dia.data.recordings.settings import RecordingsConfig
 from dia.data.recordings.stages import MOS_SECONDS, stages
+from dia.data.segmentation import DialogueLimits, TimedTurn, dialogue_of, group_turns
 from dia.data.source import Tally, Unit
 from dia.data.sources.tables import folder_version
 from dia.errors import UserError
@@ -60,7 +60,11 @@ class RecordingsSource:
                 "data.recordings.commercial_ok=true and data.recordings.licence"
             )
         self.files()
-        decided = {key: value for key, value in asdict(self.config).items() if key not in ("measures", "calibration", "pyannote")}
+        decided = {
+            key: value
+            for key, value in asdict(self.config).items()
+            if key not in ("measures", "calibration", "pyannote")
+        }
         return {
             "recordings": decided, "files": folder_version(Path(self.path)), "limits": asdict(self.limits),
             "models": {stage.name: stage.identity for stage in self.stages()},
@@ -87,7 +91,10 @@ class RecordingsSource:
             yield Unit(name, self._split(name), name)
 
     def _split(self, name: str) -> str:
-        share = int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:6], "big") / 2**48
+        share = (
+            int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:6], "big")
+            / 2**48
+        )
         for split, size in self.config.splits.items():
             if share < size:
                 return split
@@ -101,24 +108,35 @@ class RecordingsSource:
     def read(self, unit: Unit, tally: Tally) -> list[Clip]:
         """Label one recording. Raises :class:`UserError` when it cannot be read."""
         path = Path(self.path) / unit.content
-        wave, rate = read_sound(path)
-        heard = self._heard(path, wave, rate)
+        waveform, rate = read_sound(path)
+        heard = self._heard(path, waveform, rate)
         pieces = self._pieces(heard, tally)
         if not pieces:
             tally.drop(unit.id, "nothing is said")
             return []
         gain = self._gain(heard)
-        whole = Clip(_name(unit.id), "recordings", self.config.licence, self.config.commercial_ok, (), (), wave, rate)
+        whole = Clip(
+            _name(unit.id),
+            "recordings",
+            self.config.licence,
+            self.config.commercial_ok,
+            (),
+            (),
+            waveform,
+            rate,
+        )
         clips = [
             self._clip(whole, number, group, heard, gain, tally)
             for number, group in enumerate(group_turns(pieces, self.limits))
         ]  # fmt: skip
         return [clip for clip in clips if clip is not None]
 
-    def _heard(self, path: Path, wave: Wave, rate: int) -> dict[str, Arrays]:
+    def _heard(self, path: Path, waveform: Waveform, rate: int) -> dict[str, Arrays]:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        low = resample(wave, rate, SAMPLE_RATE)
-        return {stage.name: measured(stage, low, digest, Path(self.config.measures)) for stage in self.stages()}
+        low = resample(waveform, rate, SAMPLE_RATE)
+        return {
+            stage.name: measured(stage, low, digest, Path(self.config.measures)) for stage in self.stages()
+        }
 
     def _pieces(self, heard: dict[str, Arrays], tally: Tally) -> list[TimedTurn]:
         """The recording's turns with all labels."""
@@ -135,7 +153,11 @@ class RecordingsSource:
         for event in events:
             tally.counts[f"nonverbals: ({event.tag}) heard by {event.origin.split(' (')[0]}"] += 1
         pieces = placed(pieces_of(words, limits), words, events)
-        return with_arousal(pieces, heard["prosody"], origin["prosody"]) if self.config.emotion == "prosody" else pieces
+        return (
+            with_arousal(pieces, heard["prosody"], origin["prosody"])
+            if self.config.emotion == "prosody"
+            else pieces
+        )
 
     def _gain(self, heard: dict[str, Arrays]) -> float:
         """The factor that brings the recording to the wanted loudness, 1 where it is too short or silent to have one."""
@@ -145,7 +167,13 @@ class RecordingsSource:
         return float(10 ** ((self.config.loudness - loudness) / 20))
 
     def _clip(
-        self, whole: Clip, number: int, group: list[TimedTurn], heard: dict[str, Arrays], gain: float, tally: Tally
+        self,
+        whole: Clip,
+        number: int,
+        group: list[TimedTurn],
+        heard: dict[str, Arrays],
+        gain: float,
+        tally: Tally,
     ) -> Clip | None:
         """The clip of neighbouring turns, None (and counted) when a filter refuses it."""
         name = f"{whole.id}-{number:04d}"
@@ -156,16 +184,24 @@ class RecordingsSource:
             tally.drop(name, reason, start=round(begin, 2), end=round(end, 2), file=whole.id)
             return None
         turns, nonverbals = dialogue_of(group, begin)
-        wave = whole.wave[round(begin * whole.sample_rate) : round(end * whole.sample_rate)] * np.float32(gain)
-        peak = float(np.abs(wave).max(initial=0.0))
-        wave = wave / peak if peak > 1 else wave  # a loud peak must not be clipped for the sake of the level
-        return replace(whole, id=name, turns=turns, nonverbals=nonverbals, wave=wave, quality=quality)
+        waveform = whole.waveform[
+            round(begin * whole.sample_rate) : round(end * whole.sample_rate)
+        ] * np.float32(gain)
+        peak = float(np.abs(waveform).max(initial=0.0))
+        waveform = (
+            waveform / peak if peak > 1 else waveform
+        )  # a loud peak must not be clipped for the sake of the level
+        return replace(whole, id=name, turns=turns, nonverbals=nonverbals, waveform=waveform, quality=quality)
 
-    def _quality(self, group: list[TimedTurn], heard: dict[str, Arrays], begin: float, end: float) -> dict[str, float]:
+    def _quality(
+        self, group: list[TimedTurn], heard: dict[str, Arrays], begin: float, end: float
+    ) -> dict[str, float]:
         quality = {"snr_db": _snr(heard, begin, end, self.config.thresholds.speech)}
         clipped = heard["quality"]["clipped"][int(begin) : int(end) + 1]
         quality["clipped"] = float(clipped.mean()) if len(clipped) else 0.0
-        mos = heard["quality"]["mos"][int(begin / MOS_SECONDS) : int(end / MOS_SECONDS) + 1].astype(np.float64)
+        mos = heard["quality"]["mos"][int(begin / MOS_SECONDS) : int(end / MOS_SECONDS) + 1].astype(
+            np.float64
+        )
         if np.isfinite(mos).any():
             quality["mos"] = float(np.nanmean(mos))
         if (agreed := _agreement(heard, begin, end)) is not None:
@@ -183,16 +219,24 @@ class RecordingsSource:
         for name, limit in (("snr_db", limits.snr_db), *speech_only):
             if name in quality and quality[name] < limit:
                 return f"{name} is below {limit:g}"
-        return f"more than {limits.clipped:g} of it is clipped" if quality["clipped"] > limits.clipped else None
+        return (
+            f"more than {limits.clipped:g} of it is clipped" if quality["clipped"] > limits.clipped else None
+        )
 
 
 @cache
 def _stages(config: str) -> list[Stage]:
     content = json.loads(config)
-    return stages(RecordingsConfig(**{key: content[key] for key in ("asr", "second_asr", "diarization", "pyannote", "mos")}))
+    return stages(
+        RecordingsConfig(
+            **{key: content[key] for key in ("asr", "second_asr", "diarization", "pyannote", "mos")}
+        )
+    )
 
 
-def _voices(heard: dict[str, Arrays], same: float, config: RecordingsConfig) -> tuple[NDArray[np.float32], list[str]]:
+def _voices(
+    heard: dict[str, Arrays], same: float, config: RecordingsConfig
+) -> tuple[NDArray[np.float32], list[str]]:
     """Middles of windows and who speaks in each."""
     if "pyannote" in heard:
         return points_of(heard["pyannote"])

@@ -1,4 +1,4 @@
-"""The stages of labelling: one model each, loaded at its first recording, all on one thread (see dia/data/engine.py)."""
+"""The stages of labelling: one model each, loaded at its first recording, all on one thread (see dia/data/engines/run.py)."""
 
 from functools import cached_property
 from importlib.metadata import version
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dia.audio.files import Wave
+from dia.audio.files import Waveform
 from dia.data.recordings.measures import SAMPLE_RATE, Arrays, Stage
 from dia.data.recordings.settings import RecordingsConfig
 from dia.dialogue import Script
@@ -38,14 +38,16 @@ class Speech:
 
         return load_silero_vad()
 
-    def measure(self, wave: Wave) -> Arrays:
+    def measure(self, waveform: Waveform) -> Arrays:
         """Return ``probability`` (frames,)."""
         import torch
 
         self._model.reset_states()
-        padded = torch.nn.functional.pad(torch.from_numpy(wave), (0, -len(wave) % FRAME))
+        padded = torch.nn.functional.pad(torch.from_numpy(waveform), (0, -len(waveform) % FRAME))
         with torch.inference_mode():
-            return {"probability": self._model.audio_forward(padded, SAMPLE_RATE)[0].numpy().astype(np.float16)}
+            return {
+                "probability": self._model.audio_forward(padded, SAMPLE_RATE)[0].numpy().astype(np.float16)
+            }
 
 
 class Voices:
@@ -62,9 +64,9 @@ class Voices:
         """Model and version."""
         return {"model": self._encoder.provenance.model, "version": self._encoder.provenance.version}
 
-    def measure(self, wave: Wave) -> Arrays:
+    def measure(self, waveform: Waveform) -> Arrays:
         """Return ``middle`` (windows,) in seconds and unit ``embedding`` (windows, 256)."""
-        middle, embedding = self._encoder.windows(wave)
+        middle, embedding = self._encoder.windows(waveform)
         return {"middle": middle, "embedding": embedding.astype(np.float16)}
 
 
@@ -80,9 +82,9 @@ class Words:
         known = self._whisper.provenance
         return {"model": known.model, "version": known.version, "settings": known.settings}
 
-    def measure(self, wave: Wave) -> Arrays:
+    def measure(self, waveform: Waveform) -> Arrays:
         """Return ``text``, ``start``, ``end`` (seconds) and ``probability`` of each word (words,)."""
-        words = self._whisper.words(_recording(wave))
+        words = self._whisper.words(_recording(waveform))
         return {
             "text": np.array([word.text for word in words], dtype=np.str_),
             "start": np.array([word.start for word in words], dtype=np.float32),
@@ -108,9 +110,9 @@ class Events:
         known = self._detector.provenance
         return {"model": known.model, "version": known.version, "tags": str(self._detector.declared["tags"])}
 
-    def measure(self, wave: Wave) -> Arrays:
+    def measure(self, waveform: Waveform) -> Arrays:
         """Return ``start`` (windows,) in seconds, ``tags`` (tags,) and ``score`` (windows, tags)."""
-        start, scores = self._detector.windows(wave)
+        start, scores = self._detector.windows(waveform)
         tags = sorted(scores)
         return {
             "start": start, "tags": np.array(tags, dtype=np.str_),
@@ -128,9 +130,9 @@ class Prosody:
         """Library and range of pitch."""
         return {"model": f"librosa {version('librosa')} yin {LOWEST:g} to {HIGHEST:g} Hz"}
 
-    def measure(self, wave: Wave) -> Arrays:
+    def measure(self, waveform: Waveform) -> Arrays:
         """Return ``pitch`` in hertz and ``energy`` in decibels (frames,)."""
-        found = contour(wave)
+        found = contour(waveform)
         return {"pitch": found.pitch, "energy": found.energy}
 
 
@@ -149,19 +151,25 @@ class Quality:
     @property
     def identity(self) -> dict[str, str]:
         """Models and versions."""
-        mos = f"{self._predictor.provenance.model} {self._predictor.provenance.version}" if self.mos else "off"
+        mos = (
+            f"{self._predictor.provenance.model} {self._predictor.provenance.version}" if self.mos else "off"
+        )
         return {"loudness": f"pyloudnorm {version('pyloudnorm')}", "mos": mos}
 
-    def measure(self, wave: Wave) -> Arrays:
+    def measure(self, waveform: Waveform) -> Arrays:
         """Return ``loudness`` (1,) in LUFS, ``clipped`` (seconds,) as shares and ``mos`` (windows,), NaN where not measured."""
         import pyloudnorm
 
-        seconds = np.array_split(np.abs(wave) >= 0.999, max(1, len(wave) // SAMPLE_RATE))
+        seconds = np.array_split(np.abs(waveform) >= 0.999, max(1, len(waveform) // SAMPLE_RATE))
         size = int(MOS_SECONDS * SAMPLE_RATE)
-        windows = [wave[begin : begin + size] for begin in range(0, len(wave), size)] if self.mos else []
+        windows = (
+            [waveform[begin : begin + size] for begin in range(0, len(waveform), size)] if self.mos else []
+        )
         scores = [self._predictor.predict(_recording(window)) for window in windows]
         meter = pyloudnorm.Meter(SAMPLE_RATE)
-        loudness = meter.integrated_loudness(wave) if len(wave) > 0.4 * SAMPLE_RATE + 1 else float("nan")
+        loudness = (
+            meter.integrated_loudness(waveform) if len(waveform) > 0.4 * SAMPLE_RATE + 1 else float("nan")
+        )
         return {
             "loudness": np.array([loudness], dtype=np.float32),
             "clipped": np.array([part.mean() for part in seconds], dtype=np.float32),
@@ -183,5 +191,5 @@ def stages(config: RecordingsConfig) -> list[Stage]:
     return found
 
 
-def _recording(wave: Wave) -> Recording:
-    return Recording("", "", Script(()), wave, SAMPLE_RATE)
+def _recording(waveform: Waveform) -> Recording:
+    return Recording("", "", Script(()), waveform, SAMPLE_RATE)

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from dia.audio.files import Wave, read_sound, wave_from_bytes
+from dia.audio.files import Waveform, read_sound, waveform_from_bytes
 from dia.data.clip import Clip, Emotion, LabelledNonverbal, LabelledTurn
-from dia.data.dialogues import DialogueLimits, TimedTurn, dialogue_of, group_turns
+from dia.data.segmentation import DialogueLimits, TimedTurn, dialogue_of, group_turns
 from dia.data.source import Tally, Unit
 from dia.data.sources.declaration import Declaration, Marks, Scale
 from dia.data.sources.marks import DropClip, tag_of, turn_of
@@ -78,14 +78,18 @@ class RowReader:
         row = row | self._named(row)
         licence, commercial_ok = self._licence(row)
         self._keep(row)
-        wave, rate = _sound(row[roles.audio], unit_id)
+        waveform, rate = _sound(row[roles.audio], unit_id)
         identity = str(row[roles.id]) if roles.id else unit_id
-        whole = Clip(f"{declared.name}-{identity}", declared.name, licence, commercial_ok, (), (), wave, rate)
+        whole = Clip(
+            f"{declared.name}-{identity}", declared.name, licence, commercial_ok, (), (), waveform, rate
+        )
         if declared.layout == "conversation":
             return self._conversation(row, whole)
         if declared.layout == "sound":
             return [self._with_turns(whole, [self._sound_turn(row)], row)]
-        turns = self._script(self._text(row)) if declared.layout == "script" else [self._turn(self._text(row), 1)]
+        turns = (
+            self._script(self._text(row)) if declared.layout == "script" else [self._turn(self._text(row), 1)]
+        )
         return [self._with_turns(whole, turns, row)]
 
     def _named(self, row: dict[str, Any]) -> dict[str, str]:
@@ -97,13 +101,17 @@ class RowReader:
         text = str(value["path"] if isinstance(value, dict) else value)
         if match := re.search(names.pattern, text):
             return {key: found for key, found in match.groupdict().items() if found is not None}
-        raise UserError(f"the name {text!r} is not as {self.source.declared.name} names its files ({names.pattern})")
+        raise UserError(
+            f"the name {text!r} is not as {self.source.declared.name} names its files ({names.pattern})"
+        )
 
     def _licence(self, row: dict[str, Any]) -> tuple[str, bool]:
         declared, roles = self.source.declared, self.source.declared.roles
         licence = str(row.get(roles.licence) or declared.licence) if roles.licence else declared.licence
         stated = row.get(roles.commercial_ok) if roles.commercial_ok else None
-        commercial_ok = declared.commercial_ok if stated is None else str(stated).lower() in ("true", "1", "yes")
+        commercial_ok = (
+            declared.commercial_ok if stated is None else str(stated).lower() in ("true", "1", "yes")
+        )
         if self.source.licence == "commercial" and not commercial_ok:
             raise DropClip(f"the licence {licence} does not allow commercial use")
         return licence, commercial_ok
@@ -124,12 +132,17 @@ class RowReader:
         if declared.texts is None:
             return text
         if text not in declared.texts:
-            raise UserError(f"{declared.name} has no sentence {text!r}; its declaration knows {', '.join(declared.texts)}")
+            raise UserError(
+                f"{declared.name} has no sentence {text!r}; its declaration knows {', '.join(declared.texts)}"
+            )
         return declared.texts[text]
 
     def _script(self, text: str) -> list[Turn]:
         """Turns of a text that is a script already, or plain words of one speaker; its tags are Dia's own."""
-        marks = Marks(pattern=r"\(([^()]*)\)", tags={spelling: str(canonical_tag(spelling)) for spelling in tag_spellings()})
+        marks = Marks(
+            pattern=r"\(([^()]*)\)",
+            tags={spelling: str(canonical_tag(spelling)) for spelling in tag_spellings()},
+        )
         pieces = SPEAKER.split(text if SPEAKER.match(text.strip()) else f"[S1] {text}")
         turns = [
             turn_of(words, int(speaker), marks, self.source.unknown, self.tally)
@@ -174,7 +187,9 @@ class RowReader:
         )  # fmt: skip
         found = [(number, sound) for number, turn in enumerate(turns) for sound in turn.nonverbals]
         start, end = self._region(row, len(found))
-        nonverbals = [LabelledNonverbal(sound.tag, number, sound.char, "human", start, end) for number, sound in found]
+        nonverbals = [
+            LabelledNonverbal(sound.tag, number, sound.char, "human", start, end) for number, sound in found
+        ]
         nonverbals += self._events(row, turns, whole.seconds)
         return replace(whole, turns=labelled, nonverbals=tuple(nonverbals))
 
@@ -210,9 +225,12 @@ class RowReader:
         roles, rate = self.source.declared.roles, whole.sample_rate
         columns = [row[str(name)] for name in (roles.texts, roles.voices, roles.cuts)]
         if len({len(column) for column in columns}) != 1:
-            raise UserError(f"{whole.id}: {roles.texts}, {roles.voices} and {roles.cuts} have different lengths")
+            raise UserError(
+                f"{whole.id}: {roles.texts}, {roles.voices} and {roles.cuts} have different lengths"
+            )
         turns = [
-            self._timed(str(text), str(voice), cut[0] / rate, cut[1] / rate) for text, voice, cut in zip(*columns, strict=True)
+            self._timed(str(text), str(voice), cut[0] / rate, cut[1] / rate)
+            for text, voice, cut in zip(*columns, strict=True)
         ]
         clips = []
         for number, group in enumerate(group_turns(turns, self.source.limits)):
@@ -223,7 +241,13 @@ class RowReader:
             first, last = round(group[0].start * rate), round(group[-1].end * rate)
             labelled, nonverbals = dialogue_of(group, group[0].start)
             clips.append(
-                replace(whole, id=f"{whole.id}-{number:03d}", turns=labelled, nonverbals=nonverbals, wave=whole.wave[first:last])
+                replace(
+                    whole,
+                    id=f"{whole.id}-{number:03d}",
+                    turns=labelled,
+                    nonverbals=nonverbals,
+                    waveform=whole.waveform[first:last],
+                )
             )
         return clips
 
@@ -275,11 +299,11 @@ def _number(row: dict[str, Any], scale: Scale | None, name: str) -> float | None
     return share if name == "intensity" else 2 * share - 1
 
 
-def _sound(value: Any, owner: str) -> tuple[Wave, int]:
-    """The wave and sample rate of a row's sound: bytes, or a path."""
+def _sound(value: Any, owner: str) -> tuple[Waveform, int]:
+    """The waveform and sample rate of a row's sound: bytes, or a path."""
     content = value.get("bytes") if isinstance(value, dict) else value
     if isinstance(content, bytes):
-        return wave_from_bytes(content)
+        return waveform_from_bytes(content)
     path = value.get("path") if isinstance(value, dict) else value
     if not path:
         raise UserError(f"{owner} has no sound")

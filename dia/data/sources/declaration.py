@@ -11,7 +11,7 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dia.dialogue.tags import known_tags
-from dia.errors import UserError, in_one_line
+from dia.errors import UserError, one_line
 from dia.resources import declaration, resource
 
 LAYOUTS = ("clip", "script", "conversation", "sound")
@@ -152,7 +152,9 @@ class Declaration:
 
     def problems(self) -> list[str]:
         """Return what the tables of this project do not know, one sentence each."""
-        found = [f"layout {self.layout} is none of {', '.join(LAYOUTS)}"] if self.layout not in LAYOUTS else []
+        found = (
+            [f"layout {self.layout} is none of {', '.join(LAYOUTS)}"] if self.layout not in LAYOUTS else []
+        )
         if (self.hub is None) == (self.files is None):
             found.append("either hub or files says where it is")
         found += [f"{use} is no use; there are {', '.join(USES)}" for use in self.uses if use not in USES]
@@ -172,7 +174,9 @@ def corpora() -> list[str]:
 def read_declaration(name: str) -> Declaration:
     """Return a corpus's declaration. Raises :class:`UserError` when there is none, or it says what the schema does not know."""
     if name not in corpora():
-        raise UserError(f"there is no corpus {name!r} in data/corpora; there are: demo, recordings, {', '.join(corpora())}")
+        raise UserError(
+            f"there is no corpus {name!r} in data/corpora; there are: demo, recordings, {', '.join(corpora())}"
+        )
     return parse_declaration(name, declaration(f"data/corpora/{name}.yaml"))
 
 
@@ -182,7 +186,9 @@ def parse_declaration(name: str, content: dict[str, Any]) -> Declaration:
         merged = OmegaConf.merge(OmegaConf.structured(Declaration), {"name": name}, content)
         parsed = cast(Declaration, OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
-        raise UserError(f"data/corpora/{name}.yaml: {in_one_line(error)}") from error
+        raise UserError(f"data/corpora/{name}.yaml: {one_line(error)}") from error
     if problems := parsed.problems():
-        raise UserError("\n".join([f"data/corpora/{name}.yaml:", *(f"  - {problem}" for problem in problems)]))
+        raise UserError(
+            "\n".join([f"data/corpora/{name}.yaml:", *(f"  - {problem}" for problem in problems)])
+        )
     return parsed

@@ -15,7 +15,7 @@ from dia.data.clip import Clip, Emotion, LabelledNonverbal, LabelledTurn
 from dia.data.source import Tally, Unit
 from dia.data.sources.demo_scripts import PlannedClip, plan_clips, stated_feeling
 from dia.data.sources.nonverbal_sounds import MAKERS, make_nonverbal
-from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, Joe, Strength, Voice, Wave, speak_styled
+from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, Joe, Strength, Voice, Waveform, speak_styled
 from dia.dialogue import Nonverbal, Turn
 from dia.resources import declaration
 
@@ -49,9 +49,15 @@ class DemoConfig:
         for name, rate in (("tag_rate", self.tag_rate), ("style_rate", self.style_rate)):
             if not 0 <= rate <= 1:
                 found.append(f"data.demo.{name}={rate} is a probability; choose 0 to 1")
-        found += [f"data.demo.clips.{split}={count} must be 1 or more" for split, count in self.clips.items() if count < 1]
+        found += [
+            f"data.demo.clips.{split}={count} must be 1 or more"
+            for split, count in self.clips.items()
+            if count < 1
+        ]
         if min(self.turns, default=0) < 0 or sum(self.turns) <= 0:
-            found.append(f"data.demo.turns={self.turns} are shares of dialogues of one, two, ... turns; one must be above 0")
+            found.append(
+                f"data.demo.turns={self.turns} are shares of dialogues of one, two, ... turns; one must be above 0"
+            )
         if missing := {"train", "validation", "test"} - self.clips.keys():
             found.append(f"data.demo.clips lacks {sorted(missing)}; give each split a number of clips")
         return found
@@ -74,7 +80,9 @@ class DemoSource:
     def units(self) -> Iterator[Unit]:
         """Yield the planned dialogues."""
         config = self.config
-        for clip in plan_clips(config.clips, config.turns, config.tags, config.tag_rate, config.style_rate, config.seed):
+        for clip in plan_clips(
+            config.clips, config.turns, config.tags, config.tag_rate, config.style_rate, config.seed
+        ):
             yield Unit(clip.id, clip.split, clip)
 
     def read(self, unit: Unit, tally: Tally) -> list[Clip]:
@@ -91,26 +99,32 @@ def _voices() -> dict[int, Voice]:
 def render_clip(clip: PlannedClip, seed: int) -> Clip:
     """Speak one dialogue, at 24 kHz."""
     random = np.random.default_rng(zlib.crc32(f"{clip.id} {seed}".encode()))
-    parts: list[Wave] = [_silence(random.uniform(0.04, 0.12))]
+    parts: list[Waveform] = [_silence(random.uniform(0.04, 0.12))]
     turns, nonverbals = [], []
-    for number, (turn, name, strength) in enumerate(zip(clip.script.turns, clip.styles, clip.strengths, strict=True)):
+    for number, (turn, name, strength) in enumerate(
+        zip(clip.script.turns, clip.styles, clip.strengths, strict=True)
+    ):
         start, voice, style = _seconds(parts), _voices()[turn.speaker], STYLES[name].at(strength)
         for piece in _pieces(turn):
             began = _seconds(parts)
             if isinstance(piece, Nonverbal):
                 parts.append(_sound(piece.tag, voice.pitch, random))
                 nonverbals.append(
-                    LabelledNonverbal(piece.tag, number, piece.char, "synthesis", began, _seconds(parts), confidence=1.0)
+                    LabelledNonverbal(
+                        piece.tag, number, piece.char, "synthesis", began, _seconds(parts), confidence=1.0
+                    )
                 )
             else:
                 parts.append(speak_styled(voice, piece, style, int(random.integers(2**31))))
             end = _seconds(parts)
             parts.append(_silence(random.uniform(0.06, 0.14)))
-        turns.append(LabelledTurn(turn.speaker, turn.text, start, end, voice.name, emotions(name, strength, turn.text)))
+        turns.append(
+            LabelledTurn(turn.speaker, turn.text, start, end, voice.name, emotions(name, strength, turn.text))
+        )
         parts.append(_silence(random.uniform(0.08, 0.25)))
-    wave = np.concatenate(parts)
-    wave *= np.float32(min(1.0, HIGHEST / np.abs(wave).max()))
-    return Clip(clip.id, "demo", LICENCE, True, tuple(turns), tuple(nonverbals), wave, SAMPLE_RATE)
+    waveform = np.concatenate(parts)
+    waveform *= np.float32(min(1.0, HIGHEST / np.abs(waveform).max()))
+    return Clip(clip.id, "demo", LICENCE, True, tuple(turns), tuple(nonverbals), waveform, SAMPLE_RATE)
 
 
 def emotions(style: str, strength: Strength, sentence: str) -> tuple[Emotion, ...]:
@@ -138,15 +152,15 @@ def _pieces(turn: Turn) -> list[str | Nonverbal]:
     return [piece for piece in pieces if piece]
 
 
-def _sound(tag: str, pitch: float, random: np.random.Generator) -> Wave:
-    wave = make_nonverbal(tag, pitch, SAMPLE_RATE, int(random.integers(2**31)))
+def _sound(tag: str, pitch: float, random: np.random.Generator) -> Waveform:
+    waveform = make_nonverbal(tag, pitch, SAMPLE_RATE, int(random.integers(2**31)))
     level = NONVERBAL_LEVEL * 10 ** (random.uniform(-2, 3) / 20)
-    return wave * np.float32(level / np.sqrt(np.mean(wave**2)))
+    return waveform * np.float32(level / np.sqrt(np.mean(waveform**2)))
 
 
-def _silence(seconds: float) -> Wave:
+def _silence(seconds: float) -> Waveform:
     return np.zeros(round(seconds * SAMPLE_RATE), dtype=np.float32)
 
 
-def _seconds(parts: list[Wave]) -> float:
+def _seconds(parts: list[Waveform]) -> float:
     return sum(len(part) for part in parts) / SAMPLE_RATE

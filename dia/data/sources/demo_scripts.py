@@ -35,12 +35,12 @@ class PlannedClip:
     strengths: tuple[Strength, ...]
 
 
-def fill(template: str, slots: dict[str, list[str]], chance: random.Random) -> str:
+def fill(template: str, slots: dict[str, list[str]], rng: random.Random) -> str:
     """Return the template with each slot filled; a word is not used twice in one sentence, the first is capital."""
     used: set[str] = set()
 
     def choose(match: re.Match[str]) -> str:
-        word = chance.choice([word for word in slots[match.group(1)] if word not in used])
+        word = rng.choice([word for word in slots[match.group(1)] if word not in used])
         used.add(word)
         return word
 
@@ -70,12 +70,12 @@ def draw_sentences(split: str, count: int, seed: int) -> list[str]:
     Raises :class:`UserError` when the grammar cannot give that many distinct sentences.
     """
     grammar = declaration("data/demo/grammar.yaml")
-    chance = random.Random(f"sentences {split} {seed}")
+    rng = random.Random(f"sentences {split} {seed}")
     drawn: list[str] = []
     seen: set[str] = set()
     vain = 0
     while len(drawn) < count:
-        sentence = fill(chance.choice(grammar["sentences"]), grammar["slots"], chance)
+        sentence = fill(rng.choice(grammar["sentences"]), grammar["slots"], rng)
         vain += 1
         if split_of(" ".join(clauses_of(sentence))) == split and sentence not in seen:
             drawn.append(sentence)
@@ -90,7 +90,12 @@ def draw_sentences(split: str, count: int, seed: int) -> list[str]:
 
 
 def plan_clips(
-    clips: dict[str, int], turns: Sequence[float], tags: list[str], tag_rate: float, style_rate: float, seed: int
+    clips: dict[str, int],
+    turns: Sequence[float],
+    tags: list[str],
+    tag_rate: float,
+    style_rate: float,
+    seed: int,
 ) -> list[PlannedClip]:
     """Plan ``clips[split]`` dialogues per split; ``turns`` are the shares of those with one turn, two turns and so on.
 
@@ -100,13 +105,15 @@ def plan_clips(
     planned = []
     for split in (name for name in SPLITS if name in clips):
         sizes = _turn_counts(split, clips[split], turns, seed)
-        chance, strength = random.Random(f"clips {split} {seed}"), random.Random(f"strengths {split} {seed}")
+        rng, strength = random.Random(f"clips {split} {seed}"), random.Random(f"strengths {split} {seed}")
         pool = iter(draw_sentences(split, sum(sizes), seed))
         for index, size in enumerate(sizes):
-            spoken = [_turn(1 + number % 2, next(pool), tags, tag_rate, chance) for number in range(size)]
-            styles = tuple(chance.choice(STYLES[1:]) if chance.random() < style_rate else "plain" for _ in spoken)
+            spoken = [_turn(1 + number % 2, next(pool), tags, tag_rate, rng) for number in range(size)]
+            styles = tuple(rng.choice(STYLES[1:]) if rng.random() < style_rate else "plain" for _ in spoken)
             strengths = tuple(_strength(strength) for _ in spoken)
-            planned.append(PlannedClip(f"demo-{split}-{index:05d}", split, Script(tuple(spoken)), styles, strengths))
+            planned.append(
+                PlannedClip(f"demo-{split}-{index:05d}", split, Script(tuple(spoken)), styles, strengths)
+            )
     return planned
 
 
@@ -115,9 +122,9 @@ def _turn_counts(split: str, clips: int, shares: Sequence[float], seed: int) -> 
     return random.Random(f"turns {split} {seed}").choices(range(1, len(shares) + 1), shares, k=clips)
 
 
-def _strength(chance: random.Random) -> Strength:
+def _strength(rng: random.Random) -> Strength:
     """Pace, pitch and loudness each go their own way: a turn may be fast and hardly louder, or loud and hardly faster."""
-    return Strength(*(round(chance.uniform(0.4, 1.0), 2) for _ in range(3)))
+    return Strength(*(round(rng.uniform(0.4, 1.0), 2) for _ in range(3)))
 
 
 def stated_feeling(sentence: str) -> tuple[float, float] | None:
@@ -130,11 +137,11 @@ def stated_feeling(sentence: str) -> tuple[float, float] | None:
     return float(valence), float(dominance)
 
 
-def _turn(speaker: int, sentence: str, tags: list[str], tag_rate: float, chance: random.Random) -> Turn:
+def _turn(speaker: int, sentence: str, tags: list[str], tag_rate: float, rng: random.Random) -> Turn:
     clauses = clauses_of(sentence)
     text = " ".join(clauses)
-    if not tags or chance.random() >= tag_rate:
+    if not tags or rng.random() >= tag_rate:
         return Turn(speaker, text)
     boundaries = [len(" ".join(clauses[:count])) + 1 for count in range(1, len(clauses))]
-    char = chance.choice([0, *boundaries, len(text)])
-    return Turn(speaker, text, (Nonverbal(chance.choice(tags), char),))
+    char = rng.choice([0, *boundaries, len(text)])
+    return Turn(speaker, text, (Nonverbal(rng.choice(tags), char),))

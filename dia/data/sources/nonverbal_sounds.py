@@ -4,7 +4,7 @@ A sound is a source (glottal pulses or breath noise), a chain of resonances (the
 contour. Each maker draws its own pitch, length and pace, so no two are equal. They are imitations: which of them an
 independent event detector accepts is measured by the evaluation, never assumed.
 
-Legend: waves are float arrays of shape (samples,), sample rate in hertz, lengths in seconds, pitch in hertz.
+Legend: waveforms are float arrays of shape (samples,), sample rate in hertz, lengths in seconds, pitch in hertz.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-Wave = NDArray[np.float64]
+Waveform = NDArray[np.float64]
 
 OPEN_VOWEL = ((850.0, 90.0), (1450.0, 110.0), (2700.0, 170.0), (3600.0, 250.0))
 SCHWA = ((550.0, 80.0), (1500.0, 120.0), (2500.0, 170.0), (3500.0, 250.0))
@@ -38,13 +38,13 @@ class Throat:
         return float(self.random.uniform(low, high))
 
 
-def _curve(points: list[tuple[float, float]], samples: int) -> Wave:
+def _curve(points: list[tuple[float, float]], samples: int) -> Waveform:
     """Piecewise linear contour through (position 0..1, value) points, shape (samples,)."""
     places, values = zip(*points, strict=True)
     return np.interp(np.linspace(0, 1, samples), places, values)
 
 
-def _voiced(throat: Throat, pitch: Wave, tilt: float = 1.2, jitter: float = 0.02) -> Wave:
+def _voiced(throat: Throat, pitch: Waveform, tilt: float = 1.2, jitter: float = 0.02) -> Waveform:
     """Harmonic source that follows ``pitch`` (hertz per sample); ``tilt`` is the fall of the harmonics' amplitude."""
     wobble = signal.lfilter([1], [1, -0.995], throat.random.normal(size=len(pitch))) * 0.1
     phase = 2 * np.pi * np.cumsum(pitch * (1 + jitter * np.clip(wobble, -3, 3))) / throat.sample_rate
@@ -52,32 +52,40 @@ def _voiced(throat: Throat, pitch: Wave, tilt: float = 1.2, jitter: float = 0.02
     return sum((np.cos(k * phase) / k**tilt for k in range(1, min(highest, 60) + 1)), np.zeros(len(pitch)))
 
 
-def _noise(throat: Throat, samples: int) -> Wave:
+def _noise(throat: Throat, samples: int) -> Waveform:
     return throat.random.normal(size=samples)
 
 
-def _resonate(wave: Wave, formants: tuple[tuple[float, float], ...], throat: Throat, stretch: float = 1.0) -> Wave:
+def _resonate(
+    waveform: Waveform, formants: tuple[tuple[float, float], ...], throat: Throat, stretch: float = 1.0
+) -> Waveform:
     """Sum of parallel two-pole resonances (frequency, bandwidth in hertz); ``stretch`` scales the frequencies."""
-    out = np.zeros(len(wave))
+    out = np.zeros(len(waveform))
     for rank, (frequency, bandwidth) in enumerate(formants):
         centre = min(frequency * stretch, throat.sample_rate * 0.45)
         numerator, denominator = signal.iirpeak(centre, centre / bandwidth, fs=throat.sample_rate)
-        out += signal.lfilter(numerator, denominator, wave) / (1 + 0.5 * rank)
+        out += signal.lfilter(numerator, denominator, waveform) / (1 + 0.5 * rank)
     return out
 
 
-def _band(wave: Wave, low: float, high: float, throat: Throat) -> Wave:
+def _band(waveform: Waveform, low: float, high: float, throat: Throat) -> Waveform:
     """Keep ``low`` to ``high`` hertz."""
-    sections = signal.butter(2, [low, min(high, throat.sample_rate * 0.45)], "bandpass", fs=throat.sample_rate, output="sos")
-    return np.asarray(signal.sosfilt(sections, wave))
+    sections = signal.butter(
+        2, [low, min(high, throat.sample_rate * 0.45)], "bandpass", fs=throat.sample_rate, output="sos"
+    )
+    return np.asarray(signal.sosfilt(sections, waveform))
 
 
-def _join(parts: list[Wave], gaps: list[float], throat: Throat) -> Wave:
-    pieces = [piece for part, gap in zip(parts, gaps, strict=True) for piece in (part, np.zeros(throat.samples(gap)))]
+def _join(parts: list[Waveform], gaps: list[float], throat: Throat) -> Waveform:
+    pieces = [
+        piece
+        for part, gap in zip(parts, gaps, strict=True)
+        for piece in (part, np.zeros(throat.samples(gap)))
+    ]
     return np.concatenate(pieces)
 
 
-def _laugh(throat: Throat) -> Wave:
+def _laugh(throat: Throat) -> Waveform:
     """A row of voiced, breathy 'ha' bursts, four to five a second, falling in pitch and loudness."""
     count, pace = int(throat.random.integers(4, 8)), throat.between(0.17, 0.23)
     top, parts = throat.pitch * throat.between(1.5, 2.1), []
@@ -89,25 +97,29 @@ def _laugh(throat: Throat) -> Wave:
         voice = _voiced(throat, pitch, tilt=1.0) * _curve(
             [(0, 0), (0.3, 0.05), (0.42, 1), (0.65, 0.7), (0.8, 0), (1, 0)], samples
         )
-        breath = _noise(throat, samples) * _curve([(0, 0.1), (0.2, 0.9), (0.45, 0.35), (0.8, 0.25), (1, 0.1)], samples)
+        breath = _noise(throat, samples) * _curve(
+            [(0, 0.1), (0.2, 0.9), (0.45, 0.35), (0.8, 0.25), (1, 0.1)], samples
+        )
         burst = _resonate(voice + 0.9 * breath, OPEN_VOWEL, throat, stretch)
         parts.append(burst * (1 - 0.5 * index / count))
     return np.concatenate(parts)
 
 
-def _chuckle(throat: Throat) -> Wave:
+def _chuckle(throat: Throat) -> Waveform:
     """Two to four short, low, closed bursts."""
     parts = []
     for index in range(int(throat.random.integers(3, 5))):
         samples = throat.samples(throat.between(0.13, 0.17))
         pitch = throat.pitch * (1.2 - 0.08 * index) * _curve([(0, 1.05), (1, 0.85)], samples)
-        source = _voiced(throat, pitch, 1.3) * _curve([(0, 0), (0.3, 0.1), (0.45, 1), (0.75, 0), (1, 0)], samples)
+        source = _voiced(throat, pitch, 1.3) * _curve(
+            [(0, 0), (0.3, 0.1), (0.45, 1), (0.75, 0), (1, 0)], samples
+        )
         breath = _noise(throat, samples) * _curve([(0, 0.2), (0.25, 0.8), (0.6, 0.1), (1, 0)], samples)
         parts.append(_resonate(source + 0.7 * breath, SCHWA, throat, throat.between(0.95, 1.1)))
     return np.concatenate(parts)
 
 
-def _cough(throat: Throat) -> Wave:
+def _cough(throat: Throat) -> Waveform:
     """One to three explosive bursts of noise over a low rattle."""
     count, parts = int(throat.random.integers(1, 4)), []
     for index in range(count):
@@ -119,99 +131,132 @@ def _cough(throat: Throat) -> Wave:
             throat,
             throat.between(0.85, 1.15),
         )
-        rattle = _resonate(_voiced(throat, throat.pitch * _curve([(0, 1.25), (1, 0.7)], samples), 0.9, 0.15), SCHWA, throat)
+        rattle = _resonate(
+            _voiced(throat, throat.pitch * _curve([(0, 1.25), (1, 0.7)], samples), 0.9, 0.15), SCHWA, throat
+        )
         voiced = _curve([(0, 0), (0.05, 0.8), (0.3, 0.3), (0.55, 0.35), (1, 0)], samples)
         parts.append((2.2 * burst * shape + 0.5 * rattle * voiced) * 0.85**index)
     return _join(parts, [throat.between(0.02, 0.12) for _ in parts], throat)
 
 
-def _clear_throat(throat: Throat) -> Wave:
+def _clear_throat(throat: Throat) -> Waveform:
     """Two rough, creaky grunts through nearly closed folds."""
     parts = []
     for length in (throat.between(0.2, 0.3), throat.between(0.35, 0.5)):
         samples = throat.samples(length)
         creak = _voiced(throat, throat.pitch * 0.75 * _curve([(0, 1.1), (1, 0.8)], samples), 0.8, 0.35)
-        rasp = _noise(throat, samples) * (0.6 + 0.4 * signal.square(2 * np.pi * 38 * np.arange(samples) / throat.sample_rate))
+        rasp = _noise(throat, samples) * (
+            0.6 + 0.4 * signal.square(2 * np.pi * 38 * np.arange(samples) / throat.sample_rate)
+        )
         shape = _curve([(0, 0), (0.1, 1), (0.7, 0.7), (1, 0)], samples)
         parts.append(_resonate(creak + 1.4 * rasp, ((480, 120), (1250, 220), (2400, 350)), throat) * shape)
     return _join(parts, [throat.between(0.03, 0.08), 0.0], throat)
 
 
-def _sigh(throat: Throat) -> Wave:
+def _sigh(throat: Throat) -> Waveform:
     """A breath drawn in, then a long one let out with a falling murmur."""
     inward = _gasp(throat) * 0.35
     samples = throat.samples(throat.between(0.9, 1.4))
-    breath = _resonate(_noise(throat, samples), ((650, 300), (1500, 400), (2600, 600)), throat, throat.between(0.9, 1.1))
-    murmur = _resonate(_voiced(throat, throat.pitch * _curve([(0, 1.25), (0.3, 1.05), (1, 0.7)], samples), 1.7), SCHWA, throat)
+    breath = _resonate(
+        _noise(throat, samples), ((650, 300), (1500, 400), (2600, 600)), throat, throat.between(0.9, 1.1)
+    )
+    murmur = _resonate(
+        _voiced(throat, throat.pitch * _curve([(0, 1.25), (0.3, 1.05), (1, 0.7)], samples), 1.7),
+        SCHWA,
+        throat,
+    )
     shape = _curve([(0, 0), (0.12, 1), (0.45, 0.55), (1, 0)], samples)
-    return np.concatenate([inward, (breath + 0.45 * murmur * _curve([(0, 0.2), (0.15, 1), (0.6, 0.3), (1, 0)], samples)) * shape])
+    return np.concatenate(
+        [
+            inward,
+            (breath + 0.45 * murmur * _curve([(0, 0.2), (0.15, 1), (0.6, 0.3), (1, 0)], samples)) * shape,
+        ]
+    )
 
 
-def _gasp(throat: Throat) -> Wave:
+def _gasp(throat: Throat) -> Waveform:
     """A quick breath in, rising in brightness, cut off at its loudest."""
     samples = throat.samples(throat.between(0.35, 0.55))
-    dull = _resonate(_noise(throat, samples), ((700, 300), (1700, 400), (2900, 600)), throat, throat.between(0.95, 1.15))
+    dull = _resonate(
+        _noise(throat, samples), ((700, 300), (1700, 400), (2900, 600)), throat, throat.between(0.95, 1.15)
+    )
     bright = _band(_noise(throat, samples), 2500, 6500, throat)
     rise = _curve([(0, 0.05), (0.7, 1), (0.92, 0.8), (1, 0)], samples)
     return (dull + 0.4 * bright * np.linspace(0, 1, samples)) * rise
 
 
-def _sniff(throat: Throat) -> Wave:
+def _sniff(throat: Throat) -> Waveform:
     """One to three short breaths in through the nose."""
     parts = []
     for _ in range(int(throat.random.integers(1, 4))):
         samples = throat.samples(throat.between(0.14, 0.24))
-        hiss = _band(_noise(throat, samples), 1800, 7000, throat) + 0.6 * _band(_noise(throat, samples), 300, 900, throat)
+        hiss = _band(_noise(throat, samples), 1800, 7000, throat) + 0.6 * _band(
+            _noise(throat, samples), 300, 900, throat
+        )
         parts.append(hiss * _curve([(0, 0), (0.3, 0.6), (0.75, 1), (1, 0)], samples))
     return _join(parts, [throat.between(0.08, 0.2) for _ in parts], throat)
 
 
-def _groan(throat: Throat) -> Wave:
+def _groan(throat: Throat) -> Waveform:
     """A long low creaking vowel."""
     samples = throat.samples(throat.between(0.8, 1.2))
-    source = _voiced(throat, throat.pitch * 0.8 * _curve([(0, 0.95), (0.3, 1.1), (1, 0.75)], samples), 1.1, 0.12)
+    source = _voiced(
+        throat, throat.pitch * 0.8 * _curve([(0, 0.95), (0.3, 1.1), (1, 0.75)], samples), 1.1, 0.12
+    )
     shape = _curve([(0, 0), (0.15, 0.8), (0.5, 1), (1, 0)], samples)
     return _resonate(source + 0.1 * _noise(throat, samples), SCHWA, throat, throat.between(0.9, 1.05)) * shape
 
 
-def _hum(throat: Throat) -> Wave:
+def _hum(throat: Throat) -> Waveform:
     """Three to five notes through closed lips."""
     steps = throat.random.choice([0, 2, 4, 5, 7], size=int(throat.random.integers(3, 6)))
-    notes = [(throat.samples(throat.between(0.28, 0.42)), throat.pitch * 1.15 * 2 ** (step / 12)) for step in steps]
+    notes = [
+        (throat.samples(throat.between(0.28, 0.42)), throat.pitch * 1.15 * 2 ** (step / 12)) for step in steps
+    ]
     pitch = np.concatenate([np.full(samples, hertz) for samples, hertz in notes])
     pitch *= 1 + 0.012 * np.sin(2 * np.pi * 5.2 * np.arange(len(pitch)) / throat.sample_rate)
-    shape = np.concatenate([_curve([(0, 0.25), (0.2, 1), (0.8, 0.9), (1, 0.25)], samples) for samples, _ in notes])
-    return _resonate(_voiced(throat, signal.savgol_filter(pitch, 501, 1), 1.6, 0.004), CLOSED_LIPS, throat) * shape
+    shape = np.concatenate(
+        [_curve([(0, 0.25), (0.2, 1), (0.8, 0.9), (1, 0.25)], samples) for samples, _ in notes]
+    )
+    return (
+        _resonate(_voiced(throat, signal.savgol_filter(pitch, 501, 1), 1.6, 0.004), CLOSED_LIPS, throat)
+        * shape
+    )
 
 
-def _whistle(throat: Throat) -> Wave:
+def _whistle(throat: Throat) -> Waveform:
     """A pure tone that slides up and down, with a little air."""
     samples = throat.samples(throat.between(0.6, 1.0))
     base = throat.between(1100, 1700)
-    slide = base * _curve([(0, 0.9), (0.35, throat.between(1.2, 1.5)), (1, throat.between(0.8, 1.3))], samples)
+    slide = base * _curve(
+        [(0, 0.9), (0.35, throat.between(1.2, 1.5)), (1, throat.between(0.8, 1.3))], samples
+    )
     tone = np.sin(2 * np.pi * np.cumsum(slide) / throat.sample_rate)
     air = 0.03 * _band(_noise(throat, samples), 1000, 6000, throat)
     return (tone + air) * _curve([(0, 0), (0.08, 1), (0.9, 0.9), (1, 0)], samples)
 
 
-def _beep(throat: Throat) -> Wave:
+def _beep(throat: Throat) -> Waveform:
     """A steady electronic tone."""
     samples = throat.samples(throat.between(0.35, 0.6))
     tone = np.sin(2 * np.pi * throat.between(900, 1100) * np.arange(samples) / throat.sample_rate)
     return tone * _curve([(0, 0), (0.02, 1), (0.98, 1), (1, 0)], samples)
 
 
-def _clap(throat: Throat) -> Wave:
+def _clap(throat: Throat) -> Waveform:
     """Two to four hand claps: a click that rings for a few milliseconds."""
     parts = []
     for _ in range(int(throat.random.integers(3, 6))):
         samples = throat.samples(0.09)
         decay = np.exp(-np.arange(samples) / throat.sample_rate / throat.between(0.008, 0.014))
-        parts.append(_band(_noise(throat, samples), 700, 3500, throat) * decay + 0.3 * _noise(throat, samples) * decay**3)
+        parts.append(
+            _band(_noise(throat, samples), 700, 3500, throat) * decay
+            + 0.3 * _noise(throat, samples) * decay**3
+        )
     return _join(parts, [throat.between(0.12, 0.2) for _ in parts], throat)
 
 
-MAKERS: dict[str, Callable[[Throat], Wave]] = {
+MAKERS: dict[str, Callable[[Throat], Waveform]] = {
     "beep": _beep,
     "chuckle": _chuckle,
     "claps": _clap,
@@ -235,6 +280,6 @@ def make_nonverbal(tag: str, pitch: float, sample_rate: int, seed: int) -> NDArr
     """
     if tag not in MAKERS:
         raise ValueError(f"no synthesized sound for the tag ({tag}); there are: {', '.join(sorted(MAKERS))}")
-    wave = MAKERS[tag](Throat(sample_rate, pitch, np.random.default_rng(seed)))
-    wave = _band(wave, 60, 10_000, Throat(sample_rate, pitch, np.random.default_rng(0)))
-    return (wave / np.abs(wave).max()).astype(np.float32)
+    waveform = MAKERS[tag](Throat(sample_rate, pitch, np.random.default_rng(seed)))
+    waveform = _band(waveform, 60, 10_000, Throat(sample_rate, pitch, np.random.default_rng(0)))
+    return (waveform / np.abs(waveform).max()).astype(np.float32)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dia.data.dialogues import DialogueLimits
 from dia.data.recordings.settings import RecordingsConfig
+from dia.data.segmentation import DialogueLimits
 from dia.data.source import Source
 from dia.data.sources.corpus import CorpusSource
 from dia.data.sources.declaration import USES, corpora, read_declaration
@@ -66,11 +66,17 @@ def open_source(config: SourceConfig) -> Source:
     declared = read_declaration(config.corpus)
     problems = []
     if config.use not in declared.uses:
-        problems.append(f"it may be used for {', '.join(declared.uses)} only; set data.use={declared.uses[0]} or take another")
+        problems.append(
+            f"it may be used for {', '.join(declared.uses)} only; set data.use={declared.uses[0]} or take another"
+        )
     if config.licence == "commercial" and not declared.commercial_ok and declared.roles.commercial_ok is None:
-        problems.append(f"its licence {declared.licence} does not allow commercial use; take another, or data.licence=any")
+        problems.append(
+            f"its licence {declared.licence} does not allow commercial use; take another, or data.licence=any"
+        )
     if problems:
-        raise UserError(f"{declared.title} is refused:\n" + "\n".join(f"  - {problem}" for problem in problems))
+        raise UserError(
+            f"{declared.title} is refused:\n" + "\n".join(f"  - {problem}" for problem in problems)
+        )
     return CorpusSource(
         declared, path, config.unknown, config.licence, config.streaming, config.limit, config.dialogue
     )  # fmt: skip
@@ -83,4 +89,6 @@ def _calibrated(config: RecordingsConfig) -> RecordingsConfig:
         return config
     from dia.data.recordings.calibration import calibrated_limits
 
-    return replace(config, thresholds=replace(config.thresholds, events=calibrated_limits(config.calibration)))
+    return replace(
+        config, thresholds=replace(config.thresholds, events=calibrated_limits(config.calibration))
+    )

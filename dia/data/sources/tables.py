@@ -19,10 +19,15 @@ from datasets.exceptions import DatasetsError
 
 from dia.data.source import Unit
 from dia.data.sources.declaration import Declaration, Files, parse_declaration
-from dia.errors import UserError, in_one_line
+from dia.errors import UserError, one_line
 
 # What a column of sound is read as: `datasets` wants torchcodec for its own type, even where nothing is decoded.
-BROKEN = (OSError, ValueError, DatasetsError, TarError)  # what `datasets` raises for what is not there, not allowed or damaged
+BROKEN = (
+    OSError,
+    ValueError,
+    DatasetsError,
+    TarError,
+)  # what `datasets` raises for what is not there, not allowed or damaged
 SOUND_FILE = {"bytes": Value("binary"), "path": Value("string")}
 TYPES = {"string": Value("string"), "int": Value("int64"), "float": Value("float64"), "bool": Value("bool")}
 
@@ -59,7 +64,9 @@ def _open(declared_json: str, path: str, streaming: bool) -> Table:
     if declared.hub is not None and (path or not declared.hub.local_only):
         return HubTable(declared, path, streaming)
     if not path:
-        raise UserError(f"{declared.title} is not on the Hub for everybody; give its folder with data.path=FOLDER")
+        raise UserError(
+            f"{declared.title} is not on the Hub for everybody; give its folder with data.path=FOLDER"
+        )
     if not Path(path).is_dir():
         raise UserError(f"data.path={path} is no folder; give the one that holds {declared.title}")
     assert declared.files is not None, "a declaration has hub or files"
@@ -74,7 +81,10 @@ class HubTable:
         hub = declared.hub
         assert hub is not None, "a Hub table is declared with hub"
         self.where = path or hub.path
-        self.arguments: dict[str, Any] = {"path": self.where, "name": None if path and hub.data_files else hub.config}
+        self.arguments: dict[str, Any] = {
+            "path": self.where,
+            "name": None if path and hub.data_files else hub.config,
+        }
         if hub.data_files:
             self.arguments["data_files"] = hub.data_files
         if hub.data_files and all(pattern.endswith(".tar") for pattern in hub.data_files.values()):
@@ -105,7 +115,9 @@ class HubTable:
         try:
             row: dict[str, Any] = unit.content if self.streaming else rows[unit.content]
         except BROKEN as error:
-            raise UserError(f"row {unit.content} of {unit.split} is damaged ({in_one_line(error)}); fetch it again") from error
+            raise UserError(
+                f"row {unit.content} of {unit.split} is damaged ({one_line(error)}); fetch it again"
+            ) from error
         return row | row["json"] if isinstance(row.get("json"), dict) else row
 
     def _streamed(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -115,7 +127,7 @@ class HubTable:
                 yield number, row
         except BROKEN as error:
             raise UserError(
-                f"the stream of {self.where} broke after row {number} of {split} ({in_one_line(error)}); run the same command "
+                f"the stream of {self.where} broke after row {number} of {split} ({one_line(error)}); run the same command "
                 "again, which goes on with what is finished"
             ) from error
 
@@ -151,7 +163,7 @@ class HubTable:
             return load(**self.arguments, **options)
         except BROKEN as error:
             raise UserError(
-                f"{self.where} cannot be loaded ({type(error).__name__}: {in_one_line(error)}); check the network and that its "
+                f"{self.where} cannot be loaded ({type(error).__name__}: {one_line(error)}); check the network and that its "
                 "terms are accepted on the Hub, or give a local copy with data.path=FOLDER"
             ) from error
 
@@ -268,5 +280,9 @@ def folder_version(folder: Path) -> str:
     digest = sha256()
     for path in sorted(found for found in folder.rglob("*") if found.is_file()):
         state = path.stat()
-        digest.update(f"{path.relative_to(folder)} {state.st_size} {state.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+        digest.update(
+            f"{path.relative_to(folder)} {state.st_size} {state.st_mtime_ns}\n".encode(
+                "utf-8", "surrogateescape"
+            )
+        )
     return digest.hexdigest()

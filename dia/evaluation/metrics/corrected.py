@@ -17,7 +17,9 @@ from dia.judges.events import Calibration
 PRIOR = 0.5  # Jeffreys': eleven hits of eleven are no certainty, as a bootstrap of them would have it
 
 
-def corrected(parts: Sequence[Part], calibration: Calibration, difference: bool = False, seed: int = 0) -> dict[str, Any]:
+def corrected(
+    parts: Sequence[Part], calibration: Calibration, difference: bool = False, seed: int = 0
+) -> dict[str, Any]:
     """Return `value`, `low`, `high` of the corrected rate of the parts and whether it lies `outside` 0..1 (-1..1).
 
     ``difference``: the parts are differences of two rates of the same detector, whose specificity cancels out. The 95 % interval

@@ -40,6 +40,9 @@ class PredictedEmotion:
     def summarise(self, clips: Sequence[Clip]) -> list[Row]:
         """Return the mean of each dimension, and agreement and difference of arousal where prompts ask for high and low."""
         reasons = not_measured(clips)
-        means = [ratio(f"emotion_{name}", parts_of(clips, name), SHORT, not_measured=reasons) for name in DIMENSIONS]
+        means = [
+            ratio(f"emotion_{name}", parts_of(clips, name), SHORT, not_measured=reasons)
+            for name in DIMENSIONS
+        ]
         scored = [(clip, float(clip.values["arousal"])) for clip in clips if clip.measured]
         return [*means, *arousal_rows("emotion_arousal", scored)]

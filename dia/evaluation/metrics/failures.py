@@ -7,9 +7,9 @@ A voice that changes is counted in `turns.py`.
 
 from collections.abc import Sequence
 
-from dia.evaluation.hearing import Hearing
 from dia.evaluation.metrics.protocol import Clip, Context, Origin, Part, Row, Values, origin_of, rate, ratio
-from dia.evaluation.turns import ScriptWord
+from dia.evaluation.shared_models import Hearing
+from dia.evaluation.turn_alignment import ScriptWord
 from dia.inference.guard import GuardLimits, sound_findings
 from dia.judges.recording import Recording
 from dia.judges.transcription import transcript
@@ -41,7 +41,11 @@ class Failures:
         found = {
             item.kind: item.message
             for item in sound_findings(
-                recording.wave, recording.sample_rate, recording.script.render(), recording.ended, self.limits
+                recording.waveform,
+                recording.sample_rate,
+                recording.script.render(),
+                recording.ended,
+                self.limits,
             )
         }
         heard = heard_words(transcript(self.hearing.words(recording)))
@@ -59,12 +63,21 @@ class Failures:
 
     def summarise(self, clips: Sequence[Clip]) -> list[Row]:
         """Return `failed` (any kind), one row for each kind, and the ratio of durations."""
-        rows = [rate("failed", [Part(clip.prompt.id, float(bool(clip.values["found"]))) for clip in clips], NOTHING, -1)]
+        rows = [
+            rate(
+                "failed",
+                [Part(clip.prompt.id, float(bool(clip.values["found"]))) for clip in clips],
+                NOTHING,
+                -1,
+            )
+        ]
         for kind in KINDS:
             parts = [Part(clip.prompt.id, float(kind in clip.values["found"])) for clip in clips]
             rows.append(rate(f"failed/{kind}", parts, NOTHING, -1))
         known = [clip for clip in clips if clip.values["reference_seconds"]]
-        lengths = [Part(clip.prompt.id, clip.values["seconds"] / clip.values["reference_seconds"]) for clip in known]
+        lengths = [
+            Part(clip.prompt.id, clip.values["seconds"] / clip.values["reference_seconds"]) for clip in known
+        ]
         return [*rows, ratio("duration_ratio", lengths, "no ground truth")]
 
 

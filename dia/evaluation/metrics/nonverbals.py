@@ -9,17 +9,17 @@ from collections.abc import Mapping, Sequence
 from dia.audio.files import resample
 from dia.dialogue import Script
 from dia.dialogue.tags import canonical_tag, tag_spellings
-from dia.evaluation.hearing import Hearing
 from dia.evaluation.metrics.adherence import adherence_rows
 from dia.evaluation.metrics.protocol import Clip, Context, Origin, Row, Values, origin_of
 from dia.evaluation.metrics.superbench import superbench_rows
 from dia.evaluation.metrics.words import NORMALISER, normalisation_stamp
-from dia.evaluation.turns import script_words
+from dia.evaluation.shared_models import Hearing
+from dia.evaluation.turn_alignment import script_words
 from dia.judges.events import HOP, SAMPLE_RATE, WINDOW, Calibration, EventDetector
-from dia.judges.missing import JudgeMissing
 from dia.judges.prosody import pauses_of
 from dia.judges.recording import Recording
 from dia.judges.transcription import transcript
+from dia.judges.unavailable import JudgeMissing
 from dia.judges.words import spoken_names, word_errors
 
 
@@ -31,7 +31,9 @@ class NonverbalAdherence:
 
     name, reads = "nonverbals", ()
 
-    def __init__(self, hearing: Hearing, calibration: Mapping[str, Calibration], detector: EventDetector | None = None) -> None:
+    def __init__(
+        self, hearing: Hearing, calibration: Mapping[str, Calibration], detector: EventDetector | None = None
+    ) -> None:
         self.hearing, self.calibration, self.version = hearing, calibration, f"2, {normalisation_stamp()}"
         self.detector, self.missing = detector, ""
         try:
@@ -50,8 +52,8 @@ class NonverbalAdherence:
         """
         if self.detector is None:
             raise ValueError(f"the nonverbals of {recording.prompt_id} cannot be measured: {self.missing}")
-        wave = resample(recording.wave, recording.sample_rate, SAMPLE_RATE)
-        starts, scores = self.detector.windows(wave)
+        waveform = resample(recording.waveform, recording.sample_rate, SAMPLE_RATE)
+        starts, scores = self.detector.windows(waveform)
         heard = transcript(self.hearing.words(recording))
         errors = word_errors(recording.script, heard)
         names = [nonverbal.tag for turn in recording.script.turns for nonverbal in turn.nonverbals]
@@ -60,7 +62,7 @@ class NonverbalAdherence:
             "scores": {tag: [round(float(score), 4) for score in found] for tag, found in scores.items()},
             "words": [None if word.times is None else list(word.times) for word in self.hearing.script_words(recording)],
             "word_turns": [word.turn for word in self.hearing.script_words(recording)],
-            "pauses": pauses_of(wave), "speakers": [turn.speaker for turn in recording.script.turns],
+            "pauses": pauses_of(waveform), "speakers": [turn.speaker for turn in recording.script.turns],
             "asked": asked_slots(recording.script), "seconds": recording.seconds,
             "errors": errors.errors, "word_count": max(errors.words, 1),
             "read_aloud": spoken_names([*names, *_spellings(names)], recording.script, heard),

@@ -61,7 +61,11 @@ def speaker_at(middle: float, values: dict[str, Any]) -> int | None:
     """Return whose sound lies at a time: the stretch without words nearest to it, within half a window, belongs to the speaker
     of the word with the shorter pause between; where there is none, the nearest word tells. None where no word has times.
     """
-    words = [(*times, turn) for times, turn in zip(values["words"], values["word_turns"], strict=True) if times is not None]
+    words = [
+        (*times, turn)
+        for times, turn in zip(values["words"], values["word_turns"], strict=True)
+        if times is not None
+    ]
     if not words:
         return None
     turn = _turn_of_stretch(middle, words, values["pauses"], values["seconds"])
@@ -71,13 +75,17 @@ def speaker_at(middle: float, values: dict[str, Any]) -> int | None:
     return speaker
 
 
-def _turn_of_stretch(middle: float, words: Sequence[Word], pauses: Sequence[Sequence[float]], seconds: float) -> int | None:
+def _turn_of_stretch(
+    middle: float, words: Sequence[Word], pauses: Sequence[Sequence[float]], seconds: float
+) -> int | None:
     """The turn that the stretch of sound without words around a time hangs on, or None."""
     edges = [0.0, *(edge for pause in pauses for edge in pause), seconds]
     runs = [(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if end > start]
     owners = [_owners(run, words) for run in runs]
     stretches = [
-        [place for place, _ in group] for wordless, group in groupby(enumerate(owners), key=lambda item: not item[1]) if wordless
+        [place for place, _ in group]
+        for wordless, group in groupby(enumerate(owners), key=lambda item: not item[1])
+        if wordless
     ]
     near = [part for part in stretches if _away(middle, runs[part[0]][0], runs[part[-1]][1]) <= REACH]
     if not near:
@@ -94,7 +102,11 @@ def _turn_of_stretch(middle: float, words: Sequence[Word], pauses: Sequence[Sequ
 def _owners(run: tuple[float, float], words: Sequence[Word]) -> list[int]:
     """The turns of the words in a run of sound, in order."""
     begin, stop = run
-    return [turn for start, end, turn in words if min(end, stop) - max(start, begin) > SHARE * min(end - start, stop - begin)]
+    return [
+        turn
+        for start, end, turn in words
+        if min(end, stop) - max(start, begin) > SHARE * min(end - start, stop - begin)
+    ]
 
 
 def _away(time: float, start: float, end: float) -> float:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dia.audio.files import resample
-from dia.evaluation.hearing import Hearing
 from dia.evaluation.metrics.protocol import (
     NOT_MEASURED,
     Clip,
@@ -25,6 +24,7 @@ from dia.evaluation.metrics.protocol import (
     parts_of,
     ratio,
 )
+from dia.evaluation.shared_models import Hearing
 from dia.judges.prosody import (
     FEWEST_VOICED,
     FRAMES,
@@ -62,12 +62,14 @@ class Prosody:
 
     def measure(self, recording: Recording, context: Context) -> Values:
         """Return `rate` (recognised words a second from the first to the last), pitch, range and pauses."""
-        wave = resample(recording.wave, recording.sample_rate, SAMPLE_RATE)
-        loud, pitch = np.flatnonzero(loud_frames(energy_of(wave))), pitch_track(wave)
+        waveform = resample(recording.waveform, recording.sample_rate, SAMPLE_RATE)
+        loud, pitch = np.flatnonzero(loud_frames(energy_of(waveform))), pitch_track(waveform)
         if not len(loud) or not np.isfinite(pitch).any():
             return {NOT_MEASURED: NO_VOICE}
         begin, end = loud[0] / FRAMES, (loud[-1] + 1) / FRAMES
-        pauses = [stop - start for start, stop in pauses_of(wave, PAUSE) if start >= begin and stop <= end]
+        pauses = [
+            stop - start for start, stop in pauses_of(waveform, PAUSE) if start >= begin and stop <= end
+        ]
         words = [word for word in self.hearing.words(recording) if heard_words(word.text)]
         spoken = words[-1].end - words[0].start if words else 0.0
         return {
@@ -81,10 +83,14 @@ class Prosody:
         by_speaker: dict[int, list[NDArray[np.float64]]] = {}
         for turn, times in zip(recording.script.turns, self.hearing.turns(recording), strict=True):
             if times is not None:
-                by_speaker.setdefault(turn.speaker, []).append(pitch[int(times[0] * FRAMES) : int(times[1] * FRAMES)])
+                by_speaker.setdefault(turn.speaker, []).append(
+                    pitch[int(times[0] * FRAMES) : int(times[1] * FRAMES)]
+                )
         spoken = [np.concatenate(parts) for parts in by_speaker.values()]
         ranges = [
-            np.ptp(np.nanpercentile(12 * np.log2(part), [5, 95])) for part in spoken if np.isfinite(part).sum() >= FEWEST_VOICED
+            np.ptp(np.nanpercentile(12 * np.log2(part), [5, 95]))
+            for part in spoken
+            if np.isfinite(part).sum() >= FEWEST_VOICED
         ]
         return float(np.mean(ranges)) if ranges else None
 
@@ -122,20 +128,25 @@ class Arousal:
         return {"turns": turns} if turns else {NOT_MEASURED: "no turn with a voice was found"}
 
     def summarise(self, clips: Sequence[Clip]) -> list[Row]:
-        """Return `arousal_agreement` (share of pairs in order; .5 is chance) and `arousal_difference` in robust deviations."""
+        """Return `arousal_agreement` (share of pairs in order; .5 is rng) and `arousal_difference` in robust deviations."""
         asked = [clip for clip in clips if clip.prompt.group and clip.prompt.arousal in ("high", "low")]
         scores = clip_arousal([clip for clip in asked if clip.measured])
         return arousal_rows(self.name, scores, not_measured(asked))
 
 
-def arousal_rows(name: str, scores: Sequence[tuple[Clip, float]], reasons: dict[str, int] | None = None) -> list[Row]:
+def arousal_rows(
+    name: str, scores: Sequence[tuple[Clip, float]], reasons: dict[str, int] | None = None
+) -> list[Row]:
     """Return agreement and difference of arousal over the pairs of clips of one group of which one asks for high, one for low."""
     groups: dict[str, dict[str, list[float]]] = {}
     for clip, score in scores:
         if clip.prompt.group and clip.prompt.arousal:
             groups.setdefault(clip.prompt.group, {}).setdefault(clip.prompt.arousal, []).append(score)
     pairs = [
-        (group, high - low) for group, found in groups.items() for high in found.get("high", []) for low in found.get("low", [])
+        (group, high - low)
+        for group, found in groups.items()
+        for high in found.get("high", [])
+        for low in found.get("low", [])
     ]
     agreement = [Part(group, 0.5 * (float(np.sign(difference)) + 1)) for group, difference in pairs]
     return [
@@ -161,4 +172,4 @@ def clip_arousal(clips: Sequence[Clip]) -> list[tuple[Clip, float]]:
 
 
 def _contour(recording: Recording) -> Contour:
-    return contour(resample(recording.wave, recording.sample_rate, SAMPLE_RATE))
+    return contour(resample(recording.waveform, recording.sample_rate, SAMPLE_RATE))

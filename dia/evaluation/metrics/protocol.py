@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 from dia.evaluation.prompts import Prompt
 from dia.evaluation.statistics import Estimate, estimate_rate, estimate_ratio
-from dia.judges.missing import JudgeMissing
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording
+from dia.judges.unavailable import JudgeMissing
 
 NOT_MEASURED = "not_measured"  # the key of a clip's reason
 Values = dict[str, Any]  # plain JSON: texts, numbers, true and false, None, lists and dictionaries of them
@@ -161,4 +161,7 @@ def not_measured(clips: Sequence[Clip]) -> dict[str, int]:
 def parts_of(clips: Sequence[Clip], top: str, bottom: str = "") -> list[Part]:
     """Return a part for each measured clip that has the value ``top`` (and ``bottom``)."""
     kept = [clip for clip in clips if clip.measured and clip.values.get(top) is not None]
-    return [Part(clip.prompt.id, float(clip.values[top]), float(clip.values[bottom]) if bottom else 1.0) for clip in kept]
+    return [
+        Part(clip.prompt.id, float(clip.values[top]), float(clip.values[bottom]) if bottom else 1.0)
+        for clip in kept
+    ]

@@ -43,4 +43,6 @@ class PredictedQuality:
         """Return a row for each score."""
         named = {f"{self.name}_{score}": score for score in self.scores} or {self.name: "score"}
         reasons = not_measured(clips)
-        return [ratio(name, parts_of(clips, key), SHORT, 1, not_measured=reasons) for name, key in named.items()]
+        return [
+            ratio(name, parts_of(clips, key), SHORT, 1, not_measured=reasons) for name, key in named.items()
+        ]

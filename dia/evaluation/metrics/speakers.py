@@ -6,8 +6,19 @@ from math import isfinite
 
 import numpy as np
 
-from dia.evaluation.hearing import Hearing
-from dia.evaluation.metrics.protocol import NOT_MEASURED, Clip, Context, Origin, Part, Row, Values, not_measured, origin_of, ratio
+from dia.evaluation.metrics.protocol import (
+    NOT_MEASURED,
+    Clip,
+    Context,
+    Origin,
+    Part,
+    Row,
+    Values,
+    not_measured,
+    origin_of,
+    ratio,
+)
+from dia.evaluation.shared_models import Hearing
 from dia.judges.recording import Recording, Times
 from dia.judges.speakers import Embedding, VoiceEncoder
 
@@ -19,7 +30,9 @@ class SpeakerSimilarity:
 
     reads = ("voices",)
 
-    def __init__(self, hearing: Hearing, encoder: VoiceEncoder | None = None, name: str = "similarity") -> None:
+    def __init__(
+        self, hearing: Hearing, encoder: VoiceEncoder | None = None, name: str = "similarity"
+    ) -> None:
         self.hearing, self.encoder, self.name, self.version = hearing, encoder or hearing.encoder, name, "1"
 
     def provenance(self) -> Origin:
@@ -36,25 +49,46 @@ class SpeakerSimilarity:
         voices = self.hearing.enroll(self.encoder, context.voices)
         found = [None if times is None else self.encoder.embed(recording, times) for times in turns]
         speakers = [turn.speaker for turn in recording.script.turns]
-        known = [(speaker, embedding) for speaker, embedding in zip(speakers, found, strict=True) if embedding is not None]
+        known = [
+            (speaker, embedding)
+            for speaker, embedding in zip(speakers, found, strict=True)
+            if embedding is not None
+        ]
         if not known:
             return {NOT_MEASURED: "no turn was found that is long enough", "turns": len(turns)}
         pairs = list(combinations(known, 2))
         return {
             "turns": len(turns),
             "compared": [_compared(speaker, embedding, voices) for speaker, embedding in known],
-            "within": _mean([float(one @ other) for (first, one), (second, other) in pairs if first == second]),
-            "between": _mean([float(one @ other) for (first, one), (second, other) in pairs if first != second]),
-            "drift": _mean([_drift(self.encoder, recording, speakers, turns, speaker) for speaker in set(speakers)]),
+            "within": _mean(
+                [float(one @ other) for (first, one), (second, other) in pairs if first == second]
+            ),
+            "between": _mean(
+                [float(one @ other) for (first, one), (second, other) in pairs if first != second]
+            ),
+            "drift": _mean(
+                [_drift(self.encoder, recording, speakers, turns, speaker) for speaker in set(speakers)]
+            ),
         }
 
     def summarise(self, clips: Sequence[Clip]) -> list[Row]:
         """Return similarity to the right voice, its margin over the wrong one, drift, within, separation, and turns not found."""
         measured = [clip for clip in clips if clip.measured]
-        turns = [(clip.prompt.id, turn) for clip in measured for turn in clip.values["compared"] if turn["right"] is not None]
-        margins = [Part(prompt, turn["right"] - turn["wrong"]) for prompt, turn in turns if turn["wrong"] is not None]
+        turns = [
+            (clip.prompt.id, turn)
+            for clip in measured
+            for turn in clip.values["compared"]
+            if turn["right"] is not None
+        ]
+        margins = [
+            Part(prompt, turn["right"] - turn["wrong"]) for prompt, turn in turns if turn["wrong"] is not None
+        ]
         lost = [
-            Part(clip.prompt.id, clip.values["turns"] - len(clip.values.get("compared", [])), clip.values["turns"])
+            Part(
+                clip.prompt.id,
+                clip.values["turns"] - len(clip.values.get("compared", [])),
+                clip.values["turns"],
+            )
             for clip in clips
         ]
         apart = [
@@ -65,22 +99,42 @@ class SpeakerSimilarity:
         no_voice = "no turn was found, or no prompt voice is known"
         return [
             ratio(
-                self.name, [Part(prompt, turn["right"]) for prompt, turn in turns], no_voice, 1, not_measured=not_measured(clips)
+                self.name,
+                [Part(prompt, turn["right"]) for prompt, turn in turns],
+                no_voice,
+                1,
+                not_measured=not_measured(clips),
             ),
             ratio(f"{self.name}_margin", margins, "no turn was found, or there is no other voice", 1),
-            ratio(f"{self.name}_first_to_last", _parts(measured, "drift"), "no speaker is heard for 4.5 s in a clip", 1),
-            ratio(f"{self.name}_within", _parts(measured, "within"), "no clip has two turns of one speaker", 1),
-            ratio(f"{self.name}_separation", apart, "no clip has two turns of one speaker and one of another", 1),
+            ratio(
+                f"{self.name}_first_to_last",
+                _parts(measured, "drift"),
+                "no speaker is heard for 4.5 s in a clip",
+                1,
+            ),
+            ratio(
+                f"{self.name}_within", _parts(measured, "within"), "no clip has two turns of one speaker", 1
+            ),
+            ratio(
+                f"{self.name}_separation", apart, "no clip has two turns of one speaker and one of another", 1
+            ),
             ratio(f"{self.name}_turns_lost", lost, "no clip has turns", -1),
         ]
 
 
-def _compared(speaker: int, embedding: Embedding, voices: dict[int, Embedding]) -> dict[str, float | int | None]:
+def _compared(
+    speaker: int, embedding: Embedding, voices: dict[int, Embedding]
+) -> dict[str, float | int | None]:
     """A turn's similarity to its own voice, to the likest other one, and which voice it is nearest to."""
     to = {name: float(embedding @ voice) for name, voice in voices.items()}
     others = [value for name, value in to.items() if name != speaker]
     nearest = max(to, key=lambda name: to[name]) if to else None
-    return {"speaker": speaker, "right": to.get(speaker), "wrong": max(others, default=None), "nearest": nearest}
+    return {
+        "speaker": speaker,
+        "right": to.get(speaker),
+        "wrong": max(others, default=None),
+        "nearest": nearest,
+    }
 
 
 def _drift(
@@ -90,7 +144,8 @@ def _drift(
     rate = recording.sample_rate
     mine = [times for own, times in zip(speakers, turns, strict=True) if own == speaker and times is not None]
     said = np.concatenate(
-        [recording.wave[int(start * rate) : int(end * rate)] for start, end in mine] or [np.zeros(0, np.float32)]
+        [recording.waveform[int(start * rate) : int(end * rate)] for start, end in mine]
+        or [np.zeros(0, np.float32)]
     )
     seconds = len(said) / rate
     if seconds < DRIFT_SECONDS:

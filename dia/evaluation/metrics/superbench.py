@@ -25,7 +25,15 @@ def superbench_rows(clips: Sequence[Clip], calibration: Mapping[str, Calibration
         hits = round(one["recall"])
         found = int(counted.heard is not None) + counted.other
         parts.append(Part(clip.prompt.id, 2.0 * hits, float(found + 1)))
-    return [ratio("superbench_f1", parts, NOTHING, 1, **superbench([counted for _, counted in kept], references=len(asked)))]
+    return [
+        ratio(
+            "superbench_f1",
+            parts,
+            NOTHING,
+            1,
+            **superbench([counted for _, counted in kept], references=len(asked)),
+        )
+    ]
 
 
 def superbench_clip(clip: Clip, known: Mapping[str, Calibration]) -> SuperbenchClip:

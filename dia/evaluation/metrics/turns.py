@@ -8,7 +8,6 @@ gaps between turns.
 from collections.abc import Sequence
 from itertools import pairwise
 
-from dia.evaluation.hearing import Hearing
 from dia.evaluation.metrics.protocol import (
     NOT_MEASURED,
     Clip,
@@ -22,7 +21,8 @@ from dia.evaluation.metrics.protocol import (
     rate,
     ratio,
 )
-from dia.evaluation.turns import script_words
+from dia.evaluation.shared_models import Hearing
+from dia.evaluation.turn_alignment import script_words
 from dia.judges.recording import Recording
 from dia.judges.speakers import Embedding, VoiceEncoder
 
@@ -75,7 +75,10 @@ class TurnAccuracy:
             row[f"S{nearest}"] = row.get(f"S{nearest}", 0) + 1
         measured = [clip for clip in clips if clip.measured]
         swapped = [
-            Part(clip.prompt.id, float(any(near is not None and near != speaker for speaker, near, _ in _turns(clip))))
+            Part(
+                clip.prompt.id,
+                float(any(near is not None and near != speaker for speaker, near, _ in _turns(clip))),
+            )
             for clip in measured
         ]
         gaps = [Part(clip.prompt.id, gap) for clip in measured for gap in clip.values["gaps"]]
@@ -85,7 +88,10 @@ class TurnAccuracy:
             ratio("turn_accuracy", right, nothing, 1, confusion=confusion, not_measured=reasons),
             ratio("turns_found", [Part(prompt, float(found)) for prompt, _, _, found in turns], nothing, 1),
             ratio(
-                "script_coverage", [Part(c.prompt.id, c.values["words_found"], c.values["words"]) for c in measured], nothing, 1
+                "script_coverage",
+                [Part(c.prompt.id, c.values["words_found"], c.values["words"]) for c in measured],
+                nothing,
+                1,
             ),
             rate("voice_swaps", swapped, nothing, -1),
             ratio("turn_gap_seconds", gaps, nothing),

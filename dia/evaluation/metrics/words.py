@@ -27,7 +27,7 @@ NORMALISER = "whisper_normalizer"  # the package
 
 
 class WordErrorRate:
-    """``ear`` gives the recognised words of a recording: a recogniser, or a :class:`dia.evaluation.hearing.Hearing`.
+    """``ear`` gives the recognised words of a recording: a recogniser, or a :class:`dia.evaluation.shared_models.Hearing`.
 
     ``judge`` is the recogniser itself, for its provenance. A second one of another family goes by another ``name``.
     """
@@ -46,7 +46,10 @@ class WordErrorRate:
         """Return the transcript, errors and words, characters, and tags read aloud."""
         heard: list[HeardWord] = self.ear.words(recording)
         text = transcript(heard)
-        words, (wrong, characters) = word_errors(recording.script, text), character_errors(recording.script, text)
+        words, (wrong, characters) = (
+            word_errors(recording.script, text),
+            character_errors(recording.script, text),
+        )
         return {
             "transcript": text, "errors": words.errors, "words": max(words.words, 1), "rate": words.rate,
             "substitutions": words.substitutions, "deletions": words.deletions, "insertions": words.insertions,
@@ -59,10 +62,18 @@ class WordErrorRate:
         failed = [Part(part.cluster, float(part.top > CATASTROPHIC)) for part in rates]
         aloud = [Part(part.cluster, float(part.top > 0)) for part in parts_of(clips, "spoken_tags")]
         counts = {
-            kind: sum(int(part.top) for part in parts_of(clips, kind)) for kind in ("substitutions", "deletions", "insertions")
+            kind: sum(int(part.top) for part in parts_of(clips, kind))
+            for kind in ("substitutions", "deletions", "insertions")
         }
         return [
-            ratio(self.name, parts_of(clips, "errors", "words"), NOTHING, -1, **counts, not_measured=not_measured(clips)),
+            ratio(
+                self.name,
+                parts_of(clips, "errors", "words"),
+                NOTHING,
+                -1,
+                **counts,
+                not_measured=not_measured(clips),
+            ),
             ratio(f"{self.name}_mean", rates, NOTHING, -1),
             rate(f"{self.name}_over_50", failed, NOTHING, -1),
             ratio(f"{self.name}_characters", parts_of(clips, "character_errors", "characters"), NOTHING, -1),

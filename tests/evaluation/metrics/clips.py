@@ -4,7 +4,7 @@ from dia.dialogue import Script
 from dia.evaluation.metrics.nonverbals import asked_slots
 from dia.evaluation.metrics.protocol import Clip
 from dia.evaluation.prompts import Prompt
-from dia.evaluation.turns import script_words
+from dia.evaluation.turn_alignment import script_words
 from dia.judges.events import Calibration
 
 PERFECT = Calibration(0.5, 1.0, 1.0, 50, 50)

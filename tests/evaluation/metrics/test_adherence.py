@@ -14,13 +14,21 @@ from dia.judges.events import Calibration
 from tests.evaluation.metrics.clips import PERFECT, WEAK, clip, rows_by_name
 
 TAGGED, PLAIN = "[S1] One two (laughs) three. [S2] Four five.", "[S1] One two three. [S2] Four five."
-SWAPPED, SENTINEL = "[S1] One two (coughs) three. [S2] Four five.", "[S1] One two (juggles) three. [S2] Four five."
+SWAPPED, SENTINEL = (
+    "[S1] One two (coughs) three. [S2] Four five.",
+    "[S1] One two (juggles) three. [S2] Four five.",
+)
 LAUGH = [("laughs", 2.0)]
 CALIBRATION = {"laughs": PERFECT, "coughs": PERFECT}
 
 
 def group(name, tag=LAUGH, plain=(), swapped=(("coughs", 2.0),), sentinel=()):
-    given = (("tag", TAGGED, tag), ("plain", PLAIN, plain), ("swapped", SWAPPED, swapped), ("sentinel", SENTINEL, sentinel))
+    given = (
+        ("tag", TAGGED, tag),
+        ("plain", PLAIN, plain),
+        ("swapped", SWAPPED, swapped),
+        ("sentinel", SENTINEL, sentinel),
+    )
     return [clip(script, heard, name, version, "laughs") for version, script, heard in given]
 
 
@@ -43,9 +51,18 @@ def test_a_system_that_does_as_asked():
 def test_a_removed_laugh_lowers_recall_and_an_added_one_raises_false_insertions():
     whole = groups(3)
     removed, added = [*whole, *group("x", tag=())], [*whole, *group("x", plain=LAUGH)]
-    assert values(removed)["tag_recall/laughs"] == pytest.approx(0.75) and values(removed)["false_insertion/laughs"] == 0
-    assert values(added)["tag_recall/laughs"] == 1 and values(added)["false_insertion/laughs"] == pytest.approx(0.25)
-    assert values(removed)["net_tag_effect/laughs"] == values(added)["net_tag_effect/laughs"] == pytest.approx(0.75)
+    assert (
+        values(removed)["tag_recall/laughs"] == pytest.approx(0.75)
+        and values(removed)["false_insertion/laughs"] == 0
+    )
+    assert values(added)["tag_recall/laughs"] == 1 and values(added)[
+        "false_insertion/laughs"
+    ] == pytest.approx(0.25)
+    assert (
+        values(removed)["net_tag_effect/laughs"]
+        == values(added)["net_tag_effect/laughs"]
+        == pytest.approx(0.75)
+    )
 
 
 def test_laughter_that_comes_with_the_text_is_no_effect_of_the_tag():
@@ -64,11 +81,16 @@ def test_the_wrong_sound_and_an_unknown_tag_are_told():
     assert found["swapped_still_heard"].estimate.value == found["sentinel_leakage"].estimate.value == 1
     assert found["sentinel_effect"].estimate.value == 1
     confusion = found["swapped_still_heard"].detail["confusion"]
-    assert confusion["coughs"] == {"laughs": 4, "coughs": 0} and confusion["laughs"] == {"laughs": 4, "coughs": 0}
+    assert confusion["coughs"] == {"laughs": 4, "coughs": 0} and confusion["laughs"] == {
+        "laughs": 4,
+        "coughs": 0,
+    }
 
 
 def test_displacement_is_not_cut_off():
-    late = values(groups(4, tag=[("laughs", 5.4)]))  # behind all five words, three too late, by the other speaker
+    late = values(
+        groups(4, tag=[("laughs", 5.4)])
+    )  # behind all five words, three too late, by the other speaker
     assert late["slot_error"] == late["slot_error_absolute"] == 3 and late["right_speaker"] == 0
     assert [late[f"slot_hit_{off}"] for off in range(4)] == [0, 0, 0, 1]
     early = values(groups(4, tag=[("laughs", 0.2)]))
@@ -88,9 +110,15 @@ def test_a_sound_between_two_turns_belongs_to_the_one_that_it_hangs_on():
     # the sound lies from 2.6 to 3.4, its middle as near to the one as to the other
     assert speaker_at(3.0, between([[1.9, 2.6], [3.4, 4.0]])) == 2  # .7 s of silence before, .6 behind
     assert speaker_at(3.0, between([[2.0, 2.6], [3.4, 4.1]])) == 1
-    assert speaker_at(2.5, between([[1.9, 2.6], [3.4, 4.0]])) == 2  # the best window's middle lies beside the sound
-    assert speaker_at(1.0, between([[1.9, 2.6], [3.4, 4.0]])) == 1  # far from it: the word that is spoken then
-    assert speaker_at(2.4, between([])) == 1 and speaker_at(3.6, between([])) == 2  # no pause: the nearest word
+    assert (
+        speaker_at(2.5, between([[1.9, 2.6], [3.4, 4.0]])) == 2
+    )  # the best window's middle lies beside the sound
+    assert (
+        speaker_at(1.0, between([[1.9, 2.6], [3.4, 4.0]])) == 1
+    )  # far from it: the word that is spoken then
+    assert (
+        speaker_at(2.4, between([])) == 1 and speaker_at(3.6, between([])) == 2
+    )  # no pause: the nearest word
     broken = [[2.0, 2.2], [2.5, 2.6], [3.0, 3.1], [3.4, 4.0]]  # a laugh in three bursts is one sound
     assert [speaker_at(time, between(broken)) for time in (2.3, 2.8, 3.3)] == [1, 1, 1]
 
@@ -140,13 +168,19 @@ def test_the_published_example_of_a_correction_is_outside_and_not_clipped():
     """Reference: q .70 with sensitivity .60 and specificity .95 is 1.18."""
     parts = [Part(str(number), float(number < 70)) for number in range(100)]
     found = corrected(parts, Calibration(0.5, 0.6, 0.95, 200, 200))
-    assert found["value"] == pytest.approx(0.65 / 0.55) and found["outside"] and found["low"] < found["value"] < found["high"]
+    assert (
+        found["value"] == pytest.approx(0.65 / 0.55)
+        and found["outside"]
+        and found["low"] < found["value"] < found["high"]
+    )
 
 
 @given(st.floats(0, 1), st.floats(0.6, 1), st.floats(0.9, 1))
 def test_a_correction_undoes_what_the_detector_does(truth, sensitivity, specificity):
     heard = truth * sensitivity + (1 - truth) * (1 - specificity)
-    found = corrected([Part("a", heard), Part("b", heard)], Calibration(0.5, sensitivity, specificity, 100, 100))
+    found = corrected(
+        [Part("a", heard), Part("b", heard)], Calibration(0.5, sensitivity, specificity, 100, 100)
+    )
     assert found["value"] == pytest.approx(truth, abs=1e-9)
 
 
@@ -156,7 +190,9 @@ def test_a_corrected_interval_holds_the_truth():
     for _ in range(300):
         se, sp = random.binomial(80, 0.85) / 80, random.binomial(80, 0.9) / 80
         heard = random.random(60) < 0.6 * 0.85 + 0.4 * 0.1
-        found = corrected([Part(str(n), float(one)) for n, one in enumerate(heard)], Calibration(0.5, se, sp, 80, 80))
+        found = corrected(
+            [Part(str(n), float(one)) for n, one in enumerate(heard)], Calibration(0.5, se, sp, 80, 80)
+        )
         inside += found["low"] <= 0.6 <= found["high"]
     assert 0.92 <= inside / 300 <= 0.985
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from dia.dialogue import Script
 from dia.evaluation.diarization import runs, voices_of_words
-from dia.evaluation.hearing import Hearing
 from dia.evaluation.metrics.attribution import AttributedWords, _cp_errors, best_permutation
 from dia.evaluation.metrics.prosody import Arousal
 from dia.evaluation.metrics.protocol import Clip, Context
 from dia.evaluation.prompts import Prompt
+from dia.evaluation.shared_models import Hearing
 from dia.judges.recording import Recording
 from dia.judges.transcription import HeardWord
 
@@ -23,11 +23,13 @@ WORDS = ["red", "bread", "cold", "milk", "warm", "tea", "old", "cake"]
 VECTORS = np.eye(8, dtype=np.float32)
 
 
-class Heard(Hearing):
+class ScoredClip(Hearing):
     """Words of two seconds each, and windows of the voices that say them; at a change of voices one is a mixture."""
 
     def __init__(self, words, voices):
-        self._words = [HeardWord(f" {word}", 2.0 * place, 2.0 * place + 1.9) for place, word in enumerate(words)]
+        self._words = [
+            HeardWord(f" {word}", 2.0 * place, 2.0 * place + 1.9) for place, word in enumerate(words)
+        ]
         self._voices = voices
 
     def words(self, _):
@@ -48,12 +50,18 @@ class Heard(Hearing):
 
 def measured(words=WORDS, voices=(0, 0, 1, 1, 0, 0, 1, 1)):
     recording = Recording("p", "s", Script.parse(SCRIPT), np.zeros(16_000, np.float32), 16_000)
-    return AttributedWords(Heard(words, voices)).measure(recording, Context(Prompt("p", SCRIPT)))
+    return AttributedWords(ScoredClip(words, voices)).measure(recording, Context(Prompt("p", SCRIPT)))
 
 
 def test_names_of_voices_do_not_matter_and_their_number_is_found():
     for voices in ((0, 0, 1, 1, 0, 0, 1, 1), (3, 3, 2, 2, 3, 3, 2, 2)):
-        assert measured(voices=voices) == {"errors": 0, "timed_errors": 0, "words": 8, "voices": 2, "speakers": 2}
+        assert measured(voices=voices) == {
+            "errors": 0,
+            "timed_errors": 0,
+            "words": 8,
+            "voices": 2,
+            "speakers": 2,
+        }
 
 
 def test_one_voice_and_three_are_told():
@@ -64,7 +72,9 @@ def test_one_voice_and_three_are_told():
 
 def test_words_of_the_other_voice_are_errors_of_attribution_only():
     found = measured(voices=(0, 0, 1, 1, 1, 1, 1, 1))
-    assert found["errors"] == 4 and found["voices"] == 2  # two are missing from one voice, and are too many in the other
+    assert (
+        found["errors"] == 4 and found["voices"] == 2
+    )  # two are missing from one voice, and are too many in the other
 
 
 def test_words_at_the_wrong_time_are_errors_of_time_only():
@@ -95,12 +105,17 @@ def test_cpwer_is_the_best_permutation_of_plain_word_errors(wanted, said):
         return found.substitutions + found.deletions + found.insertions
 
     pairs = [(joined(said, 0), joined(said, 1)), (joined(said, 1), joined(said, 0))]
-    best = min(errors(joined(wanted, 1), first) + errors(joined(wanted, 2), second) for first, second in pairs)
+    best = min(
+        errors(joined(wanted, 1), first) + errors(joined(wanted, 2), second) for first, second in pairs
+    )
     assert _cp_errors(texts(wanted), texts(said)) == best
 
 
 def test_no_words_have_no_voices():
-    assert voices_of_words([], np.zeros(0, np.float32), np.zeros((0, 4), np.float32)) == [] and runs([], []) == []
+    assert (
+        voices_of_words([], np.zeros(0, np.float32), np.zeros((0, 4), np.float32)) == []
+        and runs([], []) == []
+    )
     assert measured(words=[], voices=[0])["errors"] == 8
 
 
@@ -114,7 +129,11 @@ def test_the_best_permutation():
 
 
 def arousal_clip(group, level, features):
-    return Clip(Prompt(f"{group}-{level}", "[S1] a", group=group, arousal=level), 0, {"turns": [[1, *one] for one in features]})
+    return Clip(
+        Prompt(f"{group}-{level}", "[S1] a", group=group, arousal=level),
+        0,
+        {"turns": [[1, *one] for one in features]},
+    )
 
 
 @pytest.mark.parametrize("lift, agreement", [(1.0, 1.0), (0.0, 0.5), (-1.0, 0.0)])
@@ -128,5 +147,10 @@ def test_arousal_is_an_order(lift, agreement):
     ]
     rows = {row.name: row.estimate.value for row in Arousal(Hearing()).summarise(clips)}
     assert rows["arousal_agreement"] == agreement and np.sign(rows["arousal_difference"]) == np.sign(lift)
-    louder = [Clip(clip.prompt, 0, {"turns": [[s, p, e + 20, r] for s, p, e, r in clip.values["turns"]]}) for clip in clips]
-    assert {row.name: row.estimate.value for row in Arousal(Hearing()).summarise(louder)} == pytest.approx(rows)
+    louder = [
+        Clip(clip.prompt, 0, {"turns": [[s, p, e + 20, r] for s, p, e, r in clip.values["turns"]]})
+        for clip in clips
+    ]
+    assert {row.name: row.estimate.value for row in Arousal(Hearing()).summarise(louder)} == pytest.approx(
+        rows
+    )

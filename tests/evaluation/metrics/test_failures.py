@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dia.dialogue import Script
-from dia.evaluation.hearing import Hearing
 from dia.evaluation.metrics.failures import KINDS, Failures, looped, lost_at_the_end
 from dia.evaluation.metrics.protocol import Clip, Context
 from dia.evaluation.prompts import Prompt
-from dia.evaluation.turns import match_words
+from dia.evaluation.shared_models import Hearing
+from dia.evaluation.turn_alignment import match_words
 from dia.judges.recording import Recording
 from dia.judges.transcription import HeardWord
 
@@ -24,20 +24,28 @@ class Ear:
         self.said = words
 
     def words(self, _):
-        return [HeardWord(f" {word}", 0.3 * place, 0.3 * place + 0.25) for place, word in enumerate(self.said)]
+        return [
+            HeardWord(f" {word}", 0.3 * place, 0.3 * place + 0.25) for place, word in enumerate(self.said)
+        ]
 
 
 def noise(seconds=5.5):
-    wave = 0.1 * np.random.default_rng(0).standard_normal(int(seconds * RATE))
-    wave[-RATE // 4 :] *= 0.01
-    return wave.astype(np.float32)
+    waveform = 0.1 * np.random.default_rng(0).standard_normal(int(seconds * RATE))
+    waveform[-RATE // 4 :] *= 0.01
+    return waveform.astype(np.float32)
 
 
-def found(words=WORDS, wave=None, ended=True):
-    made = Recording("p", "s", Script.parse(SCRIPT), noise() if wave is None else wave, RATE, ended=ended)
+def found(words=WORDS, waveform=None, ended=True):
+    made = Recording(
+        "p", "s", Script.parse(SCRIPT), noise() if waveform is None else waveform, RATE, ended=ended
+    )
     metric = Failures(Hearing(recogniser=Ear(words)))
     values = metric.measure(made, Context(Prompt("p", SCRIPT)))
-    rows = {row.name: row.estimate.value for row in metric.summarise([Clip(Prompt("p", SCRIPT), 0, values)]) if row.estimate}
+    rows = {
+        row.name: row.estimate.value
+        for row in metric.summarise([Clip(Prompt("p", SCRIPT), 0, values)])
+        if row.estimate
+    }
     assert rows["failed"] == float(bool(values["found"])) and {f"failed/{kind}" for kind in KINDS} < set(rows)
     return set(values["found"])
 
@@ -56,7 +64,7 @@ def test_loops_silence_hurry_and_no_end():
     assert found([], np.zeros(3 * RATE, np.float32)) == {"silence", "truncated"}
     assert found(WORDS, noise(2.5)) == {"too_fast"}
     assert found(ended=False) == {"no_end"}
-    assert found(wave=noise()[: 5 * RATE]) == {"clipped_end"}
+    assert found(waveform=noise()[: 5 * RATE]) == {"clipped_end"}
 
 
 @given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=12), st.integers(1, 3), st.integers(1, 4))

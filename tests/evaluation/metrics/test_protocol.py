@@ -6,26 +6,26 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dia.config.judges import JudgesConfig
 from dia.dialogue import Script
-from dia.evaluation.metrics.catalogue import metrics_of
+from dia.evaluation.metrics.not_measured import Unavailable
 from dia.evaluation.metrics.protocol import NOT_MEASURED, Clip, Context, Part, Row, key_of, rate, ratio
 from dia.evaluation.metrics.quality import PredictedQuality
-from dia.evaluation.metrics.unavailable import Unavailable
+from dia.evaluation.metrics.registry import metrics_of
 from dia.evaluation.metrics.words import WordErrorRate
 from dia.evaluation.prompts import Prompt
-from dia.evaluation.settings import JudgesConfig
-from dia.judges.missing import JudgeMissing
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording
 from dia.judges.transcription import HeardWord
+from dia.judges.unavailable import JudgeMissing
 
 SCRIPT = "[S1] Bread and butter. (laughs) [S2] Fresh milk."
 WAVE = np.linspace(-0.5, 0.5, 16_000, dtype=np.float32)
 PROMPT = Prompt("p", SCRIPT)
 
 
-def recording(wave=WAVE, script=SCRIPT, **known):
-    return Recording("p", "system", Script.parse(script), wave, 16_000, **known)
+def recording(waveform=WAVE, script=SCRIPT, **known):
+    return Recording("p", "system", Script.parse(script), waveform, 16_000, **known)
 
 
 class Ear:
@@ -63,7 +63,11 @@ def test_a_fingerprint_does_not_depend_on_memory_layout():
 
 
 def test_a_row_without_clips_has_a_reason_and_no_number():
-    for made in (ratio("a", [], "nothing"), rate("a", [], "nothing"), ratio("a", [Part("p", 3.0, 0.0)], "nothing")):
+    for made in (
+        ratio("a", [], "nothing"),
+        rate("a", [], "nothing"),
+        ratio("a", [Part("p", 3.0, 0.0)], "nothing"),
+    ):
         assert made.estimate is None and made.plain()["result"] == "not measured: nothing"
     json.dumps(Row("a", None, "nothing", detail={"counts": {"x": 1}}).plain(), allow_nan=False)
 
@@ -77,8 +81,16 @@ def test_words_are_counted_as_corpus_and_mean_and_failed_clips_are_told():
     short, long = "[S1] Fresh milk.", "[S1] " + " ".join(["word"] * 18) + "."
     metric = WordErrorRate(Ear(""), Ear(""))
     clips = [
-        Clip(Prompt("a", short), 0, WordErrorRate(Ear("old tea"), Ear("")).measure(recording(script=short), Context(PROMPT))),
-        Clip(Prompt("b", long), 0, WordErrorRate(Ear("word " * 18), Ear("")).measure(recording(script=long), Context(PROMPT))),
+        Clip(
+            Prompt("a", short),
+            0,
+            WordErrorRate(Ear("old tea"), Ear("")).measure(recording(script=short), Context(PROMPT)),
+        ),
+        Clip(
+            Prompt("b", long),
+            0,
+            WordErrorRate(Ear("word " * 18), Ear("")).measure(recording(script=long), Context(PROMPT)),
+        ),
     ]
     rows = {row.name: row.estimate.value for row in metric.summarise(clips)}
     assert rows["wer"] == pytest.approx(0.1) and rows["wer_mean"] == rows["wer_over_50"] == 0.5
@@ -86,9 +98,13 @@ def test_words_are_counted_as_corpus_and_mean_and_failed_clips_are_told():
 
 
 def test_a_tag_read_aloud_is_told_and_laughter_is_no_word():
-    values = WordErrorRate(Ear("bread and butter laughs fresh milk"), Ear("")).measure(recording(), Context(PROMPT))
+    values = WordErrorRate(Ear("bread and butter laughs fresh milk"), Ear("")).measure(
+        recording(), Context(PROMPT)
+    )
     assert values["spoken_tags"] == 1 and values["insertions"] == 1
-    values = WordErrorRate(Ear("bread and butter ha ha ha fresh milk"), Ear("")).measure(recording(), Context(PROMPT))
+    values = WordErrorRate(Ear("bread and butter ha ha ha fresh milk"), Ear("")).measure(
+        recording(), Context(PROMPT)
+    )
     assert values["errors"] == 0
 
 
@@ -100,7 +116,9 @@ def test_a_missing_judge_is_a_reason():
 
     assert PredictedQuality(Gone()).provenance() == "not measured: it is not here"
     rows = Unavailable("utmos", "no model").summarise([Clip(PROMPT, 0, {NOT_MEASURED: "no model"})])
-    assert [row.plain() for row in rows] == [{"name": "utmos", "better": 0, "result": "not measured: no model"}]
+    assert [row.plain() for row in rows] == [
+        {"name": "utmos", "better": 0, "result": "not measured: no model"}
+    ]
 
 
 def test_every_metric_of_the_catalogue_is_there_with_or_without_its_model(monkeypatch, tmp_path):
@@ -112,7 +130,9 @@ def test_every_metric_of_the_catalogue_is_there_with_or_without_its_model(monkey
     for name in ("nonverbals", "ecapa_similarity", "utmos", "wavlm_similarity", "emotion"):
         assert origins[name].startswith("not measured: "), origins[name]
     for metric in metrics:
-        assert isinstance(origins[metric.name], str) or all(isinstance(one, Provenance) for one in origins[metric.name])
+        assert isinstance(origins[metric.name], str) or all(
+            isinstance(one, Provenance) for one in origins[metric.name]
+        )
         for row in metric.summarise([]):
             assert row.estimate is None and row.reason
             json.dumps(row.plain(), allow_nan=False)

@@ -1,0 +1,92 @@
+"""A training run of ours: the task, trainer, batches, guards and rates that `python -m dia.train` puts together."""
+
+import random
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from torch.utils.data import DataLoader
+
+from dia.benchmark.training_data import budget_for
+from dia.benchmark.training_job import (
+    BETAS,
+    CLIP_NORM,
+    LEARNING_RATE,
+    SEED,
+    WEIGHT_DECAY,
+    Trained,
+    TrainingJob,
+)
+from dia.config.divergence import DivergenceConfig
+from dia.config.training import LoggerConfig, TrainerConfig
+from dia.data.batching import Batch, BatchList, Dropout, Span, TrainingBatches, collate
+from dia.network import DiaNetwork
+from dia.training.callbacks.divergence import Guard
+from dia.training.callbacks.throughput import Throughput
+from dia.training.dia_module import DiaModule
+from dia.training.distributed_env import distributed_env
+from dia.training.loggers import build_loggers
+from dia.training.objectives import CrossEntropy
+from dia.training.optimization import OptimConfig, ScheduleConfig
+from dia.training.resume import RunFingerprint
+from dia.training.run_folder import Ready, Run
+from dia.training.trainer import build_trainer
+
+FRAME_RATE = 44_100 / 512
+
+
+class Watch(L.Callback):
+    """Writes down when each step ended and what it held."""
+
+    def __init__(self, frames: list[int]) -> None:
+        self.frames_of, self.found = frames, Trained()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, task: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Take the time."""
+        self.found.ends.append(time.perf_counter())
+        numbers = [int(name.removeprefix("clip-")) for name in batch.ids]
+        self.found.frames.append(sum(self.frames_of[number] for number in numbers))
+        self.found.clips.append(len(numbers))
+        self.found.losses.append(float(trainer.callback_metrics["train/loss"]))
+
+
+def train_ours(job: TrainingJob) -> Trained:
+    """Train, and return what was found."""
+    torch.manual_seed(SEED)
+    network, weight = DiaNetwork(job.config), 1.0 if job.equal else 4.0
+    optim = OptimConfig(
+        LEARNING_RATE, *BETAS, weight_decay=0.0 if job.equal else WEIGHT_DECAY, clip_norm=CLIP_NORM
+    )
+    task = DiaModule(network, CrossEntropy(weight), optim, ScheduleConfig(1, 1.0), job.steps, weight, SEED)
+    watch = Watch(job.clips.frames)
+    with tempfile.TemporaryDirectory(prefix="dia-bench-") as name:
+        folder = Path(name)
+        settings = TrainerConfig(
+            precision=job.precision, steps=job.steps, validate_every=10**9, checkpoint_every=10**9
+        )
+        callbacks: list[L.Callback] = [
+            watch,
+            Throughput(job.config, FRAME_RATE, job.precision),
+            Guard(DivergenceConfig(), folder),
+        ]
+        ready = Ready(Run(folder), distributed_env({}), RunFingerprint({}, 1))
+        loggers = build_loggers(LoggerConfig(wandb="disabled"), "bench", folder)
+        trainer = build_trainer(settings, ready, callbacks, loggers, job.steps)
+        trainer.fit(task, DataLoader(batches_of(job), batch_size=None))
+    return watch.found
+
+
+def batches_of(job: TrainingJob) -> TrainingBatches | BatchList:
+    """Return the batches: within a budget of padded steps; or those that both have."""
+    clips = job.clips
+    if not job.equal:
+        span = Span(0, job.steps)
+        return TrainingBatches(clips, job.config, budget_for(clips, job.per_step), Dropout(), SEED, span)
+    rng = random.Random()
+    taken = [[clips.example(index, rng) for index in numbers] for numbers in job.equal_batches]
+    return BatchList([collate(examples, [False] * len(examples), job.config) for examples in taken])

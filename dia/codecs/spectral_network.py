@@ -1,0 +1,176 @@
+"""A small neural codec for CPU runs: log-mel in, inverse STFT out, both at frame rate.
+
+waveform -> log-mel (100 frames/s) -> ConvNeXt encoder -> stride 4 -> residual vector quantizer (dac) -> codes (25 frames/s)
+codes -> x4 -> ConvNeXt decoder -> mean log magnitudes -> a flow adds detail (dia/codecs/flow_refiner.py), from noise that the codes
+tell -> phases by Griffin-Lim -> inverse STFT -> waveform
+
+Vocos (arXiv 2306.00814) has the idea of a decoder that never upsamples to sample rate, but predicts phases as well. Here
+they are found afterwards: a regression of magnitudes has no phase to learn, a step takes .2 s on two cores where one
+against dac's discriminators takes 1.4 s, and what a regression smooths away comes back through the flow.
+
+Legend: B batch, L samples, M mel band or feature width, F frames at `hop`, T codec frames, C codebooks, W feature width,
+K frequency bins (n_fft / 2 + 1).
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+import torchaudio
+from dac.nn.quantize import ResidualVectorQuantize
+from torch import Tensor, nn
+
+from dia.codecs.flow_refiner import CodeNoise, DetailFlow
+
+SOFTEST = -4.6  # natural log of the smallest magnitude told apart; loud speech has magnitudes of about 20
+MOMENTUM = 0.99  # of Griffin-Lim (Perraudin et al. 2013)
+
+
+@dataclass
+class SpectralCodecConfig:
+    """Shape of the codec. ``hop`` and ``n_fft`` are in samples; a code stands for ``hop * stride`` samples."""
+
+    sample_rate: int = 16_000
+    hop: int = 160
+    n_fft: int = 640
+    mels: int = 100
+    stride: int = 4
+    encoder_layers: int = 4
+    encoder_width: int = 192
+    latent_width: int = 128
+    codebooks: int = 8
+    codebook_size: int = 512
+    codebook_width: int = 8
+    quantizer_dropout: float = 0.25
+    decoder_layers: int = 8
+    decoder_width: int = 256
+    detail_layers: int = 8
+    detail_width: int = 320
+    detail_steps: int = 4
+    """Euler steps of the flow that adds detail."""
+    detail_noise: float = 0.85
+    """Deviation of the noise that the flow starts from: 1 as it is trained, 0 the middle of it, where noises are hums."""
+    phase_iterations: int = 32
+    """Iterations of Griffin-Lim."""
+
+
+class ConvNeXtBlock(nn.Module):
+    """Depthwise convolution, norm, and a three-fold widened pointwise pair with a scaled residual (arXiv 2201.03545)."""
+
+    def __init__(self, width: int, layers: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv1d(width, width, kernel_size=7, padding=3, groups=width)
+        self.norm = nn.LayerNorm(width)
+        self.widen = nn.Linear(width, 3 * width)
+        self.narrow = nn.Linear(3 * width, width)
+        self.scale = nn.Parameter(torch.full((width,), 1.0 / layers))
+
+    def forward(self, x_BMF: Tensor) -> Tensor:
+        """Return features of the same shape."""
+        x_BFM = self.norm(self.depthwise(x_BMF).transpose(1, 2))
+        x_BFM = self.narrow(F.gelu(self.widen(x_BFM))) * self.scale
+        return x_BMF + x_BFM.transpose(1, 2)
+
+
+class SpectralEncoder(nn.Module):
+    """Log-mel frames to latents at codec rate."""
+
+    def __init__(self, config: SpectralCodecConfig) -> None:
+        super().__init__()
+        width = config.encoder_width
+        self.mel = torchaudio.transforms.MelSpectrogram(
+            config.sample_rate, config.n_fft, hop_length=config.hop, n_mels=config.mels, power=1.0
+        )
+        self.read = nn.Conv1d(config.mels, width, kernel_size=7, padding=3)
+        self.blocks = nn.Sequential(
+            *[ConvNeXtBlock(width, config.encoder_layers) for _ in range(config.encoder_layers)]
+        )
+        self.narrow = nn.Conv1d(width, config.latent_width, kernel_size=config.stride, stride=config.stride)
+
+    def forward(self, waveform_BL: Tensor) -> Tensor:
+        """Return latents (B, M, T) of a waveform whose length is a whole number of codec frames."""
+        mel_BMF = self.mel(waveform_BL)[..., :-1].clamp_min(1e-5).log()
+        return self.narrow(self.blocks(self.read(mel_BMF)))
+
+
+class SpectralDecoder(nn.Module):
+    """Quantized latents to the log magnitudes that are right on average."""
+
+    def __init__(self, config: SpectralCodecConfig) -> None:
+        super().__init__()
+        width = config.decoder_width
+        self.widen = nn.ConvTranspose1d(
+            config.latent_width, width, kernel_size=config.stride, stride=config.stride
+        )
+        self.read = nn.Conv1d(width, width, kernel_size=7, padding=3)
+        self.blocks = nn.Sequential(
+            *[ConvNeXtBlock(width, config.decoder_layers) for _ in range(config.decoder_layers)]
+        )
+        self.norm = nn.LayerNorm(width)
+        self.magnitudes = nn.Linear(width, config.n_fft // 2 + 1)
+
+    def forward(self, latents_BMT: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features (B, F, W) and natural log magnitudes (B, F, K) of quantized latents (B, M, T)."""
+        x_BMF = self.blocks(self.read(self.widen(latents_BMT)))
+        x_BFW = self.norm(x_BMF.transpose(1, 2))
+        return x_BFW, self.magnitudes(x_BFW).float().clamp_min(SOFTEST)
+
+
+class SpectralNetwork(nn.Module):
+    """Encoder, quantizer, decoder and detail flow of the spectral codec."""
+
+    window: Tensor
+
+    def __init__(self, config: SpectralCodecConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = SpectralEncoder(config)
+        self.quantizer = ResidualVectorQuantize(
+            config.latent_width,
+            config.codebooks,
+            config.codebook_size,
+            config.codebook_width,
+            config.quantizer_dropout,
+        )
+        self.decoder = SpectralDecoder(config)
+        self.detail = DetailFlow(
+            config.n_fft // 2 + 1, config.decoder_width, config.detail_width, config.detail_layers
+        )
+        self.noise = CodeNoise(config.codebooks, config.codebook_size, config.stride, config.n_fft // 2 + 1)
+        self.register_buffer("window", torch.hann_window(config.n_fft), persistent=False)
+
+    def encode(self, waveform_BL: Tensor) -> Tensor:
+        """Return codes (B, T, C), int64, of a waveform whose length is a whole number of codec frames."""
+        return self.quantizer(self.encoder(waveform_BL))[1].transpose(1, 2)
+
+    def decode(self, codes_BTC: Tensor) -> Tensor:
+        """Return the waveform (B, L) of codes (B, T, C)."""
+        features_BFW, mean_BFK = self.decoder(self.quantizer.from_codes(codes_BTC.transpose(1, 2))[0])
+        start_BFK = self.config.detail_noise * self.noise(codes_BTC)
+        return self.waveform_of(
+            self.detail.sharpen(features_BFW, mean_BFK, start_BFK, self.config.detail_steps)
+        )
+
+    def log_magnitudes(self, waveform_BL: Tensor) -> Tensor:
+        """Return the natural log magnitudes (B, F, K) of a waveform, what the decoder is trained to."""
+        spectrum_BKF = torch.stft(
+            waveform_BL, self.config.n_fft, self.config.hop, window=self.window, return_complex=True
+        )
+        return spectrum_BKF.abs()[..., :-1].transpose(1, 2).clamp_min(math.exp(SOFTEST)).log()
+
+    def waveform_of(self, log_magnitudes_BFK: Tensor) -> Tensor:
+        """Return the waveform (B, F * hop) whose log magnitudes come close to those given (fast Griffin-Lim, no random start).
+
+        The floor of the logarithm is taken off again: left in, it would be a hiss under every pause.
+        """
+        magnitudes_BFK = (log_magnitudes_BFK.exp() - math.exp(SOFTEST)).clamp_min(0)
+        magnitudes_BKF = F.pad(
+            magnitudes_BFK.transpose(1, 2), (0, 1), "replicate"
+        )  # one frame for the waveform's end
+        waveform_BL: Tensor = torchaudio.functional.griffinlim(
+            magnitudes_BKF, self.window, self.config.n_fft, self.config.hop, self.config.n_fft, power=1.0,
+            n_iter=self.config.phase_iterations, momentum=MOMENTUM, length=magnitudes_BFK.shape[1] * self.config.hop,
+            rand_init=False,
+        )  # fmt: skip
+        return waveform_BL

@@ -1,0 +1,125 @@
+"""The clips of prepared data sets by number, read from disk when a batch wants them.
+
+Codes lie in memory-mapped Arrow files: a thousand hours are 5.6 GB there and none here. Several data sets become one, each
+with its share of the draws.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dia.data.batching import Example
+from dia.data.labels import LabelsConfig, joined_text, partner_keys, sampling_weights, text_of
+from dia.dialogue.text import encode_text
+from dia.errors import UserError
+from dia.network import DiaConfig
+
+SHOWN = 10  # problems that are listed
+
+
+@dataclass(frozen=True)
+class Part:
+    """A split of one data set, and its share of the draws."""
+
+    rows: Dataset
+    share: float
+
+
+class PreparedClips:
+    """See :class:`dia.data.batching.Clips`. ``drawn`` says whether labels and shares decide how often a clip comes.
+
+    Raises :class:`UserError` naming the clips that are too long for the model, too long in text, or have no codes.
+    """
+
+    def __init__(
+        self, parts: list[Part], config: DiaConfig, labels: LabelsConfig, drawn: bool = False
+    ) -> None:
+        self.parts, self.labels, self.most_frames = parts, labels, config.max_frames
+        self.begins = np.cumsum([0, *(len(part.rows) for part in parts)])
+        self.frames = [int(count) for part in parts for count in part.rows.data.column("frames").to_numpy()]
+        self._require_fit(config)
+        self.weights = self._weights() if drawn else None
+        self.partners = self._partners() if labels.emotion == "prompt" else {}
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def example(self, index: int, rng: random.Random) -> Example:
+        """Return one clip, as the labels' config wants its text."""
+        row = self._row(index)
+        text, codes_TC = text_of(row, self.labels, rng), self.codes(index)
+        partner = self._partner(index, rng)
+        if partner is not None:
+            text = joined_text(text_of(self._row(partner), self.labels, rng), text)
+            codes_TC = torch.cat((self.codes(partner), codes_TC))
+        return Example(row["id"], torch.tensor(encode_text(text)), codes_TC)
+
+    def codes(self, index: int) -> Tensor:
+        """Return the codes (L, C) of one clip, int64."""
+        rows, place = self._where(index)
+        lists = rows.data.column("codes")[
+            place
+        ].values  # a list of frames, each a list of codes, as Arrow holds them
+        flat = lists.flatten().to_numpy(zero_copy_only=False)
+        return torch.from_numpy(flat.reshape(len(lists), -1).astype(np.int64))
+
+    def all_codes(self) -> Iterator[Tensor]:
+        """Yield the codes of every clip."""
+        for index in range(len(self)):
+            yield self.codes(index)
+
+    def _row(self, index: int) -> dict[str, Any]:
+        rows, place = self._where(index)
+        return {name: rows.data.column(name)[place].as_py() for name in ("id", "turns", "nonverbals")}
+
+    def _where(self, index: int) -> tuple[Dataset, int]:
+        part = int(np.searchsorted(self.begins, index, side="right")) - 1
+        return self.parts[part].rows, index - int(self.begins[part])
+
+    def _weights(self) -> NDArray[np.float64] | None:
+        """Weights within each part by its labels, and between parts by their shares; None when every clip comes once."""
+        weights = []
+        for part in self.parts:
+            found = sampling_weights(part.rows.select_columns(["turns", "nonverbals"]), self.labels)
+            weights.append(found * part.share * len(self) / len(found))
+        joined = np.concatenate(weights)
+        return None if np.allclose(joined, joined[0]) else joined / joined.mean()
+
+    def _partners(self) -> dict[int, list[int]]:
+        """By clip, the other clips with the same voices and emotions that fit before it."""
+        keys = [key for part in self.parts for key in partner_keys(part.rows.select_columns(["turns"]))]
+        alike: dict[object, list[int]] = {}
+        for index, key in enumerate(keys):
+            if key is not None:
+                alike.setdefault(key, []).append(index)
+        return {index: found for found in alike.values() if len(found) > 1 for index in found}
+
+    def _partner(self, index: int, rng: random.Random) -> int | None:
+        """The clip that goes before this one, None when there is none, it is left out, or both are too long."""
+        found = self.partners.get(index)
+        if found is None or rng.random() < self.labels.emotion_dropout:
+            return None
+        partner = found[rng.randrange(len(found))]
+        fits = self.frames[partner] + self.frames[index] <= self.most_frames
+        return partner if partner != index and fits else None
+
+    def _require_fit(self, config: DiaConfig) -> None:
+        problems = []
+        for index, frames in enumerate(self.frames):
+            if not 1 <= frames <= config.max_frames:
+                rows, place = self._where(index)
+                problems.append(f"{rows.data.column('id')[place].as_py()} has {frames} frames")
+        if not problems and self.frames and self.codes(0).shape[1] != config.channels:
+            problems = [f"codes have {self.codes(0).shape[1]} channels, the model {config.channels}"]
+        if problems:
+            listed = "\n".join(f"  - {problem}" for problem in problems[:SHOWN])
+            raise UserError(
+                f"{len(problems)} clips do not fit a model of 1 to {config.max_frames} frames:\n{listed}"
+            )

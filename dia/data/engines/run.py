@@ -1,0 +1,164 @@
+"""Where shards are made: in this process, in several on this machine, or on a Dask cluster. The shards are the same.
+
+Every process computes with one thread: sums are then added in the same order everywhere, and a data set is the same
+byte for byte whatever the engine, the number of workers or the order of completion.
+"""
+
+import logging
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from dia.data.engines.gpus import gpu_plugin, take_next_gpu
+from dia.data.engines.slurm import SlurmConfig, await_workers, open_slurm
+from dia.errors import UserError
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+AHEAD = 3  # jobs handed out for each worker, so that none waits and the list of jobs is not held
+GO_ON = "what is finished is kept; run the same command again to go on"
+
+
+@dataclass
+class EngineConfig:
+    """Where the work of preparing data is done."""
+
+    kind: str = "local"
+    """`local`, or `dask` (extra `cluster`)."""
+    workers: int = 2
+    """Processes; 0 works in this one (local only)."""
+    scheduler: str = ""
+    """Dask: address of a running scheduler; empty starts one on this machine; `slurm` asks SLURM for workers."""
+    slurm: SlurmConfig = field(default_factory=SlurmConfig)
+    patience: float = 60.0
+    """Minutes to wait for SLURM's first worker."""
+
+    def problems(self) -> list[str]:
+        """Return what is out of range, one sentence each with its remedy."""
+        found = []
+        if self.kind not in ("local", "dask"):
+            found.append(f"engine.kind={self.kind} is unknown; choose local or dask")
+        if self.workers < (self.kind == "dask"):
+            found.append(f"engine.workers={self.workers} must be {int(self.kind == 'dask')} or more")
+        if self.patience <= 0:
+            found.append(f"engine.patience={self.patience} are minutes; choose above 0")
+        found += self.slurm.problems()
+        return found
+
+
+def run_jobs(
+    config: EngineConfig, function: Callable[[Job], Result], jobs: Iterator[Job], gpu: bool
+) -> Iterator[Result]:
+    """Yield the results of all jobs as they come. ``gpu`` says that each wants a GPU of its own (a Dask resource).
+
+    Raises :class:`UserError` when a worker or the scheduler is lost, and what ``function`` raises.
+    """
+    if config.kind == "dask":
+        yield from _run_dask(config, function, jobs, gpu)
+    elif config.workers == 0:
+        yield from map(function, jobs)
+    else:
+        yield from _run_local(config.workers, function, jobs, gpu)
+
+
+def _run_local(
+    workers: int, function: Callable[[Job], Result], jobs: Iterator[Job], gpu: bool
+) -> Iterator[Result]:
+    context = multiprocessing.get_context(
+        "spawn"
+    )  # a fork would inherit threads and locks of what is loaded here
+    first = (take_next_gpu, (context.Value("i", 0),)) if gpu else (None, ())
+    with ProcessPoolExecutor(workers, context, *first) as pool:
+        try:
+            yield from _in_order_of_completion(lambda job: pool.submit(function, job), jobs, AHEAD * workers)
+        except BrokenProcessPool as error:
+            raise UserError(f"a worker process died (killed, or out of memory); {GO_ON}") from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _in_order_of_completion(
+    submit: Callable[[Job], "Future[Result]"], jobs: Iterator[Job], ahead: int
+) -> Iterator[Result]:
+    pending: set[Future[Result]] = set()
+    for job in jobs:
+        pending.add(submit(job))
+        if len(pending) >= ahead:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in done)
+    while pending:
+        done, pending = wait(pending, return_when=FIRST_COMPLETED)
+        yield from (future.result() for future in done)
+
+
+def _run_dask(
+    config: EngineConfig, function: Callable[[Job], Result], jobs: Iterator[Job], gpu: bool
+) -> Iterator[Result]:
+    try:
+        from distributed import KilledWorker, as_completed
+        from distributed.client import FutureCancelledError
+    except ImportError as error:
+        raise UserError("engine=dask needs Dask; install the extra `cluster`") from error
+    needs = {"GPU": 1} if gpu else {}
+    with _client(config, needs) as client:
+        finished = as_completed(loop=client.loop)
+        try:
+            ahead = AHEAD * max(config.workers, len(client.scheduler_info(n_workers=-1)["workers"]))
+            for job in jobs:
+                finished.add(client.submit(function, job, pure=False, resources=needs))
+                if finished.count() >= ahead:
+                    yield next(finished).result()
+            for future in finished:
+                yield future.result()
+        except KilledWorker as error:
+            raise UserError(f"Dask gave a shard up whose workers kept dying ({error}); {GO_ON}") from error
+        except (OSError, TimeoutError, RuntimeError, FutureCancelledError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # of the work itself, such as a full disk
+            raise UserError(
+                f"the Dask cluster was lost ({type(error).__name__}: {error}); {GO_ON}"
+            ) from error
+
+
+@contextmanager
+def _client(config: EngineConfig, needs: dict[str, int]) -> Iterator[Any]:
+    """A client of the cluster that the config names; one that was started here ends with it."""
+    from distributed import Client, LocalCluster
+
+    for name in list(logging.root.manager.loggerDict):  # a lost worker or scheduler is reported once, by us
+        if name.split(".")[0] in ("distributed", "tornado", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+    if config.scheduler == "slurm":
+        cluster: Any = open_slurm(config.slurm, config.workers, bool(needs))
+    elif config.scheduler:
+        try:
+            client = Client(config.scheduler, timeout="20s")
+        except (OSError, TimeoutError, ValueError) as error:
+            raise UserError(
+                f"no Dask scheduler answers at engine.scheduler={config.scheduler} ({error})"
+            ) from error
+        with client:
+            yield client
+        return
+    else:
+        cluster = LocalCluster(
+            n_workers=config.workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            resources=needs,
+        )
+    with cluster, Client(cluster) as client:
+        if needs and config.scheduler != "slurm":
+            client.register_plugin(gpu_plugin())
+        if config.scheduler == "slurm":
+            await_workers(client, cluster, config.patience, config.slurm.logs)
+            cluster.adapt(
+                minimum=config.workers, maximum=config.workers
+            )  # a job that reached its walltime is followed by another
+        yield client

@@ -1,0 +1,103 @@
+"""From turns one after the other to dialogues of a length that a model can learn from.
+
+Neighbouring turns are joined to clips of 5 to 20 s, at most 35 s, with at most two speakers, who become [S1] and [S2] in the
+order in which they speak. Used for conversations of a corpus and for turns found in a recording alike.
+"""
+
+from dataclasses import dataclass, replace
+
+from dia.data.clip import LabelledNonverbal, LabelledTurn
+
+
+@dataclass
+class DialogueLimits:
+    """Seconds of a clip: joined until ``wanted`` is reached; what is shorter than ``shortest`` or longer is left out."""
+
+    shortest: float = 5.0
+    wanted: float = 20.0
+    longest: float = 35.0
+    pause: float = 2.0
+    """A longer pause between two turns ends a clip."""
+    speakers: int = 2
+
+    def problems(self) -> list[str]:
+        """Return what is out of range, one sentence each with its remedy."""
+        if 0 <= self.shortest <= self.wanted <= self.longest and self.pause >= 0 and self.speakers >= 1:
+            return []
+        return [
+            "data.dialogue must have 0 <= shortest <= wanted <= longest, pause >= 0, speakers >= 1; usual are 5, 20, 35, 2, 2"
+        ]
+
+
+@dataclass(frozen=True)
+class TimedTurn:
+    """A turn in its recording: ``turn.start`` and ``turn.end`` are set, ``voice`` says who speaks."""
+
+    turn: LabelledTurn
+    nonverbals: tuple[LabelledNonverbal, ...] = ()
+
+    @property
+    def start(self) -> float:
+        """Seconds from the recording's beginning."""
+        return self.turn.start or 0.0
+
+    @property
+    def end(self) -> float:
+        """Seconds from the recording's beginning."""
+        return self.turn.end or 0.0
+
+
+def group_turns(turns: list[TimedTurn], limits: DialogueLimits) -> list[list[TimedTurn]]:
+    """Return runs of neighbouring turns, each at most ``limits.wanted`` seconds unless a single turn is longer."""
+    groups: list[list[TimedTurn]] = []
+    for turn in turns:
+        if groups and _fits(groups[-1], turn, limits):
+            groups[-1].append(turn)
+        else:
+            groups.append([turn])
+    return groups
+
+
+def _fits(group: list[TimedTurn], turn: TimedTurn, limits: DialogueLimits) -> bool:
+    voices = {item.turn.voice for item in (*group, turn)}
+    return (
+        turn.end - group[0].start <= limits.wanted
+        and turn.start - group[-1].end <= limits.pause
+        and len(voices) <= limits.speakers
+    )
+
+
+def dialogue_of(
+    group: list[TimedTurn], begin: float
+) -> tuple[tuple[LabelledTurn, ...], tuple[LabelledNonverbal, ...]]:
+    """Return turns and nonverbals with times from ``begin`` on and speakers numbered by order.
+
+    Turns of one speaker in a row become one: a script alternates.
+    """
+    numbers: dict[str, int] = {}
+    turns: list[LabelledTurn] = []
+    nonverbals: list[LabelledNonverbal] = []
+    for item in group:
+        speaker = numbers.setdefault(item.turn.voice, len(numbers) + 1)
+        moved = replace(item.turn, speaker=speaker, start=item.start - begin, end=item.end - begin)
+        offset = 0
+        if turns and turns[-1].speaker == speaker:
+            offset = len(turns[-1].text) + 1 if turns[-1].text and moved.text else len(turns[-1].text)
+            turns[-1] = _joined(turns[-1], moved)
+        else:
+            turns.append(moved)
+        nonverbals += [_moved(sound, len(turns) - 1, offset, begin) for sound in item.nonverbals]
+    return tuple(turns), tuple(nonverbals)
+
+
+def _joined(first: LabelledTurn, second: LabelledTurn) -> LabelledTurn:
+    """One turn of two by the same speaker; how it is spoken is known only where both say the same."""
+    emotions = first.emotions if first.emotions == second.emotions else ()
+    return replace(first, text=f"{first.text} {second.text}".strip(), end=second.end, emotions=emotions)
+
+
+def _moved(sound: LabelledNonverbal, turn: int, offset: int, begin: float) -> LabelledNonverbal:
+    def moved(time: float | None) -> float | None:
+        return None if time is None else time - begin
+
+    return replace(sound, turn=turn, char=sound.char + offset, start=moved(sound.start), end=moved(sound.end))

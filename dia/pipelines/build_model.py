@@ -1,0 +1,88 @@
+"""The network that a run starts with: random, or a checkpoint's; with adapters on it; with a teacher beside it."""
+
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import lightning as L
+
+from dia.checkpoint import load_checkpoint
+from dia.checkpoint.adapter import Base, weights_fingerprint
+from dia.codecs.protocol import Codec, require_codec
+from dia.config.compose import TrainConfig
+from dia.errors import UserError
+from dia.files import write_text
+from dia.inference import Sampling
+from dia.inference.loading import resolve_checkpoint
+from dia.network import DiaNetwork
+from dia.training.distillation import GuidedDistillation, without_guidance
+from dia.training.lora import add_adapters
+from dia.training.objectives import CrossEntropy, Objective
+
+BASE = "base.json"  # in the run folder: which weights training started from
+
+
+@dataclass(frozen=True)
+class Start:
+    """The network to train, what it is asked for, and the checkpoint that it comes from (None: random weights)."""
+
+    network: DiaNetwork
+    objective: Objective
+    base: Base | None
+
+
+def begin(config: TrainConfig, codec: Codec) -> Start:
+    """Return what a run starts with; it depends on the config, its seed and the checkpoint only.
+
+    Raises :class:`UserError` when the checkpoint is missing or damaged, or speaks through another codec.
+    """
+    L.seed_everything(config.seed)
+    network = initial_network(config, codec)
+    base = Base(config.init, weights_fingerprint(network.state_dict().items())) if config.init else None
+    objective = OBJECTIVES[config.objective](config, network)
+    if config.lora.rank:
+        add_adapters(network, config.lora)
+    return Start(network.train(), objective, base)
+
+
+def initial_network(config: TrainConfig, codec: Codec) -> DiaNetwork:
+    """Return random weights, or those of the checkpoint `init`. Raises as :func:`begin` does."""
+    if not config.init:
+        return DiaNetwork(config.model, config.initializer_range)
+    opened = load_checkpoint(resolve_checkpoint(config.init))
+    if opened.codec is not None and opened.codec.fingerprint:
+        require_codec(codec, opened.codec.fingerprint, f"init={config.init}")
+    return opened.network
+
+
+def write_base(folder: Path, base: Base | None) -> None:
+    """Note in a run's folder which weights it started from."""
+    if base is not None:
+        write_text(folder / BASE, json.dumps(asdict(base)) + "\n")
+
+
+def require_same_base(folder: Path, base: Base | None) -> None:
+    """Raise :class:`UserError` when the checkpoint `init` has changed since the run began: it could not go on exactly."""
+    note = folder / BASE
+    if base is None or not note.is_file():
+        return
+    if json.loads(note.read_text(encoding="utf-8"))["fingerprint"] != base.fingerprint:
+        raise UserError(
+            f"init={base.name} has other weights than when the run {folder} began, so it cannot go on exactly; put the old "
+            "checkpoint back, or begin another run"
+        )
+
+
+def spoken_sampling(config: TrainConfig) -> Sampling:
+    """Return how the trained network is drawn from; of one that was distilled without guidance."""
+    return without_guidance(config.sampling) if config.objective == "guided_distillation" else config.sampling
+
+
+OBJECTIVES: dict[str, Callable[[TrainConfig, DiaNetwork], Objective]] = {
+    "cross_entropy": lambda config, network: CrossEntropy(config.batch.first_channel_weight),
+    "guided_distillation": lambda config, network: GuidedDistillation(
+        copy.deepcopy(network), config.sampling
+    ),
+}

@@ -1,0 +1,126 @@
+"""A sweep's study: what has been tried lies in its folder, so a sweep that was stopped goes on, with the trial it was in.
+
+sweeps/<name>/study.db          Optuna's record of all trials
+              trial-0003/       the run of a trial, as any other
+              trial-0003.log    what it said
+"""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from dia.errors import UserError
+from dia.pipelines.sweep.settings import USUAL_TRIALS, SweepConfig
+from dia.pipelines.sweep.space import Axis, Choices
+from dia.pipelines.sweep.trial import TrialFailed, Trials
+
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+STUDY = "study.db"
+SAMPLERS: dict[str, Callable[[int, list[Axis]], optuna.samplers.BaseSampler]] = {
+    "tpe": lambda seed, axes: optuna.samplers.TPESampler(seed=seed),
+    "random": lambda seed, axes: optuna.samplers.RandomSampler(seed=seed),
+    "grid": lambda seed, axes: optuna.samplers.GridSampler(
+        {axis.key: axis.literals for axis in axes if isinstance(axis, Choices)}, seed=seed
+    ),
+}
+
+
+def open_study(config: SweepConfig, axes: list[Axis], overrides: list[str], folder: Path) -> optuna.Study:
+    """Return the study in a sweep's folder, begun now or earlier.
+
+    Raises :class:`UserError` when the one there searches something else.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        storage=f"sqlite:///{folder / STUDY}", study_name=config.name, load_if_exists=True,
+        direction="minimize" if config.goal == "min" else "maximize", sampler=SAMPLERS[config.sampler](config.seed, axes),
+        pruner=optuna.pruners.MedianPruner() if config.prune else optuna.pruners.NopPruner(),
+    )  # fmt: skip
+    request = {
+        "space": config.space,
+        "figure": config.figure,
+        "goal": config.goal,
+        "take": config.take,
+        "overrides": overrides,
+    }
+    asked = json.dumps(request, sort_keys=True)
+    if study.user_attrs.setdefault("request", asked) != asked:
+        raise UserError(
+            f"{folder} holds a sweep with other settings; choose another sweep.name, or go on with the same command"
+        )
+    study.set_user_attr("request", asked)
+    return study
+
+
+def search(study: optuna.Study, config: SweepConfig, axes: list[Axis], trials: Trials) -> None:
+    """Try until the study holds as many trials as the config wants. Raises as :meth:`Trials.require_ended` does."""
+    for left in study.get_trials(states=(TrialState.RUNNING,)):
+        name = run_of(left)
+        trials.require_ended(name)
+        study.log_metrics_now(left.number, state=TrialState.FAIL)
+        study.enqueue_trial(left.params, user_attrs={"run": name})
+    missing = (
+        wanted(config, axes) - len(outcomes(study)) + len(study.get_trials(states=(TrialState.WAITING,)))
+    )
+    if missing > 0:
+        tried = _objective(config, axes, trials)
+        study.optimize(tried, n_trials=missing, n_jobs=len(config.devices) or 1, catch=(TrialFailed,))
+
+
+def wanted(config: SweepConfig, axes: list[Axis]) -> int:
+    """Return how many trials a sweep makes in all."""
+    all_of_grid = math.prod(len(axis.examples) for axis in axes)
+    return config.trials or (all_of_grid if config.sampler == "grid" else USUAL_TRIALS)
+
+
+def outcomes(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the trials that have ended, one for each run: the part that was broken off gives way to the one that went on."""
+    last: dict[str, FrozenTrial] = {
+        run_of(trial): trial for trial in study.get_trials() if trial.state in ENDED
+    }
+    return list(last.values())
+
+
+def run_of(trial: FrozenTrial | optuna.Trial) -> str:
+    """Return the name of a trial's run."""
+    return str(trial.user_attrs.get("run", f"trial-{trial.number:04d}"))
+
+
+def _objective(config: SweepConfig, axes: list[Axis], trials: Trials) -> Callable[[optuna.Trial], float]:
+    """What Optuna calls for every trial."""
+
+    def tried(trial: optuna.Trial) -> float:
+        chosen = [f"{axis.key}={axis.suggest(trial)}" for axis in axes]
+        name = run_of(trial)
+        trial.set_user_attr("run", name)
+        pruned, seen = False, 0
+
+        def look(found: list[tuple[int, float]]) -> bool:
+            nonlocal pruned, seen
+            for step, value in found[seen:]:
+                trial.report(value, step)
+            pruned, seen = config.prune and len(found) > seen and trial.should_prune(), len(found)
+            return pruned
+
+        try:
+            found = trials.run(name, chosen, look)
+        except TrialFailed as failure:
+            trial.set_user_attr("failure", str(failure))
+            raise
+        if pruned:
+            raise optuna.TrialPruned
+        return taken([value for _, value in found], config)
+
+    return tried
+
+
+def taken(values: list[float], config: SweepConfig) -> float:
+    """Return a trial's value of its figures."""
+    best: Callable[[list[float]], Any] = min if config.goal == "min" else max
+    return values[-1] if config.take == "last" else float(best(values))

@@ -1,0 +1,124 @@
+"""One trial: a training run in a process and a folder of its own, whose figures are read while it goes on."""
+
+import math
+import os
+import queue
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dia.training.run_folder import CONFIG, FINISHED, read_metrics, run_lock
+
+CHECK_EVERY = 1.0  # seconds between two looks at a run
+NOISE = "Set the environment variable HYDRA_FULL_ERROR"  # Hydra's last words, whatever was wrong
+PATIENCE = 60.0  # seconds that a run that is told to end has for it
+
+
+class TrialFailed(Exception):
+    """A trial ended without a figure; the message says why."""
+
+
+@dataclass
+class Trials:
+    """Starts the runs of a sweep in ``folder``: training with ``overrides``, each on one of ``devices`` if there are some."""
+
+    folder: Path
+    overrides: list[str]
+    figure: str
+    devices: list[int] = field(default_factory=list)
+    program: tuple[str, ...] = (sys.executable, "-m", "dia.train")
+
+    def __post_init__(self) -> None:
+        self.running: set[subprocess.Popen[bytes]] = set()
+        self.ended = False
+        self.free: queue.Queue[int] = queue.Queue()
+        for device in self.devices:
+            self.free.put(device)
+
+    def run(
+        self, name: str, chosen: list[str], look: Callable[[list[tuple[int, float]]], bool]
+    ) -> list[tuple[int, float]]:
+        """Train the run ``name`` with the ``chosen`` values, or go on with it; return its (step, figure) pairs.
+
+        ``look`` is given them now and then, and ends the run by returning True. Raises :class:`TrialFailed` when the run
+        fails or logs no such figure.
+        """
+        command = [*self.program, *self.overrides, *chosen, f"runs={self.folder}", f"run_name={name}"]
+        if not (self.folder / name / CONFIG).is_file():
+            shutil.rmtree(self.folder / name, ignore_errors=True)  # it was broken off before it began
+        device = self.free.get() if self.devices else None
+        try:
+            done = (self.folder / name / FINISHED).is_file()  # it ended while no sweep was there to see it
+            code = 0 if done else self._watch(command, name, device, look)
+        finally:
+            if device is not None:
+                self.free.put(device)
+        if self.ended:
+            raise SystemExit(code)  # the trial stays unfinished in the study
+        if code:
+            raise TrialFailed(f"exit code {code}: {_last_line(self.folder / f'{name}.log')}")
+        found = figures(self.folder / name, self.figure)
+        if not found or math.isnan(found[-1][1]):
+            raise TrialFailed(
+                f"the run logged no {self.figure}" if not found else f"{self.figure} is not a number"
+            )
+        return found
+
+    def end(self) -> None:
+        """End all runs that are going on; they can be gone on with."""
+        self.ended = True
+        for process in list(self.running):
+            process.terminate()
+
+    def require_ended(self, name: str) -> None:
+        """Raise :class:`UserError` while a process that an earlier sweep started still trains this run."""
+        if (self.folder / name).is_dir():
+            with run_lock(self.folder / name):
+                pass
+
+    def _watch(
+        self,
+        command: list[str],
+        name: str,
+        device: int | None,
+        look: Callable[[list[tuple[int, float]]], bool],
+    ) -> int:
+        """Run a command to its end, or until ``look`` ends it; return its exit code, 0 when it was ended."""
+        environment = os.environ | ({} if device is None else {"CUDA_VISIBLE_DEVICES": str(device)})
+        with (self.folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+        self.running.add(process)
+        try:
+            while True:
+                try:
+                    return process.wait(CHECK_EVERY)
+                except subprocess.TimeoutExpired:
+                    if look(figures(self.folder / name, self.figure)):
+                        return 0
+        finally:
+            _end(process)
+            self.running.discard(process)
+
+
+def figures(run: Path, figure: str) -> list[tuple[int, float]]:
+    """Return the (step, value) pairs that a run has logged of a figure."""
+    return [(int(row["step"]), float(row[figure])) for row in read_metrics(run) if row.get(figure)]
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _last_line(log: Path) -> str:
+    text = log.read_text(encoding="utf-8", errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(NOISE)]
+    return f"{lines[-1] if lines else 'it said nothing'} (all of it: {log})"

@@ -1,0 +1,50 @@
+"""Train the small spectral codec: preflight -> waveforms -> task -> Trainer.fit -> runs/<run_name>/model."""
+
+from pathlib import Path
+
+import lightning as L
+from datasets import DatasetDict
+from torch.utils.data import DataLoader
+
+from dia.codecs.registry import folder_of, load_codec
+from dia.codecs.spectral import load_network, save_spectral
+from dia.codecs.spectral_network import SpectralNetwork
+from dia.config.compose import TrainConfig
+from dia.data.codec_dataset import TrainingCrops, read_sound
+from dia.pipelines.preflight import as_yaml, opened_data, preflight
+from dia.training.codec_module import CodecModule
+from dia.training.loggers import build_loggers, close_loggers
+from dia.training.run_folder import Ready, begin_run, finish_run, run_lock
+from dia.training.trainer import build_trainer
+
+
+def train_codec(config: TrainConfig) -> Path:
+    """Train the spectral codec and return the run folder. Raises ``UserError`` as its parts do."""
+    ready, begun = preflight(config), config.codec_training.decoder_of
+    codec = (
+        load_codec(begun) if begun and config.data.tokens else None
+    )  # what it tokenized holds the sound as well
+    splits, ready = opened_data(config, codec, ready)
+    with run_lock(ready.run.folder):
+        return _train(config, splits, ready)
+
+
+def _train(config: TrainConfig, splits: DatasetDict, ready: Ready) -> Path:
+    training, claimed = config.codec_training, ready.run
+    L.seed_everything(config.seed)
+    begun = training.decoder_of
+    network = load_network(folder_of(begun)) if begun else SpectralNetwork(config.spectral)
+    sound = read_sound(splits["train"], config.spectral.sample_rate)
+    begin_run(claimed.folder, as_yaml(config))
+    task = CodecModule(network, training, config.schedule, config.seed)
+    loggers = build_loggers(config.logger, config.run_name, claimed.folder)
+    trainer = build_trainer(config.trainer, ready, [], loggers, training.steps, manual=True)
+    holding = round(training.sounds * training.clips)
+    crops = TrainingCrops(
+        sound, training.clips, training.samples, holding, config.seed, claimed.steps_done, training.steps
+    )
+    trainer.fit(task, DataLoader(crops, batch_size=None), ckpt_path=claimed.checkpoint, weights_only=True)
+    close_loggers(loggers)
+    save_spectral(task.finished_network(), claimed.folder / "model")
+    finish_run(claimed.folder, trainer.global_step)
+    return claimed.folder

@@ -1,0 +1,1 @@
+"""The training planner: memory, hours and cost of a run before anything is allocated."""

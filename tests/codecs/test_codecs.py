@@ -1,0 +1,168 @@
+import json
+
+import dac
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dia.codecs.dac_encoder import encode_in_stretches
+from dia.codecs.protocol import fold_weight_norm, pad_to_frames, require_codec
+from dia.codecs.registry import load_codec
+from dia.codecs.spectral import SpectralCodec, save_spectral
+from dia.codecs.spectral_network import SpectralCodecConfig, SpectralNetwork
+from dia.errors import UserError
+
+SMALL = SpectralCodecConfig(
+    encoder_layers=1, encoder_width=16, latent_width=8, codebooks=3, codebook_size=16, decoder_layers=1, decoder_width=16,
+    detail_layers=1, detail_width=16,
+)  # fmt: skip
+
+
+@pytest.fixture
+def spectral(tmp_path):
+    torch.manual_seed(0)
+    save_spectral(SpectralNetwork(SMALL), tmp_path / "codec")
+    return tmp_path / "codec"
+
+
+@pytest.fixture
+def dac_file(tmp_path):
+    torch.manual_seed(0)
+    model = dac.DAC(
+        encoder_dim=4,
+        encoder_rates=[2, 4],
+        decoder_dim=16,
+        decoder_rates=[4, 2],
+        n_codebooks=3,
+        codebook_size=16,
+        sample_rate=16_000,
+    )
+    model.save(str(tmp_path / "weights.pth"), package=False)
+    return tmp_path / "weights.pth", model.eval()
+
+
+def test_spectral_codec_reads_back_the_same(spectral):
+    first, second = load_codec(str(spectral)), load_codec(str(spectral))
+    waveform = torch.randn(2, 6_400) * 0.1
+    codes = first.encode(waveform)
+    assert codes.shape == (2, 10, 3) and torch.equal(codes, second.encode(waveform))
+    assert first.fingerprint == second.fingerprint
+    made = first.decode(codes)
+    assert made.shape == waveform.shape
+    assert torch.equal(made[1:], first.decode(codes[1:]))  # an item is what it would be alone
+
+
+def test_phases_are_found_for_true_magnitudes():
+    network, time = SpectralNetwork(SMALL), torch.arange(16_000) / 16_000
+    waveform = (
+        torch.stack([torch.cos(2 * torch.pi * 150 * k * time + k) / k for k in range(1, 8)]).sum(0)[None]
+        * 0.1
+    )
+    wanted = network.log_magnitudes(waveform).exp()
+    made = network.waveform_of(wanted.log())
+    assert made.shape == waveform.shape
+    error = (network.log_magnitudes(made).exp() - wanted)[:, 5:-5]
+    assert error.norm() < 0.2 * wanted[:, 5:-5].norm()
+    silent = torch.zeros(1, 6_400)
+    assert network.waveform_of(network.log_magnitudes(silent)).abs().max() < 1e-6
+
+
+def test_dac_matches_its_own_package(dac_file):
+    path, model = dac_file
+    codec = load_codec(str(path))
+    waveform = torch.randn(2, 1_600) * 0.1
+    with torch.no_grad():
+        latents, codes, *_ = model.encode(waveform[:, None])
+        made = model.decode(latents)[:, 0]
+    assert (codec.hop, codec.channels, codec.codebook_size) == (8, 3, 16)
+    assert torch.equal(codec.encode(waveform), codes.transpose(1, 2))
+    ours = codec.decode(codes.transpose(1, 2))
+    assert ours.shape == waveform.shape
+    torch.testing.assert_close(ours[:, : made.shape[1]], made[:, : ours.shape[1]], atol=1e-4, rtol=0)
+
+
+@given(st.integers(1, 30), st.integers(1, 90), st.sampled_from([[2, 4], [3, 5], [2, 4, 8], [8]]))
+@settings(max_examples=25)
+def test_stretches_give_what_the_whole_encoder_gives(frames, size, rates):
+    torch.manual_seed(0)
+    model = fold_weight_norm(
+        dac.DAC(encoder_dim=4, encoder_rates=rates, decoder_dim=16, decoder_rates=rates[::-1]).eval()
+    )
+    waveform = 0.1 * torch.randn(2, 1, frames * model.hop_length)
+    with torch.no_grad():
+        wanted, kept = model.encoder(waveform), waveform.clone()
+        made = encode_in_stretches(model.encoder, waveform, size)
+    torch.testing.assert_close(made, wanted, atol=1e-6, rtol=1e-5)
+    assert torch.equal(waveform, kept), "the sound itself was changed"
+
+
+def test_damaged_codecs_are_named(spectral, dac_file, tmp_path):
+    weights = spectral / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1_000])
+    dac_file[0].write_bytes(dac_file[0].read_bytes()[:1_000])
+    (tmp_path / "empty").mkdir()
+    for name, said in (
+        (spectral, "missing or damaged"),
+        (dac_file[0], "damaged"),
+        (tmp_path / "empty", "config.json"),
+        ("nope", "codec_nano"),
+    ):
+        with pytest.raises(UserError, match=said):
+            load_codec(str(name))
+
+
+def test_another_codec_is_refused(spectral):
+    with pytest.raises(UserError, match="not the one that"):
+        require_codec(load_codec(str(spectral)), "0" * 64, "a checkpoint")
+
+
+def test_dac_files_that_are_something_else_are_named(dac_file, tmp_path):
+    path, model = dac_file
+    content = torch.load(path, weights_only=True)
+    mistyped = {"kwargs": {**content["metadata"]["kwargs"], "encoder_dim": "four"}}
+    for name, metadata in (("none", None), ("list", {"kwargs": []}), ("mistyped", mistyped)):
+        torch.save({**content, "metadata": metadata}, tmp_path / f"{name}.pth")
+    (tmp_path / "text.pth").write_text("this is no DAC\n")
+    model.save(str(tmp_path / "packed.pth"), package=True)
+    for name, said in (
+        ("none", "lacks"), ("list", "lacks"), ("mistyped", "make no DAC"), ("text", "not a DAC"), ("packed", "package=False"),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match=said) as caught:
+            load_codec(str(tmp_path / f"{name}.pth"))
+        assert f"{name}.pth" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("change", [{"mels": "many"}, {"colour": 3}, {"encoder_width": 32}])
+def test_a_spectral_config_that_does_not_fit_is_named_in_one_line(spectral, change):
+    config = json.loads((spectral / "config.json").read_text())
+    (spectral / "config.json").write_text(json.dumps(config | change))
+    with pytest.raises(UserError, match=r"config\.json") as caught:
+        load_codec(str(spectral))
+    assert "\n" not in str(caught.value)
+
+
+def test_input_of_a_wrong_shape_is_refused_by_both_codecs(spectral, dac_file):
+    for codec in (load_codec(str(spectral)), load_codec(str(dac_file[0]))):
+        waveform = torch.zeros(1, codec.hop + 1)
+        with pytest.raises(ValueError, match="pad_to_frames"):
+            codec.encode(waveform)
+        assert codec.encode(pad_to_frames(waveform, codec.hop)).shape == (1, 2, 3)
+        for codes in (
+            torch.zeros(1, 2, 4, dtype=torch.long), torch.zeros(1, 2, 3), torch.full((1, 2, 3), 16), torch.full((1, 2, 3), -1),
+        ):  # fmt: skip
+            with pytest.raises(ValueError, match="codes"):
+                codec.decode(codes)
+
+
+def test_a_network_that_a_codec_has_taken_over_is_not_saved(tmp_path):
+    network = SpectralNetwork(SMALL)
+    SpectralCodec(network, "taken")
+    with pytest.raises(ValueError, match="folded"):
+        save_spectral(network, tmp_path / "codec")
+    assert not (tmp_path / "codec").exists()
+
+
+def test_no_name_is_no_codec():
+    with pytest.raises(UserError, match="there is no codec ''"):
+        load_codec("")

@@ -1,0 +1,275 @@
+"""Plans against what is measured: bytes that torch's allocator gave out, operations that torch counted."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from io import StringIO
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from rich.console import Console
+from torch.profiler import ProfilerActivity, profile
+
+from dia.config.compose import compose
+from dia.config.planning import PlanConfig
+from dia.errors import UserError
+from dia.network import DecoderConfig, DiaConfig, DiaNetwork, EncoderConfig
+from dia.pipelines.plan import gpus_of, job_of, plan
+from dia.planning.memory_tracer import BatchShape, FakeBatch, LiveBytes, trace_step, trace_whole
+from dia.planning.model_stats import STATES, Trained
+from dia.planning.planner import GIGABYTE, Job, Planner
+from dia.planning.suggestions import most_frames, remedies
+from dia.training.activation_checkpointing import MODES
+from dia.training.lora import LoraConfig
+from dia.training.optimization import OptimConfig, build_optimizer
+
+SMALL = DiaConfig(
+    EncoderConfig(layers=3, width=64, inner_width=256, heads=4, head_width=16),
+    DecoderConfig(
+        layers=4, width=96, inner_width=384, heads=4, key_value_heads=2, head_width=24, cross_heads=4, cross_head_width=24,
+        codebook_size=256, max_positions=1024,
+    ),
+    [0, 2, 3, 4],
+)  # fmt: skip
+WIDE = replace(
+    SMALL,
+    encoder=replace(SMALL.encoder, width=128),
+    decoder=replace(SMALL.decoder, width=256, inner_width=1024, layers=5),
+)
+JOB = Job(1, "single", "32-true", "off", "adamw", 2000, 1, 100)
+
+
+def allocated_at_most(step):
+    """The bytes that torch's CPU allocator had given out at most during ``step``."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        step()
+    events = [event for event in profiled.profiler.kineto_results.events() if event.name() == "[memory]"]
+    held = peak = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        held += event.nbytes()
+        peak = max(peak, held)
+    return peak
+
+
+def measured_peak(trained, shape, job):
+    """The peak of the second optimizer step, network and all: what a plan is of."""
+    network, asked = trained.build(job.activations)(trained.model)
+    network.train()
+    optimizer, batch = build_optimizer(network, OptimConfig()), FakeBatch.of(shape, trained.model.channels)
+
+    def step():
+        for _ in range(job.accumulate):
+            with torch.autocast("cpu", torch.bfloat16, enabled=job.precision == "bf16-mixed"):
+                loss = asked.loss(network, batch)
+            loss.backward()
+            del loss
+        optimizer.step()
+        optimizer.zero_grad()
+
+    step()
+    states = sum(state.nbytes for held in optimizer.state.values() for state in held.values())
+    weights = sum(
+        parameter.nbytes for module in (network, *asked.beside) for parameter in module.parameters()
+    )
+    return weights + states + allocated_at_most(step)
+
+
+@pytest.mark.parametrize("activations", MODES)
+@pytest.mark.parametrize("config, frames, precision, accumulate", [
+    (SMALL, 2000, "32-true", 1), (SMALL, 400, "bf16-mixed", 2), (WIDE, 900, "bf16-mixed", 1),
+])  # fmt: skip
+def test_planned_memory_is_what_the_allocator_gives(config, frames, precision, accumulate, activations):
+    planner = Planner(Trained(config, LoraConfig()), PlanConfig(clip_seconds=8.0), 25.0)
+    job = replace(JOB, precision=precision, activations=activations, frames=frames, accumulate=accumulate)
+    measured = measured_peak(planner.trained, planner.shape(job), job)
+    assert planner.memory(job).total == pytest.approx(measured, rel=0.1)
+
+
+@pytest.mark.parametrize("trained", [
+    Trained(WIDE, LoraConfig(rank=4, dropout=0.1)), Trained(SMALL, LoraConfig(), True), Trained(WIDE, LoraConfig(), dropout=0.2),
+])  # fmt: skip
+def test_adapters_teachers_and_dropout_are_planned(trained):
+    planner = Planner(trained, PlanConfig(clip_seconds=8.0), 25.0)
+    job = replace(JOB, precision="bf16-mixed", frames=900)
+    measured = measured_peak(trained, planner.shape(job), job)
+    assert planner.memory(job).total == pytest.approx(measured, rel=0.1)
+    if trained.frozen:
+        assert (
+            planner.memory(job).parts["optimizer states"]
+            == 8 * trained.trained_count
+            < 8 * trained.count / 20
+        )
+        assert (
+            planner.work(job).made
+            < 0.75 * Planner(Trained(WIDE, LoraConfig()), planner.settings, 25.0).work(job).made
+        )
+    if trained.distilled:
+        assert planner.memory(job).parts["teacher"] == planner.memory(job).parts["weights"]
+
+
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_states_take_what_optimizers_take(kind):
+    network = DiaNetwork(SMALL)
+    optimizer = build_optimizer(network, OptimConfig(kind=kind))
+    for parameter in network.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    found = sum(
+        tensor.nbytes
+        for state in optimizer.state.values()
+        for name, tensor in state.items()
+        if name != "step"
+    )
+    assert Trained(SMALL, LoraConfig()).state_bytes(kind) == found and kind in STATES
+
+
+def test_states_of_eight_bits_take_what_torchao_takes():
+    network = DiaNetwork(SMALL)
+    optimizer = build_optimizer(
+        network, OptimConfig(kind="adamw8bit")
+    )  # a step would be compiled, for minutes
+    made = [
+        optimizer._new_buffer(parameter, signed)
+        for parameter in network.parameters()
+        for signed in (True, False)
+    ]
+    found = sum(
+        tensor.codes.nbytes + tensor.scale.nbytes if hasattr(tensor, "codes") else tensor.nbytes
+        for tensor in made
+    )
+    assert Trained(SMALL, LoraConfig()).state_bytes("adamw8bit") == found
+
+
+def test_a_tracker_counts_what_lives():
+    before = torch.zeros(1000)
+    with LiveBytes([before]) as live:
+        view = before.view(10, 100)
+        made = view + 1
+        assert live.now == 4000
+        part = made[0]
+        del made
+        assert live.now == 4000 and live.take_peak() == 4000
+        del part
+    assert live.now == 0 and live.peak == 4000
+
+
+def test_the_big_model_is_planned_without_allocating_anything():
+    planner = Planner(Trained(DiaConfig(), LoraConfig()), PlanConfig(), 44_100 / 512)
+    assert (
+        planner.trained.count
+        == planner.trained.trained_count
+        == sum(planner.trained.by_part.values())
+        == 1_611_160_576
+    )
+    assert planner.trained.by_part["text encoder"] == 251_945_984
+    job = replace(JOB, gpus=8, strategy="ddp", precision="bf16-mixed", activations="layers", frames=10_000)
+    found = {}
+    assert allocated_at_most(lambda: found.update(planner.memory(job).parts)) < 50e6
+    assert (
+        found["weights"] == found["gradients"] == 4 * 1_611_160_576
+        and found["optimizer states"] == 8 * 1_611_160_576
+    )
+    sharded = planner.memory(replace(job, strategy="fsdp2")).parts
+    assert (
+        sharded["weights"] == found["weights"] / 8
+        and sharded["optimizer states"] == found["optimizer states"] / 8
+    )
+    assert sharded["activations kept"] == found["activations kept"]
+
+
+def test_of_the_big_model_the_few_layers_that_are_traced_stand_for_all():
+    """The whole depth traced, against three and two layers of each stack: the same bytes."""
+    shape = BatchShape(2, 300, 60)
+    deeper = replace(DiaConfig(), encoder=EncoderConfig(layers=5), decoder=DecoderConfig(layers=6))
+    build = Trained(deeper, LoraConfig()).build("mlp")
+    extrapolated = trace_step(deeper, build, shape, "bf16-mixed", False)
+    whole = trace_whole(deeper, build, shape, "bf16-mixed", False)
+    assert extrapolated.peaks == pytest.approx(whole.peaks) and extrapolated.kept == whole.kept
+
+
+def test_hours_and_frames_follow_from_their_definitions():
+    planner = Planner(Trained(SMALL, LoraConfig()), PlanConfig(mfu=0.5, padding=0.1, clip_seconds=8.0), 25.0)
+    job = replace(JOB, gpus=4, strategy="ddp", precision="bf16-mixed", accumulate=3)
+    work, clips = planner.work(job), planner.shape(job).clips
+    assert clips == 2000 // 205 and work.frames == pytest.approx(clips * 200 * 0.9 * 12)
+    assert work.flops == pytest.approx(0.9 * work.made)
+    assert planner.hours(job, "A100") == pytest.approx(100 * work.made / (0.5 * 312e12 * 4) / 3600)
+    again = planner.work(replace(job, activations="layers"))
+    assert 1.2 < again.made / work.made < 4 / 3 and again.flops == work.flops
+
+
+def test_what_does_not_fit_is_given_changes_that_do():
+    planner = Planner(
+        Trained(SMALL, LoraConfig()), PlanConfig(memory_gb=0.085, reserve_gb=0.01, clip_seconds=8.0), 25.0
+    )
+    job = replace(JOB, gpus=4, strategy="ddp", frames=8_000)
+    assert not planner.fits(job)
+    found = {remedy.keys: remedy for remedy in remedies(planner, job)}
+    fewer = next(remedy for keys, remedy in found.items() if keys[0].startswith("batch.frames="))
+    assert (
+        fewer.fits
+        and fewer.job.frames * fewer.job.accumulate == pytest.approx(8_000, rel=0.1)
+        and fewer.slower == pytest.approx(1, abs=0.02)
+    )
+    assert ("trainer.activations=layers",) in found and ("trainer=fsdp2",) in found
+    assert found[("trainer.activations=layers",)].slower > found[("trainer.activations=mlp",)].slower > 1
+    most = most_frames(planner, job)
+    assert planner.fits(replace(job, frames=most)) and not planner.fits(
+        replace(job, frames=round(1.3 * most))
+    )
+
+
+def test_when_no_change_is_enough_several_are_joined():
+    planner = Planner(Trained(DiaConfig(), LoraConfig()), PlanConfig(memory_gb=14.0), 44_100 / 512)
+    job = replace(JOB, gpus=8, strategy="ddp", precision="bf16-mixed", frames=6_000)
+    found = remedies(planner, job)
+    assert not any(remedy.fits for remedy in found if len(remedy.keys) == 1)
+    joint = [remedy for remedy in found if remedy.fits]
+    assert joint and all(remedy.memory.total + 4 * GIGABYTE <= 14 * GIGABYTE for remedy in joint)
+    assert [remedy.slower for remedy in joint] == sorted(remedy.slower for remedy in joint)
+
+
+def typed(*overrides):
+    return OmegaConf.to_object(compose("train", list(overrides)))
+
+
+def test_gpus_are_those_asked_for():
+    assert gpus_of(typed("+recipe=base")) == 8 and gpus_of(typed("+recipe=nano")) == 1
+    assert gpus_of(typed("+recipe=base", "trainer.devices=4", "trainer.nodes=2")) == 8
+    assert gpus_of(typed("+recipe=base", "planning.gpus=64")) == 64
+    assert job_of(typed("+recipe=nano", "trainer.accumulate=2")).accumulate == 2
+    assert (
+        job_of(typed("+recipe=nano")).averaged
+        and not job_of(typed("+recipe=nano", "average.decay=0")).averaged
+    )
+
+
+def test_what_cannot_be_planned_is_said():
+    with pytest.raises(UserError, match="task=codec is not planned"):
+        plan(typed("+recipe=codec_nano"))
+    with pytest.raises(UserError, match=r"planning\.mfu=2"):
+        plan(typed("+recipe=nano", "planning.mfu=2"))
+    with pytest.raises(UserError, match=r"planning\.gpus=2, but trainer\.strategy=single"):
+        plan(typed("+recipe=nano", "planning.gpus=2"))
+    problems = PlanConfig(memory_gb=0, padding=1, gpus=-1, dollars_an_hour={"B9000": 1.0}).problems()
+    assert len(problems) == 4 and "B9000" in problems[-1]
+
+
+def test_the_command_prints_a_plan_and_touches_nothing(tmp_path):
+    command = [sys.executable, "-m", "dia.train", "+recipe=base", "plan=true", "batch.frames=6000"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    for part in ("1,611,160,576 parameters", "optimizer states", "it fits", "8 x H100", "dollars"):
+        assert part in done.stdout, part
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_plan_that_does_not_fit_says_what_to_change():
+    console = Console(width=120, record=True, file=StringIO())
+    plan(
+        typed("+recipe=nano", "planning.memory_gb=0.4", "planning.reserve_gb=0.2", "batch.frames=10000"),
+        console,
+    )
+    printed = console.export_text()
+    assert "does not fit into" in printed and "trainer.activations=layers" in printed

@@ -1,0 +1,86 @@
+"""What is made again, or compiled, is what was kept, or not compiled: the same loss and the same gradients."""
+
+import pytest
+import torch
+
+from dia.network import DiaNetwork
+from dia.training.activation_checkpointing import MODES, checkpoint_activations, compile_layers
+from dia.training.objectives import CrossEntropy
+from dia.training.residual_dropout import drop_residuals
+from tests.conftest import TINY
+from tests.training.clips import RandomClips
+
+
+def gradients(change, precision=None):
+    torch.manual_seed(0)
+    network = DiaNetwork(TINY)
+    names = [name for name, _ in network.named_parameters()]
+    change(network)
+    assert [name for name, _ in network.named_parameters()] == names
+    with torch.autocast("cpu", precision, enabled=precision is not None):
+        sums = CrossEntropy(1.0)(network, RandomClips([9, 12, 20]).batch(0, 1, 2))
+    sums.cross_entropy_C.sum().backward()
+    return [sums.cross_entropy_C.detach(), *(parameter.grad for parameter in network.parameters())]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("precision", [None, torch.bfloat16])
+def test_what_is_made_again_is_what_was_kept(mode, precision):
+    kept = gradients(lambda network: checkpoint_activations(network, "off"), precision)
+    made = gradients(lambda network: checkpoint_activations(network, mode), precision)
+    assert all(torch.equal(one, other) for one, other in zip(kept, made, strict=True))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_dropout_is_made_again_as_it_was(mode):
+    kept, made = (
+        gradients(
+            lambda network, mode=each: (drop_residuals(network, 0.3), checkpoint_activations(network, mode))
+        )
+        for each in ("off", mode)
+    )
+    assert all(torch.equal(one, other) for one, other in zip(kept, made, strict=True))
+
+
+def kept_numbers(mode):
+    """How many numbers autograd keeps of a forward pass, weights left out."""
+    network, kept = DiaNetwork(TINY), {}
+    checkpoint_activations(network, mode)
+    own = {parameter.untyped_storage().data_ptr() for parameter in network.parameters()}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    batch = RandomClips([30, 30, 30]).batch(0, 1, 2)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        features = network.features(batch.text_BS, batch.text_mask_BS, batch.inputs_BTC)
+    assert features.requires_grad
+    return sum(kept.values())
+
+
+def test_each_mode_keeps_less_than_the_one_before():
+    off, mlp, layers = (kept_numbers(mode) for mode in MODES)
+    assert mlp < 0.75 * off and layers < 0.35 * off
+
+
+def test_mixed_precision_keeps_weights_and_norms_in_fp32(tiny):
+    seen = {}
+    for name, module in tiny.named_modules():
+        if name.endswith(("norm", "q_proj")):
+            module.register_forward_hook(lambda _, __, out, name=name: seen.update({name: out.dtype}))
+    with torch.autocast("cpu", torch.bfloat16):
+        CrossEntropy(1.0)(tiny, RandomClips([9]).batch(0)).cross_entropy_C.sum().backward()
+    assert {dtype for name, dtype in seen.items() if name.endswith("q_proj")} == {torch.bfloat16}
+    assert {dtype for name, dtype in seen.items() if name.endswith("norm")} == {torch.float32}
+    assert all(parameter.grad.dtype == parameter.dtype == torch.float32 for parameter in tiny.parameters())
+
+
+def test_compiled_layers_train_alike():
+    plain = gradients(lambda network: None)
+    compiled = gradients(
+        lambda network: compile_layers(network, "aot_eager")
+    )  # captures everything, and needs no compiler
+    torch.testing.assert_close(compiled, plain, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,128 @@
+import lightning as L
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+from torch.utils.data import DataLoader
+
+from dia.codecs.protocol import fingerprint
+from dia.codecs.spectral_network import SpectralNetwork
+from dia.config.compose import compose, validate
+from dia.data.codec_dataset import FULL_SCALE, Sound, TrainingCrops
+from dia.errors import UserError
+from dia.training.codec_module import CodecModule, CodecTraining, learning_rate
+from dia.training.schedule import ScheduleConfig
+from tests.conftest import TINY_CODEC
+
+SOUND = Sound(
+    (3_000 * np.random.default_rng(0).standard_normal(32_000)).astype(np.int16), np.array([[9_000, 9_100]])
+)
+
+
+def fresh_task(steps=6, detail_from=3, **given):
+    torch.manual_seed(0)
+    training = CodecTraining(steps=steps, detail_from=detail_from, average_decay=0.5, **given)
+    return CodecModule(SpectralNetwork(TINY_CODEC), training, ScheduleConfig(2, 0.1), seed=0)
+
+
+def train(task, folder, stop, checkpoint=None, start=0):
+    trainer = L.Trainer(
+        accelerator="cpu", max_epochs=-1, max_steps=stop, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False,
+    )  # fmt: skip
+    crops = TrainingCrops(SOUND, clips=2, samples=3_200, holding=1, seed=0, start=start, stop=stop)
+    trainer.fit(task, DataLoader(crops, batch_size=None), ckpt_path=checkpoint, weights_only=True)
+    trainer.save_checkpoint(folder / f"{stop}.ckpt")
+    return task
+
+
+def changed(before, module):
+    return any(not torch.equal(before[name], tensor) for name, tensor in module.state_dict().items())
+
+
+def copied(module):
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+
+@pytest.mark.parametrize("pause", [2, 4])
+def test_a_run_that_goes_on_ends_where_an_unbroken_one_does(tmp_path, pause):
+    whole = train(fresh_task(), tmp_path, 6)
+    train(fresh_task(), tmp_path, pause)
+    gone_on = train(fresh_task(), tmp_path, 6, tmp_path / f"{pause}.ckpt", pause)
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, gone_on.state_dict()[name]), name
+
+
+def test_stage_one_learns_codes_and_stage_two_leaves_them(tmp_path):
+    task = fresh_task()
+    first, flow = fingerprint(task.network.encoder, task.network.quantizer), copied(task.network.detail)
+    train(task, tmp_path, 3)
+    codes, decoder = fingerprint(task.network.encoder, task.network.quantizer), copied(task.network.decoder)
+    assert codes != first and not changed(flow, task.network.detail)
+    train(task, tmp_path, 6, tmp_path / "3.ckpt", 3)
+    assert fingerprint(task.network.encoder, task.network.quantizer) == codes and not changed(
+        decoder, task.network.decoder
+    )
+    assert changed(flow, task.network.detail)
+
+
+def test_where_only_the_decoder_learns_on_codes_stay(tmp_path):
+    task = fresh_task(decoder_of="a codec")
+    codes, decoder = fingerprint(task.network.encoder, task.network.quantizer), copied(task.network.decoder)
+    train(task, tmp_path, 3)
+    assert fingerprint(task.network.encoder, task.network.quantizer) == codes and changed(
+        decoder, task.network.decoder
+    )
+
+
+def test_crops_hold_the_nonverbals_that_were_asked_for():
+    waveform = np.zeros(64_000, np.int16)
+    waveform[40_000:40_100] = FULL_SCALE
+    crops = TrainingCrops(
+        Sound(waveform, np.array([[40_000, 40_100]])),
+        clips=4,
+        samples=640,
+        holding=2,
+        seed=0,
+        start=0,
+        stop=20,
+    )
+    held = torch.stack([batch.abs().amax(1) for batch in crops])
+    assert held.max() == 1 and (held[:, :2] == 1).all() and held[:, 2:].mean() < 0.2
+    again = TrainingCrops(crops.sound, 4, 640, 2, seed=0, start=7, stop=8)
+    assert torch.equal(next(iter(again)), list(crops)[7])
+    assert (
+        len(next(iter(TrainingCrops(Sound(waveform, np.zeros((0, 2), np.int64)), 4, 640, 2, 0, 0, 1)))) == 4
+    )
+
+
+def test_the_finished_network_has_the_averaged_flow(tmp_path):
+    task = train(fresh_task(), tmp_path, 6)
+    averaged = copied(task.averaged.module)
+    assert changed(averaged, task.network.detail)
+    assert not changed(averaged, task.finished_network().detail)
+
+
+def test_the_learning_rate_warms_up_and_falls_in_each_stage():
+    training = CodecTraining(steps=200, detail_from=100, learning_rate=1.0)
+    rates = [learning_rate(step, training, ScheduleConfig(10, 0.1)) for step in range(200)]
+    for stage in (rates[:100], rates[100:]):
+        assert stage[0] == pytest.approx(0.1) and max(stage) > 0.97 and stage[-1] < 0.11
+
+
+def test_wrong_codec_training_is_reported_whole():
+    config = compose("train", ["+recipe=codec_nano", "codec_training.steps=10", "codec_training.detail_from=10",
+                               "codec_training.samples=1000", "codec_training.sounds=2", "codec_training.decoder_of=nowhere",
+                               "codec_training.clips=0", "trainer.precision=8-bit"])  # fmt: skip
+    with pytest.raises(UserError) as caught:
+        validate(OmegaConf.to_object(config))
+    for part in (
+        "detail_from=10",
+        "samples=1000",
+        "multiple of 640",
+        "clips=0",
+        "sounds=2",
+        "decoder_of=nowhere",
+        "trainer.precision=8-bit",
+    ):
+        assert part in str(caught.value), part

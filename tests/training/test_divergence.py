@@ -1,0 +1,170 @@
+"""Each way of going wrong is made to happen, and is found."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from types import SimpleNamespace
+
+import lightning as L
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dia.config.divergence import FEWEST, DivergenceConfig
+from dia.training.callbacks.divergence import Divergence, Guard, TrainingFailed
+from dia.training.checkpointing import CHECKPOINTS, newest
+from tests.training.small_run import fit, task
+
+
+class From(L.Callback):
+    """Does something to the task from a step on."""
+
+    def __init__(self, step, act, once=True):
+        self.step, self.act, self.once = step, act, once
+
+    def on_train_batch_start(self, trainer, task, batch, batch_idx):
+        if trainer.global_step == self.step or (trainer.global_step > self.step and not self.once):
+            self.act(task)
+
+
+def failed(folder, callbacks, steps=8, **settings):
+    """Run, and return what the guard wrote and said."""
+    with pytest.raises(TrainingFailed) as caught:
+        fit(folder, [*callbacks, Guard(settings.pop("guard", DivergenceConfig()), folder)], steps, **settings)
+    return json.loads((folder / "failure.json").read_text()), str(caught.value)
+
+
+def poison(task):
+    task.network.decoder.norm.weight.data[0] = float("nan")
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_optimizer_takes_it(tmp_path):
+    written, said = failed(tmp_path, [From(5, poison)])
+    assert (written["kind"], written["step"], written["rank"]) == ("not finite", 5, 0)
+    assert written["batches"] == [["clip-4", "clip-5"]]
+    assert "step 5" in said and "clip-4, clip-5" in said and "failure.json" in said
+    kept = newest(tmp_path / CHECKPOINTS)
+    saved = torch.load(kept.path, weights_only=True)
+    assert saved["global_step"] == 4
+    assert all(weight.isfinite().all() for weight in saved["state_dict"].values())
+
+
+def test_a_gradient_that_is_not_finite_is_found_though_the_loss_is(tmp_path):
+    def infinite_gradient(task):
+        task.network.decoder.layers[0].mlp.down_proj.weight.register_hook(
+            lambda gradient: gradient * float("inf")
+        )
+
+    written, said = failed(tmp_path, [From(3, infinite_gradient)])
+    assert written["details"]["parameters"] == ["network.decoder.layers.0.mlp.down_proj.weight"]
+    assert (
+        "the loss is finite, but the gradient of network.decoder.layers.0.mlp.down_proj.weight is not" in said
+    )
+    assert written["batches"] == [["clip-0", "clip-1"]]
+
+
+def test_in_fp16_the_scaler_sees_to_gradients(tmp_path):
+    guard, module = Guard(DivergenceConfig(), tmp_path), task(1)
+    module.network.decoder.norm.weight.grad = torch.full_like(
+        module.network.decoder.norm.weight, float("inf")
+    )
+    trainer = SimpleNamespace(precision_plugin=SimpleNamespace(scaler=object()), global_step=3, global_rank=0)
+    guard.ids, guard.losses = [["clip-1"]], [torch.tensor(1.0)]
+    guard.on_before_optimizer_step(trainer, module, None)
+    trainer.precision_plugin.scaler = None
+    with pytest.raises(TrainingFailed, match=r"gradient of network\.decoder\.norm\.weight is not"):
+        guard.on_before_optimizer_step(trainer, module, None)
+
+
+def test_of_many_micro_batches_the_broken_one_is_named(tmp_path):
+    class Once(L.Callback):
+        def on_train_batch_start(self, trainer, task, batch, batch_idx):
+            task.network.decoder.norm.weight.data[0] = float("nan") if batch_idx == 7 else 1.0
+
+    written, _ = failed(tmp_path, [Once()], accumulate=3)
+    assert written["step"] == 2 and written["batches"] == [["clip-2", "clip-3"]]
+
+
+def test_a_learning_rate_far_too_high_diverges_for_real(tmp_path):
+    module = task(200)
+
+    class Raise(L.Callback):
+        def on_train_batch_start(self, trainer, task, batch, batch_idx):
+            if trainer.global_step >= 30:
+                trainer.optimizers[0].param_groups[0]["lr"] = 3.0
+
+    guard = DivergenceConfig(divergence_steps=5)
+    written, said = failed(tmp_path, [Raise()], 200, module=module, guard=guard, checkpoint_every=1000)
+    assert written["kind"] == "diverged" and 30 < written["step"] < 60
+    assert written["details"]["loss"] > written["details"]["limit"] and "1.5 times its median" in said
+
+
+def test_a_healthy_run_is_left_alone_and_clears_what_an_earlier_one_wrote(tmp_path):
+    (tmp_path / "failure.json").write_text("{}")
+    guard = Guard(DivergenceConfig(), tmp_path)
+    fit(tmp_path, [guard], 6)
+    assert not (tmp_path / "failure.json").exists()
+    assert len(guard.divergence.losses) == 6
+    again = Guard(DivergenceConfig(), tmp_path)
+    again.load_state_dict(guard.state_dict())
+    assert again.divergence.losses == guard.divergence.losses
+
+
+@given(st.lists(st.floats(0.1, 10), min_size=FEWEST, max_size=60), st.integers(1, 10))
+def test_divergence_needs_so_many_losses_in_a_row(losses, patience):
+    guard = Divergence(DivergenceConfig(divergence_steps=patience, divergence_factor=200))
+    assert not any(guard.add(loss) for loss in losses)
+    assert [guard.add(1e5) for _ in range(patience)] == [False] * (patience - 1) + [True]
+    guard.above = 0
+    assert guard.limit < 1e5 and not Divergence(DivergenceConfig(divergence_steps=0)).add(float("inf"))
+
+
+def test_wrong_settings_are_all_named():
+    found = DivergenceConfig(
+        divergence_factor=1, divergence_steps=-1, median_steps=3, stall_seconds=-2
+    ).problems()
+    assert len(found) == 4 and all(problem.startswith("guard.") for problem in found)
+
+
+STALLED = """
+    import time
+    from pathlib import Path
+    from dia.config.divergence import DivergenceConfig
+    from dia.training.callbacks.divergence import Guard
+    from dia.training.callbacks.watchdog import WatchedLoader, Watchdog
+    from tests.training.small_run import Batches, fit
+
+    class Stuck(Batches):
+        def __iter__(self):
+            for number, batch in enumerate(super().__iter__()):
+                if number == 4:
+                    time.sleep(60)  # a file system that does not answer
+                yield batch
+
+    folder = Path({folder!r})
+    step = []
+    watchdog = Watchdog(1.0, folder, 0, lambda: 4)
+    fit(folder, [Guard(DivergenceConfig(), folder)], 8, loader=WatchedLoader(Stuck(8), watchdog, "training", {workers}))
+"""
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_stalled_loader_ends_the_process_and_says_where_it_waits(tmp_path, workers):
+    script = tmp_path / "stalled.py"
+    script.write_text(textwrap.dedent(STALLED.format(folder=str(tmp_path), workers=workers)))
+    here = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=50, env=here)
+    assert done.returncode == 2, done.stderr[-2000:]
+    assert "the training loader has given no batch for 1 seconds" in done.stderr
+    written = json.loads((tmp_path / "failure.json").read_text())
+    assert written["kind"] == "stalled" and written["step"] == 4
+    if workers:
+        assert any("alive" in line for line in written["details"]["workers"])
+    else:
+        assert written["batches"] == [["clip-0", "clip-1"]]
+        assert any("__iter__: time.sleep(60)" in line for line in written["details"]["waits_in"])
+    assert newest(tmp_path / CHECKPOINTS).manifest.step in (2, 4)

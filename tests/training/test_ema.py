@@ -1,0 +1,214 @@
+import copy
+
+import lightning as L
+import pytest
+import torch
+import torch.distributed as dist
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor
+from torch.utils.data import DataLoader
+
+from dia.config.training import EarlyStoppingConfig, EMAConfig
+from dia.errors import UserError
+from dia.training.callbacks.early_stopping import EarlyStopping
+from dia.training.callbacks.ema import ExponentialMovingAverage, WeightAverage, averaged, decay_at
+from dia.training.lora import LoraConfig, add_adapters
+from tests.network.test_network import inputs
+
+DECAY = 0.7
+
+
+class Task(L.LightningModule):
+    """A line through points; its validation reports what the test wants, or its first weight."""
+
+    def __init__(self, figures=()):
+        super().__init__()
+        self.network, self.average, self.figures, self.heard = nn.Linear(3, 1), None, list(figures), []
+
+    def configure_model(self):
+        self.average = self.average or WeightAverage(self.network)
+
+    def configure_optimizers(self):
+        return torch.optim.AdamW(self.network.parameters(), lr=0.1)
+
+    def forward(self, batch):
+        return self.network(batch)
+
+    def training_step(self, batch, index):
+        return (self.network(batch) - 1).square().mean()
+
+    def validation_step(self, batch, index):
+        self.heard.append(copy.deepcopy(self.network.state_dict()))
+        self.log(
+            "validation/loss",
+            self.figures[len(self.heard) - 1] if self.figures else float(self.network.weight[0, 0]),
+        )
+
+
+def fit(task, callbacks, steps, checkpoint=None, every=2):
+    trainer = L.Trainer(
+        accelerator="cpu", max_steps=steps, max_epochs=-1, logger=False, enable_checkpointing=False, enable_model_summary=False,
+        enable_progress_bar=False, callbacks=callbacks, val_check_interval=every, check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+    )  # fmt: skip
+    torch.manual_seed(5)
+    data = torch.randn(40, 4, 3)
+    start = 0 if checkpoint is None else torch.load(checkpoint, weights_only=True)["global_step"]
+    loader = DataLoader(list(data[start:]), batch_size=None)
+    trainer.fit(task, loader, DataLoader([data[0]], batch_size=None), ckpt_path=checkpoint, weights_only=True)
+    return trainer
+
+
+def fresh(figures=()):
+    torch.manual_seed(0)
+    return Task(figures)
+
+
+class Remember(L.Callback):
+    """The weights after every step."""
+
+    def __init__(self):
+        self.weights = []
+
+    def on_train_batch_end(self, trainer, task, outputs, batch, batch_idx):
+        self.weights.append(copy.deepcopy(task.network.state_dict()))
+
+
+def test_the_average_is_what_a_slow_sum_says_and_is_what_is_validated():
+    task, remember = fresh(), Remember()
+    mean = {name: tensor.clone() for name, tensor in task.network.state_dict().items()}
+    fit(task, [remember, ExponentialMovingAverage(DECAY)], 6)
+    means = []
+    for step, weights in enumerate(remember.weights, 1):
+        kept = min(DECAY, (1 + step) / (10 + step))
+        mean = {name: kept * mean[name] + (1 - kept) * weights[name] for name in mean}
+        means.append(mean)
+    for heard, wanted in zip(task.heard, means[1::2], strict=True):
+        assert all(torch.allclose(heard[name], wanted[name], atol=1e-6) for name in wanted)
+    own = copy.deepcopy(task.network.state_dict())
+    assert all(torch.equal(own[name], remember.weights[-1][name]) for name in own), (
+        "the weights themselves stay as they are"
+    )
+    with averaged(task):
+        assert torch.allclose(task.network.weight, means[-1]["weight"], atol=1e-6)
+    assert torch.equal(task.network.weight, own["weight"])
+
+
+@pytest.mark.parametrize("pause", [3, 4])
+def test_a_run_that_goes_on_has_the_same_average(tmp_path, pause):
+    whole = fresh()
+    fit(whole, [ExponentialMovingAverage(DECAY)], 8)
+    fit(fresh(), [ExponentialMovingAverage(DECAY)], pause).save_checkpoint(tmp_path / "pause.ckpt")
+    gone_on = fresh()
+    fit(gone_on, [ExponentialMovingAverage(DECAY)], 8, tmp_path / "pause.ckpt")
+    assert len(whole.state_dict()) == 4
+    assert all(torch.equal(tensor, gone_on.state_dict()[name]) for name, tensor in whole.state_dict().items())
+
+
+def test_a_checkpoint_in_a_validation_has_weights_and_average_the_right_way_round(tmp_path):
+    task = fresh()
+    before, after = tmp_path / "before.ckpt", tmp_path / "in.ckpt"
+
+    class Signal(L.Callback):
+        def on_validation_start(self, trainer, task):
+            trainer.save_checkpoint(before)
+
+        def on_validation_end(self, trainer, task):
+            trainer.save_checkpoint(after)
+
+    fit(task, [Signal(), ExponentialMovingAverage(DECAY)], 2)
+    first, second = (torch.load(path, weights_only=True)["state_dict"] for path in (before, after))
+    assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
+
+
+@pytest.fixture
+def mesh(tmp_path):
+    """A mesh of one process."""
+    dist.init_process_group("gloo", store=dist.FileStore(str(tmp_path / "store"), 1), rank=0, world_size=1)
+    yield init_device_mesh("cpu", (1,))
+    dist.destroy_process_group()
+
+
+@torch.no_grad()
+def test_a_sharded_average_takes_turns_with_the_weights_that_were_gathered(mesh):
+    """What FSDP2 gathered for one forward pass must not stand in for the weights of the next."""
+    torch.manual_seed(0)
+    whole, sharded = Task(), Task()
+    sharded.load_state_dict(whole.state_dict())
+    fully_shard(sharded, mesh=mesh, reshard_after_forward=False)
+    data = torch.randn(2, 3)
+    heard = []
+    for task in (whole, sharded):
+        task.average = WeightAverage(task.network)
+        for weight in task.network.parameters():
+            weight.add_(1.0)
+        task.average.update(task.network, 0.25)
+        heard.append([task(data)])
+        if task is sharded:
+            sharded.reshard()  # as the step before a validation leaves it
+        with averaged(task):
+            heard[-1].append(task(data))
+        heard[-1].append(task(data))
+    sharded.reshard()
+    torch.testing.assert_close(sharded(data), heard[0][0])
+    assert all(isinstance(weight, DTensor) for weight in sharded.average.weights)
+    assert not torch.equal(heard[0][0], heard[0][1])
+    for wanted, found in zip(*heard, strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
+def test_only_what_is_trained_is_averaged(tiny):
+    add_adapters(tiny, LoraConfig(2))
+    average = WeightAverage(tiny)
+    assert len(average.weights) == sum(parameter.requires_grad for parameter in tiny.parameters())
+    wanted = tiny(*inputs()).detach()
+    for weight in average.weights:
+        nn.init.normal_(weight)
+    for _ in range(2):
+        average.swap(tiny)
+    assert torch.equal(tiny(*inputs()), wanted)
+
+
+@given(st.integers(0, 10**6), st.floats(0, 0.9999))
+def test_the_decay_warms_up(step, decay):
+    assert 0 <= decay_at(step, decay) <= decay_at(step + 1, decay) <= decay
+    assert decay_at(10**7, decay) == decay and not EMAConfig(decay).problems() and EMAConfig(1.0).problems()
+
+
+def test_training_stops_when_nothing_gets_better_and_the_best_is_known():
+    task, stop, saved = (
+        fresh([3.0, 2.0, 2.5, 1.99, 2.2, 2.0, 1.0]),
+        EarlyStopping(EarlyStoppingConfig(patience=2, least=0.1)),
+        [],
+    )
+
+    class Save(L.Callback):
+        def on_validation_end(self, trainer, task):
+            saved.append(stop.improved)
+
+    assert fit(task, [stop, Save()], 20).global_step == 8
+    assert saved == [True, True, False, False] and stop.best == 2.0
+
+
+def test_what_was_stopped_stays_stopped_and_a_pause_changes_nothing(tmp_path):
+    figures = [3.0, 2.0, 2.5, 2.2, 2.1, 1.0]
+    config = EarlyStoppingConfig(patience=3)
+    assert fit(fresh(figures), [EarlyStopping(config)], 20).global_step == 10
+    fit(fresh(figures), [EarlyStopping(config)], 6).save_checkpoint(tmp_path / "pause.ckpt")
+    stopped = fit(fresh(figures[3:]), [EarlyStopping(config)], 20, tmp_path / "pause.ckpt")
+    assert stopped.global_step == 10
+    stopped.save_checkpoint(tmp_path / "stopped.ckpt")
+    assert fit(fresh(figures), [EarlyStopping(config)], 20, tmp_path / "stopped.ckpt").global_step == 10
+
+
+def test_a_larger_figure_may_be_better_and_an_unknown_one_is_named():
+    task = fresh([1.0, 2.0, 3.0, 2.0, 2.0])
+    assert fit(task, [EarlyStopping(EarlyStoppingConfig(patience=2, goal="max"))], 20).global_step == 10
+    with pytest.raises(UserError, match="not logged; there are: validation/loss"):
+        fit(fresh(), [EarlyStopping(EarlyStoppingConfig("validation/wer", 1))], 4)
+    found = " ".join(EarlyStoppingConfig("train/loss", -1, "low", -1.0).problems())
+    assert all(part in found for part in ("figure=train/loss", "patience=-1", "goal=low", "least=-1.0"))

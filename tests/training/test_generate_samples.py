@@ -1,0 +1,208 @@
+"""A model that speaks while it trains: what is logged, and that training is none the wiser."""
+
+import csv
+import os
+import random
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from dia.codecs.spectral import SpectralCodec
+from dia.codecs.spectral_network import SpectralNetwork
+from dia.config.training import LoggerConfig
+from dia.inference import Sampling
+from dia.training.callbacks.audio_logging import spectrogram
+from dia.training.callbacks.generate_samples import GenerateSamples
+from dia.training.loggers import close_loggers
+from tests.conftest import TINY_CODEC
+from tests.training.small_run import Batches, task, trainer
+
+SCRIPTS = ["[S1] Hello there.", "[S2] Hello. (laughs)"]
+
+
+def listen(spoken):
+    """Draws from every generator that there is, as a judge may."""
+    random.random(), np.random.rand(), torch.rand(1)
+    return {"wer": 0.25, "missed_eos": float(np.mean([not speech.ended for speech in spoken]))}, {
+        "similarity": "nobody listens"
+    }
+
+
+def speaking(every=1, judge=listen):
+    torch.manual_seed(1)
+    return GenerateSamples(
+        SpectralCodec(SpectralNetwork(TINY_CODEC), "tiny"), SCRIPTS, Sampling(), 40, every, judge
+    )
+
+
+def run(folder, callbacks, steps=4, wandb="disabled"):
+    """Train with a validation every other step; returns the task and the global random numbers that come next."""
+    made = trainer(folder, callbacks, steps, validate_every=2, logger=LoggerConfig(wandb=wandb))
+    random.seed(3), np.random.seed(3)
+    module = task(steps)
+    made.fit(module, *(DataLoader(Batches(count), batch_size=None) for count in (steps, 1)))
+    close_loggers(made.loggers)
+    return module, (random.random(), np.random.rand(), float(torch.rand(1)))
+
+
+def test_training_is_none_the_wiser(tmp_path):
+    (silent, numbers), (heard, same_numbers) = (
+        run(tmp_path / "silent", []),
+        run(tmp_path / "heard", [speaking()]),
+    )
+    assert numbers == same_numbers and heard.network.training
+    for name, weight in silent.network.state_dict().items():
+        assert torch.equal(weight, heard.network.state_dict()[name]), name
+
+
+def test_figures_are_logged_and_what_is_missing_is_told_once(tmp_path, capsys):
+    run(tmp_path, [speaking()], steps=6)
+    with (tmp_path / "metrics.csv").open() as file:
+        spoken = [row for row in csv.DictReader(file) if row["validation/wer"]]
+    assert [(row["step"], float(row["validation/wer"])) for row in spoken] == [
+        ("2", 0.25),
+        ("4", 0.25),
+        ("6", 0.25),
+    ]
+    assert capsys.readouterr().out.count("validation/similarity is not measured: nobody listens") == 1
+
+
+def test_a_run_that_goes_on_speaks_when_it_would_have(tmp_path):
+    first, second = speaking(every=2), speaking(every=2)
+    run(tmp_path / "first", [first], steps=2)
+    second.load_state_dict(first.state_dict())
+    run(tmp_path / "second", [second], steps=2)
+    assert "validation/wer" in (tmp_path / "second" / "metrics.csv").read_text()
+    assert "validation/wer" not in (tmp_path / "first" / "metrics.csv").read_text()
+
+
+def test_wandb_is_given_sound_and_its_picture(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    run(tmp_path, [speaking()], steps=2, wandb="offline")
+    media = [path for path in tmp_path.rglob("media/**/*") if path.is_file()]
+    kinds = [path.suffix for path in media]
+    assert kinds.count(".wav") == kinds.count(".png") == len(SCRIPTS)
+
+
+@pytest.mark.parametrize("samples", [0, 1, 511, 16_000])
+def test_a_spectrogram_shows_where_a_tone_is(samples):
+    waveform = np.sin(2 * np.pi * np.arange(samples) / 8).astype(
+        np.float32
+    )  # an eighth of the sample rate: a quarter of the height
+    picture = spectrogram(waveform)
+    assert picture.shape[0] == 257 and picture.dtype == np.uint8
+    if samples == 16_000:
+        loudest = picture[:, picture.shape[1] // 2].argmax()
+        assert loudest == 256 - 64 and picture[0, picture.shape[1] // 2] < 40
+
+
+DDP = """
+    import sys
+    from pathlib import Path
+    import lightning as L
+    import torch
+    from torch.utils.data import DataLoader
+    from tests.training.small_run import Batches, task
+    from tests.training.test_speaking import speaking
+
+    heard = []
+
+    def listen(spoken):
+        heard.append([speech.codes_TC for speech in spoken])
+        return {"wer": 0.5}, {}
+
+    module = task(4)
+    made = L.Trainer(
+        accelerator="cpu", devices=2, strategy="ddp", max_steps=4, logger=False, callbacks=[speaking(judge=listen)],
+        val_check_interval=2, check_val_every_n_epoch=None, num_sanity_val_steps=0, enable_checkpointing=False,
+        enable_progress_bar=False, use_distributed_sampler=False,
+    )
+    made.fit(module, *(DataLoader(Batches(count), batch_size=None) for count in (4, 1)))
+    assert made.is_global_zero == bool(heard)
+    if made.is_global_zero:
+        torch.save({"heard": heard, "state": module.network.state_dict()}, Path(sys.argv[1]))
+"""
+SHARDED = """
+    import sys
+    from pathlib import Path
+    from types import SimpleNamespace
+    import torch
+    import torch.distributed as dist
+    from torch.distributed.fsdp import fully_shard
+    from tests.training.small_run import task
+    from tests.training.test_speaking import speaking
+
+    dist.init_process_group("gloo")
+    heard = []
+
+    def listen(spoken):
+        heard.append([speech.codes_TC for speech in spoken])
+        return {"wer": 0.5}, {}
+
+    module = task(4)
+    whole = {name: weight.clone() for name, weight in module.network.state_dict().items()}
+    for layer in (*module.network.encoder.layers, *module.network.decoder.layers, module.network):
+        fully_shard(layer)
+    assert all(weight.to_local().numel() < weight.numel() for weight in module.network.parameters() if weight.ndim > 1)
+    trainer = SimpleNamespace(
+        sanity_checking=False, is_global_zero=dist.get_rank() == 0, loggers=[],
+        strategy=SimpleNamespace(barrier=lambda name: dist.barrier()),
+    )
+    callback = speaking(judge=listen)
+    for _ in range(2):
+        callback.on_validation_end(trainer, module)
+    assert trainer.is_global_zero == bool(heard)
+    if trainer.is_global_zero:
+        torch.save({"heard": heard, "state": whole}, Path(sys.argv[1]))
+    dist.destroy_process_group()
+"""
+
+
+def two_processes(folder, source):
+    """Run a script on two processes; return what it saved."""
+    script = folder / "script.py"
+    script.write_text(textwrap.dedent(source))
+    here = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+        script,
+        folder / "found.pt",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=here)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return torch.load(folder / "found.pt", weights_only=True)
+
+
+def codes_of(network):
+    """What rank 0 should have spoken with these weights."""
+    heard = []
+    callback = speaking(
+        judge=lambda spoken: (heard.append([speech.codes_TC for speech in spoken]), ({}, {}))[1]
+    )
+    callback.listen(callback._speak(network))
+    return heard[0]
+
+
+def test_one_of_two_processes_speaks_and_the_other_waits(tmp_path):
+    found = two_processes(tmp_path, DDP)
+    network = task(4).network
+    network.load_state_dict(found["state"])
+    assert all(map(torch.equal, found["heard"][1], codes_of(network))) and len(found["heard"]) == 2
+
+
+def test_sharded_weights_are_gathered_to_speak(tmp_path):
+    found = two_processes(tmp_path, SHARDED)
+    network = task(4).network
+    network.load_state_dict(found["state"])
+    for spoken in found["heard"]:
+        assert all(map(torch.equal, spoken, codes_of(network)))

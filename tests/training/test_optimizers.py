@@ -1,0 +1,174 @@
+import logging
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dia.network import DiaNetwork
+from dia.training.lora import LoraConfig, add_adapters
+from dia.training.loss import channel_weights
+from dia.training.objectives import CrossEntropy
+from dia.training.optimization import OptimConfig, build_optimizer
+from dia.training.param_groups import GROUPS, group_of
+from dia.training.schedule import ScheduleConfig, build_schedule, share_at
+from tests.conftest import TINY
+from tests.training.clips import RandomClips
+
+SHARES = st.floats(0, 1)
+
+
+def test_decay_reaches_matrices_only(tiny):
+    decayed, rest = build_optimizer(tiny, OptimConfig()).param_groups
+    assert decayed["weight_decay"] > 0 and rest["weight_decay"] == 0
+    assert len(decayed["params"]) + len(rest["params"]) == len(list(tiny.parameters()))
+    embeddings = {id(tiny.encoder.embedding.weight), id(tiny.decoder.embeddings.embed.weight)}
+    assert {id(parameter) for parameter in rest["params"]} >= embeddings
+    assert all(parameter.ndim == 2 for parameter in decayed["params"])
+
+
+def test_a_kind_may_have_a_decay_of_its_own(tiny):
+    changed = {"embeddings": 0.3, "head": 0.2}
+    groups = build_optimizer(tiny, OptimConfig(weight_decay=0.1, group_decay=changed)).param_groups
+    wanted = {"embeddings": 0.3, "head": 0.2, "matrices": 0.1, "norms": 0.0}
+    names = {id(parameter): group_of(name, parameter) for name, parameter in tiny.named_parameters()}
+    assert [group["weight_decay"] for group in groups] == [0.3, 0.2, 0.1, 0.0]
+    assert all(
+        wanted[names[id(weight)]] == group["weight_decay"] for group in groups for weight in group["params"]
+    )
+
+
+def test_only_adapters_are_optimized_when_there_are_some(tiny):
+    add_adapters(tiny, LoraConfig(2))
+    (group,) = build_optimizer(tiny, OptimConfig(group_decay={"adapters": 0.5})).param_groups
+    assert group["weight_decay"] == 0.5 and len(group["params"]) == sum(
+        weight.requires_grad for weight in tiny.parameters()
+    )
+
+
+def test_wrong_decays_are_named():
+    found = " ".join(
+        OptimConfig(learning_rate=0, weight_decay=-1, group_decay={"biases": 0.1, "norms": -2}).problems()
+    )
+    for part in (
+        "learning_rate=0",
+        "weight_decay=-1",
+        f"biases; its kinds are {', '.join(GROUPS)}",
+        "norms=-2",
+    ):
+        assert part in found, part
+
+
+@pytest.mark.parametrize("kind", ["cosine", "wsd"])
+def test_schedule_warms_up_and_falls(tiny, kind):
+    optimizer = build_optimizer(tiny, OptimConfig(learning_rate=1.0))
+    schedule, rates = build_schedule(optimizer, ScheduleConfig(10, 0.1, kind), 100), []
+    for _ in range(100):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert (
+        rates[0] == 0.1
+        and max(rates) == rates[10] == 1.0
+        and abs(optimizer.param_groups[0]["lr"] - 0.1) < 1e-6
+    )
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_wsd_stays_on_its_plateau_whatever_the_length():
+    config = ScheduleConfig(10, 0.0, "wsd", decay_fraction=0.25)
+    short, long = ([share_at(step, steps, config) for step in range(steps)] for steps in (100, 200))
+    assert short[:76] == long[:76] and set(short[10:76]) == {1.0}
+    assert (
+        share_at(84, 100, config) == pytest.approx(1 - (9 / 25) ** 0.5) and share_at(100, 100, config) == 0.0
+    )
+
+
+@given(st.integers(1, 500), st.sampled_from(["cosine", "wsd"]), SHARES, SHARES, SHARES)
+def test_a_share_is_a_share_for_any_settings(steps, kind, warmup, decay, final):
+    config = ScheduleConfig(None, final, kind, warmup, decay)
+    shares = [share_at(step, steps, config) for step in range(steps + 5)]
+    assert not config.problems() and all(0 <= share <= 1 for share in shares)
+    assert shares[-1] == pytest.approx(final)
+
+
+def test_warm_up_is_given_once(tiny, caplog):
+    assert (
+        ScheduleConfig(None, warmup_fraction=0.1).warmup(50) == 5
+        and not ScheduleConfig(None, warmup_fraction=0.1).problems()
+    )
+    for both in (ScheduleConfig(10, warmup_fraction=0.1), ScheduleConfig(None)):
+        assert "give one of them" in both.problems()[0]
+    found = " ".join(ScheduleConfig(0, 2.0, "step", decay_fraction=-1).problems())
+    assert all(
+        part in found for part in ("warmup_steps=0", "final_fraction=2.0", "kind=step", "decay_fraction=-1")
+    )
+    with caplog.at_level(logging.WARNING):
+        build_schedule(build_optimizer(tiny, OptimConfig()), ScheduleConfig(10), 10)
+    assert "does not reach its highest in 10 steps" in caplog.text
+
+
+KINDS = ("adamw", "adamw8bit", "muon")
+
+
+@torch.compiler.set_stance("force_eager")  # torchao compiles its steps, which takes a minute here
+def stepped(kind, steps, state=None, sequence=RandomClips([12, 20, 7, 15])):
+    """A network after some steps, or after some more from a state, and the optimizer."""
+    torch.manual_seed(0)
+    network = DiaNetwork(TINY)
+    optimizer = build_optimizer(network, OptimConfig(learning_rate=0.01, kind=kind))
+    if state is not None:
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+    for number in steps:
+        sums = CrossEntropy()(network, sequence.batch(number % 4))
+        ((channel_weights(4, 4.0) * sums.cross_entropy_C).sum() / sums.count_C.sum()).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return network, optimizer, float(sums.cross_entropy_C.sum() / sums.count_C.sum())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_optimizer_learns_and_goes_on_from_its_state(kind, tmp_path):
+    _, _, first = stepped(kind, range(1))
+    network, optimizer, _ = stepped(kind, range(7))
+    torch.save({"network": network.state_dict(), "optimizer": optimizer.state_dict()}, tmp_path / "state")
+    whole, _, last = stepped(kind, range(13))
+    gone_on, _, _ = stepped(kind, range(7, 13), torch.load(tmp_path / "state", weights_only=True))
+    assert last < first - 0.5
+    assert all(
+        torch.equal(one, other) for one, other in zip(whole.parameters(), gone_on.parameters(), strict=True)
+    )
+
+
+def test_muon_takes_the_layers_matrices_and_the_schedule_moves_both(tiny):
+    optimizer = build_optimizer(tiny, OptimConfig(learning_rate=1.0, kind="muon"))
+    kinds = {id(parameter): group_of(name, parameter) for name, parameter in tiny.named_parameters()}
+    by = {number: {kinds[id(weight)] for group in optimizer.param_groups if group["by"] == number for weight in group["params"]}
+          for number in (0, 1)}  # fmt: skip
+    assert by == {0: {"matrices"}, 1: {"head", "embeddings", "norms"}}
+    build_schedule(optimizer, ScheduleConfig(10), 100)
+    assert {group["lr"] for group in optimizer.param_groups} == {0.1}
+
+
+def test_eight_bits_a_moment_take_a_quarter_of_the_memory():
+    def size(kind):
+        _, optimizer, _ = stepped(kind, range(1))
+        tensors = [
+            part
+            for state in optimizer.state.values()
+            for part in state.values()
+            if isinstance(part, torch.Tensor)
+        ]
+        flat = [
+            getattr(tensor, name) for tensor in tensors for name in getattr(tensor, "tensor_attrs", ["data"])
+        ]
+        return sum(part.numel() * part.element_size() for part in flat)
+
+    assert size("adamw8bit") < 0.5 * size("adamw")  # what is smaller than 4,096 numbers keeps its fp32
+
+
+def test_an_optimizer_that_is_none_is_named():
+    assert OptimConfig(kind="sgd").problems() == [
+        "optim.kind=sgd is unknown; choose one of adamw, adamw8bit, muon"
+    ]
