@@ -1,7 +1,8 @@
-"""Measure speed and memory: ``python -m dia.bench model=dia_1_6b weights=random device=cpu``; ``python -m dia.bench prepare``;
-``python -m dia.bench train``.
+"""Measure speed and memory: ``python -m dia.bench model=dia_1_6b weights=random device=cpu``; ``python -m
+dia.bench prepare``; ``python -m dia.bench train``.
 
-Ours and others' variants take turns in one run; what is compared are medians and their ratios, never times of two runs.
+Ours and others' variants take turns in one run; what is compared are medians and their ratios, never times of
+two runs.
 """
 
 import importlib.util
@@ -24,14 +25,16 @@ from dia.benchmark.training_data import Lengths
 from dia.benchmark.training_report import show_training, training_results
 from dia.benchmark.variants import Variant
 from dia.checkpoint import load_checkpoint
+from dia.checkpoint.locate import resolve_checkpoint
 from dia.config.bench_tasks import BenchPrepareConfig, BenchTrainConfig
 from dia.config.compose import BenchConfig, run_one_of
 from dia.errors import UserError
-from dia.inference.loading import resolve_checkpoint
 
 
 def main(config: BenchConfig) -> None:
-    """Measure, print the tables, and write the JSON if ``config.out`` names it. Raises ``UserError`` for impossible settings."""
+    """Measure, print the tables, and write the JSON if ``config.out`` names it. Raises ``UserError`` for
+    impossible settings.
+    """
     plan = _plan(config)
     torch.set_num_threads(config.threads or len(os.sched_getaffinity(0)))
     console = Console(width=160)

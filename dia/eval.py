@@ -1,13 +1,15 @@
 """Evaluate a checkpoint, record others, compare, listen.
 
-python -m dia.eval ckpt=runs/nano suite=quick                  scores.json, clips.parquet, report.html; prints the headlines
-python -m dia.eval systems=[outputs/elevenlabs/RUN] suite=...  the same of recorded systems, alone or beside a checkpoint
-python -m dia.eval record system=elevenlabs suite=...          record what another system makes of a suite's prompts
-python -m dia.eval listen RUN RUN... out=listen.html           a blind listening test of recorded systems, as one static page
-python -m dia.eval votes ANSWERS... key=listen.key.json        what its listeners' answers say
-python -m dia.eval calibrate folder=SOUNDS                     what the detector of nonverbals is worth on real recordings
+python -m dia.eval ckpt=runs/nano suite=quick                  scores.json, clips.parquet, report.html; prints
+the headlines python -m dia.eval systems=[outputs/elevenlabs/RUN] suite=...  the same of recorded systems,
+alone or beside a checkpoint python -m dia.eval record system=elevenlabs suite=...          record what
+another system makes of a suite's prompts python -m dia.eval listen RUN RUN... out=listen.html           a
+blind listening test of recorded systems, as one static page python -m dia.eval votes ANSWERS...
+key=listen.key.json        what its listeners' answers say python -m dia.eval calibrate folder=SOUNDS
+           what the detector of nonverbals is worth on real recordings
 
-Exits with 3 when something was left out: takes that failed, recordings that could not be read, listeners who failed the checks.
+Exits with 3 when something was left out: takes that failed, recordings that could not be read, listeners who
+failed the checks.
 """
 
 import json
@@ -68,7 +70,9 @@ def _exit_for_what_is_left_out(found: Evaluation) -> None:
 
 
 def calibrate(config: CalibrateConfig) -> None:
-    """Calibrate the detector of nonverbals on real recordings, write the JSON, print the table. Raises ``UserError``."""
+    """Calibrate the detector of nonverbals on real recordings, write the JSON, print the table. Raises
+    ``UserError``.
+    """
     if not config.folder:
         raise UserError(
             "no recordings are named; give folder=FOLDER (scripts/recordings/sounds.sh makes one of Debian's packages)"
@@ -90,7 +94,9 @@ def calibrate(config: CalibrateConfig) -> None:
 
 
 def listen(config: ListenConfig) -> None:
-    """Write a listening test and its key; exits with 3 when some clips could not be put into it. Raises ``UserError``."""
+    """Write a listening test and its key; exits with 3 when some clips could not be put into it. Raises
+    ``UserError``.
+    """
     page = write_test(config)
     forms, key = page.key["forms"], config.key
     print(
@@ -108,7 +114,9 @@ def listen(config: ListenConfig) -> None:
 
 
 def votes(config: VotesConfig) -> None:
-    """Print what listeners' answers say; exits with 3 when listeners failed the checks. Raises ``UserError``."""
+    """Print what listeners' answers say; exits with 3 when listeners failed the checks. Raises
+    ``UserError``.
+    """
     answers = count_votes(config, Console(width=160))
     if answers.failed:
         named = ", ".join(f"{one.name} ({sum(one.checks)} of {len(one.checks)})" for one in answers.failed)

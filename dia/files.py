@@ -13,9 +13,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file under another name, sync it and rename it over what stood there. Raises ``OSError`` as the system does.
+    """Write a file under another name, sync it and rename it over what stood there. Raises ``OSError`` as the
+    system does.
 
-    The other name begins with a dot and is nobody else's, so that threads and processes may write the same file.
+    The other name begins with a dot and is nobody else's, so that threads and processes may write the same
+    file.
     """
     made = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
     try:

@@ -15,7 +15,9 @@ from dia.model import Dia
 
 
 def main(config: GenerateConfig) -> None:
-    """Speak ``config.text`` into ``config.out``. Raises ``UserError`` for a bad script, checkpoint, voice or path."""
+    """Speak ``config.text`` into ``config.out``. Raises ``UserError`` for a bad script, checkpoint, voice or
+    path.
+    """
     require_speed(config.speed)
     if not config.text:
         raise UserError('text is empty; write text="[S1] Hello there. [S2] Hello!"')

@@ -1,4 +1,5 @@
-"""Class Dia: open a checkpoint, speak, save. A drop-in for nari-labs/dia's `dia.model.Dia`, with what its users ask for.
+"""Class Dia: open a checkpoint, speak, save. A drop-in for nari-labs/dia's `dia.model.Dia`, with what its
+users ask for.
 
 from dia.model import Dia
 dia = Dia.from_pretrained("dia_nano")
@@ -46,7 +47,9 @@ log = logging.getLogger(__name__)
 
 
 class Dia:
-    """A checkpoint and its codec, ready to speak. Without a codec (``load_dac=False``) it gives codes instead of sound."""
+    """A checkpoint and its codec, ready to speak. Without a codec (``load_dac=False``) it gives codes instead
+    of sound.
+    """
 
     def __init__(self, network: DiaNetwork, codec: Codec | None, sampling: Sampling) -> None:
         self.network, self.default_sampling = network, sampling
@@ -68,11 +71,12 @@ class Dia:
     ) -> "Dia":
         """Open a shipped model by name, a run or model folder, a weights file, or a Hub id, in any layout.
 
-        ``device`` None takes a GPU where there is one. ``codec`` replaces the codec that the checkpoint names; without
-        ``load_dac`` none is opened. ``cross_rope`` says of which generation the checkpoint is, where its config does not (true:
-        the first). ``quantization`` is `int8` or `int4` (dia/inference/quantization.py). ``adapter`` is the folder of what LoRA
-        learned on this checkpoint, or the run that learned it; it is merged into the weights.
-        Raises :class:`UserError` when the checkpoint or its codec is missing, damaged, or they do not fit each other.
+        ``device`` None takes a GPU where there is one. ``codec`` replaces the codec that the checkpoint
+        names; without ``load_dac`` none is opened. ``cross_rope`` says of which generation the checkpoint is,
+        where its config does not (true: the first). ``quantization`` is `int8` or `int4`
+        (dia/inference/quantization.py). ``adapter`` is the folder of what LoRA learned on this checkpoint, or
+        the run that learned it; it is merged into the weights. Raises :class:`UserError` when the checkpoint
+        or its codec is missing, damaged, or they do not fit each other.
         """
         place = torch.device(device if device is not None else "cuda" if torch.cuda.is_available() else "cpu")
         checkpoint = open_checkpoint(
@@ -91,7 +95,9 @@ class Dia:
         load_dac: bool = True,
         **more: Any,
     ) -> "Dia":
-        """Open a weights file whose config lies anywhere; ``more`` and errors are those of :meth:`from_pretrained`."""
+        """Open a weights file whose config lies anywhere; ``more`` and errors are those of
+        :meth:`from_pretrained`.
+        """
         return cls.from_pretrained(
             checkpoint_path, compute_dtype, device, load_dac, config_path=config_path, **more
         )
@@ -136,13 +142,14 @@ class Dia:
     ) -> Any:
         """Return the waveform of one text, or a list for a list: float32 (samples,) at ``codec.sample_rate``.
 
-        ``max_tokens`` are decoder steps. Values left out are the checkpoint's own (nari's signature has one set for all).
-        ``audio_prompt`` is a file, samples at the codec's rate, or codes (T, C), one or one for each text; its transcript must
-        begin the text. A ``voice`` brings both. ``seed`` may be one for all or one each; without it every call differs.
-        ``speed`` changes the pace and not the pitch. ``retries`` lets a guard speak what failed again (:meth:`speak`).
-        ``audio_prompt_path`` and ``use_cfg_filter`` are old names: the first is taken for ``audio_prompt``, the second does
-        nothing. Without a codec the result is codes (T, C), integers.
-        Raises :class:`UserError` for values out of range and for empty or overlong texts.
+        ``max_tokens`` are decoder steps. Values left out are the checkpoint's own (nari's signature has one
+        set for all). ``audio_prompt`` is a file, samples at the codec's rate, or codes (T, C), one or one for
+        each text; its transcript must begin the text. A ``voice`` brings both. ``seed`` may be one for all or
+        one each; without it every call differs. ``speed`` changes the pace and not the pitch. ``retries``
+        lets a guard speak what failed again (:meth:`speak`). ``audio_prompt_path`` and ``use_cfg_filter`` are
+        old names: the first is taken for ``audio_prompt``, the second does nothing. Without a codec the
+        result is codes (T, C), integers. Raises :class:`UserError` for values out of range and for empty or
+        overlong texts.
         """
         if use_cfg_filter is not None:
             log.warning("use_cfg_filter does nothing; cfg_filter_top_k says how many ids guidance leaves")
@@ -181,15 +188,18 @@ class Dia:
         retries: int = 0,
         limits: GuardLimits = GuardLimits(),
     ) -> list[Guarded]:
-        """Speak a batch with the default sampling under a guard: each result says what is wrong with it and how many attempts
-        there were. What failed is spoken again with the next seed, up to ``retries`` times, and logged."""
+        """Speak a batch with the default sampling under a guard: each result says what is wrong with it and
+        how many attempts there were. What failed is spoken again with the next seed, up to ``retries`` times,
+        and logged."""
         task = _Task(self.default_sampling, max_tokens, [None] * len(texts), voice, False)
         return self._guarded(texts, seeds, task, retries, limits)
 
     def stream(
         self, text: str, seed: int = 0, voice: Voice | None = None, max_tokens: int | None = None
     ) -> Iterator[Waveform]:
-        """Yield the sound of a text while it is generated, chunk by chunk; joined it is what :meth:`generate` returns."""
+        """Yield the sound of a text while it is generated, chunk by chunk; joined it is what :meth:`generate`
+        returns.
+        """
         script, prompt_TC = (voice.script(text), self._voice_codes(voice)) if voice else (text, None)
         return self.synthesizer.stream(Request(script, seed, prompt_TC), self.default_sampling, max_tokens)
 
@@ -205,9 +215,10 @@ class Dia:
     ) -> Iterator[Waveform]:
         """Yield the sound of a script of any length, in one voice; joined it is one waveform without clicks.
 
-        The script is cut at turns into pieces of ``piece_seconds`` or what the model has room for behind the voice, spoken
-        ``batch`` at a time under a guard; one batch is in memory. Raises :class:`UserError`, before anything is spoken, for a
-        text that is no script, with other speakers than the voice's, or when the voice leaves no room.
+        The script is cut at turns into pieces of ``piece_seconds`` or what the model has room for behind the
+        voice, spoken ``batch`` at a time under a guard; one batch is in memory. Raises :class:`UserError`,
+        before anything is spoken, for a text that is no script, with other speakers than the voice's, or when
+        the voice leaves no room.
         """
         pieces = cut(
             text, min(piece_seconds, voice.room_seconds(self.network.config.max_frames)), voice.room_bytes
@@ -228,9 +239,11 @@ class Dia:
     def make_voice(
         self, audio: Prompt, transcript: str, shortest: float = SHORTEST, longest: float = LONGEST
     ) -> Voice:
-        """Return the voice of a recording (a file, samples or codes) and its transcript, to be used and saved.
+        """Return the voice of a recording (a file, samples or codes) and its transcript, to be used and
+        saved.
 
-        Raises :class:`UserError` with all that makes it a bad one: no transcript, not 5 to 10 s, an unlikely pace.
+        Raises :class:`UserError` with all that makes it a bad one: no transcript, not 5 to 10 s, an unlikely
+        pace.
         """
         codes_TC, rate = self.encode_prompt(audio), frames_per_second(self.codec)
         if problems := voice_problems(transcript, len(codes_TC) / rate, shortest, longest):
@@ -240,7 +253,9 @@ class Dia:
         return Voice(transcript, codes_TC.cpu(), self.codec.name, self.codec.fingerprint, rate)
 
     def require_script(self, text: str) -> None:
-        """Raise :class:`UserError` with everything that the lint finds in a script, for this model's length."""
+        """Raise :class:`UserError` with everything that the lint finds in a script, for this model's
+        length.
+        """
         longest = self.network.config.max_frames / frames_per_second(self.codec)
         try:
             require_clean(text, Limits(shortest_seconds=0.5, longest_seconds=longest))
@@ -258,7 +273,9 @@ class Dia:
         return encode_prompt(prompt, self.codec, self.network.config.max_frames)
 
     def save_audio(self, path: str, audio: Waveform) -> None:
-        """Write a waveform that :meth:`generate` returned. Raises :class:`UserError` as :func:`write_audio` does."""
+        """Write a waveform that :meth:`generate` returned. Raises :class:`UserError` as :func:`write_audio`
+        does.
+        """
         write_audio(path, audio, self.codec.sample_rate)
 
     def _guarded(

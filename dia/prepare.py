@@ -1,6 +1,8 @@
-"""Prepare a data set: ``python -m dia.prepare +recipe=demo``. The same request again finds it there; a stopped one goes on.
+"""Prepare a data set: ``python -m dia.prepare +recipe=demo``. The same request again finds it there; a
+stopped one goes on.
 
-Exits with 0 when everything asked for is there, and with 3 when some of it could not be read and was left out.
+Exits with 0 when everything asked for is there, and with 3 when some of it could not be read and was left
+out.
 """
 
 import sys
@@ -15,7 +17,9 @@ LEFT_OUT = 3
 
 
 def main(config: TrainConfig) -> None:
-    """Prepare what the config's data part asks for and say what it holds. Raises ``UserError`` as its parts do."""
+    """Prepare what the config's data part asks for and say what it holds. Raises ``UserError`` as its parts
+    do.
+    """
     validate(config)
     codec = load_codec(config.codec.name) if config.data.tokens else None
     folder = prepare(config.data, codec, config.engine)

@@ -1,4 +1,6 @@
-"""Where the declarations (configs, recipes, data, eval) lie: beside the package in a checkout, inside it in a wheel."""
+"""Where the declarations (configs, recipes, data, eval) lie: beside the package in a checkout, inside it in a
+wheel.
+"""
 
 from functools import cache
 from pathlib import Path

@@ -1,7 +1,9 @@
-"""Search hyper-parameters: every trial is a training run in a process of its own. Stopped, it goes on with the same command.
+"""Search hyper-parameters: every trial is a training run in a process of its own. Stopped, it goes on with
+the same command.
 
-python -m dia.sweep +recipe=nano sweep.name=rates 'sweep.space={optim.learning_rate: {low: 1e-4, high: 1e-2, log: true}}'
-python -m dia.sweep +recipe=nano sweep.name=seeds 'sweep.space={seed: [0, 1, 2]}' sweep.sampler=grid
+python -m dia.sweep +recipe=nano sweep.name=rates 'sweep.space={optim.learning_rate: {low: 1e-4, high: 1e-2,
+log: true}}' python -m dia.sweep +recipe=nano sweep.name=seeds 'sweep.space={seed: [0, 1, 2]}'
+sweep.sampler=grid
 """
 
 import signal
@@ -43,7 +45,9 @@ def main(arguments: list[str]) -> None:
 
 @contextmanager
 def ended_by_signals(end: Callable[[], None]) -> Iterator[None]:
-    """Let SIGTERM and Ctrl-C call ``end`` before they end this process: what it has started would outlive it."""
+    """Let SIGTERM and Ctrl-C call ``end`` before they end this process: what it has started would outlive
+    it.
+    """
 
     def leave(number: int, frame: FrameType | None) -> None:
         end()
@@ -58,7 +62,9 @@ def ended_by_signals(end: Callable[[], None]) -> Iterator[None]:
 
 
 def read_arguments(arguments: list[str]) -> tuple[SweepConfig, list[str]]:
-    """Return the keys `sweep.*` as a config, and the others as they are. Raises :class:`UserError` for unknown keys."""
+    """Return the keys `sweep.*` as a config, and the others as they are. Raises :class:`UserError` for
+    unknown keys.
+    """
     own = [argument.removeprefix("sweep.") for argument in arguments if argument.startswith("sweep.")]
     try:
         read = OmegaConf.merge(OmegaConf.structured(SweepConfig), OmegaConf.from_dotlist(own))

@@ -1,6 +1,8 @@
-"""Train: ``python -m dia.train +recipe=demo``. Prepares the data unless it is there, trains, and saves the model.
+"""Train: ``python -m dia.train +recipe=demo``. Prepares the data unless it is there, trains, and saves the
+model.
 
-The same command again goes on where it was cut off. Exit codes: 0 trained, 2 cannot begin, 75 stopped on SIGUSR1 and saved.
+The same command again goes on where it was cut off. Exit codes: 0 trained, 2 cannot begin, 75 stopped on
+SIGUSR1 and saved.
 """
 
 import sys

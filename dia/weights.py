@@ -1,9 +1,10 @@
 """Look into checkpoints and convert them.
 
-python -m dia.weights doctor PATH                                  layout, generation, types, sha256, shapes that do not fit
-python -m dia.weights doctor PATH audio=clip.wav text="[S1] ..."   and which cross_rope fits a recording and its transcript
-python -m dia.weights convert PATH to=nari out=FOLDER              or to=transformers
-python -m dia.weights consolidate RUN out=FOLDER                   the newest checkpoint of a run, also one in shards, as a model
+python -m dia.weights doctor PATH                                  layout, generation, types, sha256, shapes
+that do not fit python -m dia.weights doctor PATH audio=clip.wav text="[S1] ..."   and which cross_rope fits a
+recording and its transcript python -m dia.weights convert PATH to=nari out=FOLDER              or
+to=transformers python -m dia.weights consolidate RUN out=FOLDER                   the newest checkpoint of a
+run, also one in shards, as a model
 """
 
 import sys
@@ -16,12 +17,12 @@ from dia.audio.files import read_audio
 from dia.checkpoint import Source, convert, read_source
 from dia.checkpoint.doctor import describe
 from dia.checkpoint.folder import codec_of, network_of
+from dia.checkpoint.locate import resolve_checkpoint
 from dia.codecs.protocol import pad_to_frames
 from dia.codecs.registry import load_codec
 from dia.data.batching import Example, collate
 from dia.dialogue.text import encode_text
 from dia.errors import UserError
-from dia.inference.loading import resolve_checkpoint
 from dia.pipelines.consolidate import consolidate
 from dia.training.loss import channel_sums, channel_weights, weighted_loss
 
@@ -65,7 +66,9 @@ def parse(arguments: list[str]) -> tuple[str, str, dict[str, str]]:
 
 
 def probe(source: Source, audio: str, text: str, codec_name: str | None) -> list[str]:
-    """Return lines that say with which ``cross_rope`` the checkpoint expects a recording, by teacher-forced loss in nats."""
+    """Return lines that say with which ``cross_rope`` the checkpoint expects a recording, by teacher-forced
+    loss in nats.
+    """
     reference = codec_of(source)
     if codec_name is None and reference is None:
         raise UserError(f"{source.located.path} does not name its codec; give one with codec=...")
@@ -84,7 +87,9 @@ def probe(source: Source, audio: str, text: str, codec_name: str | None) -> list
 
 @torch.inference_mode()
 def teacher_forced_loss(source: Source, cross_rope: bool, codes_TC: torch.Tensor, text: str) -> float:
-    """Return the loss, in nats, of codes (T, C) under their text. Raises :class:`UserError` for a clip that is too long."""
+    """Return the loss, in nats, of codes (T, C) under their text. Raises :class:`UserError` for a clip that
+    is too long.
+    """
     config = replace(source.config, cross_rope=cross_rope)
     if not 1 <= len(codes_TC) <= config.max_frames:
         raise UserError(

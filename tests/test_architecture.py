@@ -1,4 +1,6 @@
-"""The house: imports point one way, declarations hold no Python, everything public is annotated and explained."""
+"""The house: imports point one way, declarations hold no Python, everything public is annotated and
+explained.
+"""
 
 import ast
 import subprocess

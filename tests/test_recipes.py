@@ -183,7 +183,8 @@ def test_a_run_that_goes_on_ends_with_the_same_weights(world, tmp_path, monkeypa
 
 @pytest.mark.parametrize("where", ["training_step", "validation_step"])
 def test_a_run_that_goes_on_stops_early_where_an_unbroken_one_does(world, tmp_path, monkeypatch, where):
-    # no validation is that much better than the first, so it is the model of step 2 that is kept, and step 8 is the last
+    # no validation is that much better than the first, so it is the model of step 2 that is kept, and step 8
+    # is the last
     more = ["trainer.steps=20", "trainer.validate_every=2", "early_stop.patience=3", "early_stop.least=100"]
     run = train(world, "finetune", tmp_path / "whole", *more)
     assert json.loads((run / "finished.json").read_text()) == {"steps": 8}

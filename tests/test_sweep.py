@@ -1,4 +1,6 @@
-"""A sweep's trials are real runs in processes of their own; what is asked of Optuna beside them is tried without."""
+"""A sweep's trials are real runs in processes of their own; what is asked of Optuna beside them is tried
+without.
+"""
 
 import csv
 import sys

@@ -1,4 +1,5 @@
-"""What a training run needs, as small as it gets: sounds with a table, a codec, a checkpoint in nari's layout.
+"""What a training run needs, as small as it gets: sounds with a table, a codec, a checkpoint in nari's
+layout.
 
 The sounds are noise, so nothing can be learned but the codes themselves; a run of two steps takes a second.
 """

@@ -30,7 +30,9 @@ def resample(waveform: Waveform, from_rate: float, to_rate: float) -> Waveform:
 
 
 def read_audio(path: str | Path, sample_rate: int) -> Waveform:
-    """Read a file as mono at ``sample_rate`` hertz; several channels are averaged. Raises as :func:`read_sound` does."""
+    """Read a file as mono at ``sample_rate`` hertz; several channels are averaged. Raises as
+    :func:`read_sound` does.
+    """
     waveform, rate = read_sound(path)
     return resample(waveform, rate, sample_rate)
 
@@ -38,8 +40,8 @@ def read_audio(path: str | Path, sample_rate: int) -> Waveform:
 def read_sound(path: str | Path) -> tuple[Waveform, int]:
     """Read a file as mono, and its sample rate in hertz; several channels are averaged.
 
-    Raises :class:`UserError` for a file that is missing, empty, no sound file, cut short, or holds values that are no
-    numbers.
+    Raises :class:`UserError` for a file that is missing, empty, no sound file, cut short, or holds values
+    that are no numbers.
     """
     try:
         with Path(path).open("rb") as file:
@@ -75,7 +77,8 @@ def _read(file: BinaryIO, owner: str) -> tuple[Waveform, int]:
 
 
 def _wav_data_bytes_missing(file: BinaryIO) -> bool:
-    """Whether the data chunk of a WAV file promises more bytes than follow (libsndfile reads such a file in silence).
+    """Whether the data chunk of a WAV file promises more bytes than follow (libsndfile reads such a file in
+    silence).
 
     RIFF, and RF64 (EBU Tech 3306), whose chunk `ds64` holds the sizes that need 64 bits.
     """
@@ -88,8 +91,8 @@ def _wav_data_bytes_missing(file: BinaryIO) -> bool:
         if name == b"data":
             # all ones, and no 64-bit size, means "until the end", which streaming writers leave behind
             size = long_size or 0 if size == UNKNOWN_SIZE else size
-            return file.log_metrics_now() + size > length
-        begin = file.log_metrics_now()
+            return file.tell() + size > length
+        begin = file.tell()
         if name == b"ds64":
             long_size = int.from_bytes(file.read(16)[8:], "little")
         file.seek(begin + size + size % 2)
@@ -97,7 +100,9 @@ def _wav_data_bytes_missing(file: BinaryIO) -> bool:
 
 
 def _require_mono(waveform: Waveform, target: str) -> None:
-    """Refuse what a file would hold wrongly without a word: several channels, and values that are no numbers."""
+    """Refuse what a file would hold wrongly without a word: several channels, and values that are no
+    numbers.
+    """
     if waveform.ndim != 1 or not np.isfinite(waveform).all():
         raise UserError(
             f"{target}: shape {waveform.shape} with finite={bool(np.isfinite(waveform).all())}; give finite samples (samples,)"
@@ -107,8 +112,8 @@ def _require_mono(waveform: Waveform, target: str) -> None:
 def write_audio(path: str | Path, waveform: Waveform, sample_rate: int) -> None:
     """Write a file in the format of its ending. Values outside -1..1 are clipped, with a warning.
 
-    Raises :class:`UserError` when the ending is unknown, the folder is missing, the samples are no mono waveform, or the format
-    has no such sample rate.
+    Raises :class:`UserError` when the ending is unknown, the folder is missing, the samples are no mono
+    waveform, or the format has no such sample rate.
     """
     target = Path(path)
     _require_mono(waveform, str(path))
@@ -133,7 +138,9 @@ def write_audio(path: str | Path, waveform: Waveform, sample_rate: int) -> None:
 
 
 def flac_bytes(waveform: Waveform, sample_rate: int) -> bytes:
-    """Return the waveform as a FLAC file, 16 bits. Raises :class:`UserError` when the samples are no mono waveform."""
+    """Return the waveform as a FLAC file, 16 bits. Raises :class:`UserError` when the samples are no mono
+    waveform.
+    """
     _require_mono(waveform, "FLAC")
     file = io.BytesIO()
     soundfile.write(file, np.clip(waveform, -1.0, 1.0), sample_rate, format="FLAC", subtype="PCM_16")

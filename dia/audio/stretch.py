@@ -17,7 +17,8 @@ def require_speed(speed: float) -> None:
 
 
 def stretch(waveform: Waveform, sample_rate: int, speed: float) -> Waveform:
-    """Return the waveform (samples,) at ``speed`` times its pace: ``round(len(waveform) / speed)`` samples, every pitch as it was.
+    """Return the waveform (samples,) at ``speed`` times its pace: ``round(len(waveform) / speed)`` samples,
+    every pitch as it was.
 
     Raises :class:`UserError` as :func:`require_speed` does.
     """

@@ -35,7 +35,9 @@ def time_ours(network: DiaNetwork, steps: int, compiled: bool) -> tuple[float, l
 def time_ours_at(
     network: DiaNetwork, places: tuple[int, ...], steps: int, compiled: bool
 ) -> dict[int, list[float]]:
-    """Return the seconds of steps from each place on; what lies before it is made up, as its values cost nothing."""
+    """Return the seconds of steps from each place on; what lies before it is made up, as its values cost
+    nothing.
+    """
     device = next(network.parameters()).device
     run = Run(network, [Request(TEXT)], Sampling(), network.config.decoder.max_positions, compiled)
     measured = {}
@@ -70,7 +72,9 @@ class Ticks:
 def generate_theirs(
     model: Any, config: Any, steps: int, compiled: bool, ticks: Ticks | None = None
 ) -> torch.Tensor:
-    """Let transformers generate ``steps`` steps as its users do: guided, sampled. Returns its sequences (1, T, C), delayed."""
+    """Let transformers generate ``steps`` steps as its users do: guided, sampled. Returns its sequences (1,
+    T, C), delayed.
+    """
     text, mask = (tensor.to(model.device) for tensor in encode_texts([TEXT]))
     begin = torch.full((1, 1, config.channels), config.decoder.bos)
     ids = delay(begin, config.delays, config.decoder.bos, config.decoder.pad).to(model.device)

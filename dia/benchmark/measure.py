@@ -1,4 +1,6 @@
-"""The measurement: rounds through all variants, quantity by quantity. What it returns is what the report and the JSON show."""
+"""The measurement: rounds through all variants, quantity by quantity. What it returns is what the report and
+the JSON show.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,7 +23,9 @@ SETTLE = 2  # rounds before the first that counts, of few steps: compilation, ca
 
 @dataclass
 class Plan:
-    """What to measure. ``seconds`` of sound are spoken end to end; 0 leaves that out, as ``memory`` false does the memory."""
+    """What to measure. ``seconds`` of sound are spoken end to end; 0 leaves that out, as ``memory`` false
+    does the memory.
+    """
 
     variants: list[Variant]
     weights: str
@@ -52,7 +56,9 @@ class Measured:
 def measure(
     plan: Plan, config: DiaConfig, codec_name: str, say: Callable[[str], None]
 ) -> tuple[Measured, DiaConfig]:
-    """Measure everything that is planned; ``say`` is told what goes on. Returns it with the config of what was measured."""
+    """Measure everything that is planned; ``say`` is told what goes on. Returns it with the config of what
+    was measured.
+    """
     made = Measured()
     if plan.memory:
         _memory(plan, config, made, say)
@@ -110,7 +116,9 @@ def _late(plan: Plan, item: Variant, network: DiaNetwork, config: DiaConfig, mad
 def _codec(
     plan: Plan, codec: Codec, name: str, config: DiaConfig, made: Measured, say: Callable[[str], None]
 ) -> None:
-    """A second of sound, and eight at once; transformers' own DAC beside it where the codec is a DAC of random weights."""
+    """A second of sound, and eight at once; transformers' own DAC beside it where the codec is a DAC of
+    random weights.
+    """
     frames = round(codec.sample_rate / codec.hop)
     other = (
         speech.their_dac(config, plan.device)
@@ -167,13 +175,17 @@ def _steps(plan: Plan, codec: Codec, config: DiaConfig) -> int:
 
 
 def share_of_limit(made: Measured, config: DiaConfig, item: Variant) -> float:
-    """Return which share of the machine's limit is reached: the time to read a step's weights, over a step's time."""
+    """Return which share of the machine's limit is reached: the time to read a step's weights, over a step's
+    time.
+    """
     step = made.step.median(str(item))
     return bytes_of_a_step(config, item.weights) / made.bandwidth / step if step else float("nan")
 
 
 def growth(made: Measured, config: DiaConfig, item: Variant) -> float | None:
-    """Return by what share step 2,000 is slower than step 100, without what reading attention's own bytes explains."""
+    """Return by what share step 2,000 is slower than step 100, without what reading attention's own bytes
+    explains.
+    """
     early, late = made.early.median(str(item)), made.late.median(str(item))
     if early is None or late is None:
         return None

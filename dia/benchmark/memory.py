@@ -1,6 +1,7 @@
 """Peak memory, each variant in a process of its own: ``python -m dia.benchmark.memory`` is that process.
 
-On a CPU it is the largest resident size, with the interpreter and all libraries; on a GPU what torch had allocated.
+On a CPU it is the largest resident size, with the interpreter and all libraries; on a GPU what torch had
+allocated.
 """
 
 import json

@@ -29,7 +29,8 @@ def random_like(tensor: Tensor, device: torch.device | None = None) -> Tensor:
 
 
 def random_network(config: DiaConfig, weights: str, device: torch.device) -> DiaNetwork:
-    """Return a network of random weights, made layer by layer, so that quantized ones are never whole in fp32.
+    """Return a network of random weights, made layer by layer, so that quantized ones are never whole in
+    fp32.
 
     It never chooses to end in fp32, where its EOS has no weights; the other variants are made of that one.
     """
@@ -55,7 +56,9 @@ def stored_as(name: str, weights: str) -> torch.dtype:
 
 
 def base_network(config: DiaConfig, weights: str, device: torch.device) -> DiaNetwork:
-    """Return the network that all variants share: random in the config's shape, or a checkpoint's, in fp32."""
+    """Return the network that all variants share: random in the config's shape, or a checkpoint's, in
+    fp32.
+    """
     return (
         random_network(config, "fp32", device)
         if weights == "random"
@@ -77,7 +80,9 @@ def variant_network(base: DiaNetwork, weights: str) -> DiaNetwork:
 
 
 def theirs(network: DiaNetwork) -> Any:
-    """Return transformers' model over the same weights (not quantized ones). Raises :class:`UserError` without transformers."""
+    """Return transformers' model over the same weights (not quantized ones). Raises :class:`UserError`
+    without transformers.
+    """
     try:
         import transformers
         from transformers.initialization import no_init_weights
@@ -96,7 +101,9 @@ def theirs(network: DiaNetwork) -> Any:
 
 
 def make_models(base: DiaNetwork, variants: list[Variant]) -> dict[Variant, Any]:
-    """Return the model of each variant: ours, compiled or not, is one network; theirs is wrapped to be compiled."""
+    """Return the model of each variant: ours, compiled or not, is one network; theirs is wrapped to be
+    compiled.
+    """
     ours = {
         weights: variant_network(base, weights)
         for weights in dict.fromkeys(item.weights for item in variants)
@@ -118,8 +125,8 @@ def _theirs_as_asked(network: DiaNetwork, variant: Variant) -> Any:
 
 
 def bytes_of_a_step(config: DiaConfig, weights: str) -> float:
-    """Return the bytes of weights that one decoder step must read: the decoder's products without the keys and values of the
-    text (made once), and the head. Of embeddings a step reads single rows."""
+    """Return the bytes of weights that one decoder step must read: the decoder's products without the keys
+    and values of the text (made once), and the head. Of embeddings a step reads single rows."""
     with torch.device("meta"):
         network = DiaNetwork(config)
     skipped = ("cross_attention.k_proj", "cross_attention.v_proj")
@@ -132,6 +139,8 @@ def bytes_of_a_step(config: DiaConfig, weights: str) -> float:
 
 
 def bytes_of_attention(config: DiaConfig, weights: str, steps: int, rows: int = 2) -> float:
-    """Return the bytes of its own keys and values that a step after ``steps`` others reads; the text's are always the same."""
+    """Return the bytes of its own keys and values that a step after ``steps`` others reads; the text's are
+    always the same.
+    """
     decoder, size = config.decoder, 2.0 if weights in ("bf16", "fp16") else 4.0
     return size * 2 * rows * decoder.layers * steps * decoder.key_value_heads * decoder.head_width

@@ -1,7 +1,9 @@
-"""What preparing data costs: how it grows with the input, and how fast it tokenizes beside the dac package's own command.
+"""What preparing data costs: how it grows with the input, and how fast it tokenizes beside the dac package's
+own command.
 
-Every run is a command in a process of its own, start-up included: ``python -m dia.prepare`` on a `local` corpus of sound files,
-and ``python -m dac encode``. What a start costs is measured apart, on half a second of sound.
+Every run is a command in a process of its own, start-up included: ``python -m dia.prepare`` on a `local`
+corpus of sound files, and ``python -m dac encode``. What a start costs is measured apart, on half a second of
+sound.
 """
 
 import statistics
@@ -55,7 +57,9 @@ class Growth:
 
 @dataclass
 class Comparison:
-    """Costs of both commands on ``sound`` seconds, round by round, and on next to nothing; how many of the codes are the same."""
+    """Costs of both commands on ``sound`` seconds, round by round, and on next to nothing; how many of the
+    codes are the same.
+    """
 
     sound: float
     starting: dict[str, Cost] = field(default_factory=dict)
@@ -76,7 +80,9 @@ class Comparison:
 
 
 def weights_of(plan: PreparationPlan) -> str:
-    """Return the codec to use: the plan's, or a DAC of random weights, saved as the dac package saves its own."""
+    """Return the codec to use: the plan's, or a DAC of random weights, saved as the dac package saves its
+    own.
+    """
     if plan.config.codec.name:
         return plan.config.codec.name
     torch.manual_seed(0)
@@ -113,7 +119,9 @@ def prepare_command(plan: PreparationPlan, codec: str, name: str, *more: str) ->
 
 
 def dac_command(plan: PreparationPlan, codec: str, name: str, output: Path) -> list[str]:
-    """Return dac's command. Its windows are as long as the longest clip: its codes are then those of each clip as a whole."""
+    """Return dac's command. Its windows are as long as the longest clip: its codes are then those of each
+    clip as a whole.
+    """
     window = plan.config.dac_window or max(LENGTHS) + 2.0
     return [
         sys.executable, "-m", "dac", "encode", str(plan.folder / name), "--output", str(output), "--weights_path", codec,
@@ -124,7 +132,8 @@ def dac_command(plan: PreparationPlan, codec: str, name: str, output: Path) -> l
 def compare_with_dac(plan: PreparationPlan, codec: str, say: Callable[[str], None]) -> Comparison:
     """Encode the same files by both commands in turn.
 
-    The files have the loudness already that dac's command brings its input to, so that both encode the same samples.
+    The files have the loudness already that dac's command brings its input to, so that both encode the same
+    samples.
     """
     write_corpus(plan.folder / "short", STARTING, normalised=True)
     _, sound = write_corpus(plan.folder / "clips", plan.config.dac_seconds, normalised=True)

@@ -1,4 +1,6 @@
-"""What a command costs: its time, and the peak memory of its process and of those it starts, read from /proc."""
+"""What a command costs: its time, and the peak memory of its process and of those it starts, read from
+/proc.
+"""
 
 import os
 import resource
@@ -14,8 +16,9 @@ POLL = 0.05  # seconds; a peak only grows while a process lives, so the last loo
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds from start to end and of processors, and bytes of the largest resident size: of the command, and of the largest
-    process below it. (Who shares the machine with others is told more by the processors' seconds.)"""
+    """Seconds from start to end and of processors, and bytes of the largest resident size: of the command,
+    and of the largest process below it. (Who shares the machine with others is told more by the processors'
+    seconds.)"""
 
     seconds: float
     processor: float
@@ -24,7 +27,9 @@ class Cost:
 
 
 def run_watched(command: list[str], cwd: Path, threads: int) -> Cost:
-    """Run a command to its end, its libraries with ``threads`` threads. Raises ``RuntimeError`` with what it said if it fails."""
+    """Run a command to its end, its libraries with ``threads`` threads. Raises ``RuntimeError`` with what it
+    said if it fails.
+    """
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     peaks: dict[int, float] = {}
     with tempfile.TemporaryFile("w+") as said:
@@ -35,7 +40,9 @@ def run_watched(command: list[str], cwd: Path, threads: int) -> Cost:
                 for pid in (process.pid, *descendants(process.pid)):
                     if size := largest_resident_size(str(pid)):
                         peaks[pid] = (
-                            size  # the last one, not the highest: before its exec a new process is its parent's copy
+                            # the last one, not the highest: before its exec a new process is its parent's
+                            # copy
+                            size
                         )
                 time.sleep(POLL)
         finally:
@@ -74,7 +81,8 @@ def descendants(pid: int) -> list[int]:
 def largest_resident_size(pid: str = "self") -> float:
     """Return bytes, 0 for a process that is no more.
 
-    (For this process getrusage would do on other systems; on Linux a new process inherits its parent's figure there.)
+    (For this process getrusage would do on other systems; on Linux a new process inherits its parent's figure
+    there.)
     """
     status = Path(f"/proc/{pid}/status")
     try:

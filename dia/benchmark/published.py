@@ -1,4 +1,6 @@
-"""What others have published on the speed of Dia-1.6B, for the table of a GPU. Nobody says how any of it was measured."""
+"""What others have published on the speed of Dia-1.6B, for the table of a GPU. Nobody says how any of it was
+measured.
+"""
 
 FRAMES_PER_SECOND = 86.13  # decoder steps that make a second of sound
 

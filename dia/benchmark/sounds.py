@@ -1,4 +1,6 @@
-"""Sound files to prepare: something that is voiced, breathes and pauses, new for every seed, as a `local` corpus."""
+"""Sound files to prepare: something that is voiced, breathes and pauses, new for every seed, as a `local`
+corpus.
+"""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +19,8 @@ TARGET = -16.0  # LUFS to which dac's command brings what it encodes
 def write_corpus(folder: Path, seconds: float, normalised: bool = False) -> tuple[int, float]:
     """Write a corpus of about ``seconds`` of sound; return its clips, and its seconds exactly.
 
-    ``normalised`` brings every clip to the loudness and highest sample that dac's command wants, by dac's own tools.
+    ``normalised`` brings every clip to the loudness and highest sample that dac's command wants, by dac's own
+    tools.
     """
     folder.mkdir(parents=True)
     lines, total = [], 0.0
@@ -34,7 +37,9 @@ def write_corpus(folder: Path, seconds: float, normalised: bool = False) -> tupl
 
 
 def lengths_of(seconds: float) -> list[float]:
-    """Return clip lengths that add up to ``seconds``; the last one is cut, and what is left under a second goes to it."""
+    """Return clip lengths that add up to ``seconds``; the last one is cut, and what is left under a second
+    goes to it.
+    """
 
     def lengths() -> Iterator[float]:
         left = seconds

@@ -1,4 +1,6 @@
-"""From text to sound: end to end, the first sound of a stream, the codec, and a batch against its items alone."""
+"""From text to sound: end to end, the first sound of a stream, the codec, and a batch against its items
+alone.
+"""
 
 from itertools import chain
 from typing import Any
@@ -24,7 +26,9 @@ TURNS = (
 
 
 def open_codec(name: str, config: DiaConfig, device: torch.device) -> Codec:
-    """Return the codec named; `random` is descript's 44.1 kHz model with random weights (its published ones need a download)."""
+    """Return the codec named; `random` is descript's 44.1 kHz model with random weights (its published ones
+    need a download).
+    """
     if name != "random":
         return load_codec(name, str(device))
     torch.manual_seed(0)
@@ -70,7 +74,9 @@ def time_speech(network: DiaNetwork, codec: Codec, steps: int, compiled: bool) -
 
 @torch.inference_mode()
 def time_their_speech(model: Any, codec: Codec, config: DiaConfig, steps: int, compiled: bool) -> float:
-    """The same by transformers' generation; its codes are decoded by our codec, so that only the network differs."""
+    """The same by transformers' generation; its codes are decoded by our codec, so that only the network
+    differs.
+    """
     begun = now(model.device)
     codes_BTC = undelay(generate_theirs(model, config, steps, compiled), config.delays)[:, 1:]
     waveform = codec.decode(codes_BTC.clamp(0, config.decoder.codebook_size - 1))
@@ -91,7 +97,9 @@ def batch_texts(count: int) -> list[str]:
 
 
 def time_batch(network: DiaNetwork, codec: Codec, count: int, steps: int) -> dict[str, float]:
-    """Return seconds of sound a second for ``count`` texts as a batch and one after another, whole and without the codec."""
+    """Return seconds of sound a second for ``count`` texts as a batch and one after another, whole and
+    without the codec.
+    """
     device, synthesizer, sampling = next(network.parameters()).device, Synthesizer(network, codec), Sampling()
     texts, seeds = batch_texts(count), list(range(count))
     begun = now(device)

@@ -1,4 +1,6 @@
-"""Clocks and medians. Rounds go through all variants in turn, so that a slow minute of the machine hits each of them."""
+"""Clocks and medians. Rounds go through all variants in turn, so that a slow minute of the machine hits each
+of them.
+"""
 
 import statistics
 import time

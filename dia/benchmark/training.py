@@ -1,8 +1,10 @@
-"""What training costs: frames a second and peak memory of ours, beside the `Trainer` of transformers on the same network.
+"""What training costs: frames a second and peak memory of ours, beside the `Trainer` of transformers on the
+same network.
 
-The same clips of many lengths, the same optimizer settings and precision, the same number of clips a step on the average; each
-run in a process of its own, in turns. Frames are the codec frames of the clips: padding is nobody's work. Ours makes batches
-within a budget of padded steps; transformers takes so many clips at random, or of like length (`group_by_length`).
+The same clips of many lengths, the same optimizer settings and precision, the same number of clips a step on
+the average; each run in a process of its own, in turns. Frames are the codec frames of the clips: padding is
+nobody's work. Ours makes batches within a budget of padded steps; transformers takes so many clips at random,
+or of like length (`group_by_length`).
 """
 
 import json
@@ -22,7 +24,9 @@ FASTER, LEANER = 1.5, 0.7  # what ours shall reach: times the frames, share of t
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What to measure; the first ``warm`` steps of a run do not count. ``curves`` are steps of runs with equal objectives."""
+    """What to measure; the first ``warm`` steps of a run do not count. ``curves`` are steps of runs with
+    equal objectives.
+    """
 
     model: DiaConfig
     precision: str
@@ -57,7 +61,9 @@ class TrainingCosts:
         return statistics.median(run.peak for run in self.runs[who])
 
     def ratios(self, who: str, warm: int) -> dict[str, float]:
-        """Return how many times the frames and what share of the memory ours has, beside a variant of transformers."""
+        """Return how many times the frames and what share of the memory ours has, beside a variant of
+        transformers.
+        """
         faster = self.frames_per_second(OURS, warm) / self.frames_per_second(who, warm)
         return {"times_the_frames": faster, "share_of_the_memory": self.peak(OURS) / self.peak(who)}
 

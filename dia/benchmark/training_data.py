@@ -1,4 +1,6 @@
-"""Made-up clips to train on: texts and codes at random, lengths log-normal, as those of speech corpora are."""
+"""Made-up clips to train on: texts and codes at random, lengths log-normal, as those of speech corpora
+are.
+"""
 
 import random
 from collections.abc import Iterator
@@ -18,7 +20,9 @@ TEXT_BYTES = 0.174  # a frame: 15 bytes a second at 86 frames a second
 
 @dataclass(frozen=True)
 class Lengths:
-    """How long clips are: the median in codec frames, and the deviation of the logarithm (speech corpora have .5 to .8)."""
+    """How long clips are: the median in codec frames, and the deviation of the logarithm (speech corpora have
+    .5 to .8).
+    """
 
     median: float
     deviation: float

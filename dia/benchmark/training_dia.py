@@ -1,4 +1,6 @@
-"""A training run of ours: the task, trainer, batches, guards and rates that `python -m dia.train` puts together."""
+"""A training run of ours: the task, trainer, batches, guards and rates that `python -m dia.train` puts
+together.
+"""
 
 import random
 import tempfile

@@ -15,8 +15,8 @@ LEARNING_RATE, BETAS, WEIGHT_DECAY, CLIP_NORM = 3e-4, (0.9, 0.95), 0.01, 1.0
 class TrainingJob:
     """``who`` trains, for ``steps`` steps of ``per_step`` clips, a constant learning rate.
 
-    With ``equal`` objectives and batches are made the same: no weights of channels, no dropout of texts, the same clips in
-    each batch, no weight decay; and the loss of each step is told.
+    With ``equal`` objectives and batches are made the same: no weights of channels, no dropout of texts, the
+    same clips in each batch, no weight decay; and the loss of each step is told.
     """
 
     who: str
@@ -59,7 +59,9 @@ class TrainingJob:
 
 @dataclass
 class Trained:
-    """What a run found: when each step ended, the codec frames and clips that it held, the loss of each if asked for."""
+    """What a run found: when each step ended, the codec frames and clips that it held, the loss of each if
+    asked for.
+    """
 
     ends: list[float] = field(default_factory=list)
     frames: list[int] = field(default_factory=list)

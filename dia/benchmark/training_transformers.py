@@ -1,7 +1,9 @@
-"""A training run of transformers, as its users do it: `Trainer` on `DiaForConditionalGeneration`, batches of so many clips.
+"""A training run of transformers, as its users do it: `Trainer` on `DiaForConditionalGeneration`, batches of
+so many clips.
 
-Codes are encoded beforehand, as for ours. The collator pads and labels as `DiaProcessor` does with `output_labels=True`: codes
-are left-padded with BOS, end with EOS, are delayed, and PAD and BOS ask for nothing.
+Codes are encoded beforehand, as for ours. The collator pads and labels as `DiaProcessor` does with
+`output_labels=True`: codes are left-padded with BOS, end with EOS, are delayed, and PAD and BOS ask for
+nothing.
 """
 
 import random
@@ -58,7 +60,9 @@ class Collator:
         }
 
     def _audio(self, clips: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Codes with BOS before and EOS behind them, left-padded with BOS (B, T, C), and the mask that the delay makes longer."""
+        """Codes with BOS before and EOS behind them, left-padded with BOS (B, T, C), and the mask that the
+        delay makes longer.
+        """
         ids, longest = self.config.decoder, max(map(len, clips))
         rows = []
         for codes_TC in clips:

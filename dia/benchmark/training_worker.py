@@ -1,4 +1,6 @@
-"""The process of one training run that is measured: ``python -m dia.benchmark.training_worker JOB``; prints what it found."""
+"""The process of one training run that is measured: ``python -m dia.benchmark.training_worker JOB``; prints
+what it found.
+"""
 
 import json
 import sys

@@ -1,8 +1,8 @@
 """Adapters of low rank: what LoRA learned, apart from the checkpoint that it was learned on.
 
-A folder in PEFT's layout, `adapter_config.json` and `adapter_model.safetensors`, so that PEFT opens it on transformers' own
-Dia (our submodules carry transformers' names). The key `dia` of the config, which PEFT ignores, tells the base: its shape,
-and a fingerprint of its weights.
+A folder in PEFT's layout, `adapter_config.json` and `adapter_model.safetensors`, so that PEFT opens it on
+transformers' own Dia (our submodules carry transformers' names). The key `dia` of the config, which PEFT
+ignores, tells the base: its shape, and a fingerprint of its weights.
 
 Legend: O output features, I input features, R rank.
 """
@@ -40,7 +40,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Base:
-    """The checkpoint that an adapter was learned on: the name it was opened by, and :func:`weights_fingerprint`."""
+    """The checkpoint that an adapter was learned on: the name it was opened by, and
+    :func:`weights_fingerprint`.
+    """
 
     name: str
     fingerprint: str
@@ -50,8 +52,8 @@ class Base:
 class Adapter:
     """Matrices by name (``<module>.lora_A`` (R, I) and ``<module>.lora_B`` (O, R)), and what they belong to.
 
-    ``targets`` are the endings of the modules' names; a weight becomes ``W + alpha / rank * B A``. PEFT's own adapters tell
-    neither the base's fingerprint nor its ``config``.
+    ``targets`` are the endings of the modules' names; a weight becomes ``W + alpha / rank * B A``. PEFT's own
+    adapters tell neither the base's fingerprint nor its ``config``.
     """
 
     rank: int
@@ -73,7 +75,9 @@ class Adapter:
 
 
 def weights_fingerprint(tensors: Iterable[tuple[str, Tensor]]) -> str:
-    """Return a sha256 over names, shapes and first rows: training moves every row, and gigabytes need not be read."""
+    """Return a sha256 over names, shapes and first rows: training moves every row, and gigabytes need not be
+    read.
+    """
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors, key=lambda pair: pair[0]):
         digest.update(f"{name} {tuple(tensor.shape)}".encode())
@@ -82,7 +86,9 @@ def weights_fingerprint(tensors: Iterable[tuple[str, Tensor]]) -> str:
 
 
 def save_adapter(adapter: Adapter, folder: Path) -> None:
-    """Write an adapter's folder, whole or not at all; an older one there is replaced. Raises ``OSError`` as files do."""
+    """Write an adapter's folder, whole or not at all; an older one there is replaced. Raises ``OSError`` as
+    files do.
+    """
     write_folder(folder, lambda made: _write(adapter, made))
 
 
@@ -122,8 +128,8 @@ def load_adapter(path: str | Path) -> Adapter:
 def merge_adapter(network: DiaNetwork, adapter: Adapter, name: str = "the adapter") -> None:
     """Add an adapter to a network's weights, in place, each in its own type.
 
-    Raises :class:`UserError` with all that does not fit when the adapter was made for a network of another shape; other weights
-    than those it was learned on are only warned of.
+    Raises :class:`UserError` with all that does not fit when the adapter was made for a network of another
+    shape; other weights than those it was learned on are only warned of.
     """
     if problems := adapter_problems(network, adapter):
         more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
@@ -142,7 +148,9 @@ def merge_adapter(network: DiaNetwork, adapter: Adapter, name: str = "the adapte
 
 
 def merge_tensors(state: dict[str, Tensor], scale: float) -> dict[str, Tensor]:
-    """Return a state dict without the adapters that lie beside its weights: their products have been added to these."""
+    """Return a state dict without the adapters that lie beside its weights: their products have been added to
+    these.
+    """
     alone = {name: tensor for name, tensor in state.items() if not name.endswith((DOWN, UP))}
     for module in (name.removesuffix(DOWN) for name in state if name.endswith(DOWN)):
         key = f"{module}.weight"
@@ -157,7 +165,9 @@ def merged(weight_OI: Tensor, down_RI: Tensor, up_OR: Tensor, scale: float) -> T
 
 
 def adapter_problems(network: DiaNetwork, adapter: Adapter) -> list[str]:
-    """Return what of an adapter has no place in a network: facts of its shape, matrices without a weight or of another size."""
+    """Return what of an adapter has no place in a network: facts of its shape, matrices without a weight or
+    of another size.
+    """
     wanted, given = _flat(asdict(network.config)), _flat(asdict(adapter.config or network.config))
     problems = [
         f"{key} is {given[key]} there and {value} here"

@@ -13,7 +13,9 @@ from dia.network import DiaNetwork
 
 
 def describe(source: Source) -> list[str]:
-    """Return lines on layout, generation, size, types, codec, sampling values, each file's sha256, and what does not fit."""
+    """Return lines on layout, generation, size, types, codec, sampling values, each file's sha256, and what
+    does not fit.
+    """
     config, codec = source.config, codec_of(source)
     types = Counter(str(tensor.dtype).removeprefix("torch.") for tensor in source.tensors.values())
     weights = sum(prod(tensor.shape) for tensor in source.tensors.values())

@@ -1,4 +1,6 @@
-"""Files of checkpoints: JSON and tensors, read with care. Nothing is unpickled: `.pth` is read with `weights_only=True`."""
+"""Files of checkpoints: JSON and tensors, read with care. Nothing is unpickled: `.pth` is read with
+`weights_only=True`.
+"""
 
 import json
 import pickle
@@ -14,7 +16,9 @@ from dia.errors import UserError, one_line
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the object in a JSON file. Raises :class:`UserError` when it is missing, damaged, or no object."""
+    """Return the object in a JSON file. Raises :class:`UserError` when it is missing, damaged, or no
+    object.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -29,7 +29,9 @@ DAC_SHAPE = (
 
 @dataclass(frozen=True)
 class CodecReference:
-    """Which codec a model's codes are of: the name or path it opens by, and the sha256 over its weights (empty: not known)."""
+    """Which codec a model's codes are of: the name or path it opens by, and the sha256 over its weights
+    (empty: not known).
+    """
 
     name: str
     fingerprint: str
@@ -37,7 +39,9 @@ class CodecReference:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """An opened checkpoint: the network in eval mode, its codec (None when nothing names one), its sampling values."""
+    """An opened checkpoint: the network in eval mode, its codec (None when nothing names one), its sampling
+    values.
+    """
 
     network: DiaNetwork
     codec: CodecReference | None
@@ -55,8 +59,8 @@ def load_checkpoint(
     """Open a checkpoint of any layout: a folder, a file or a Hub id. Norms stay fp32 whatever ``dtype`` is.
 
     ``config_path`` is a config.json that does not lie beside the weights.
-    ``before_placing`` may change the network while its weights still lie in the file (in their own type, mapped): what makes
-    them smaller needs no memory for the whole.
+    ``before_placing`` may change the network while its weights still lie in the file (in their own type,
+    mapped): what makes them smaller needs no memory for the whole.
 
     Raises :class:`UserError` when something is missing, damaged, or of another architecture.
     """
@@ -122,7 +126,9 @@ def save_state(
     codec: CodecReference | None,
     sampling: dict[str, Any] | None = None,
 ) -> None:
-    """Write what :func:`save_checkpoint` does of a network of which the state is at hand. Raises as it does."""
+    """Write what :func:`save_checkpoint` does of a network of which the state is at hand. Raises as it
+    does.
+    """
     extra = {"codec": asdict(codec)} if codec else {}
     whole = {name: tensor.detach().to("cpu", torch.float32) for name, tensor in state.items()}
     write_folder(
@@ -169,7 +175,9 @@ def _write_transformers(
 def _write_nari(
     made: Path, config: DiaConfig, state: dict[str, Tensor], extra: dict[str, Any], sampling: dict[str, Any]
 ) -> None:
-    """The first generation gets its nested config.json, which is what tells it apart; sampling values have no place here."""
+    """The first generation gets its nested config.json, which is what tells it apart; sampling values have no
+    place here.
+    """
     flat = transformers_layout.to_config_json(config, extra)
     for part in ("encoder_config", "decoder_config"):
         flat[part]["rope_theta"] = config.rope_theta  # nari's reader knows it under this name
@@ -183,7 +191,9 @@ CONVERTERS = {"transformers": _write_transformers, "nari": _write_nari}
 
 
 def _replace(made: Path, folder: Path) -> None:
-    """Put ``made`` in the place of ``folder``; between the two renames the older one has another name, never a hole."""
+    """Put ``made`` in the place of ``folder``; between the two renames the older one has another name, never
+    a hole.
+    """
     if not folder.exists():
         made.rename(folder)
         return

@@ -1,6 +1,8 @@
-"""What training starts from, as the config says it: `init` names a checkpoint, and the shape of the model is that checkpoint's.
+"""What training starts from, as the config says it: `init` names a checkpoint, and the shape of the model is
+that checkpoint's.
 
-`model=checkpoint` leaves the shape open (zero, empty); what a config says of it all the same must agree with the checkpoint.
+`model=checkpoint` leaves the shape open (zero, empty); what a config says of it all the same must agree with
+the checkpoint.
 """
 
 from collections.abc import Iterator
@@ -8,11 +10,11 @@ from dataclasses import asdict
 from typing import Any
 
 from dia.checkpoint import read_config
+from dia.checkpoint.locate import resolve_checkpoint
 from dia.codecs.registry import folder_of
 from dia.codecs.spectral import read_config as read_codec_config
 from dia.codecs.spectral_network import SpectralCodecConfig
 from dia.errors import UserError
-from dia.inference.loading import resolve_checkpoint
 from dia.network import DecoderConfig, DiaConfig, EncoderConfig
 
 SHOWN = 5  # contradictions that are listed
@@ -21,8 +23,8 @@ SHOWN = 5  # contradictions that are listed
 def filled_shape(model: DiaConfig, init: str) -> DiaConfig:
     """Return a shape in which what ``model`` leaves open is that of the checkpoint ``init``.
 
-    A checkpoint that cannot be read leaves the shape of Dia-1.6B: :func:`initial_problems` tells what is wrong with it. Raises
-    :class:`UserError` when something is open and there is no checkpoint.
+    A checkpoint that cannot be read leaves the shape of Dia-1.6B: :func:`initial_problems` tells what is
+    wrong with it. Raises :class:`UserError` when something is open and there is no checkpoint.
     """
     given = asdict(model)
     is_open = [key for key, value in _flat(given) if not value and key != "cross_rope"]
@@ -64,7 +66,9 @@ def initial_problems(init: str, model: DiaConfig) -> list[str]:
 
 
 def initial_codec_problems(codec: str, shape: SpectralCodecConfig) -> list[str]:
-    """Return what is wrong with a spectral codec whose decoder is to learn on, and what of the asked shape contradicts it."""
+    """Return what is wrong with a spectral codec whose decoder is to learn on, and what of the asked shape
+    contradicts it.
+    """
     try:
         own = asdict(read_codec_config(folder_of(codec)))
     except UserError as error:

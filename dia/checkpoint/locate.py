@@ -5,23 +5,32 @@ from pathlib import Path
 
 from dia.checkpoint.files import read_json
 from dia.errors import UserError
+from dia.resources import resource
 
 CONFIG, GENERATION, WEIGHTS, INDEX = (
     "config.json", "generation_config.json", "model.safetensors", "model.safetensors.index.json",
 )  # fmt: skip
 ENDINGS = (".safetensors", ".pth", ".pt", ".ckpt")
 RUN_CONFIG = "config.yaml"
+SHIPPED = {"dia_nano": "data/models/dia_nano"}
 SHARDS = ".metadata"  # in a folder that torch.distributed.checkpoint wrote
 
 
 @dataclass(frozen=True)
 class Located:
-    """A checkpoint's files. ``config`` is config.json, or the config.yaml of a run for Lightning's file; None without one."""
+    """A checkpoint's files. ``config`` is config.json, or the config.yaml of a run for Lightning's file; None
+    without one.
+    """
 
     path: str
     config: Path | None
     generation: Path | None
     weights: list[Path]
+
+
+def resolve_checkpoint(name: str) -> str | Path:
+    """Return the path of a model that the package ships, or ``name`` itself: a path or a Hub id."""
+    return resource(SHIPPED[name]) if name in SHIPPED else name
 
 
 def locate(path: str | Path, weights: bool = True) -> Located:
@@ -62,7 +71,9 @@ def locate(path: str | Path, weights: bool = True) -> Located:
 
 
 def _beside(file: Path) -> Located:
-    """A single file; its config stands beside it, or in the run folder that Lightning's checkpoint lies in."""
+    """A single file; its config stands beside it, or in the run folder that Lightning's checkpoint lies
+    in.
+    """
     if file.suffix not in ENDINGS:
         raise UserError(f"{file} is no weights file; name one that ends with {', '.join(ENDINGS)}")
     config = next(

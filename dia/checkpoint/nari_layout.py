@@ -1,8 +1,8 @@
 """The layout of nari-labs/dia: its config.json (two formats) and its tensors, to and from ours.
 
-Its kernels stand as (in..., out...), the transpose of a linear layer's, with heads as axes of their own; nine embeddings
-are nine tensors (nari-labs/dia, dia/layers.py and dia/config.py). The first generation of checkpoints has a nested
-config.json, 0626 a flat one that is close to transformers' own.
+Its kernels stand as (in..., out...), the transpose of a linear layer's, with heads as axes of their own; nine
+embeddings are nine tensors (nari-labs/dia, dia/layers.py and dia/config.py). The first generation of
+checkpoints has a nested config.json, 0626 a flat one that is close to transformers' own.
 """
 
 import re
@@ -126,7 +126,8 @@ def is_nested(content: dict[str, Any]) -> bool:
 def from_nested_config(content: dict[str, Any]) -> DiaConfig:
     """Return our config of a nested config.json. Raises ``KeyError`` naming a key that is missing.
 
-    Lengths are rounded up to a multiple of 128, as nari's own reader does. This generation rotates cross-attention.
+    Lengths are rounded up to a multiple of 128, as nari's own reader does. This generation rotates
+    cross-attention.
     """
     model, data = content["model"], content["data"]
     encoder, decoder = model["encoder"], model["decoder"]

@@ -1,8 +1,9 @@
-"""Any Dia checkpoint, brought into our names: nari's layout, transformers', Lightning's and our own, told by key names.
+"""Any Dia checkpoint, brought into our names: nari's layout, transformers', Lightning's and our own, told by
+key names.
 
-The repository's id tells nothing: one id may serve two layouts. Nor do the tensors tell the generation: the first rotates
-cross-attention, 0626 does not, and a wrong pairing loads without an error and sounds bad. The config's format tells it, or
-the one who opens the checkpoint.
+The repository's id tells nothing: one id may serve two layouts. Nor do the tensors tell the generation: the
+first rotates cross-attention, 0626 does not, and a wrong pairing loads without an error and sounds bad. The
+config's format tells it, or the one who opens the checkpoint.
 """
 
 import logging
@@ -28,7 +29,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     FIRST: {"cfg_scale": 3.0, "temperature": 1.3, "top_p": 0.95, "cfg_filter_top_k": 35, "draw_guided": True},
     SECOND: {"cfg_scale": 3.0, "temperature": 1.8, "top_p": 0.90, "cfg_filter_top_k": 45},
 }
-# those of nari's signature, which transformers' converter writes for every checkpoint, whatever its generation
+# those of nari's signature, which transformers' converter writes for every checkpoint, whatever its
+# generation
 DEFAULT_SAMPLING = {"cfg_scale": 3.0, "temperature": 1.2, "top_p": 0.95, "cfg_filter_top_k": 45}
 log = logging.getLogger(__name__)
 
@@ -62,7 +64,8 @@ LAYOUTS = (
 
 @dataclass(frozen=True)
 class Source:
-    """What a checkpoint holds: its layout, config, tensors under our names in their own types, codec and sampling values.
+    """What a checkpoint holds: its layout, config, tensors under our names in their own types, codec and
+    sampling values.
 
     ``told_by`` says what told the generation.
     """
@@ -84,8 +87,8 @@ class Source:
 def read_source(
     path: str | Path, cross_rope: bool | None = None, config_path: str | Path | None = None
 ) -> Source:
-    """Read a checkpoint of any layout. ``cross_rope`` overrides what its config tells of its generation, ``config_path`` is a
-    config.json that lies elsewhere.
+    """Read a checkpoint of any layout. ``cross_rope`` overrides what its config tells of its generation,
+    ``config_path`` is a config.json that lies elsewhere.
 
     Raises :class:`UserError` when files are missing or damaged, or hold no Dia.
     """
@@ -113,7 +116,9 @@ def read_source(
 
 
 def read_config(path: str | Path) -> DiaConfig:
-    """Return the shape of a checkpoint; its weights are read only where there is no config. Raises as :func:`read_source`."""
+    """Return the shape of a checkpoint; its weights are read only where there is no config. Raises as
+    :func:`read_source`.
+    """
     located = locate(path, weights=False)
     if located.config is None:
         return read_source(path).config

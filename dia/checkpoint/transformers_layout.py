@@ -1,7 +1,9 @@
-"""The transformers layout: its config keys and tensor names, to and from ours (transformers 5.23, `models/dia`).
+"""The transformers layout: its config keys and tensor names, to and from ours (transformers 5.23,
+`models/dia`).
 
-Our submodules carry transformers' names, so a tensor only gains or loses the prefix `model.` (the head has none).
-What transformers does not know (`cross_rope`, the codec) stands under the extra key `dia`, which it ignores.
+Our submodules carry transformers' names, so a tensor only gains or loses the prefix `model.` (the head has
+none). What transformers does not know (`cross_rope`, the codec) stands under the extra key `dia`, which it
+ignores.
 """
 
 from typing import Any
@@ -113,7 +115,9 @@ def sampling_of(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def generation_config(config: DiaConfig, sampling: dict[str, Any]) -> dict[str, Any]:
-    """Return the content of `generation_config.json`. ``sampling`` has cfg_scale, temperature, top_p, cfg_filter_top_k."""
+    """Return the content of `generation_config.json`. ``sampling`` has cfg_scale, temperature, top_p,
+    cfg_filter_top_k.
+    """
     return {
         "do_sample": True,
         **{theirs: sampling[ours] for ours, theirs in SAMPLING_NAMES.items()},

@@ -1,7 +1,7 @@
 """DAC through the descript-audio-codec package: its models by name, or any DAC from a local file.
 
-The package's own `load` unpickles; here the same file is read with `weights_only=True` and the model built from its
-metadata. Weights are fp32 always, and their weight norm is folded once.
+The package's own `load` unpickles; here the same file is read with `weights_only=True` and the model built
+from its metadata. Weights are fp32 always, and their weight norm is folded once.
 
 Legend: B batch, L samples, T codec frames, C codec channels.
 """
@@ -25,8 +25,8 @@ from dia.errors import UserError, one_line
 class DacCodec:
     """See :class:`dia.codecs.protocol.Codec`. Takes the model over: fp32, weight norm folded, in place.
 
-    Encoding and decoding run on the model's device wherever their input lies. Both raise ``ValueError`` for input of a
-    wrong shape.
+    Encoding and decoding run on the model's device wherever their input lies. Both raise ``ValueError`` for
+    input of a wrong shape.
     """
 
     def __init__(self, model: dac.DAC, name: str) -> None:
@@ -66,10 +66,12 @@ class DacCodec:
 
 
 def encoder_context(rates: list[int]) -> int:
-    """Return how many frames on either side reach a frame's code through DAC's encoder of these downsampling rates.
+    """Return how many frames on either side reach a frame's code through DAC's encoder of these downsampling
+    rates.
 
-    A convolution of width 7 over samples, then per block three of width 7 with dilations 1, 3 and 9 (39 steps of its input) and
-    one of width twice the rate, and a last one of width 3 over frames (dac/model/dac.py of the package).
+    A convolution of width 7 over samples, then per block three of width 7 with dilations 1, 3 and 9 (39 steps
+    of its input) and one of width twice the rate, and a last one of width 3 over frames (dac/model/dac.py of
+    the package).
     """
     reach, step = 3, 1
     for rate in rates:
@@ -79,10 +81,12 @@ def encoder_context(rates: list[int]) -> int:
 
 
 def decoder_context(rates: list[int]) -> int:
-    """Return how many frames on either side reach a frame's sound through DAC's decoder of these upsampling rates.
+    """Return how many frames on either side reach a frame's sound through DAC's decoder of these upsampling
+    rates.
 
-    A convolution of width 7 over the frames, then per block a transposed one (one step of its input) and three of width 7 with
-    dilations 1, 3 and 9 (39 steps of its output), and a last one of width 7 over samples (dac/model/dac.py of the package).
+    A convolution of width 7 over the frames, then per block a transposed one (one step of its input) and
+    three of width 7 with dilations 1, 3 and 9 (39 steps of its output), and a last one of width 7 over
+    samples (dac/model/dac.py of the package).
     """
     reach, steps_in_a_frame = 3.0, 1
     for rate in rates:
@@ -93,7 +97,8 @@ def decoder_context(rates: list[int]) -> int:
 
 
 def download_dac(model_type: str) -> Path:
-    """Return the file of a DAC model (`44khz`, `24khz`, `16khz`), downloaded by the package unless it is cached.
+    """Return the file of a DAC model (`44khz`, `24khz`, `16khz`), downloaded by the package unless it is
+    cached.
 
     Raises :class:`UserError` when it cannot be had.
     """
@@ -106,7 +111,9 @@ def download_dac(model_type: str) -> Path:
 
 
 def load_dac(path: Path, name: str, device: str = "cpu") -> DacCodec:
-    """Open a DAC file as the package writes it. Raises :class:`UserError` when it is damaged or something else."""
+    """Open a DAC file as the package writes it. Raises :class:`UserError` when it is damaged or something
+    else.
+    """
     content = _read(path, device)
     known = inspect.signature(dac.DAC).parameters
     settings = {key: value for key, value in content["metadata"]["kwargs"].items() if key in known}
@@ -121,7 +128,9 @@ def load_dac(path: Path, name: str, device: str = "cpu") -> DacCodec:
 
 
 def _read(path: Path, device: str) -> dict[str, Any]:
-    """Return what the package's `save(path, package=False)` wrote: ``state_dict`` and ``metadata`` with ``kwargs``."""
+    """Return what the package's `save(path, package=False)` wrote: ``state_dict`` and ``metadata`` with
+    ``kwargs``.
+    """
     if _is_torch_package(path):
         raise UserError(
             f"{path} is a torch package, which holds code; save the model again with save(path, package=False)"

@@ -1,7 +1,8 @@
 """The delay pattern as pure functions: channel c is moved ``delays[c]`` steps later, and back.
 
-Channel c of frame t stands at step ``t + delays[c]``. Delaying makes the sequence longer by the largest delay, so that
-nothing is cut off (trainers that keep the length lose the last frames of every channel but the first).
+Channel c of frame t stands at step ``t + delays[c]``. Delaying makes the sequence longer by the largest
+delay, so that nothing is cut off (trainers that keep the length lose the last frames of every channel but the
+first).
 
 Legend: B batch, T step or frame, C codec channel.
 """
@@ -11,7 +12,8 @@ from torch import Tensor
 
 
 def delay(codes_BTC: Tensor, delays: list[int], bos: int, pad: int) -> Tensor:
-    """Return (B, T + max(delays), C): ``out[t, c] = codes[t - delays[c], c]``, BOS before the first, PAD after the last.
+    """Return (B, T + max(delays), C): ``out[t, c] = codes[t - delays[c], c]``, BOS before the first, PAD
+    after the last.
 
     Raises ``ValueError`` when there is no frame, or there is not one delay of 0 or more for each channel.
     """
@@ -24,9 +26,11 @@ def delay(codes_BTC: Tensor, delays: list[int], bos: int, pad: int) -> Tensor:
 
 
 def undelay(delayed_BTC: Tensor, delays: list[int]) -> Tensor:
-    """Return (B, T - max(delays), C): ``out[t, c] = delayed[t + delays[c], c]``, the inverse of :func:`delay`.
+    """Return (B, T - max(delays), C): ``out[t, c] = delayed[t + delays[c], c]``, the inverse of
+    :func:`delay`.
 
-    Raises ``ValueError`` when there is not one delay of 0 or more for each channel, or no frame would be left.
+    Raises ``ValueError`` when there is not one delay of 0 or more for each channel, or no frame would be
+    left.
     """
     frames = delayed_BTC.shape[1] - max(delays)
     if frames < 1:

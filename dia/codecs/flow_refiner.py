@@ -1,13 +1,14 @@
 """A conditional flow that gives averaged spectra their detail back.
 
-A regression predicts what is right on average: harmonics blur where the pitch is a little uncertain, breath turns into a
-smooth hum. Flow matching (arXiv 2210.02747) learns the distribution of what is missing, the residual of the log
-magnitudes, as a velocity field from a standard normal distribution to it. Decoding follows the field from noise that is drawn
-from the codes, so that the sound is a function of the codes alone. From the middle of that distribution, zero, breath and rasp
-come out as what they are on average, which is a hum: coughs and cleared throats were not heard as such.
+A regression predicts what is right on average: harmonics blur where the pitch is a little uncertain, breath
+turns into a smooth hum. Flow matching (arXiv 2210.02747) learns the distribution of what is missing, the
+residual of the log magnitudes, as a velocity field from a standard normal distribution to it. Decoding
+follows the field from noise that is drawn from the codes, so that the sound is a function of the codes alone.
+From the middle of that distribution, zero, breath and rasp come out as what they are on average, which is a
+hum: coughs and cleared throats were not heard as such.
 
-Legend: B batch, T codec frames, S frames of a codec frame, C codebooks, V codes of a codebook, F frames, K frequency bins,
-W feature width.
+Legend: B batch, T codec frames, S frames of a codec frame, C codebooks, V codes of a codebook, F frames, K
+frequency bins, W feature width.
 """
 
 import numpy as np
@@ -57,7 +58,9 @@ class DetailFlow(nn.Module):
         return ((velocity_BFK.float() - (residual_BFK - noise_BFK)).square() * weights_K).mean()
 
     def sharpen(self, features_BFW: Tensor, mean_BFK: Tensor, start_BFK: Tensor, steps: int) -> Tensor:
-        """Return log magnitudes (B, F, K) with detail, by Euler's method in ``steps`` steps from a scaled residual."""
+        """Return log magnitudes (B, F, K) with detail, by Euler's method in ``steps`` steps from a scaled
+        residual.
+        """
         residual_BFK = start_BFK
         for step in range(steps):
             time_B = mean_BFK.new_full((len(mean_BFK),), step / steps)
@@ -66,8 +69,8 @@ class DetailFlow(nn.Module):
 
 
 class CodeNoise(nn.Module):
-    """Standard normal noise that codes tell: equal codes give equal noise wherever they stand, in a window as in the whole, and
-    other codes give another.
+    """Standard normal noise that codes tell: equal codes give equal noise wherever they stand, in a window as
+    in the whole, and other codes give another.
 
     One table for all codebooks, each of which reads it a stretch further on.
     """
@@ -115,7 +118,9 @@ class TimedConvNeXtBlock(nn.Module):
 
 
 def frequency_weights(bins: int, sample_rate: int, corner: float = 2000.0) -> Tensor:
-    """Weights (K,) of mean 1 that fall with frequency above ``corner`` hertz, as the ear's resolution does."""
+    """Weights (K,) of mean 1 that fall with frequency above ``corner`` hertz, as the ear's resolution
+    does.
+    """
     hertz = torch.linspace(0, sample_rate / 2, bins)
     weights = 1 / (1 + hertz / corner)
     return weights / weights.mean()

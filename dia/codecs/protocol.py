@@ -18,12 +18,13 @@ Module = TypeVar("Module", bound=nn.Module)
 class Codec(Protocol):
     """Sound to codes and back.
 
-    ``name`` opens it again, ``sample_rate`` is in hertz, ``hop`` are the samples of one frame, ``channels`` the codes
-    of one frame, ``codebook_size`` the ids of one channel. ``context`` are the frames on either side of a frame that its sound
-    depends on: with these, a window of the codes gives the sound that the whole gives. ``fingerprint`` is the sha256 over the
-    weights that decide what a code means (encoder and quantizer): a decoder may learn to sound better, and stored codes stay
-    valid; ``sound_fingerprint`` is that over what decides how they sound. ``encode_context`` are the frames on either side of a
-    frame that its code depends on: with these, a window of the sound gives the codes that the whole gives.
+    ``name`` opens it again, ``sample_rate`` is in hertz, ``hop`` are the samples of one frame, ``channels``
+    the codes of one frame, ``codebook_size`` the ids of one channel. ``context`` are the frames on either
+    side of a frame that its sound depends on: with these, a window of the codes gives the sound that the
+    whole gives. ``fingerprint`` is the sha256 over the weights that decide what a code means (encoder and
+    quantizer): a decoder may learn to sound better, and stored codes stay valid; ``sound_fingerprint`` is
+    that over what decides how they sound. ``encode_context`` are the frames on either side of a frame that
+    its code depends on: with these, a window of the sound gives the codes that the whole gives.
     """
 
     name: str
@@ -51,7 +52,9 @@ def pad_to_frames(waveform_BL: Tensor, hop: int) -> Tensor:
 
 
 def require_whole_frames(waveform_BL: Tensor, hop: int) -> None:
-    """Raise ``ValueError`` unless waveforms are (B, L) with L a multiple of ``hop``: a codec would cut the rest off."""
+    """Raise ``ValueError`` unless waveforms are (B, L) with L a multiple of ``hop``: a codec would cut the
+    rest off.
+    """
     if waveform_BL.ndim != 2 or waveform_BL.shape[1] % hop or not waveform_BL.shape[1]:
         raise ValueError(
             f"waveforms of shape {tuple(waveform_BL.shape)} are no (B, L) of whole frames; pad_to_frames(waveform_BL, {hop})"
@@ -59,7 +62,9 @@ def require_whole_frames(waveform_BL: Tensor, hop: int) -> None:
 
 
 def require_codes(codes_BTC: Tensor, channels: int, codebook_size: int) -> None:
-    """Raise ``ValueError`` unless codes are integers (B, T, C) with ids of the codebooks: BOS, EOS and PAD have no sound."""
+    """Raise ``ValueError`` unless codes are integers (B, T, C) with ids of the codebooks: BOS, EOS and PAD
+    have no sound.
+    """
     if codes_BTC.ndim != 3 or codes_BTC.shape[2] != channels or codes_BTC.is_floating_point():
         raise ValueError(
             f"codes {tuple(codes_BTC.shape)} {codes_BTC.dtype} are no integers (B, T, {channels})"
@@ -85,7 +90,9 @@ def fingerprint(*modules: nn.Module) -> str:
 
 
 def require_codec(codec: Codec, expected: str, owner: str) -> None:
-    """Raise :class:`UserError` unless the codec's fingerprint is the one that ``owner`` (a checkpoint) was made with."""
+    """Raise :class:`UserError` unless the codec's fingerprint is the one that ``owner`` (a checkpoint) was
+    made with.
+    """
     if codec.fingerprint != expected:
         raise UserError(
             f"the codec {codec.name} (sha256 {codec.fingerprint[:12]}) is not the one that {owner} was made with "

@@ -41,7 +41,8 @@ def folder_of(name: str) -> Path:
 
 
 def known_shape(name: str) -> tuple[int, int] | None:
-    """Return a codec's channels and codebook size without opening its weights; None where only they would tell.
+    """Return a codec's channels and codebook size without opening its weights; None where only they would
+    tell.
 
     Raises :class:`UserError` for an unknown name.
     """

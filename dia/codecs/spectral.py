@@ -23,8 +23,9 @@ from dia.codecs.spectral_network import SpectralCodecConfig, SpectralNetwork
 from dia.errors import UserError, one_line
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
-# Seconds on either side that a frame's sound depends on. Phases are found by iteration, which carries far: a window with .6 s
-# more on either side is 50 dB close to the whole, with 1.6 s 114 dB (codec_nano, largest difference 1e-6).
+# Seconds on either side that a frame's sound depends on. Phases are found by iteration, which carries far: a
+# window with .6 s more on either side is 50 dB close to the whole, with 1.6 s 114 dB (codec_nano, largest
+# difference 1e-6).
 CONTEXT = 1.6
 HALVED = (
     "decoder.",
@@ -35,8 +36,8 @@ HALVED = (
 class SpectralCodec:
     """See :class:`dia.codecs.protocol.Codec`. Takes the network over: its weight norm is folded, in place.
 
-    Encoding and decoding take no gradient, and run on the network's device wherever their input lies. Both raise
-    ``ValueError`` for input of a wrong shape.
+    Encoding and decoding take no gradient, and run on the network's device wherever their input lies. Both
+    raise ``ValueError`` for input of a wrong shape.
     """
 
     def __init__(self, network: SpectralNetwork, name: str) -> None:
@@ -65,7 +66,8 @@ class SpectralCodec:
     def decode(self, codes_BTC: Tensor) -> Tensor:
         """Return waveforms (B, T * hop), float32."""
         require_codes(codes_BTC, self.channels, self.codebook_size)
-        # one by one: phases are found by iteration, which would turn the rounding of a batch's matrix products into sound
+        # one by one: phases are found by iteration, which would turn the rounding of a batch's matrix
+        # products into sound
         return torch.cat(
             [
                 self.network.decode(codes_1TC)
@@ -77,7 +79,8 @@ class SpectralCodec:
 def save_spectral(network: SpectralNetwork, folder: Path) -> None:
     """Write a codec's config and weights, each whole or not at all.
 
-    Raises ``OSError`` as the file system does, and ``ValueError`` for a network that a :class:`SpectralCodec` has taken over.
+    Raises ``OSError`` as the file system does, and ``ValueError`` for a network that a :class:`SpectralCodec`
+    has taken over.
     """
     if not hasattr(network.quantizer.quantizers[0].in_proj, "weight_g"):
         raise ValueError(
@@ -121,7 +124,9 @@ def load_network(folder: Path) -> SpectralNetwork:
 
 
 def read_config(folder: Path) -> SpectralCodecConfig:
-    """Return the shape of a codec folder. Raises :class:`UserError` when its config is missing, damaged, or another one's."""
+    """Return the shape of a codec folder. Raises :class:`UserError` when its config is missing, damaged, or
+    another one's.
+    """
     try:
         content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

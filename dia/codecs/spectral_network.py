@@ -1,15 +1,17 @@
 """A small neural codec for CPU runs: log-mel in, inverse STFT out, both at frame rate.
 
-waveform -> log-mel (100 frames/s) -> ConvNeXt encoder -> stride 4 -> residual vector quantizer (dac) -> codes (25 frames/s)
-codes -> x4 -> ConvNeXt decoder -> mean log magnitudes -> a flow adds detail (dia/codecs/flow_refiner.py), from noise that the codes
-tell -> phases by Griffin-Lim -> inverse STFT -> waveform
+waveform -> log-mel (100 frames/s) -> ConvNeXt encoder -> stride 4 -> residual vector quantizer (dac) -> codes
+(25 frames/s) codes -> x4 -> ConvNeXt decoder -> mean log magnitudes -> a flow adds detail
+(dia/codecs/flow_refiner.py), from noise that the codes tell -> phases by Griffin-Lim -> inverse STFT ->
+waveform
 
-Vocos (arXiv 2306.00814) has the idea of a decoder that never upsamples to sample rate, but predicts phases as well. Here
-they are found afterwards: a regression of magnitudes has no phase to learn, a step takes .2 s on two cores where one
-against dac's discriminators takes 1.4 s, and what a regression smooths away comes back through the flow.
+Vocos (arXiv 2306.00814) has the idea of a decoder that never upsamples to sample rate, but predicts phases as
+well. Here they are found afterwards: a regression of magnitudes has no phase to learn, a step takes .2 s on
+two cores where one against dac's discriminators takes 1.4 s, and what a regression smooths away comes back
+through the flow.
 
-Legend: B batch, L samples, M mel band or feature width, F frames at `hop`, T codec frames, C codebooks, W feature width,
-K frequency bins (n_fft / 2 + 1).
+Legend: B batch, L samples, M mel band or feature width, F frames at `hop`, T codec frames, C codebooks, W
+feature width, K frequency bins (n_fft / 2 + 1).
 """
 
 import math
@@ -29,7 +31,9 @@ MOMENTUM = 0.99  # of Griffin-Lim (Perraudin et al. 2013)
 
 @dataclass
 class SpectralCodecConfig:
-    """Shape of the codec. ``hop`` and ``n_fft`` are in samples; a code stands for ``hop * stride`` samples."""
+    """Shape of the codec. ``hop`` and ``n_fft`` are in samples; a code stands for ``hop * stride``
+    samples.
+    """
 
     sample_rate: int = 16_000
     hop: int = 160
@@ -50,13 +54,17 @@ class SpectralCodecConfig:
     detail_steps: int = 4
     """Euler steps of the flow that adds detail."""
     detail_noise: float = 0.85
-    """Deviation of the noise that the flow starts from: 1 as it is trained, 0 the middle of it, where noises are hums."""
+    """Deviation of the noise that the flow starts from: 1 as it is trained, 0 the middle of it, where noises
+    are hums.
+    """
     phase_iterations: int = 32
     """Iterations of Griffin-Lim."""
 
 
 class ConvNeXtBlock(nn.Module):
-    """Depthwise convolution, norm, and a three-fold widened pointwise pair with a scaled residual (arXiv 2201.03545)."""
+    """Depthwise convolution, norm, and a three-fold widened pointwise pair with a scaled residual (arXiv
+    2201.03545).
+    """
 
     def __init__(self, width: int, layers: int) -> None:
         super().__init__()
@@ -160,7 +168,8 @@ class SpectralNetwork(nn.Module):
         return spectrum_BKF.abs()[..., :-1].transpose(1, 2).clamp_min(math.exp(SOFTEST)).log()
 
     def waveform_of(self, log_magnitudes_BFK: Tensor) -> Tensor:
-        """Return the waveform (B, F * hop) whose log magnitudes come close to those given (fast Griffin-Lim, no random start).
+        """Return the waveform (B, F * hop) whose log magnitudes come close to those given (fast Griffin-Lim,
+        no random start).
 
         The floor of the logarithm is taken off again: left in, it would be a hiss under every pause.
         """

@@ -26,12 +26,16 @@ class BenchPrepareConfig:
     """Of sound, once."""
     scales: list[int] = field(default_factory=lambda: [1, 4, 16])
     dac: bool = True
-    """Whether dac's own `encode` command is measured beside; it needs a DAC's `.pth` file, or the random weights."""
+    """Whether dac's own `encode` command is measured beside; it needs a DAC's `.pth` file, or the random
+    weights.
+    """
     rounds: int = 3
     dac_seconds: float = 48.0
     """Of sound that both encode, in each round."""
     dac_window: float = 0.0
-    """Seconds of dac's windows; 0 lets none cut a clip, so that its codes are those of the whole (its own default is 5)."""
+    """Seconds of dac's windows; 0 lets none cut a clip, so that its codes are those of the whole (its own
+    default is 5).
+    """
     out: str = ""
     """JSON file of all that was measured."""
 

@@ -1,4 +1,6 @@
-"""How the spectral codec is trained, apart from its task: reading a configuration loads no Lightning, which takes seconds."""
+"""How the spectral codec is trained, apart from its task: reading a configuration loads no Lightning, which
+takes seconds.
+"""
 
 from dataclasses import dataclass, field
 
@@ -31,8 +33,8 @@ class CodecTraining:
     sounds: float = 0.0
     """Share of a batch's clips that hold a labelled nonverbal, which ordinary clips seldom do."""
     decoder_of: str = ""
-    """A spectral codec (a shipped name or a folder) whose decoder learns on while its encoder and quantizer stay as they are:
-    data sets and models of its codes stay valid."""
+    """A spectral codec (a shipped name or a folder) whose decoder learns on while its encoder and quantizer
+    stay as they are: data sets and models of its codes stay valid."""
     weights: CodecLossWeights = field(default_factory=CodecLossWeights)
 
     def problems(self) -> list[str]:

@@ -12,7 +12,8 @@ def quoted(text: str) -> str:
 def words_as_key(arguments: list[str], key: str) -> list[str]:
     """Return arguments with the plain words among them as one ``key=[...]``.
 
-    What starts with a dash is an option; what has an equals sign is a key, or a word when there is a file of that name.
+    What starts with a dash is an option; what has an equals sign is a key, or a word when there is a file of
+    that name.
     """
     words = [one for one in arguments if not one.startswith("-") and ("=" not in one or Path(one).exists())]
     if not words:

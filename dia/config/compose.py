@@ -1,8 +1,10 @@
-"""Configuration: the typed schema, the recipes as a Hydra group, and one `validate` that reports every problem at once.
+"""Configuration: the typed schema, the recipes as a Hydra group, and one `validate` that reports every
+problem at once.
 
-`configs/` holds groups (one file is one choice), `recipes/*.yaml` whole experiments. Recipes are registered in Hydra's
-store as group `recipe` in package `_global_`, so that `+recipe=base` works from any directory, in a notebook and in
-sweeps. Hydra checks names and types; ranges and rules across keys stand in the `problems` of each part.
+`configs/` holds groups (one file is one choice), `recipes/*.yaml` whole experiments. Recipes are registered
+in Hydra's store as group `recipe` in package `_global_`, so that `+recipe=base` works from any directory, in
+a notebook and in sweeps. Hydra checks names and types; ranges and rules across keys stand in the `problems`
+of each part.
 """
 
 import sys
@@ -54,14 +56,18 @@ DECLARED = "system."  # keys of a system to record, which its own declaration ch
 
 @dataclass
 class ValidationConfig:
-    """Fixed scripts that are spoken and judged during training, on every ``speak_every``-th validation (0: never)."""
+    """Fixed scripts that are spoken and judged during training, on every ``speak_every``-th validation (0:
+    never).
+    """
 
     speak_every: int = 1
     scripts: int = 4
     """How many scripts of the validation split."""
     max_seconds: float = 8.0
     calibration_clips: int = 64
-    """Clips of the validation split, and of the training split as many, that the detector of nonverbals is calibrated on."""
+    """Clips of the validation split, and of the training split as many, that the detector of nonverbals is
+    calibrated on.
+    """
 
 
 @dataclass
@@ -74,17 +80,24 @@ class TrainConfig:
     """Folder that run folders lie in, relative to the working directory."""
     seed: int = 0
     resume: str = "auto"
-    """What becomes of a run that was cut off: `auto` goes on where it ends in the same weights as an unbroken run would, `true`
-    goes on even where it does not, `false` never does."""
+    """What becomes of a run that was cut off: `auto` goes on where it ends in the same weights as an unbroken
+    run would, `true` goes on even where it does not, `false` never does."""
     init: str = ""
-    """A checkpoint to start from: a path or a Hub id, in any layout. The model's shape is its own (`model=checkpoint`)."""
+    """A checkpoint to start from: a path or a Hub id, in any layout. The model's shape is its own
+    (`model=checkpoint`).
+    """
     initializer_range: float | None = 0.02
-    """Deviation of random weights. Dia's .02 belongs to a width of 2,048: a network of 192 made so never begins to read its text
-    (recipes/nano.md). null leaves weights as torch makes them: uniform within 1 / sqrt(inputs), embeddings of deviation 1."""
+    """Deviation of random weights. Dia's .02 belongs to a width of 2,048: a network of 192 made so never
+    begins to read its text (recipes/nano.md). null leaves weights as torch makes them: uniform within 1 /
+    sqrt(inputs), embeddings of deviation 1."""
     dropout: float = 0.0
-    """Share of what each part of a layer adds that is lost in training: for a small model that sees its data many times."""
+    """Share of what each part of a layer adds that is lost in training: for a small model that sees its data
+    many times.
+    """
     objective: str = "cross_entropy"
-    """`cross_entropy`, or `guided_distillation`: what `init` says, guided by `sampling`, is learned in one pass."""
+    """`cross_entropy`, or `guided_distillation`: what `init` says, guided by `sampling`, is learned in one
+    pass.
+    """
     lora: LoraConfig = field(default_factory=LoraConfig)
     average: EMAConfig = field(default_factory=EMAConfig)
     early_stop: EarlyStoppingConfig = field(default_factory=EarlyStoppingConfig)
@@ -184,9 +197,11 @@ def compose(config_name: str, overrides: list[str]) -> DictConfig:
 
 
 def check_recipe_arguments(arguments: list[str]) -> None:
-    """Raise :class:`UserError` for a recipe given so that Hydra would not load it, and for one that does not exist.
+    """Raise :class:`UserError` for a recipe given so that Hydra would not load it, and for one that does not
+    exist.
 
-    Without this a wrong prefix leaves a plain key `recipe` behind and the default model is trained without a word.
+    Without this a wrong prefix leaves a plain key `recipe` behind and the default model is trained without a
+    word.
     """
     listed = ", ".join(recipes())
     for argument in arguments:
@@ -201,7 +216,8 @@ def check_recipe_arguments(arguments: list[str]) -> None:
 
 
 def let_keys_be_new(argument: str) -> str:
-    """Return a command-line argument whose dictionary (``mix={FOLDER: .3}``) may have keys that nobody foresaw.
+    """Return a command-line argument whose dictionary (``mix={FOLDER: .3}``) may have keys that nobody
+    foresaw.
 
     Hydra would refuse them without the two plus signs.
     """
@@ -296,7 +312,8 @@ def _key_problems(config: TrainConfig) -> list[str]:
 
 
 def typed(composed: DictConfig) -> Any:
-    """Return a composed config as the dataclass of its schema; what `model=checkpoint` leaves open comes from `init`.
+    """Return a composed config as the dataclass of its schema; what `model=checkpoint` leaves open comes from
+    `init`.
 
     Raises :class:`UserError` when there is nothing it could come from.
     """
@@ -309,8 +326,8 @@ def typed(composed: DictConfig) -> Any:
 def run(config_name: str, task: Callable[[Any], None]) -> None:
     """Run a front door: compose from the command line, build the typed config, call ``task`` with it.
 
-    A :class:`UserError`, an unknown key or an unknown recipe prints one message to standard error and exits with 2.
-    Everything else keeps its traceback.
+    A :class:`UserError`, an unknown key or an unknown recipe prints one message to standard error and exits
+    with 2. Everything else keeps its traceback.
     """
     entered = []
 
@@ -348,10 +365,12 @@ def _refuse_multirun(arguments: list[str]) -> None:
 def run_one_of(
     doors: dict[str, tuple[str, Callable[[Any], None]]], words: dict[str, str] | None = None
 ) -> None:
-    """Run a front door that has several commands: its first word names one (`python -m dia.bench prepare ...`), none means "".
+    """Run a front door that has several commands: its first word names one (`python -m dia.bench prepare
+    ...`), none means "".
 
-    ``doors`` gives each command its config's name and its task, as :func:`run` takes them. ``words`` names, for a command that
-    takes plain words after its name (`python -m dia.eval votes FILE FILE`), the key that lists them.
+    ``doors`` gives each command its config's name and its task, as :func:`run` takes them. ``words`` names,
+    for a command that takes plain words after its name (`python -m dia.eval votes FILE FILE`), the key that
+    lists them.
     """
     word = sys.argv[1] if len(sys.argv) > 1 else ""
     command = "" if not word or "=" in word or word.startswith("-") else word

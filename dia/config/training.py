@@ -1,4 +1,6 @@
-"""Settings of a run that no other part owns: how long and where it runs, its batches, where its figures go."""
+"""Settings of a run that no other part owns: how long and where it runs, its batches, where its figures
+go.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +18,9 @@ class TrainerConfig:
 
     accelerator: str = "cpu"
     strategy: str = "single"
-    """`single` process, `ddp` (each has the whole model) or `fsdp2` (each has a shard); these are started by torchrun or srun."""
+    """`single` process, `ddp` (each has the whole model) or `fsdp2` (each has a shard); these are started by
+    torchrun or srun.
+    """
     devices: int = 0
     """Processes on each node; 0 is as many as were started."""
     nodes: int = 0
@@ -31,7 +35,9 @@ class TrainerConfig:
     checkpoint_every: int = 100
     """Optimizer steps between checkpoints for going on."""
     activations: str = "off"
-    """What is made again for the gradient instead of being kept: `off`, `mlp` or `layers` (dia/training/activation_checkpointing.py)."""
+    """What is made again for the gradient instead of being kept: `off`, `mlp` or `layers`
+    (dia/training/activation_checkpointing.py).
+    """
     compile: bool = False
     """Compile the layers."""
     loader_processes: int = 0
@@ -65,12 +71,16 @@ class TrainerConfig:
 
 @dataclass
 class BatchConfig:
-    """``frames`` is a batch's budget of padded decoder steps; ``text_dropout`` the share of samples without text."""
+    """``frames`` is a batch's budget of padded decoder steps; ``text_dropout`` the share of samples without
+    text.
+    """
 
     frames: int = 2500
     text_dropout: float = 0.15
     code_dropout: float = 0.0
-    """Share of decoder steps whose codes are hidden, so that the network asks the text: for models trained from scratch."""
+    """Share of decoder steps whose codes are hidden, so that the network asks the text: for models trained
+    from scratch.
+    """
     first_channel_weight: float = 4.0
     short_epochs: int = 0
     """First epochs in which only the shortest clips come, whose words a model finds soon."""
@@ -124,7 +134,9 @@ class EMAConfig:
 
 @dataclass
 class EarlyStoppingConfig:
-    """When to end early. ``patience`` 0 is never: then the model of the last step is kept, else that of the best validation."""
+    """When to end early. ``patience`` 0 is never: then the model of the last step is kept, else that of the
+    best validation.
+    """
 
     figure: str = "validation/loss"
     """A logged figure of the validation."""

@@ -1,8 +1,10 @@
-"""Batches for the Dia task: clips to delayed inputs and targets, in an order that is a pure function of the step.
+"""Batches for the Dia task: clips to delayed inputs and targets, in an order that is a pure function of the
+step.
 
-One datum: codes (L, C) -> [BOS row, codes, EOS row] -> delayed -> inputs all but the last row, targets all but the
-first. Each channel keeps exactly L + 1 targets, EOS at step L + delay. A batch holds clips of like length, as many as
-fit a budget of padded steps. Text dropout zeroes a sample's ids and keeps its mask, as inference does.
+One datum: codes (L, C) -> [BOS row, codes, EOS row] -> delayed -> inputs all but the last row, targets all
+but the first. Each channel keeps exactly L + 1 targets, EOS at step L + delay. A batch holds clips of like
+length, as many as fit a budget of padded steps. Text dropout zeroes a sample's ids and keeps its mask, as
+inference does.
 
 Legend: B clip, S text byte, T step, C codec channel.
 """
@@ -22,7 +24,8 @@ from dia.codecs.delay import delay
 from dia.dialogue.text import PAD_ID
 from dia.network import DiaConfig
 
-SORT_BATCHES = 64  # batches whose clips are sorted by length together: enough for little padding, few enough to stay shuffled
+# batches whose clips are sorted by length together: enough for little padding, few enough to stay shuffled
+SORT_BATCHES = 64
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,9 @@ class Clips(Protocol):
 
 @dataclass
 class Batch:
-    """Clips padded together; ``text_mask_BS`` is true where there is text, targets hold PAD and BOS where nothing is asked."""
+    """Clips padded together; ``text_mask_BS`` is true where there is text, targets hold PAD and BOS where
+    nothing is asked.
+    """
 
     ids: list[str]
     text_BS: Tensor
@@ -85,17 +90,21 @@ def collate(examples: list[Example], dropped: list[bool], config: DiaConfig) -> 
 
 
 def decoder_steps(frames: int, config: DiaConfig) -> int:
-    """Return how many decoder steps a clip of so many frames takes: with BOS, and until the last channel's EOS."""
+    """Return how many decoder steps a clip of so many frames takes: with BOS, and until the last channel's
+    EOS.
+    """
     return frames + 1 + max(config.delays)
 
 
 def plan_epoch(
     lengths: Sequence[int], budget: int, seed: int, epoch: int, weights: NDArray[np.float64] | None = None
 ) -> list[list[int]]:
-    """Return the batches of an epoch as lists of clip numbers; a batch's longest clip times its size is within ``budget``.
+    """Return the batches of an epoch as lists of clip numbers; a batch's longest clip times its size is
+    within ``budget``.
 
-    Lengths and budget are in decoder steps. A clip longer than the budget is a batch of its own. With ``weights`` (mean 1) a
-    clip comes so often in an epoch, on the average over epochs, and never more than one time more or less than that.
+    Lengths and budget are in decoder steps. A clip longer than the budget is a batch of its own. With
+    ``weights`` (mean 1) a clip comes so often in an epoch, on the average over epochs, and never more than
+    one time more or less than that.
     """
     rng = random.Random(f"epoch {seed} {epoch}")
     order = list(range(len(lengths))) if weights is None else _drawn(weights, rng)
@@ -124,7 +133,9 @@ def _drawn(weights: NDArray[np.float64], rng: random.Random) -> list[int]:
 
 @dataclass(frozen=True)
 class Span:
-    """Which batches a process yields: ``start`` to ``stop`` of its own, being every ``world``-th one from ``rank`` on."""
+    """Which batches a process yields: ``start`` to ``stop`` of its own, being every ``world``-th one from
+    ``rank`` on.
+    """
 
     start: int
     stop: int
@@ -136,24 +147,29 @@ class Span:
         return number % self.world == self.rank and self.start <= number // self.world < self.stop
 
     def made_here(self, number: int) -> bool:
-        """Whether a batch of this span is one that this loader process makes: they take turns, and are asked in turns."""
+        """Whether a batch of this span is one that this loader process makes: they take turns, and are asked
+        in turns.
+        """
         worker = get_worker_info()
         return worker is None or (number // self.world - self.start) % worker.num_workers == worker.id
 
 
 @dataclass(frozen=True)
 class Dropout:
-    """What a network is not shown: the ``text`` of this share of the samples, so that it can be guided; and this share of the
-    steps' ``codes``, so that it must ask the text instead of going on with what it heard.
+    """What a network is not shown: the ``text`` of this share of the samples, so that it can be guided; and
+    this share of the steps' ``codes``, so that it must ask the text instead of going on with what it heard.
 
-    Hiding inputs is what makes a decoder need its encoder (Bowman et al. 2016, arXiv 1511.06349, section 3: word dropout).
+    Hiding inputs is what makes a decoder need its encoder (Bowman et al. 2016, arXiv 1511.06349, section 3:
+    word dropout).
     """
 
     text: float = 0.15
     codes: float = 0.0
 
     def hidden(self, batch: Batch, pad: int, seed: int) -> Batch:
-        """Return the batch with PAD in the place of hidden steps' codes in the inputs; the first step (BOS) is always shown."""
+        """Return the batch with PAD in the place of hidden steps' codes in the inputs; the first step (BOS)
+        is always shown.
+        """
         if not self.codes:
             return batch
         generator = torch.Generator().manual_seed(seed)
@@ -164,7 +180,9 @@ class Dropout:
 
 @dataclass(frozen=True)
 class ShortFirst:
-    """A curriculum: for so many ``epochs`` only the shortest ``share`` of the clips come, whose words are soon found."""
+    """A curriculum: for so many ``epochs`` only the shortest ``share`` of the clips come, whose words are
+    soon found.
+    """
 
     epochs: int = 0
     share: float = 0.4
@@ -178,7 +196,9 @@ class ShortFirst:
 
 
 class TrainingBatches(IterableDataset[Batch]):
-    """The batches of a span; a number is the same batch wherever training began, and only its clips are read for it."""
+    """The batches of a span; a number is the same batch wherever training began, and only its clips are read
+    for it.
+    """
 
     def __init__(
         self, clips: Clips, config: DiaConfig, budget: int, dropout: Dropout, seed: int, span: Span,
@@ -237,7 +257,9 @@ def validation_batches(clips: Clips, config: DiaConfig, budget: int) -> list[Bat
 
 
 def share_of(batches: list[Batch], rank: int, world: int, config: DiaConfig) -> list[Batch]:
-    """Return the batches of one of ``world`` processes: every one gets as many, for which some get one that asks for nothing."""
+    """Return the batches of one of ``world`` processes: every one gets as many, for which some get one that
+    asks for nothing.
+    """
     mine = batches[rank::world]
     if len(mine) < -(-len(batches) // world):
         nothing = torch.full_like(batches[0].targets_BTC, config.decoder.pad)
@@ -253,10 +275,11 @@ def padding_share(lengths: Sequence[int], batches: list[list[int]]) -> float:
 
 
 def marginal_cross_entropy(train: Clips, asked: Clips, config: DiaConfig) -> Tensor:
-    """Return the cross-entropy per channel (C,), in nats, of guessing by how often each id occurs in training.
+    """Return the cross-entropy per channel (C,), in nats, of guessing by how often each id occurs in
+    training.
 
-    The counts hold the codes and one EOS a clip, plus one for every id, so that unseen ids cost no infinity. This is
-    what a model scores that has learned nothing but frequencies.
+    The counts hold the codes and one EOS a clip, plus one for every id, so that unseen ids cost no infinity.
+    This is what a model scores that has learned nothing but frequencies.
     """
     counts_CV, wanted_CV = (_id_counts(clips, config) for clips in (train, asked))
     counts_CV = counts_CV + 1.0

@@ -1,8 +1,9 @@
-"""A clip on its way into a data set: sound and labels, before codes. What every source gives and `rows.py` stores.
+"""A clip on its way into a data set: sound and labels, before codes. What every source gives and `rows.py`
+stores.
 
-Times are seconds from the clip's beginning; valence, arousal and dominance lie in -1..1, intensity and confidence in 0..1.
-A label that nobody gave is missing or None, never a neutral one. Every label says where it comes from (`origin`: `human`, or a
-model with its version) and how sure that origin is.
+Times are seconds from the clip's beginning; valence, arousal and dominance lie in -1..1, intensity and
+confidence in 0..1. A label that nobody gave is missing or None, never a neutral one. Every label says where
+it comes from (`origin`: `human`, or a model with its version) and how sure that origin is.
 """
 
 from dataclasses import dataclass, field
@@ -27,7 +28,9 @@ class Emotion:
 
 @dataclass(frozen=True)
 class LabelledTurn:
-    """What one speaker (1, 2, ...) says; ``voice`` is the speaker's name in the source, empty when nobody knows."""
+    """What one speaker (1, 2, ...) says; ``voice`` is the speaker's name in the source, empty when nobody
+    knows.
+    """
 
     speaker: int
     text: str

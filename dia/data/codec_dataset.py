@@ -20,7 +20,9 @@ FULL_SCALE = 32_767  # of 16 bits, in which hours of sound fit into memory
 
 @dataclass(frozen=True)
 class Sound:
-    """The sound of a split end to end, 16 bits (samples,), and where its nonverbals begin and end, in samples (N, 2)."""
+    """The sound of a split end to end, 16 bits (samples,), and where its nonverbals begin and end, in samples
+    (N, 2).
+    """
 
     waveform: NDArray[np.int16]
     nonverbals_N2: NDArray[np.int64]
@@ -41,7 +43,9 @@ def read_sound(rows: Dataset, sample_rate: int) -> Sound:
 
 
 class TrainingCrops(IterableDataset[Tensor]):
-    """Batches (B, L) of random crops in -1..1 for the steps ``start`` to ``stop``, of which ``holding`` each hold a nonverbal."""
+    """Batches (B, L) of random crops in -1..1 for the steps ``start`` to ``stop``, of which ``holding`` each
+    hold a nonverbal.
+    """
 
     def __init__(
         self, sound: Sound, clips: int, samples: int, holding: int, seed: int, start: int, stop: int

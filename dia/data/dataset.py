@@ -1,7 +1,7 @@
 """The clips of prepared data sets by number, read from disk when a batch wants them.
 
-Codes lie in memory-mapped Arrow files: a thousand hours are 5.6 GB there and none here. Several data sets become one, each
-with its share of the draws.
+Codes lie in memory-mapped Arrow files: a thousand hours are 5.6 GB there and none here. Several data sets
+become one, each with its share of the draws.
 """
 
 import random
@@ -33,9 +33,11 @@ class Part:
 
 
 class PreparedClips:
-    """See :class:`dia.data.batching.Clips`. ``drawn`` says whether labels and shares decide how often a clip comes.
+    """See :class:`dia.data.batching.Clips`. ``drawn`` says whether labels and shares decide how often a clip
+    comes.
 
-    Raises :class:`UserError` naming the clips that are too long for the model, too long in text, or have no codes.
+    Raises :class:`UserError` naming the clips that are too long for the model, too long in text, or have no
+    codes.
     """
 
     def __init__(
@@ -84,7 +86,9 @@ class PreparedClips:
         return self.parts[part].rows, index - int(self.begins[part])
 
     def _weights(self) -> NDArray[np.float64] | None:
-        """Weights within each part by its labels, and between parts by their shares; None when every clip comes once."""
+        """Weights within each part by its labels, and between parts by their shares; None when every clip
+        comes once.
+        """
         weights = []
         for part in self.parts:
             found = sampling_weights(part.rows.select_columns(["turns", "nonverbals"]), self.labels)
@@ -102,7 +106,9 @@ class PreparedClips:
         return {index: found for found in alike.values() if len(found) > 1 for index in found}
 
     def _partner(self, index: int, rng: random.Random) -> int | None:
-        """The clip that goes before this one, None when there is none, it is left out, or both are too long."""
+        """The clip that goes before this one, None when there is none, it is left out, or both are too
+        long.
+        """
         found = self.partners.get(index)
         if found is None or rng.random() < self.labels.emotion_dropout:
             return None

@@ -1,7 +1,9 @@
-"""How labels reach the model: what a recipe makes of the turns and labels of a row, and how often a clip is drawn.
+"""How labels reach the model: what a recipe makes of the turns and labels of a row, and how often a clip is
+drawn.
 
-The stored labels stay as they are. Nonverbals stand in the text as ``(laughs)`` or not at all; how a turn is spoken stands
-before its words as ``{happy}`` (`prefix`), or is heard in a clip of the same voices that goes before (`prompt`), or is not said.
+The stored labels stay as they are. Nonverbals stand in the text as ``(laughs)`` or not at all; how a turn is
+spoken stands before its words as ``{happy}`` (`prefix`), or is heard in a clip of the same voices that goes
+before (`prompt`), or is not said.
 """
 
 import random
@@ -28,11 +30,17 @@ class LabelsConfig:
     nonverbals: str = "inline"
     """`inline` or `off`."""
     emotion: str = "off"
-    """`off`, `prefix` ({happy} before the words) or `prompt` (a clip of the same voices and emotion goes before)."""
+    """`off`, `prefix` ({happy} before the words) or `prompt` (a clip of the same voices and emotion goes
+    before).
+    """
     emotion_dropout: float = 0.3
-    """Probability that a turn's prefix, or a clip's prompt, is left out, so that the model also speaks without."""
+    """Probability that a turn's prefix, or a clip's prompt, is left out, so that the model also speaks
+    without.
+    """
     balance: float = 0.0
-    """0 draws labels as often as they occur, 1 all equally often: a clip weighs (commonest / own) ** balance by its rarest."""
+    """0 draws labels as often as they occur, 1 all equally often: a clip weighs (commonest / own) ** balance
+    by its rarest.
+    """
     tagged_share: float | None = 0.5
     """Share of draws that carry a nonverbal; null leaves it as it is."""
 
@@ -55,7 +63,9 @@ class LabelsConfig:
 
 
 def text_of(row: dict[str, Any], config: LabelsConfig, rng: random.Random) -> str:
-    """Return the text that a model reads for a row, as the recipe wants its labels; ``rng`` decides what is left out."""
+    """Return the text that a model reads for a row, as the recipe wants its labels; ``rng`` decides what is
+    left out.
+    """
     script = script_of(row["turns"], row["nonverbals"] if config.nonverbals == "inline" else [])
     if config.emotion != "prefix":
         return script.render()
@@ -68,7 +78,9 @@ def text_of(row: dict[str, Any], config: LabelsConfig, rng: random.Random) -> st
 
 
 def emotion_name(emotions: list[dict[str, Any]]) -> str:
-    """Return the one word for how a turn is spoken: the surest category, else what its arousal says, else nothing."""
+    """Return the one word for how a turn is spoken: the surest category, else what its arousal says, else
+    nothing.
+    """
     named = [emotion for emotion in emotions if emotion["label"]]
     if named:
         return str(max(named, key=_confidence)["label"])
@@ -85,7 +97,9 @@ def _confidence(emotion: dict[str, Any]) -> float:
 
 
 def sampling_weights(rows: Iterable[dict[str, Any]], config: LabelsConfig) -> NDArray[np.float64]:
-    """Return how often each clip is drawn against the others (mean 1), from ``turns`` and ``nonverbals`` of all rows."""
+    """Return how often each clip is drawn against the others (mean 1), from ``turns`` and ``nonverbals`` of
+    all rows.
+    """
     tags, labels = [], []
     for row in rows:
         tags.append({sound["tag"] for sound in row["nonverbals"]})
@@ -114,7 +128,9 @@ def sampling_weights(rows: Iterable[dict[str, Any]], config: LabelsConfig) -> ND
 
 
 def partner_keys(rows: Iterable[dict[str, Any]]) -> list[tuple[Any, ...] | None]:
-    """Return for each row what a clip before it must share: voices by speaker, and emotions by voice; None without voices."""
+    """Return for each row what a clip before it must share: voices by speaker, and emotions by voice; None
+    without voices.
+    """
     keys: list[tuple[Any, ...] | None] = []
     for row in rows:
         spoken = {(turn["speaker"], turn["voice"], emotion_name(turn["emotions"])) for turn in row["turns"]}

@@ -1,6 +1,7 @@
 """Preparation: units of a source become shards, on whatever engine, and the shards a data set, once.
 
-The same request again finds its folder and does nothing; one that was stopped goes on with the shards that are missing.
+The same request again finds its folder and does nothing; one that was stopped goes on with the shards that
+are missing.
 """
 
 import errno
@@ -58,7 +59,9 @@ class DataConfig(SourceConfig):
 
 @dataclass
 class Summary:
-    """What became of everything: clips and hours by split, labels by kind, counts by sentence, and units that were left out."""
+    """What became of everything: clips and hours by split, labels by kind, counts by sentence, and units that
+    were left out.
+    """
 
     clips: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -93,8 +96,8 @@ class Summary:
 def prepare(config: DataConfig, codec: Codec | None, engine: EngineConfig | None = None) -> Path:
     """Return the folder of the prepared data set, made now unless it is there. ``codec`` None makes no codes.
 
-    Raises :class:`UserError` for a sample rate below the codec's, for labels that no table knows, for a lost worker or cluster,
-    and when nothing could be read.
+    Raises :class:`UserError` for a sample rate below the codec's, for labels that no table knows, for a lost
+    worker or cluster, and when nothing could be read.
     """
     source = open_source(config)
     request = _request(config, source, codec)
@@ -120,7 +123,9 @@ def prepare(config: DataConfig, codec: Codec | None, engine: EngineConfig | None
 
 
 def request_folder(config: DataConfig, codec: Codec | None) -> Path:
-    """Return where a request's data set lies, or will lie. Raises :class:`UserError` when its source is not there."""
+    """Return where a request's data set lies, or will lie. Raises :class:`UserError` when its source is not
+    there.
+    """
     return folder_for(Path(config.root), config.name, _request(config, open_source(config), codec))
 
 
@@ -152,7 +157,9 @@ def _storing(config: DataConfig, codec: Codec | None) -> Storing:
 
 
 def summarise(reports: list[Report]) -> Summary:
-    """Return what became of everything. Raises :class:`UserError` with the reasons when there is no clip at all."""
+    """Return what became of everything. Raises :class:`UserError` with the reasons when there is no clip at
+    all.
+    """
     summary = Summary()
     for report in reports:
         summary.add(report)

@@ -1,8 +1,9 @@
 """A prepared data set on disk: an ordinary `datasets` folder with a card that says what it was made from.
 
-Shards gather in a folder under a hidden name, which is renamed when the last one is there: a folder that exists is whole.
-Its name ends in a hash of the request, so that another request never meets an older answer. The files beside the shards
-are written here and not by `datasets`, which would put times and random fingerprints into them.
+Shards gather in a folder under a hidden name, which is renamed when the last one is there: a folder that
+exists is whole. Its name ends in a hash of the request, so that another request never meets an older answer.
+The files beside the shards are written here and not by `datasets`, which would put times and random
+fingerprints into them.
 """
 
 import hashlib

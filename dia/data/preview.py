@@ -1,4 +1,6 @@
-"""A page to look at and listen to: a sample of a data set's clips with all labels, what was dropped, and what was left out."""
+"""A page to look at and listen to: a sample of a data set's clips with all labels, what was dropped, and what
+was left out.
+"""
 
 import html
 import math

@@ -1,7 +1,9 @@
-"""What one row of a prepared data set holds: the schema, as Hugging Face `Features`, and how a clip becomes a row.
+"""What one row of a prepared data set holds: the schema, as Hugging Face `Features`, and how a clip becomes a
+row.
 
-Times are in seconds, valence, arousal and dominance in -1..1, codes are (frames, channels). Every label carries its
-origin and confidence. A turn of which nobody said how it is spoken has no emotions, not a neutral one.
+Times are in seconds, valence, arousal and dominance in -1..1, codes are (frames, channels). Every label
+carries its origin and confidence. A turn of which nobody said how it is spoken has no emotions, not a neutral
+one.
 """
 
 import hashlib
@@ -42,7 +44,9 @@ FEATURES = Features(
 def row_of(
     clip: Clip, split: str, codes_TC: NDArray[np.uint16], codec: str, sample_rate: int, keep_audio: bool
 ) -> dict[str, Any]:
-    """Return a row of ``FEATURES``. ``clip`` is at ``sample_rate`` already; its sound is kept as FLAC, or only its sha256."""
+    """Return a row of ``FEATURES``. ``clip`` is at ``sample_rate`` already; its sound is kept as FLAC, or
+    only its sha256.
+    """
     waveform = np.clip(clip.waveform, -1.0, 1.0)
     stored = flac_bytes(waveform, sample_rate)
     turns, nonverbals = [asdict(turn) for turn in clip.turns], [asdict(sound) for sound in clip.nonverbals]

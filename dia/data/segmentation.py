@@ -1,7 +1,8 @@
 """From turns one after the other to dialogues of a length that a model can learn from.
 
-Neighbouring turns are joined to clips of 5 to 20 s, at most 35 s, with at most two speakers, who become [S1] and [S2] in the
-order in which they speak. Used for conversations of a corpus and for turns found in a recording alike.
+Neighbouring turns are joined to clips of 5 to 20 s, at most 35 s, with at most two speakers, who become [S1]
+and [S2] in the order in which they speak. Used for conversations of a corpus and for turns found in a
+recording alike.
 """
 
 from dataclasses import dataclass, replace
@@ -11,7 +12,9 @@ from dia.data.clip import LabelledNonverbal, LabelledTurn
 
 @dataclass
 class DialogueLimits:
-    """Seconds of a clip: joined until ``wanted`` is reached; what is shorter than ``shortest`` or longer is left out."""
+    """Seconds of a clip: joined until ``wanted`` is reached; what is shorter than ``shortest`` or longer is
+    left out.
+    """
 
     shortest: float = 5.0
     wanted: float = 20.0
@@ -48,7 +51,9 @@ class TimedTurn:
 
 
 def group_turns(turns: list[TimedTurn], limits: DialogueLimits) -> list[list[TimedTurn]]:
-    """Return runs of neighbouring turns, each at most ``limits.wanted`` seconds unless a single turn is longer."""
+    """Return runs of neighbouring turns, each at most ``limits.wanted`` seconds unless a single turn is
+    longer.
+    """
     groups: list[list[TimedTurn]] = []
     for turn in turns:
         if groups and _fits(groups[-1], turn, limits):

@@ -1,7 +1,8 @@
 """One shard: a run of units read, labelled, tokenized and written as an Arrow file, with a report beside it.
 
-The Arrow file is written under another name, synced and renamed, and the report after it: a shard with a report is whole,
-and the report holds its sha256. A unit that cannot be read is left out and named in the report; the rest goes on.
+The Arrow file is written under another name, synced and renamed, and the report after it: a shard with a
+report is whole, and the report holds its sha256. A unit that cannot be read is left out and named in the
+report; the rest goes on.
 """
 
 import hashlib
@@ -40,7 +41,8 @@ ONE_AT_A_TIME = (
 
 @dataclass(frozen=True)
 class Storing:
-    """How clips are stored: hertz of the sound, whether it is kept, and the codec (empty: no codes) with its fingerprint.
+    """How clips are stored: hertz of the sound, whether it is kept, and the codec (empty: no codes) with its
+    fingerprint.
 
     ``codec`` is what rows say, ``codec_file`` what opens it wherever a worker runs.
     """
@@ -155,7 +157,9 @@ def _make(job: ShardJob) -> Report:
 
 
 def _clips(job: ShardJob, tally: Tally, left_out: list[dict[str, str]]) -> Iterator[Clip]:
-    """The clips of all units at the stored sample rate. Raises :class:`UserError` when labels are unknown, with all of them."""
+    """The clips of all units at the stored sample rate. Raises :class:`UserError` when labels are unknown,
+    with all of them.
+    """
     for unit in job.units:
         try:
             clips = job.source.read(unit, tally)
@@ -194,7 +198,9 @@ def _rows(clips: tuple[Clip, ...], job: ShardJob) -> list[dict[str, Any]]:
 
 @cache
 def _codec(name: str, expected: str, device: str) -> Codec:
-    """The codec, opened once a process; a worker on another machine must have the same one, and a GPU if it is asked for."""
+    """The codec, opened once a process; a worker on another machine must have the same one, and a GPU if it
+    is asked for.
+    """
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("data.device=cuda, but a worker sees no GPU; set data.device=cpu, or give it one")
     codec = load_codec(name, device)

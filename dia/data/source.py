@@ -1,4 +1,6 @@
-"""What every source of clips has in common: units that can be read apart from each other, and a tally of what became of them."""
+"""What every source of clips has in common: units that can be read apart from each other, and a tally of what
+became of them.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,7 +14,8 @@ from dia.data.clip import Clip
 class Unit:
     """What is read, counted and reported as one: a row of a corpus, a recording, a planned dialogue.
 
-    ``content`` is what the source needs to read it, in plain values: it travels to other processes and machines.
+    ``content`` is what the source needs to read it, in plain values: it travels to other processes and
+    machines.
     """
 
     id: str
@@ -22,7 +25,9 @@ class Unit:
 
 @dataclass
 class Tally:
-    """What became of labels and clips: ``counts`` by sentence, ``dropped`` clips with their reason, ``unknown`` labels."""
+    """What became of labels and clips: ``counts`` by sentence, ``dropped`` clips with their reason,
+    ``unknown`` labels.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     dropped: list[dict[str, Any]] = field(default_factory=list)
@@ -49,9 +54,13 @@ class Source(Protocol):
         ...
 
     def units(self) -> Iterator[Unit]:
-        """Yield the units of all splits, always in the same order. Raises :class:`UserError` when there are none to be had."""
+        """Yield the units of all splits, always in the same order. Raises :class:`UserError` when there are
+        none to be had.
+        """
         ...
 
     def read(self, unit: Unit, tally: Tally) -> list[Clip]:
-        """Return the clips of a unit. Raises :class:`UserError` when it cannot be read: it is left out and reported."""
+        """Return the clips of a unit. Raises :class:`UserError` when it cannot be read: it is left out and
+        reported.
+        """
         ...

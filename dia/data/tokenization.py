@@ -1,10 +1,10 @@
 """Sound to codes, many clips at a time.
 
-A clip longer than a window is cut into windows of one length that overlap by what a frame's code depends on, so that every
-window gives the codes of the whole and memory stays bounded. For a batch all windows have the same length, so that those of
-different clips go through the codec together; one by one they are as short as their clip allows, and little is computed
-twice. What a batch holds is decided by the clips alone, never by who computes it: matrix products of another size round
-otherwise.
+A clip longer than a window is cut into windows of one length that overlap by what a frame's code depends on,
+so that every window gives the codes of the whole and memory stays bounded. For a batch all windows have the
+same length, so that those of different clips go through the codec together; one by one they are as short as
+their clip allows, and little is computed twice. What a batch holds is decided by the clips alone, never by
+who computes it: matrix products of another size round otherwise.
 
 Legend: B batch, L samples, T codec frames, C codec channels.
 """
@@ -26,7 +26,9 @@ Codes = NDArray[np.uint16]
 
 @dataclass(frozen=True)
 class Window:
-    """Frames ``begin`` to ``end`` of a clip, of which ``keep`` to ``keep_end`` are right whatever lies outside."""
+    """Frames ``begin`` to ``end`` of a clip, of which ``keep`` to ``keep_end`` are right whatever lies
+    outside.
+    """
 
     clip: int
     begin: int
@@ -36,7 +38,9 @@ class Window:
 
 
 def plan_windows(clip: int, frames: int, window: int, context: int) -> list[Window]:
-    """Return windows whose kept frames are the clip, each once. All have ``window`` frames, but for a shorter clip's only one."""
+    """Return windows whose kept frames are the clip, each once. All have ``window`` frames, but for a shorter
+    clip's only one.
+    """
     if frames <= window:
         return [Window(clip, 0, frames, 0, frames)]
     windows, kept = [], 0
@@ -58,14 +62,18 @@ def even_window(frames: int, longest: int, context: int) -> int:
 
 
 class Tokenizer:
-    """Codes of waveforms. ``batch`` windows of equal length go through the codec at once (a CPU is fastest with one)."""
+    """Codes of waveforms. ``batch`` windows of equal length go through the codec at once (a CPU is fastest
+    with one).
+    """
 
     def __init__(self, codec: Codec, batch: int = 1, window_seconds: float = WINDOW_SECONDS) -> None:
         self.codec, self.batch = codec, batch
         self.window = max(2 * codec.encode_context + 1, round(window_seconds * codec.sample_rate / codec.hop))
 
     def codes(self, waveforms: list[Waveform], sample_rate: int) -> list[Codes]:
-        """Return codes (T, C), uint16, of mono waveforms at ``sample_rate`` hertz; a last frame is filled with silence."""
+        """Return codes (T, C), uint16, of mono waveforms at ``sample_rate`` hertz; a last frame is filled
+        with silence.
+        """
         hop, padded = self.codec.hop, []
         for waveform in waveforms:
             resampled = torch.from_numpy(resample(waveform, sample_rate, self.codec.sample_rate))

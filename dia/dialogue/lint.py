@@ -16,8 +16,8 @@ SECONDS_PER_NONVERBAL = 1.0
 class Limits:
     """What one pass of a model can say: seconds of speech, and speakers.
 
-    The defaults are those of Dia-1.6B: "under 5 s sounds unnatural, above 20 s unnaturally fast" (nari-labs/dia,
-    README.md).
+    The defaults are those of Dia-1.6B: "under 5 s sounds unnatural, above 20 s unnaturally fast"
+    (nari-labs/dia, README.md).
     """
 
     shortest_seconds: float = 5.0

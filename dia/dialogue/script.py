@@ -1,8 +1,8 @@
 """Script: a dialogue as turns and nonverbals, and the text with [S1]/[S2] and (laughs) that Dia reads.
 
-A turn keeps its words, its nonverbals and how it is spoken (``{happy}`` before the words) apart. A nonverbal stands *before*
-the character ``char`` of the turn's text (``len(text)`` puts it at the end), always between words: that is the same
-convention as in a prepared data set.
+A turn keeps its words, its nonverbals and how it is spoken (``{happy}`` before the words) apart. A nonverbal
+stands *before* the character ``char`` of the turn's text (``len(text)`` puts it at the end), always between
+words: that is the same convention as in a prepared data set.
 """
 
 import re
@@ -18,7 +18,9 @@ CLOSING_PUNCTUATION = ",.;:!?"
 
 @dataclass(frozen=True)
 class Nonverbal:
-    """A nonverbal sound: its tag without parentheses, and the character of the turn's text that it stands before."""
+    """A nonverbal sound: its tag without parentheses, and the character of the turn's text that it stands
+    before.
+    """
 
     tag: str
     char: int
@@ -34,7 +36,9 @@ class Turn:
     emotion: str = ""
 
     def render(self) -> str:
-        """Return the turn as Dia reads it: ``[S1] words (tag) words``, or ``[S1] {happy} words`` with a way of speaking."""
+        """Return the turn as Dia reads it: ``[S1] words (tag) words``, or ``[S1] {happy} words`` with a way
+        of speaking.
+        """
         out, done = f"[S{self.speaker}]" + (f" {{{self.emotion}}}" if self.emotion else ""), 0
         for nonverbal in self.nonverbals:
             out = _glue(out, self.text[done : nonverbal.char].strip())
@@ -53,8 +57,8 @@ class Script:
     def parse(cls, text: str) -> "Script":
         """Read ``[S1] Hello there. (laughs) [S2] Hi!``; runs of white space count as one space.
 
-        Known aliases of a tag become the canonical tag; an unknown tag is kept as written (``lint`` reports it).
-        Raises ``ValueError`` when the text does not begin with a speaker tag.
+        Known aliases of a tag become the canonical tag; an unknown tag is kept as written (``lint`` reports
+        it). Raises ``ValueError`` when the text does not begin with a speaker tag.
         """
         pieces = SPEAKER.split(text)
         if pieces[0].strip() or len(pieces) == 1:
@@ -81,7 +85,9 @@ def _glue(left: str, right: str) -> str:
 
 
 def _parse_turn(speaker: int, written: str) -> Turn:
-    """Take the way of speaking and the tags out of ``written``. A tag's place is counted after the words before it are joined."""
+    """Take the way of speaking and the tags out of ``written``. A tag's place is counted after the words
+    before it are joined.
+    """
     emotion = EMOTION.match(written)
     pieces = TAG.split(written[emotion.end() :] if emotion else written)
     words, nonverbals = " ".join(pieces[0].split()), []

@@ -19,7 +19,9 @@ def _canonical_by_spelling() -> dict[str, str]:
 
 
 def canonical_tag(spelling: str) -> str | None:
-    """Return the canonical tag for any known spelling ("Laughing" -> "laughs"), or None when it is unknown."""
+    """Return the canonical tag for any known spelling ("Laughing" -> "laughs"), or None when it is
+    unknown.
+    """
     return _canonical_by_spelling().get(" ".join(spelling.lower().split()))
 
 

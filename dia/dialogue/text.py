@@ -1,4 +1,6 @@
-"""Dia's text tokens: UTF-8 bytes, with the speaker tags as single ids (nari-labs/dia, dia/model.py `_encode_text`)."""
+"""Dia's text tokens: UTF-8 bytes, with the speaker tags as single ids (nari-labs/dia, dia/model.py
+`_encode_text`).
+"""
 
 from dia.errors import UserError
 
@@ -10,8 +12,8 @@ SPEAKER_BYTES = ((b"[S1]", b"\x01"), (b"[S2]", b"\x02"))
 def encode_text(text: str) -> list[int]:
     """Return the byte ids of ``text``: [S1] is 1, [S2] is 2, everything else its UTF-8 bytes.
 
-    Raises :class:`UserError` above 1,024 ids (Dia itself cuts silently there), for text that UTF-8 cannot carry (a lone
-    surrogate) and for the characters 0, 1 and 2, which would collide with padding and speakers.
+    Raises :class:`UserError` above 1,024 ids (Dia itself cuts silently there), for text that UTF-8 cannot
+    carry (a lone surrogate) and for the characters 0, 1 and 2, which would collide with padding and speakers.
     """
     try:
         data = text.encode("utf-8")

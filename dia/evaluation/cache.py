@@ -1,7 +1,7 @@
 """What was spoken and measured before, kept by content: a second evaluation of the same asks nothing again.
 
-A key says all that the answer depends on, so nothing here ever grows stale. Sound is kept as FLAC and read back before it is
-first used: what is scored now and what is scored from here later are the same samples.
+A key says all that the answer depends on, so nothing here ever grows stale. Sound is kept as FLAC and read
+back before it is first used: what is scored now and what is scored from here later are the same samples.
 """
 
 import hashlib
@@ -22,7 +22,9 @@ Waveform = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Take:
-    """What a system spoke: float32 (samples,) at ``sample_rate`` hertz, and whether it came to an end by itself."""
+    """What a system spoke: float32 (samples,) at ``sample_rate`` hertz, and whether it came to an end by
+    itself.
+    """
 
     waveform: Waveform
     sample_rate: int

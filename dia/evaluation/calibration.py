@@ -1,7 +1,8 @@
 """A detector's sensitivity and specificity on real recordings whose sounds are known, tag by tag.
 
-Demo corpora and synthesizers laugh as nobody does; what a detector is worth shows on people. Copies of a recording count once,
-thresholds are chosen on other recordings than those they are judged on, and whatever cannot be read is named.
+Demo corpora and synthesizers laugh as nobody does; what a detector is worth shows on people. Copies of a
+recording count once, thresholds are chosen on other recordings than those they are judged on, and whatever
+cannot be read is named.
 """
 
 import hashlib
@@ -48,7 +49,8 @@ class Reading:
 
 
 def calibrate_on_real(folder: str | Path, labels: str = "eval/detectors/real.yaml") -> dict[str, Any]:
-    """Return the calibration as plain JSON: the detector, the recordings by source, and each tag's figures with intervals.
+    """Return the calibration as plain JSON: the detector, the recordings by source, and each tag's figures
+    with intervals.
 
     Raises :class:`UserError` when the folder, its sounds, the labels or the detector are missing or wrong.
     """
@@ -175,7 +177,9 @@ def _source(name: str, source: dict[str, Any], read: Reading) -> dict[str, Any]:
 
 
 def _tag(tag: str, known: Calibration, read: Reading) -> dict[str, Any]:
-    """A tag's calibration with 95 % intervals, and how often it is heard in the speech of each source at the threshold."""
+    """A tag's calibration with 95 % intervals, and how often it is heard in the speech of each source at the
+    threshold.
+    """
     speech = [
         (item.source, scores[tag] >= known.threshold)
         for item, scores in zip(read.files, read.scores, strict=True)

@@ -1,7 +1,8 @@
 """One score of one system, clip by clip, and what a comparison needs of it: one figure a prompt.
 
-Takes of one prompt are not independent: everything here that claims certainty counts prompts, and takes only sharpen the
-figure of their prompt. A clip that could not be scored is NaN: it is left out of the figure and counted as a failure.
+Takes of one prompt are not independent: everything here that claims certainty counts prompts, and takes only
+sharpen the figure of their prompt. A clip that could not be scored is NaN: it is left out of the figure and
+counted as a failure.
 """
 
 from collections import Counter
@@ -19,7 +20,9 @@ Floats = NDArray[np.float64]
 
 
 class Kind(StrEnum):
-    """How clips become a system's figure: a mean, a ratio of sums (errors by words), or a mean of values in 0..1."""
+    """How clips become a system's figure: a mean, a ratio of sums (errors by words), or a mean of values in
+    0..1.
+    """
 
     MEAN = "mean"
     RATIO = "ratio"
@@ -28,7 +31,9 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class PerPrompt:
-    """Means over the takes of each prompt, all (prompts,): numerator, denominator, variance of one take, number of takes."""
+    """Means over the takes of each prompt, all (prompts,): numerator, denominator, variance of one take,
+    number of takes.
+    """
 
     prompts: tuple[str, ...]
     top: Floats
@@ -47,7 +52,8 @@ class PerPrompt:
 
 @dataclass(frozen=True)
 class ClipValues:
-    """``numerators[i] / denominators[i]`` is what clip ``i`` scored on ``prompts[i]``; a NaN numerator is a failure.
+    """``numerators[i] / denominators[i]`` is what clip ``i`` scored on ``prompts[i]``; a NaN numerator is a
+    failure.
 
     Made by :meth:`means`, :meth:`ratios` or :meth:`rates`. Raises ``ValueError`` with all that is wrong.
     """
@@ -67,15 +73,17 @@ class ClipValues:
     def means(cls, system: str, score: str, values: Iterable[float], prompts: Iterable[str]) -> "ClipValues":
         """Values on a scale (similarity, MOS), averaged.
 
-        Where few clips have most of the sum (WER of each clip), give them to :meth:`ratios` with denominators of 1: an interval
-        made for such values holds the truth 94 to 96 times in 100, this one 92 to 94 times.
+        Where few clips have most of the sum (WER of each clip), give them to :meth:`ratios` with denominators
+        of 1: an interval made for such values holds the truth 94 to 96 times in 100, this one 92 to 94 times.
         """
         top = np.array(list(values), dtype=np.float64)
         return cls(system, score, Kind.MEAN, tuple(prompts), top, np.ones_like(top))
 
     @classmethod
     def rates(cls, system: str, score: str, values: Iterable[float], prompts: Iterable[str]) -> "ClipValues":
-        """Hits and misses, or shares of a clip, all in 0..1, averaged; their intervals stay honest near 0 and 1."""
+        """Hits and misses, or shares of a clip, all in 0..1, averaged; their intervals stay honest near 0 and
+        1.
+        """
         top = np.array(list(values), dtype=np.float64)
         return cls(system, score, Kind.RATE, tuple(prompts), top, np.ones_like(top))
 
@@ -88,7 +96,9 @@ class ClipValues:
         denominators: Iterable[float],
         prompts: Iterable[str],
     ) -> "ClipValues":
-        """Counts by counts (word errors by words), summed before they are divided; what they come to may be skewed."""
+        """Counts by counts (word errors by words), summed before they are divided; what they come to may be
+        skewed.
+        """
         top, bottom = (np.array(list(values), dtype=np.float64) for values in (numerators, denominators))
         return cls(system, score, Kind.RATIO, tuple(prompts), top, bottom)
 
@@ -108,7 +118,9 @@ class ClipValues:
         return max(Counter(self.prompts).values(), default=0)
 
     def estimate(self) -> Estimate:
-        """Return the system's figure with its own interval. Raises ``ValueError`` when no clip was measured."""
+        """Return the system's figure with its own interval. Raises ``ValueError`` when no clip was
+        measured.
+        """
         kept = self.measured
         top, bottom = self.numerators[kept].tolist(), self.denominators[kept].tolist()
         prompts = [name for name, keep in zip(self.prompts, kept, strict=True) if keep]
@@ -150,9 +162,11 @@ class ClipValues:
 def values_of(
     rows: Iterable[Mapping[str, Any]], score: str, kind: Kind, numerator: str, denominator: str = ""
 ) -> list[ClipValues]:
-    """Return one score of every system from per-clip rows, which have ``system``, ``prompt_id`` and the columns named.
+    """Return one score of every system from per-clip rows, which have ``system``, ``prompt_id`` and the
+    columns named.
 
-    A row whose numerator is None counts as a failure. Raises ``ValueError`` naming the columns that a row lacks.
+    A row whose numerator is None counts as a failure. Raises ``ValueError`` naming the columns that a row
+    lacks.
     """
     by_system: dict[str, list[tuple[str, float, float]]] = {}
     wanted = {"system", "prompt_id", numerator} | ({denominator} if denominator else set())

@@ -1,6 +1,7 @@
 """Which system is better, by how much, and how sure that is: every pair, every score, one family of tests.
 
-One datum: ClipValues (per clip) -> PerPrompt (`clip_values.py`) -> Comparison (`paired.py`, `power.py`) -> a row of a table.
+One datum: ClipValues (per clip) -> PerPrompt (`clip_values.py`) -> Comparison (`paired.py`, `power.py`) -> a
+row of a table.
 """
 
 from collections.abc import Sequence
@@ -20,9 +21,10 @@ from dia.evaluation.power import prompts_needed, smallest_difference
 class Comparison:
     """``first`` minus ``second`` on the prompts that both have measured, with its 95 % interval over prompts.
 
-    ``low`` and ``high`` are None where no two prompts differ. ``p`` is of the paired permutation test, ``p_holm`` the same
-    corrected for the family; ``left_out`` counts prompts that only one of them has. ``prompts_needed`` would find
-    ``difference`` in 80 of 100 experiments, and ``prompts`` find ``smallest_difference`` as often.
+    ``low`` and ``high`` are None where no two prompts differ. ``p`` is of the paired permutation test,
+    ``p_holm`` the same corrected for the family; ``left_out`` counts prompts that only one of them has.
+    ``prompts_needed`` would find ``difference`` in 80 of 100 experiments, and ``prompts`` find
+    ``smallest_difference`` as often.
     """
 
     score: str
@@ -62,7 +64,9 @@ def compare(first: ClipValues, second: ClipValues, seed: int = 0) -> Comparison:
 
 
 def _shared(first: ClipValues, second: ClipValues) -> tuple[PerPrompt, PerPrompt, int]:
-    """Return both systems on the prompts that both have measured, and how many prompts only one of them has."""
+    """Return both systems on the prompts that both have measured, and how many prompts only one of them
+    has.
+    """
     one, other = first.per_prompt(), second.per_prompt()
     shared = sorted(set(one.prompts) & set(other.prompts))
     if not shared:
@@ -73,7 +77,8 @@ def _shared(first: ClipValues, second: ClipValues) -> tuple[PerPrompt, PerPrompt
 
 
 def compare_all(values: Sequence[ClipValues], seed: int = 0) -> list[Comparison]:
-    """Compare every pair of systems by every score they share, corrected by Holm over all of these comparisons.
+    """Compare every pair of systems by every score they share, corrected by Holm over all of these
+    comparisons.
 
     Scores and systems keep the order of first appearance. Raises ``ValueError`` as :func:`compare` does.
     """
@@ -87,7 +92,9 @@ def compare_all(values: Sequence[ClipValues], seed: int = 0) -> list[Comparison]
 
 
 def score_rows(values: Sequence[ClipValues]) -> list[dict[str, Any]]:
-    """Return one plain row a score and system: value, low, high, clips, prompts, seeds, failures; None where nothing was."""
+    """Return one plain row a score and system: value, low, high, clips, prompts, seeds, failures; None where
+    nothing was.
+    """
     return [
         {"score": one.score, "system": one.system}
         | (

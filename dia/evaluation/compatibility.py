@@ -1,12 +1,13 @@
 """Scores as other benchmarks count them, flaws and all, so that our rows can stand beside published ones.
 
-Written anew from their behaviour, and checked against their code: BytedanceSpeech/seed-tts-eval@752f429 (run_wer.py,
-average_wer.py), k2-fsa/ZipVoice@6121ae7 (zipvoice/eval/wer/dialog.py), lmxue/nvbench@70321c8 (eval_metrics.py). English only. The
-recogniser is the user's choice; published figures used Whisper-large-v3 and WhisperD.
+Written anew from their behaviour, and checked against their code: BytedanceSpeech/seed-tts-eval@752f429
+(run_wer.py, average_wer.py), k2-fsa/ZipVoice@6121ae7 (zipvoice/eval/wer/dialog.py), lmxue/nvbench@70321c8
+(eval_metrics.py). English only. The recogniser is the user's choice; published figures used Whisper-large-v3
+and WhisperD.
 
-Known flaws, kept: numbers and tags are words to seed-tts-eval ("(laughs)" in a script is an error where nobody says it); cpWER
-splits at any label and takes pieces in turns, so one label too many flips all that follow; events beyond two words are no error
-of place but vanish.
+Known flaws, kept: numbers and tags are words to seed-tts-eval ("(laughs)" in a script is an error where
+nobody says it); cpWER splits at any label and takes pieces in turns, so one label too many flips all that
+follow; events beyond two words are no error of place but vanish.
 """
 
 import re
@@ -63,7 +64,9 @@ def _signs() -> dict[int, None]:
 
 
 def seed_tts_text(text: str) -> str:
-    """Return a text as seed-tts-eval compares it: no signs, two spaces made one (once over), small letters."""
+    """Return a text as seed-tts-eval compares it: no signs, two spaces made one (once over), small
+    letters.
+    """
     return text.translate(_signs()).replace("  ", " ").lower()
 
 
@@ -83,14 +86,17 @@ def seed_tts_wer(pairs: Sequence[tuple[str, str]]) -> float:
 
 
 def zipvoice_errors(truth: str, hypothesis: str) -> Counted:
-    """Return the errors of one dialogue, whoever said what. Raises ``ValueError`` for a truth without words."""
+    """Return the errors of one dialogue, whoever said what. Raises ``ValueError`` for a truth without
+    words.
+    """
     return _counted(zipvoice_text(truth), zipvoice_text(hypothesis))
 
 
 def zipvoice_cp_errors(truth: str, hypothesis: str) -> Counted:
     """Return the errors of one dialogue of two, the better of both ways to match the voices.
 
-    Pieces between labels belong to two voices in turns; a voice's pieces are joined, and both voices' texts make one.
+    Pieces between labels belong to two voices in turns; a voice's pieces are joined, and both voices' texts
+    make one.
     """
     truths, (first, second) = _voices(truth), _voices(hypothesis)
     ways = [_counted(" ".join(truths), f"{one} {other}") for one, other in ((first, second), (second, first))]
@@ -104,7 +110,8 @@ def corpus_wer(counted: Sequence[Counted]) -> float:
 
 @dataclass(frozen=True)
 class SuperbenchClip:
-    """One clip of NVV-SuperBench, which asks for one event: the words before it, as asked and as heard (None: not heard).
+    """One clip of NVV-SuperBench, which asks for one event: the words before it, as asked and as heard (None:
+    not heard).
 
     ``other`` is how many events were heard that nobody asked for; ``words`` is the length of the text.
     """
@@ -116,9 +123,11 @@ class SuperbenchClip:
 
 
 def superbench(clips: Sequence[SuperbenchClip], references: int, collar: int = COLLAR) -> dict[str, float]:
-    """Return precision, recall and F1 within ``collar`` words, coverage of the ``references`` prompts, CA-F1, TPD and NTD.
+    """Return precision, recall and F1 within ``collar`` words, coverage of the ``references`` prompts, CA-F1,
+    TPD and NTD.
 
-    A clip that is not there lowers coverage and nothing else; TPD and NTD know only events within the collar (0 without one).
+    A clip that is not there lowers coverage and nothing else; TPD and NTD know only events within the collar
+    (0 without one).
     """
     off = [abs(clip.heard - clip.asked) if clip.heard is not None else None for clip in clips]
     hits = [
@@ -166,7 +175,9 @@ class SeedTtsWordErrors:
 
 
 class ZipVoiceWordErrors:
-    """ZipVoice's WER, and its cpWER of dialogues up to 30 s, with labels that the sound tells instead of WhisperD."""
+    """ZipVoice's WER, and its cpWER of dialogues up to 30 s, with labels that the sound tells instead of
+    WhisperD.
+    """
 
     name, version, reads = "zipvoice_wer", "1", ()
 

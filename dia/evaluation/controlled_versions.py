@@ -1,7 +1,8 @@
-"""Versions of a script: what makes a test a controlled one. The same words with a sound, without, with another; high and low.
+"""Versions of a script: what makes a test a controlled one. The same words with a sound, without, with
+another; high and low.
 
-A data set's own test split has scripts whose sounds nobody can tell from their words; asked again in these versions, what the
-tag does and what the words do come apart (section "nonverbal adherence" of the README).
+A data set's own test split has scripts whose sounds nobody can tell from their words; asked again in these
+versions, what the tag does and what the words do come apart (section "nonverbal adherence" of the README).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +16,8 @@ AROUSED, CALM = "activated", "calm"  # data/emotions.yaml: claims about sound al
 
 
 def tag_versions(prompts: Iterable[Prompt], tags: Sequence[str]) -> Iterator[Prompt]:
-    """Yield each prompt that asks for one sound in four versions: as it is, without, with another of ``tags``, with a sentinel.
+    """Yield each prompt that asks for one sound in four versions: as it is, without, with another of
+    ``tags``, with a sentinel.
 
     The other sound is the next of ``tags``, so that each tag takes the place of one other tag.
     """

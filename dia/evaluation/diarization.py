@@ -1,7 +1,8 @@
 """Who says each recognised word, told by nothing but the sound: windows of embeddings in clusters.
 
-How many voices there are is found, never set, and said: a dialogue spoken by one voice has one. Boundaries are as sharp as a
-window of 1.6 s allows, so a word or two at a change of voices may go to the wrong one; ground truth shows how many.
+How many voices there are is found, never set, and said: a dialogue spoken by one voice has one. Boundaries
+are as sharp as a window of 1.6 s allows, so a word or two at a change of voices may go to the wrong one;
+ground truth shows how many.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,8 @@ from scipy.cluster.hierarchy import fcluster, linkage
 
 from dia.judges.transcription import HeardWord
 
-SAME_VOICE = 0.72  # mean similarity of windows of 1.6 s above which they are one voice (as in dia/data/recordings/settings.py)
+# mean similarity of windows of 1.6 s above which they are one voice (as in dia/data/recordings/settings.py)
+SAME_VOICE = 0.72
 SHORTEST_RUN = (
     4  # windows (every .4 s) that a voice is heard on end; at a change of voices fewer of them are a mixture
 )
@@ -25,8 +27,8 @@ def voices_of_words(
 ) -> list[int]:
     """Return the voice of each word: 0, 1, ... in the order in which they are heard.
 
-    ``middles`` (windows,) in seconds and ``embeddings`` (windows, width) are of windows over the whole clip; those far from any
-    word are silence or nonverbals and tell nothing.
+    ``middles`` (windows,) in seconds and ``embeddings`` (windows, width) are of windows over the whole clip;
+    those far from any word are silence or nonverbals and tell nothing.
     """
     if not words:
         return []

@@ -1,14 +1,16 @@
-"""Two systems on the same prompts: the difference of their figures, its 95 % interval, and a permutation test.
+"""Two systems on the same prompts: the difference of their figures, its 95 % interval, and a permutation
+test.
 
-Every array has the prompts as its last axis. A figure is ``sum(top) / sum(bottom)``, and so is that of each resample: WER
-stays a ratio of sums, and where every ``bottom`` is 1 it is a mean.
+Every array has the prompts as its last axis. A figure is ``sum(top) / sum(bottom)``, and so is that of each
+resample: WER stays a ratio of sums, and where every ``bottom`` is 1 it is a mean.
 
-Which interval, and why (`tests/evaluation/test_coverage.py` counts how often each holds a known difference). Percentile
-intervals of 8 to 12 prompts hold it 82 to 90 times in 100. The symmetric studentised bootstrap draws prompts and asks how
-many standard errors a resample is off, which widens the interval as few prompts and skewed values need. Alone it holds a
-difference on a scale 96 to 97 times at 8 prompts, and one of word errors, of which few clips have most, 92 to 94 times; so the
-level is calibrated on simulated systems of either kind (the idea: W.-Y. Loh, "Calibrating confidence coefficients", 1987). Rates
-near 0 and 1 have resamples without any spread, where it breaks down; they have a closed form.
+Which interval, and why (`tests/evaluation/test_coverage.py` counts how often each holds a known difference).
+Percentile intervals of 8 to 12 prompts hold it 82 to 90 times in 100. The symmetric studentised bootstrap
+draws prompts and asks how many standard errors a resample is off, which widens the interval as few prompts
+and skewed values need. Alone it holds a difference on a scale 96 to 97 times at 8 prompts, and one of word
+errors, of which few clips have most, 92 to 94 times; so the level is calibrated on simulated systems of
+either kind (the idea: W.-Y. Loh, "Calibrating confidence coefficients", 1987). Rates near 0 and 1 have
+resamples without any spread, where it breaks down; they have a closed form.
 """
 
 import itertools
@@ -23,14 +25,17 @@ RESAMPLES = 2000
 PERMUTATIONS = 9999
 EXACT = 13  # prompts up to which all 2**13 assignments are tried
 AT_ONCE = 2_000_000  # numbers in an array of resamples
-WIDEST = 4.0  # times Student's t; few prompts that differ leave resamples without spread, which would make it infinite
+# times Student's t; few prompts that differ leave resamples without spread, which would make it infinite
+WIDEST = 4.0
 EACH = 0.75  # prompt that favours either system, which is added to rates
 
 Interval = tuple[float, float] | None
 
 
 def influence(first: PerPrompt, second: PerPrompt) -> Floats:
-    """Return how much each prompt moves the difference, (prompts,), times the number of prompts: its linearisation."""
+    """Return how much each prompt moves the difference, (prompts,), times the number of prompts: its
+    linearisation.
+    """
     return np.asarray(
         _without_figure(first) / first.bottom.mean() - _without_figure(second) / second.bottom.mean()
     )
@@ -51,9 +56,11 @@ def interval(kind: Kind, first: PerPrompt, second: PerPrompt, seed: int = 0) -> 
 
 
 def studentised_interval(first: PerPrompt, second: PerPrompt, level: float, seed: int = 0) -> Interval:
-    """Return the symmetric studentised bootstrap interval; None when no two prompts differ, which says nothing of others.
+    """Return the symmetric studentised bootstrap interval; None when no two prompts differ, which says
+    nothing of others.
 
-    ``level`` is the share of resamples within it. Source: P. Hall, "On symmetric bootstrap confidence intervals", 1988.
+    ``level`` is the share of resamples within it. Source: P. Hall, "On symmetric bootstrap confidence
+    intervals", 1988.
     """
     prompts = len(first.top)
     middle, moves = difference(first, second), influence(first, second)
@@ -76,10 +83,12 @@ def _resamples(random: np.random.Generator, count: int, prompts: int) -> Floats:
 
 
 def _errors_off(drawn: Floats, first: PerPrompt, second: PerPrompt, widest: float) -> Floats:
-    """Return how many of its own standard errors each resample is off the difference of the sample, at most ``widest``.
+    """Return how many of its own standard errors each resample is off the difference of the sample, at most
+    ``widest``.
 
-    What a resample needs are sums over its prompts: of tops, from which the sample's figure is taken off beforehand, of bottoms,
-    and of all products of them, as the squared standard error is a quadratic form of these.
+    What a resample needs are sums over its prompts: of tops, from which the sample's figure is taken off
+    beforehand, of bottoms, and of all products of them, as the squared standard error is a quadratic form of
+    these.
     """
     parts = np.stack((_without_figure(first), first.bottom, _without_figure(second), second.bottom))
     sums = drawn @ parts.T
@@ -105,12 +114,14 @@ def _batches(count: int, prompts: int) -> list[int]:
 
 
 def rate_interval(first: PerPrompt, second: PerPrompt) -> Interval:
-    """Return the interval of a difference of rates: Student's, after three quarters of a prompt that favours either system.
+    """Return the interval of a difference of rates: Student's, after three quarters of a prompt that favours
+    either system.
 
-    With several takes a prompt, what is added counts as much as the takes are worth: ``1 / takes`` where takes of a prompt are
-    independent, 1 where they are all alike. None for a single prompt. Source of the added observations, half or one: A. Agresti,
-    Y. Min, "Simple improved confidence intervals for comparing matched proportions", 2005; D. G. Bonett, R. M. Price, "Adjusted
-    Wald confidence interval for a difference of binomial proportions based on paired data", 2012. The weight is ours.
+    With several takes a prompt, what is added counts as much as the takes are worth: ``1 / takes`` where
+    takes of a prompt are independent, 1 where they are all alike. None for a single prompt. Source of the
+    added observations, half or one: A. Agresti, Y. Min, "Simple improved confidence intervals for comparing
+    matched proportions", 2005; D. G. Bonett, R. M. Price, "Adjusted Wald confidence interval for a difference
+    of binomial proportions based on paired data", 2012. The weight is ours.
     """
     apart = first.top - second.top
     prompts = len(apart)
@@ -124,7 +135,9 @@ def rate_interval(first: PerPrompt, second: PerPrompt) -> Interval:
 
 
 def _worth(first: PerPrompt, second: PerPrompt) -> float:
-    """Return what one take says in units of a prompt: the design effect by the number of takes, in 1/takes..1."""
+    """Return what one take says in units of a prompt: the design effect by the number of takes, in
+    1/takes..1.
+    """
     takes = 1 / float(np.mean((1 / first.takes + 1 / second.takes) / 2))
     between = float(np.var(first.top - second.top))
     of_one = between + float(np.mean(first.variance + second.variance)) * (1 - 1 / takes)
@@ -148,7 +161,9 @@ def permutation_p(first: PerPrompt, second: PerPrompt, seed: int = 0) -> float:
 
 
 def _swapped_difference(swapped: NDArray[np.bool_], first: PerPrompt, second: PerPrompt) -> Floats:
-    """Return the size of the difference when what prompts scored changes sides where ``swapped`` (..., prompts) says so."""
+    """Return the size of the difference when what prompts scored changes sides where ``swapped`` (...,
+    prompts) says so.
+    """
     change = swapped.astype(np.float64)
     top, bottom = change @ (second.top - first.top), change @ (second.bottom - first.bottom)
     one = (first.top.sum() + top) / (first.bottom.sum() + bottom)
@@ -157,7 +172,9 @@ def _swapped_difference(swapped: NDArray[np.bool_], first: PerPrompt, second: Pe
 
 
 def _edge(observed: float) -> float:
-    """Return what counts as being as far off as what was observed, whatever the order of additions rounded it to."""
+    """Return what counts as being as far off as what was observed, whatever the order of additions rounded it
+    to.
+    """
     return observed * (1 - 1e-9) - 1e-15
 
 

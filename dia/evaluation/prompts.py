@@ -15,8 +15,8 @@ from dia.resources import resource
 class Prompt:
     """A script with its id and licence; the rest says what part of a test's design it is.
 
-    ``group`` names prompts that differ in one thing only, ``version`` which of them it is, ``tag`` the nonverbal that is
-    tested, ``arousal`` what is asked of the voice.
+    ``group`` names prompts that differ in one thing only, ``version`` which of them it is, ``tag`` the
+    nonverbal that is tested, ``arousal`` what is asked of the voice.
     """
 
     id: str
@@ -33,7 +33,9 @@ NEEDED = ("id", "script")
 
 
 def load_prompts(path: str | Path) -> list[Prompt]:
-    """Read a JSONL file; empty lines are skipped. Raises :class:`UserError` that names every problem with its line."""
+    """Read a JSONL file; empty lines are skipped. Raises :class:`UserError` that names every problem with its
+    line.
+    """
     try:
         lines = Path(path).read_text(encoding="utf-8").split("\n")  # other ends of lines may stand in a text
     except (OSError, UnicodeDecodeError) as error:
@@ -56,7 +58,9 @@ def load_prompts(path: str | Path) -> list[Prompt]:
 
 
 def read_prompt(line: str, extra: frozenset[str] = frozenset()) -> tuple[Prompt | None, list[str]]:
-    """Return the prompt of a line, or None and what is wrong with it; keys of ``extra`` may be there and are left out."""
+    """Return the prompt of a line, or None and what is wrong with it; keys of ``extra`` may be there and are
+    left out.
+    """
     try:
         content = json.loads(line)
     except ValueError as error:
@@ -118,7 +122,9 @@ def suite_prompts(suite: str) -> list[Prompt]:
 
 
 def prompts_sha256(prompts: Iterable[Prompt]) -> str:
-    """Return the sha256 of the prompts and their order; the way a file was written (order of keys, spaces) does not matter."""
+    """Return the sha256 of the prompts and their order; the way a file was written (order of keys, spaces)
+    does not matter.
+    """
     lines = (json.dumps(asdict(prompt), sort_keys=True, ensure_ascii=False) for prompt in prompts)
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 

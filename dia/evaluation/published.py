@@ -1,4 +1,6 @@
-"""Published numbers (eval/published.yaml): what others measured, shown beside what is measured here and never mixed with it."""
+"""Published numbers (eval/published.yaml): what others measured, shown beside what is measured here and never
+mixed with it.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +16,9 @@ CONFIDENCE = ("primary", "secondary", "derived")
 
 @dataclass(frozen=True)
 class Published:
-    """One number. ``confidence``: read in the authors' own file (`primary`), in notes on it (`secondary`), or worked out from
-    their numbers (`derived`). ``better`` is `lower` or `higher`; ``unit`` what the value is in; ``condition`` how it was made."""
+    """One number. ``confidence``: read in the authors' own file (`primary`), in notes on it (`secondary`), or
+    worked out from their numbers (`derived`). ``better`` is `lower` or `higher`; ``unit`` what the value is
+    in; ``condition`` how it was made."""
 
     system: str
     metric: str
@@ -51,7 +54,9 @@ def load_published(path: Path | None = None) -> list[Published]:
 
 
 def published_of(numbers: list[Published], metric: str) -> dict[tuple[str, str], list[Published]]:
-    """Return the numbers of a metric by (source, test): only those of one group may be compared with each other."""
+    """Return the numbers of a metric by (source, test): only those of one group may be compared with each
+    other.
+    """
     groups: dict[tuple[str, str], list[Published]] = {}
     for number in numbers:
         if number.metric == metric:

@@ -1,4 +1,6 @@
-"""The report: report.html that needs nothing beside it (sound and pictures are inside), and the table for the terminal."""
+"""The report: report.html that needs nothing beside it (sound and pictures are inside), and the table for the
+terminal.
+"""
 
 import html
 from collections.abc import Iterable, Mapping, Sequence
@@ -75,7 +77,9 @@ def estimate(row: Mapping[str, Any] | None) -> str:
 
 
 def _suite_part(found: Mapping[str, Any], suite: Suite, systems: Sequence[System]) -> str:
-    """One suite: its figures side by side, the tags as a map, what differs for sure, distributions, and clips to listen to."""
+    """One suite: its figures side by side, the tags as a map, what differs for sure, distributions, and clips
+    to listen to.
+    """
     by_system = found["systems"]
     names = list(dict.fromkeys(name for rows in by_system.values() for name in rows))
     measured = [name for name in names if any("value" in rows.get(name, {}) for rows in by_system.values())]
@@ -161,7 +165,9 @@ def _between(found: Mapping[str, Any]) -> str:
 
 
 def _detector_part(detector: Mapping[str, Any]) -> str:
-    """What the detector of sounds is worth: on the data's own clips, and on recordings of people where that was measured."""
+    """What the detector of sounds is worth: on the data's own clips, and on recordings of people where that
+    was measured.
+    """
     if detector["missing"]:
         return f"<h2>The detector of nonverbals</h2><p>not measured: {html.escape(detector['missing'])}</p>"
     people = (detector["on_people"] or {}).get("tags", {})
@@ -189,7 +195,9 @@ def _worth(found: Mapping[str, Any] | None) -> str:
 
 
 def _published_part(published: Sequence[Published]) -> str:
-    """What others published, with its source; on other prompts and by other judges, so never in one table with the above."""
+    """What others published, with its source; on other prompts and by other judges, so never in one table
+    with the above.
+    """
     rows = [
         [
             found.test,

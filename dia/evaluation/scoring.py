@@ -1,4 +1,5 @@
-"""From recordings to results: every metric once over every clip, then each system's rows, and every pair of systems.
+"""From recordings to results: every metric once over every clip, then each system's rows, and every pair of
+systems.
 
 One datum: Recording -> values of each metric (kept by content) -> Clip -> Row with an interval -> Comparison.
 """
@@ -41,7 +42,9 @@ class System:
 
 
 def resolve_metrics(metrics: Sequence[Metric]) -> list[Metric]:
-    """Return the metrics; one whose model is missing stands for its reason from now on: it is not looked for at every clip."""
+    """Return the metrics; one whose model is missing stands for its reason from now on: it is not looked for
+    at every clip.
+    """
     origins = [(metric, metric.provenance()) for metric in metrics]
     return [
         Unavailable(metric.name, origin.removeprefix("not measured: ")) if isinstance(origin, str) else metric
@@ -54,7 +57,8 @@ def measure(
 ) -> ScoredClip:
     """Return a clip's values, from ``kept`` where the same sound was measured the same way before.
 
-    A recording without a sample is measured as a tenth of a second of silence: its words are missing, they are not excused.
+    A recording without a sample is measured as a tenth of a second of silence: its words are missing, they
+    are not excused.
     """
     values = {metric.name: _values(metric, recording, context, kept) for metric in metrics}
     return ScoredClip(recording, context, values)
@@ -79,7 +83,9 @@ def _values(
 
 
 def rows_of(metrics: Sequence[Metric], system: System) -> dict[str, Row]:
-    """Return a system's rows by name, failures first. One that measured nothing has one row, with the reason."""
+    """Return a system's rows by name, failures first. One that measured nothing has one row, with the
+    reason.
+    """
     tried = [(clip.context.prompt, 0.0) for clip in system.clips] + [
         (prompt, 1.0) for prompt, _ in system.failures
     ]
@@ -105,7 +111,8 @@ def _clip(heard: ScoredClip, metric: Metric) -> Clip:
 
 
 def comparisons(rows: Mapping[str, Mapping[str, Row]]) -> list[dict[str, Any]]:
-    """Compare every pair of systems on each row for which more or less is better, as plain values; Holm over all of them.
+    """Compare every pair of systems on each row for which more or less is better, as plain values; Holm over
+    all of them.
 
     A pair that shares no prompt is left out: there is nothing to pair.
     """
@@ -122,7 +129,9 @@ def comparisons(rows: Mapping[str, Mapping[str, Row]]) -> list[dict[str, Any]]:
 
 
 def kind_of(parts: Sequence[Part]) -> Kind:
-    """Return what a score is, from all systems' parts together: a ratio of sums, hits and misses, or a mean."""
+    """Return what a score is, from all systems' parts together: a ratio of sums, hits and misses, or a
+    mean.
+    """
     if any(part.bottom != 1.0 for part in parts):
         return Kind.RATIO
     return Kind.RATE if {part.top for part in parts} <= {0.0, 1.0} else Kind.MEAN
@@ -147,7 +156,9 @@ def provenance(metrics: Iterable[Metric]) -> dict[str, Any]:
 
 
 def clip_rows(suite: str, system: System) -> list[dict[str, Any]]:
-    """Return one flat row a clip for a table: the prompt, the take, and every plain value as METRIC.VALUE; failures too."""
+    """Return one flat row a clip for a table: the prompt, the take, and every plain value as METRIC.VALUE;
+    failures too.
+    """
     rows = [_flat(suite, system.name, clip) for clip in system.clips]
     return rows + [
         {

@@ -1,4 +1,6 @@
-"""The judges that several metrics share: each is loaded once, and what it heard of a clip is kept for the next metric."""
+"""The judges that several metrics share: each is loaded once, and what it heard of a clip is kept for the
+next metric.
+"""
 
 import hashlib
 from collections import OrderedDict
@@ -39,7 +41,9 @@ class Memory:
 
 @dataclass(frozen=True)
 class Alignment:
-    """How the script's words are found: by a model that is told the script, or among the recogniser's words."""
+    """How the script's words are found: by a model that is told the script, or among the recogniser's
+    words.
+    """
 
     aligner: CtcModel | None
     recogniser: Recogniser
@@ -55,8 +59,8 @@ class Alignment:
 class Hearing:
     """Words, their places, and voices of clips.
 
-    ``aligner`` is a CTC model that is told the script; without one the script's words are found among the recognised ones.
-    ``encoder`` is the encoder whose windows tell voices apart inside a clip.
+    ``aligner`` is a CTC model that is told the script; without one the script's words are found among the
+    recognised ones. ``encoder`` is the encoder whose windows tell voices apart inside a clip.
     """
 
     def __init__(
@@ -90,7 +94,9 @@ class Hearing:
         return turns_of(self.script_words(recording), len(recording.script.turns))
 
     def windows(self, recording: Recording) -> tuple[np.ndarray, np.ndarray]:
-        """Return the middles (windows,), in seconds, and the embeddings (windows, 256) of windows of 1.6 s."""
+        """Return the middles (windows,), in seconds, and the embeddings (windows, 256) of windows of 1.6
+        s.
+        """
         waveform = resample(recording.waveform, recording.sample_rate, SAMPLE_RATE)
         return self._memory.answer("windows", recording, lambda: self.encoder.windows(waveform))
 

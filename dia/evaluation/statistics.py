@@ -1,7 +1,8 @@
-"""95 % intervals. By bootstrap over prompts: clips of one prompt (its seeds) are drawn together, for they are not independent.
+"""95 % intervals. By bootstrap over prompts: clips of one prompt (its seeds) are drawn together, for they are
+not independent.
 
-Percentile intervals of few prompts are a little too narrow: at 24 prompts about 93 of 100 hold the truth, not 95. Rates
-of few clips have intervals of their own, which stay honest at 0 and 1.
+Percentile intervals of few prompts are a little too narrow: at 24 prompts about 93 of 100 hold the truth, not
+95. Rates of few clips have intervals of their own, which stay honest at 0 and 1.
 """
 
 from dataclasses import dataclass
@@ -43,10 +44,11 @@ def estimate_ratio(
 
 
 def estimate_rate(heard: list[float], prompts: list[str]) -> Estimate:
-    """Return the share of clips (1.0 or 0.0 each) with its Wilson interval over as many trials as there are prompts.
+    """Return the share of clips (1.0 or 0.0 each) with its Wilson interval over as many trials as there are
+    prompts.
 
-    A bootstrap of seven hits in seven would claim certainty. Raises ``ValueError`` for no clips. Source: E. B. Wilson,
-    "Probable inference, the law of succession, and statistical inference", 1927.
+    A bootstrap of seven hits in seven would claim certainty. Raises ``ValueError`` for no clips. Source: E.
+    B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
     """
     if not heard:
         raise ValueError("a rate needs at least one clip")
@@ -59,9 +61,11 @@ def estimate_rate(heard: list[float], prompts: list[str]) -> Estimate:
 
 
 def difference_of_rates(first: Estimate, second: Estimate) -> Estimate:
-    """Return ``first`` minus ``second``, rates of different prompts, with the interval that follows from theirs.
+    """Return ``first`` minus ``second``, rates of different prompts, with the interval that follows from
+    theirs.
 
-    Source: R. G. Newcombe, "Interval estimation for the difference between independent proportions", 1998, method 10.
+    Source: R. G. Newcombe, "Interval estimation for the difference between independent proportions", 1998,
+    method 10.
     """
     value = first.value - second.value
     down = np.hypot(first.value - first.low, second.high - second.value)

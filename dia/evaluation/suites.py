@@ -1,4 +1,6 @@
-"""Suites: what is spoken and how often, declared in eval/suites/*.yaml. A suite is prompts, or a list of other suites."""
+"""Suites: what is spoken and how often, declared in eval/suites/*.yaml. A suite is prompts, or a list of
+other suites.
+"""
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -14,11 +16,12 @@ VERSIONS = ("", "tags", "arousal")
 
 @dataclass(frozen=True)
 class Suite:
-    """``prompts`` of a ``file`` (eval/prompts/FILE.jsonl, or a path) or of a prepared ``split``, the first ones; 0 is all.
+    """``prompts`` of a ``file`` (eval/prompts/FILE.jsonl, or a path) or of a prepared ``split``, the first
+    ones; 0 is all.
 
-    ``seeds`` are the takes of each; the report plays the first ``shown`` prompts. ``versions`` asks clips of a split again: with
-    their sound, without, with another (`tags`), or with high and with low arousal (`arousal`). ``without`` are metrics that it
-    leaves out, to be quick.
+    ``seeds`` are the takes of each; the report plays the first ``shown`` prompts. ``versions`` asks clips of
+    a split again: with their sound, without, with another (`tags`), or with high and with low arousal
+    (`arousal`). ``without`` are metrics that it leaves out, to be quick.
     """
 
     name: str
@@ -31,13 +34,16 @@ class Suite:
     without: tuple[str, ...] = ()
 
     def limited(self, prompts: int, seeds: int) -> "Suite":
-        """Return the suite with fewer prompts and other seeds; 0 leaves them. A file without a limit has 0 prompts itself."""
+        """Return the suite with fewer prompts and other seeds; 0 leaves them. A file without a limit has 0
+        prompts itself.
+        """
         most = min(prompts, self.prompts or prompts) if prompts else self.prompts
         return replace(self, prompts=most, seeds=seeds or self.seeds)
 
 
 def load_suites(name: str) -> list[Suite]:
-    """Return the suites that a name stands for; a path of a JSONL file is a suite of its prompts, three takes of each.
+    """Return the suites that a name stands for; a path of a JSONL file is a suite of its prompts, three takes
+    of each.
 
     Raises :class:`UserError` listing what there is, or all wrong keys at once.
     """
@@ -53,7 +59,9 @@ def load_suites(name: str) -> list[Suite]:
 
 
 def suite_of(name: str, content: object) -> Suite:
-    """Return the suite that a file's ``content`` declares. Raises :class:`UserError` with all that is wrong at once."""
+    """Return the suite that a file's ``content`` declares. Raises :class:`UserError` with all that is wrong
+    at once.
+    """
     if not isinstance(content, dict):
         raise UserError(
             f"eval/suites/{name}.yaml holds no keys; give split or file, prompts, seeds and shown; or suites"

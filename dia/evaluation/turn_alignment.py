@@ -1,7 +1,7 @@
 """Where each word and turn of a script lies in a recording whose times nobody knows.
 
-Two aligners: by the recognised words that match the script's (Whisper's times, offline), or by a CTC model that is told the
-script (`dia/judges/ctc.py`). Which one it was stands in the provenance of what rests on it.
+Two aligners: by the recognised words that match the script's (Whisper's times, offline), or by a CTC model
+that is told the script (`dia/judges/ctc.py`). Which one it was stands in the provenance of what rests on it.
 """
 
 import re
@@ -18,7 +18,9 @@ from dia.judges.words import alignment_keys
 
 @dataclass(frozen=True)
 class ScriptWord:
-    """A word of a script: the number of its turn, the character of the turn's text it begins at, its times where found."""
+    """A word of a script: the number of its turn, the character of the turn's text it begins at, its times
+    where found.
+    """
 
     turn: int
     char: int
@@ -58,7 +60,9 @@ def match_words(script: Script, heard: Sequence[HeardWord]) -> list[ScriptWord]:
 
 
 def turns_of(words: Sequence[ScriptWord], turns: int) -> list[Times | None]:
-    """Return (start, end) of each turn in seconds, from its first to its last word with times; None where none has."""
+    """Return (start, end) of each turn in seconds, from its first to its last word with times; None where
+    none has.
+    """
     times: list[Times | None] = [None] * turns
     for word in words:
         if word.times is not None:

@@ -1,8 +1,8 @@
 """What the metrics say of scripts that a model in training has just spoken: the figures of a validation.
 
-Each script is that of a row of the data set, and is set against the row's own recording: its words, its voices, its sounds,
-its length. The metrics are those of an evaluation (dia/evaluation/metrics), a few of them; one whose judge cannot be used here
-gives a reason instead of a figure.
+Each script is that of a row of the data set, and is set against the row's own recording: its words, its
+voices, its sounds, its length. The metrics are those of an evaluation (dia/evaluation/metrics), a few of
+them; one whose judge cannot be used here gives a reason instead of a figure.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,11 +35,15 @@ FIGURES = {
     "wer": "wer", "similarity": "similarity", "similarity_margin": "similarity", "turn_accuracy": "turns", "mos": "mos",
     "tag_recall": "nonverbals", "false_insertion": "nonverbals",
 }  # fmt: skip
-"""Rows that are logged, and the metric that each comes from: a metric that is not there has its reason in a row of its name."""
+"""Rows that are logged, and the metric that each comes from: a metric that is not there has its reason in a
+row of its name.
+"""
 
 
 class Spoken(Protocol):
-    """What is needed of a spoken text: its waveform, float32 (samples,), its sample rate in hertz, and whether it came to an end."""
+    """What is needed of a spoken text: its waveform, float32 (samples,), its sample rate in hertz, and
+    whether it came to an end.
+    """
 
     @property
     def waveform(self) -> NDArray[np.float32]:
@@ -58,10 +62,12 @@ class Spoken(Protocol):
 
 
 class Listener:
-    """Judges the scripts of ``rows``, in their order. ``labelled`` are rows that the detector of sounds is calibrated on.
+    """Judges the scripts of ``rows``, in their order. ``labelled`` are rows that the detector of sounds is
+    calibrated on.
 
-    Called with what was spoken it returns figures by name, and why others are missing: those of ``FIGURES`` as an evaluation has
-    them; ``missed_eos``, the share that did not end by itself; ``duration_ratio``, seconds spoken per second of the recordings.
+    Called with what was spoken it returns figures by name, and why others are missing: those of ``FIGURES``
+    as an evaluation has them; ``missed_eos``, the share that did not end by itself; ``duration_ratio``,
+    seconds spoken per second of the recordings.
     """
 
     def __init__(self, rows: Sequence[Mapping[str, Any]], labelled: Iterable[Mapping[str, Any]]) -> None:

@@ -1,4 +1,6 @@
-"""The inference core: sampling, the batched engine, speech and streams from text on any codec, voices, long scripts, a guard."""
+"""The inference core: sampling, the batched engine, speech and streams from text on any codec, voices, long
+scripts, a guard.
+"""
 
 from dia.inference.engine import Generated, Request, generate_codes, stream_codes
 from dia.inference.guard import Finding, Guarded, GuardLimits

@@ -1,8 +1,10 @@
-"""How a step runs: as it is, or compiled, and on a GPU captured as a CUDA graph. Which it is changes no token.
+"""How a step runs: as it is, or compiled, and on a GPU captured as a CUDA graph. Which it is changes no
+token.
 
-A step of Dia is hundreds of small kernels around a few large products. On a GPU launching them costs more than running them
-(an H100 without graphs was reported slower than a 3090, devnen/Dia-TTS-Server issue 19), so there the whole step is one graph. A
-graph knows its buffers by address: it is captured anew when a batch becomes smaller or a cache grows, once a block at most.
+A step of Dia is hundreds of small kernels around a few large products. On a GPU launching them costs more
+than running them (an H100 without graphs was reported slower than a 3090, devnen/Dia-TTS-Server issue 19), so
+there the whole step is one graph. A graph knows its buffers by address: it is captured anew when a batch
+becomes smaller or a cache grows, once a block at most.
 """
 
 from collections.abc import Callable
@@ -22,7 +24,9 @@ WARM_UP = 2  # steps before a capture, as torch.cuda.graphs asks for
 
 @cache
 def compiled_advance() -> Callable[[DiaNetwork, State, DecoderCache, Sampling], None]:
-    """Return the compiled step, one for the process, which compiles again for other networks, values and shapes."""
+    """Return the compiled step, one for the process, which compiles again for other networks, values and
+    shapes.
+    """
     return torch.compile(advance, fullgraph=True)
 
 

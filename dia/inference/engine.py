@@ -1,11 +1,11 @@
 """The engine: texts (and voice prompts) to codec codes, a batch at a time.
 
-A canvas holds the delayed ids of every item; a step reads row t and fills the free cells of row t + 1 (dia/inference/step.py).
-When channel 0 draws EOS (or room runs out), the other channels end at their delays; the codes between are undelayed and
-returned, and the item leaves the batch.
+A canvas holds the delayed ids of every item; a step reads row t and fills the free cells of row t + 1
+(dia/inference/step.py). When channel 0 draws EOS (or room runs out), the other channels end at their delays;
+the codes between are undelayed and returned, and the item leaves the batch.
 
-Each item has its own random numbers, so a batch gives every item what it would get alone: exactly on a CPU in fp32 and int8, else
-(GPU, compiled, half precision) up to the rounding of matrix products of other sizes.
+Each item has its own random numbers, so a batch gives every item what it would get alone: exactly on a CPU in
+fp32 and int8, else (GPU, compiled, half precision) up to the rounding of matrix products of other sizes.
 
 Legend: B item, T step, S text byte, C codec channel, V ids per channel.
 """
@@ -29,7 +29,9 @@ CHECK_EVERY_DEFAULT = 16
 
 @dataclass(frozen=True)
 class Request:
-    """One item: its text, its seed, and the codes (T, C) of a voice prompt whose transcript begins the text."""
+    """One item: its text, its seed, and the codes (T, C) of a voice prompt whose transcript begins the
+    text.
+    """
 
     text: str
     seed: int = 0
@@ -72,9 +74,9 @@ def generate_codes(
 ) -> list[Generated]:
     """Return the codes of every request, in order.
 
-    ``max_tokens`` is the number of decoder steps including prompt and delayed tail; ``compiled`` runs the step through
-    `torch.compile`, and on a GPU as a CUDA graph, which takes a minute once. Raises :class:`UserError` when the sampling values
-    are out of range or a prompt leaves no room.
+    ``max_tokens`` is the number of decoder steps including prompt and delayed tail; ``compiled`` runs the
+    step through `torch.compile`, and on a GPU as a CUDA graph, which takes a minute once. Raises
+    :class:`UserError` when the sampling values are out of range or a prompt leaves no room.
     """
     run = Run(network, requests, sampling, max_tokens, compiled)
     run.advance(max_tokens)
@@ -90,10 +92,11 @@ def stream_codes(
     frames: int,
     compiled: bool = False,
 ) -> Iterator[Generated]:
-    """Yield the codes of one request as they become complete, ``frames`` at a time; only the last may say ``ended``.
+    """Yield the codes of one request as they become complete, ``frames`` at a time; only the last may say
+    ``ended``.
 
-    A frame is complete when its last channel has come, so the first are there after the longest delay and ``frames`` steps.
-    Raises as :func:`generate_codes` does.
+    A frame is complete when its last channel has come, so the first are there after the longest delay and
+    ``frames`` steps. Raises as :func:`generate_codes` does.
     """
     run, given = Run(network, [request], sampling, max_tokens, compiled), 0
     run.advance(max(network.config.delays))
@@ -197,7 +200,9 @@ class Run:
                 self._release()
 
     def complete_codes(self, begin: int) -> Tensor:
-        """Return the codes (T, C) of the only item from frame ``begin`` after its prompt on, as far as they are complete."""
+        """Return the codes (T, C) of the only item from frame ``begin`` after its prompt on, as far as they
+        are complete.
+        """
         first = int(self.state.prompt_B[0])
         end = min(self.row - int(self.state.delays_C[-1]), int(self.state.eos_B[0]) - 1)
         return self._codes(0, first + begin, max(end, first + begin))

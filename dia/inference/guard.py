@@ -1,7 +1,9 @@
-"""A guard for the known failures of Dia: it runs on to the limit, hurries, says nothing, loops, or is cut off.
+"""A guard for the known failures of Dia: it runs on to the limit, hurries, says nothing, loops, or is cut
+off.
 
-All of these are heard at once and told by a look at waveform and codes, so a batch is checked and what failed is spoken again with
-the next seed. What is found is said, with the attempt that was kept: a guard that hides its work would make numbers lie.
+All of these are heard at once and told by a look at waveform and codes, so a batch is checked and what failed
+is spoken again with the next seed. What is found is said, with the attempt that was kept: a guard that hides
+its work would make numbers lie.
 
 Legend: T codec frame, C codec channel.
 """
@@ -74,7 +76,8 @@ def sound_findings(
     ended: bool,
     limits: GuardLimits = GuardLimits(),
 ) -> list[Finding]:
-    """Return what failed as far as a waveform (samples,) tells it, whoever made it: all of ``KINDS`` but `loop`, which codes tell.
+    """Return what failed as far as a waveform (samples,) tells it, whoever made it: all of ``KINDS`` but
+    `loop`, which codes tell.
 
     Raises ``ValueError`` when the text is no script.
     """
@@ -137,9 +140,11 @@ def _loop(speech: Speech, limits: GuardLimits) -> list[Finding]:
 
 
 def loop_period(codes_TC: Tensor, loud_T: Tensor, frames: int, rounds: int) -> int | None:
-    """Return the shortest period, in frames, at which loud codes repeat exactly over ``frames`` or more and ``rounds`` rounds.
+    """Return the shortest period, in frames, at which loud codes repeat exactly over ``frames`` or more and
+    ``rounds`` rounds.
 
-    In a stretch of period p every frame equals the one p before it; in one of r rounds, that holds for (r - 1) p frames.
+    In a stretch of period p every frame equals the one p before it; in one of r rounds, that holds for (r -
+    1) p frames.
     """
     for period in range(1, len(codes_TC) // rounds + 1):
         same_T = (codes_TC[period:] == codes_TC[:-period]).all(-1) & loud_T[period:]
@@ -171,8 +176,8 @@ def speak_guarded(
 ) -> list[Guarded]:
     """Speak a batch; speak what failed again, with the next seed, up to ``retries`` times.
 
-    ``speak(places, seeds)`` speaks the texts of these places. The attempt with the fewest findings is kept, the earliest of
-    equals. Each retry is logged as a warning.
+    ``speak(places, seeds)`` speaks the texts of these places. The attempt with the fewest findings is kept,
+    the earliest of equals. Each retry is logged as a warning.
     """
     spoken = speak(list(range(len(texts))), seeds)
     kept = [

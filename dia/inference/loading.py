@@ -1,20 +1,20 @@
-"""How a name becomes a network, its codec and its sampling values: what `Dia.from_pretrained` and `python -m dia.bench` open."""
+"""How a name becomes a network, its codec and its sampling values: what `Dia.from_pretrained` and `python -m
+dia.bench` open.
+"""
 
 from enum import StrEnum
-from pathlib import Path
 
 import torch
 
 from dia.checkpoint import Checkpoint, load_checkpoint
 from dia.checkpoint.adapter import load_adapter, merge_adapter
+from dia.checkpoint.locate import resolve_checkpoint
 from dia.codecs.protocol import Codec, require_codec
 from dia.codecs.registry import load_codec
 from dia.errors import UserError
 from dia.inference import quantize
 from dia.network import DiaNetwork
-from dia.resources import resource
 
-SHIPPED = {"dia_nano": "data/models/dia_nano"}
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -26,11 +26,6 @@ class ComputeDtype(StrEnum):
     BFLOAT16 = "bfloat16"
 
 
-def resolve_checkpoint(name: str) -> str | Path:
-    """Return where a shipped model lies, or the name itself: a path or a Hub id."""
-    return resource(SHIPPED[name]) if name in SHIPPED else name
-
-
 def open_checkpoint(
     name: str,
     compute_dtype: str | ComputeDtype,
@@ -40,10 +35,11 @@ def open_checkpoint(
     config_path: str | None,
     adapter: str | None = None,
 ) -> Checkpoint:
-    """Open a checkpoint, merged with an adapter and quantized if asked: on a CPU while its weights still lie in the file, on a
-    GPU it is quantized after they are there.
+    """Open a checkpoint, merged with an adapter and quantized if asked: on a CPU while its weights still lie
+    in the file, on a GPU it is quantized after they are there.
 
-    Raises :class:`UserError` for an unknown type or kind, an adapter that does not fit, and as :func:`load_checkpoint` does.
+    Raises :class:`UserError` for an unknown type or kind, an adapter that does not fit, and as
+    :func:`load_checkpoint` does.
     """
     if compute_dtype not in DTYPES:
         raise UserError(f"compute_dtype={compute_dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
@@ -66,7 +62,8 @@ def open_checkpoint(
 def open_codec(checkpoint: Checkpoint, codec: str | None, name: str, device: torch.device) -> Codec:
     """Open the codec of a checkpoint, or the one named in its stead.
 
-    Raises :class:`UserError` when there is none, it is not there, or it is not the one that the checkpoint was made with.
+    Raises :class:`UserError` when there is none, it is not there, or it is not the one that the checkpoint
+    was made with.
     """
     if checkpoint.codec is None and codec is None:
         raise UserError(

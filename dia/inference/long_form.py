@@ -1,6 +1,8 @@
-"""Scripts of any length: cut at turns into pieces that one pass can say, spoken in one voice, joined without a click.
+"""Scripts of any length: cut at turns into pieces that one pass can say, spoken in one voice, joined without
+a click.
 
-Pieces of a later turn may begin with [S2]: what stands before them in the model's text is the voice's transcript.
+Pieces of a later turn may begin with [S2]: what stands before them in the model's text is the voice's
+transcript.
 """
 
 import re
@@ -23,10 +25,12 @@ QUIET = 0.01  # share of a piece's peak that counts as silence
 
 
 def cut(text: str, longest_seconds: float, most_bytes: int = MAX_BYTES) -> list[str]:
-    """Return scripts that say the same words in the same order, each of at most ``longest_seconds`` and ``most_bytes``.
+    """Return scripts that say the same words in the same order, each of at most ``longest_seconds`` and
+    ``most_bytes``.
 
-    Whole turns stay together as far as they fit; one that is too long is cut at sentences, then clauses, then words, and its
-    parts keep its speaker. A single word is never cut. Raises :class:`UserError` when the text is no script.
+    Whole turns stay together as far as they fit; one that is too long is cut at sentences, then clauses, then
+    words, and its parts keep its speaker. A single word is never cut. Raises :class:`UserError` when the text
+    is no script.
     """
     try:
         script = Script.parse(text)
@@ -54,7 +58,9 @@ def _cut_turn(turn: str, longest_seconds: float, most_bytes: int) -> list[str]:
 
 
 def _packed(parts: list[str], longest_seconds: float, most_bytes: int) -> list[str]:
-    """Join neighbours as evenly as the limits allow: as few pieces as filling them up would give, none of them tiny."""
+    """Join neighbours as evenly as the limits allow: as few pieces as filling them up would give, none of
+    them tiny.
+    """
     seconds = [_seconds(part) for part in parts]
     least = _fill(parts, seconds, longest_seconds, most_bytes)
     even = (
@@ -87,7 +93,9 @@ def _size(text: str) -> int:
 
 
 def _seconds(text: str) -> float:
-    """About how long a piece of a script takes to say, by the lint's measure; a little more, as speakers count as words."""
+    """About how long a piece of a script takes to say, by the lint's measure; a little more, as speakers
+    count as words.
+    """
     tags = TAG.findall(text)
     return (len(text) - sum(len(tag) + 2 for tag in tags)) / CHARACTERS_PER_SECOND + len(
         tags
@@ -95,7 +103,8 @@ def _seconds(text: str) -> float:
 
 
 def join(waveforms: Iterable[Waveform], sample_rate: int, pause: float = 0.25) -> Iterator[Waveform]:
-    """Yield the pieces' sound one after another, ``pause`` seconds of silence between: one piece is in memory at a time.
+    """Yield the pieces' sound one after another, ``pause`` seconds of silence between: one piece is in memory
+    at a time.
 
     Silence around a piece is cut to 50 ms, and it fades in and out over 5 ms, so that there is no click.
     """
@@ -111,7 +120,9 @@ def join(waveforms: Iterable[Waveform], sample_rate: int, pause: float = 0.25) -
 
 
 def trimmed(waveform: Waveform, sample_rate: int) -> Waveform:
-    """Return a waveform without the silence before and after it, but for 50 ms; nothing of one that is all silence."""
+    """Return a waveform without the silence before and after it, but for 50 ms; nothing of one that is all
+    silence.
+    """
     loud = np.flatnonzero(np.abs(waveform) > QUIET * np.abs(waveform).max(initial=0.0))
     if not len(loud):
         return waveform[:0]

@@ -25,9 +25,11 @@ def is_codes(prompt: Prompt | None) -> bool:
 
 
 def encode_prompt(prompt: Prompt, codec: Codec, most_frames: int) -> Tensor:
-    """Return the codes (T, C) of a prompt: a file, samples (samples,) at the codec's rate, or codes as they are.
+    """Return the codes (T, C) of a prompt: a file, samples (samples,) at the codec's rate, or codes as they
+    are.
 
-    Raises :class:`UserError` for a prompt that is silent, too short to tell a voice, or longer than ``most_frames``.
+    Raises :class:`UserError` for a prompt that is silent, too short to tell a voice, or longer than
+    ``most_frames``.
     """
     if isinstance(prompt, Tensor) and not prompt.is_floating_point():
         require_codes(prompt[None], codec.channels, codec.codebook_size)

@@ -1,10 +1,11 @@
-"""Weights in 8 or 4 bits. A decoder step of Dia reads every weight once for two rows, so its time is the weights' bytes.
+"""Weights in 8 or 4 bits. A decoder step of Dia reads every weight once for two rows, so its time is the
+weights' bytes.
 
-CPU, int8: one scale per output channel, and the activations of each row in 8 bits as well, by their own scale, through
-fbgemm's product of integers (torch's oneDNN one makes its plan anew at each call: 125 us against 14). Sums of integers are
-exact and a row's scale is its own, so an item gets the same bits in any batch. CPU, int4: groups of 32 weights with a scale
-and an offset, through torch's product with bfloat16 activations. GPU, int8: torchao's weight-only linear. Embeddings and
-norms stay as they are.
+CPU, int8: one scale per output channel, and the activations of each row in 8 bits as well, by their own
+scale, through fbgemm's product of integers (torch's oneDNN one makes its plan anew at each call: 125 us
+against 14). Sums of integers are exact and a row's scale is its own, so an item gets the same bits in any
+batch. CPU, int4: groups of 32 weights with a scale and an offset, through torch's product with bfloat16
+activations. GPU, int8: torchao's weight-only linear. Embeddings and norms stay as they are.
 
 Legend: B rows, I input features, O output features, G groups of inputs.
 """
@@ -23,8 +24,9 @@ from dia.network.layers import Attention
 
 ENGINE = "fbgemm"
 LARGEST = 127
-# Without VNNI, fbgemm adds the products of two neighbouring bytes in 16 bits, which saturate at 32,767. Activations are therefore
-# limited to 7 bits, and the zero point keeps their bytes in 1..127: 127 x 127 x 2 = 32,258.
+# Without VNNI, fbgemm adds the products of two neighbouring bytes in 16 bits, which saturate at 32,767.
+# Activations are therefore limited to 7 bits, and the zero point keeps their bytes in 1..127: 127 x 127 x 2 =
+# 32,258.
 LARGEST_ACTIVATION = LARGEST if torch.cpu._is_vnni_supported() else LARGEST // 2
 ZERO_POINT = LARGEST_ACTIVATION + 1
 OUTPUTS_OF_INT4 = 16  # which torch asks to be whole
@@ -106,7 +108,9 @@ def _(codes_BI: Tensor, handle: int, outputs: int) -> Tensor:
 
 
 class Int4Linear(nn.Module):
-    """A linear layer without bias whose weights (O, I) are 4-bit integers in groups, computed in bfloat16 on a CPU."""
+    """A linear layer without bias whose weights (O, I) are 4-bit integers in groups, computed in bfloat16 on
+    a CPU.
+    """
 
     def __init__(self, weight_OI: Tensor) -> None:
         super().__init__()
@@ -121,14 +125,15 @@ class Int4Linear(nn.Module):
 
 
 def to_int8(rows_BI: Tensor, largest: int = LARGEST) -> tuple[Tensor, Tensor]:
-    """Return whole numbers (B, I) in -largest..largest and the scale (B,) of each row, by which they are multiplied to come
-    back."""
+    """Return whole numbers (B, I) in -largest..largest and the scale (B,) of each row, by which they are
+    multiplied to come back."""
     scale_B1 = rows_BI.abs().amax(-1, keepdim=True).clamp_min_(SMALLEST_SCALE * largest) / largest
     return (rows_BI / scale_B1).round_(), scale_B1.squeeze(-1)
 
 
 def to_int4(weight_OI: Tensor) -> tuple[Tensor, Tensor]:
-    """Return integers (O, I) in 0..15, int32, and scale and middle (G, O, 2), bfloat16: weight = (integer - 8) * scale + middle.
+    """Return integers (O, I) in 0..15, int32, and scale and middle (G, O, 2), bfloat16: weight = (integer -
+    8) * scale + middle.
 
     The input features must be whole groups.
     """
@@ -158,7 +163,9 @@ def quantize(network: nn.Module, kind: str) -> None:
 
 
 def quantize_with_torchao(network: nn.Module) -> None:
-    """Replace the weights of linear layers by torchao's int8 ones, in place. Raises :class:`UserError` without torchao."""
+    """Replace the weights of linear layers by torchao's int8 ones, in place. Raises :class:`UserError`
+    without torchao.
+    """
     try:
         from torchao.quantization import Int8WeightOnlyConfig, quantize_
     except ImportError as error:
@@ -169,8 +176,8 @@ def quantize_with_torchao(network: nn.Module) -> None:
 
 
 def replace_linears(module: nn.Module, make: Callable[[Tensor], nn.Module]) -> None:
-    """Replace the linear layers below a module by what ``make`` makes of their weights (O, I). The three projections of a
-    self-attention become one."""
+    """Replace the linear layers below a module by what ``make`` makes of their weights (O, I). The three
+    projections of a self-attention become one."""
     for name, child in module.named_children():
         if isinstance(child, nn.Linear):
             setattr(module, name, make(child.weight.detach()))

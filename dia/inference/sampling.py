@@ -1,12 +1,16 @@
-"""One sampling step of Dia, in the order of the 0626 release (nari-labs/dia, dia/model.py `_sample_next_token`).
+"""One sampling step of Dia, in the order of the 0626 release (nari-labs/dia, dia/model.py
+`_sample_next_token`).
 
-1. guided = cond + scale * (cond - uncond); keep the top k of the guided logits, but with the *conditional* values
+1. guided = cond + scale * (cond - uncond); keep the top k of the guided logits, but with the *conditional*
+  values
 2. only channel 0 may end: its EOS stays, every other special id is forbidden
-3. temperature 0: the largest; else EOS is forced where it is the largest of its channel and forbidden where it is not
+3. temperature 0: the largest; else EOS is forced where it is the largest of its channel and forbidden where
+  it is not
 4. top p, then one draw per channel with the item's own random number
 The release's second top k after step 3 keeps what step 1 kept, so it is not repeated.
 
-What may be drawn are few ids (the top k), and all that follows looks at these only: sorting 45 numbers is not sorting 1,028.
+What may be drawn are few ids (the top k), and all that follows looks at these only: sorting 45 numbers is not
+sorting 1,028.
 
 Legend: B item, C codec channel, V ids per channel, K candidates of a channel.
 """
@@ -26,11 +30,12 @@ SPECIALS = 4  # ids of a channel that are no code: EOS, PAD, BOS and one that is
 class Sampling:
     """How codes are drawn. ``cfg_scale`` 0 turns guidance off; ``temperature`` 0 takes the largest.
 
-    ``cfg_final`` is the scale that guidance reaches, along a line, ``cfg_steps`` steps after the prompt (None: it stays):
-    strong guidance is what makes Dia hurry, and the first seconds are where it is needed most. ``cfg_rescale`` (0 to 1)
-    brings guided logits back to the spread of the conditional ones (Lin et al. 2023, arXiv 2305.08891, section 3.4).
-    ``draw_guided`` draws from the guided logits, as the first release of Dia does; 0626 draws from the conditional ones,
-    and guidance only says which ids may be drawn, so there a rescale changes nothing unless there is no filter.
+    ``cfg_final`` is the scale that guidance reaches, along a line, ``cfg_steps`` steps after the prompt
+    (None: it stays): strong guidance is what makes Dia hurry, and the first seconds are where it is needed
+    most. ``cfg_rescale`` (0 to 1) brings guided logits back to the spread of the conditional ones (Lin et al.
+    2023, arXiv 2305.08891, section 3.4). ``draw_guided`` draws from the guided logits, as the first release
+    of Dia does; 0626 draws from the conditional ones, and guidance only says which ids may be drawn, so there
+    a rescale changes nothing unless there is no filter.
     """
 
     cfg_scale: float = 3.0
@@ -86,7 +91,8 @@ class Candidates:
 def guide(
     cond_BCV: Tensor, uncond_BCV: Tensor | None, sampling: Sampling, scale_B11: Tensor | float | None = None
 ) -> Candidates:
-    """Return what may be drawn: step 1. Without ``uncond_BCV`` guidance is off; without a filter all ids are candidates.
+    """Return what may be drawn: step 1. Without ``uncond_BCV`` guidance is off; without a filter all ids are
+    candidates.
 
     ``scale_B11`` is the scale of this step, by default ``sampling.cfg_scale``.
     """
@@ -122,14 +128,18 @@ def forbid_specials(candidates: Candidates, eos: int) -> Candidates:
 
 
 def settle_eos(candidates: Candidates, eos: int) -> Candidates:
-    """Return candidates where EOS is certain if it was the largest of its channel and impossible if not: step 3."""
+    """Return candidates where EOS is certain if it was the largest of its channel and impossible if not: step
+    3.
+    """
     ids, logits = candidates.ids_BCK, candidates.logits_BCK
     largest = ids.gather(-1, logits.argmax(-1, keepdim=True)) == eos
     return Candidates(ids, logits.masked_fill(largest != (ids == eos), FORBIDDEN))
 
 
 def keep_top_p(ordered_BCK: Tensor, top_p: float) -> Tensor:
-    """Return falling probabilities with the tail beyond ``top_p`` set to zero; the one that crosses it is kept."""
+    """Return falling probabilities with the tail beyond ``top_p`` set to zero; the one that crosses it is
+    kept.
+    """
     before = ordered_BCK.cumsum(-1) - ordered_BCK
     return ordered_BCK.masked_fill(before > top_p, 0.0)
 

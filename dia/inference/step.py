@@ -1,5 +1,6 @@
-"""One decoder step of a batch: read a row of the canvas, draw the next one. Only tensors change, nothing waits for the
-device, and shapes stay: so the same function runs as it is, compiled, or captured as a CUDA graph.
+"""One decoder step of a batch: read a row of the canvas, draw the next one. Only tensors change, nothing
+waits for the device, and shapes stay: so the same function runs as it is, compiled, or captured as a CUDA
+graph.
 
 Legend: B item, T step, C codec channel, V ids per channel.
 """
@@ -20,9 +21,10 @@ FREE = -1
 class State:
     """What a batch carries beside its cache.
 
-    The canvas (B, T, C) holds the delayed ids: what is known from the start (BOS, the prompt's codes) and what has been drawn,
-    ``FREE`` elsewhere. ``uniform_BTC`` are each item's own random numbers, ``prompt_B`` the frames of its prompt, ``eos_B`` the
-    row in which its channel 0 ended (the number of rows while it has not), ``last_eos`` the last row in which it may.
+    The canvas (B, T, C) holds the delayed ids: what is known from the start (BOS, the prompt's codes) and
+    what has been drawn, ``FREE`` elsewhere. ``uniform_BTC`` are each item's own random numbers, ``prompt_B``
+    the frames of its prompt, ``eos_B`` the row in which its channel 0 ended (the number of rows while it has
+    not), ``last_eos`` the last row in which it may.
     """
 
     canvas_BTC: Tensor
@@ -53,7 +55,9 @@ def advance(network: DiaNetwork, state: State, cache: DecoderCache, sampling: Sa
 
 
 def _row(drawn_BC: Tensor, state: State, network: DiaNetwork, step: Tensor) -> Tensor:
-    """Return row ``step`` (B, C): known cells stay, ended channels get EOS and PAD, the others what was drawn."""
+    """Return row ``step`` (B, C): known cells stay, ended channels get EOS and PAD, the others what was
+    drawn.
+    """
     ids = network.config.decoder
     known_BC = state.canvas_BTC.index_select(1, step)[:, 0]
     row_BC = torch.where(known_BC == FREE, drawn_BC, known_BC)

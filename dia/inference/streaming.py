@@ -1,7 +1,8 @@
 """Sound while codes still come: a window of the codes is decoded, never the whole sequence.
 
-A frame's sound is final once the codec's context of later frames is there, and needs as many earlier ones; so a stream is the
-sound of the whole, up to the rounding of products of other sizes, and has no seam to be smoothed.
+A frame's sound is final once the codec's context of later frames is there, and needs as many earlier ones; so
+a stream is the sound of the whole, up to the rounding of products of other sizes, and has no seam to be
+smoothed.
 
 Legend: T codec frame, C codec channel.
 """
@@ -19,12 +20,15 @@ FIRST_SOUND = 0.25  # seconds that the first chunk gives
 
 
 def chunk_frames(codec: Codec) -> int:
-    """Return the frames of a chunk: what the codec looks ahead, and a quarter of a second to be heard at once."""
+    """Return the frames of a chunk: what the codec looks ahead, and a quarter of a second to be heard at
+    once.
+    """
     return codec.context + round(FIRST_SOUND * frames_per_second(codec))
 
 
 def stream_waveforms(codec: Codec, pieces: Iterable[Tensor]) -> Iterator[NDArray[np.float32]]:
-    """Yield waveforms (samples,), float32, of codes that come in pieces (T, C); joined they are the sound of all codes.
+    """Yield waveforms (samples,), float32, of codes that come in pieces (T, C); joined they are the sound of
+    all codes.
 
     Each piece costs the decoding of itself and twice the codec's context, however long the stream is.
     """

@@ -1,4 +1,5 @@
-"""Speech from text: the engine's codes through a codec. Validation, generate, the notebook and evaluation all use this.
+"""Speech from text: the engine's codes through a codec. Validation, generate, the notebook and evaluation all
+use this.
 
 Legend: T codec frame, C codec channel.
 """
@@ -23,8 +24,8 @@ Waveform = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Speech:
-    """A spoken text: float32 waveform (samples,), its sample rate in hertz, the codes (T, C) it was decoded from, its seed, and
-    whether the model ended by itself."""
+    """A spoken text: float32 waveform (samples,), its sample rate in hertz, the codes (T, C) it was decoded
+    from, its seed, and whether the model ended by itself."""
 
     waveform: Waveform
     sample_rate: int
@@ -52,7 +53,8 @@ class Synthesizer:
         prompts: list[Tensor | None] | None = None,
         compiled: bool = False,
     ) -> list[Speech]:
-        """Speak a batch; ``max_tokens`` are decoder steps (by default all the model has), ``prompts`` codes (T, C).
+        """Speak a batch; ``max_tokens`` are decoder steps (by default all the model has), ``prompts`` codes
+        (T, C).
 
         ``compiled`` is as in :func:`dia.inference.generate_codes`.
         """
@@ -68,8 +70,9 @@ class Synthesizer:
     def stream(
         self, request: Request, sampling: Sampling, max_tokens: int | None = None, compiled: bool = False
     ) -> Iterator[Waveform]:
-        """Yield the sound of one request while it is generated: the first a quarter of a second long, after the longest delay
-        and one chunk (:func:`dia.inference.streaming.chunk_frames`). Joined it is what :meth:`speak` gives.
+        """Yield the sound of one request while it is generated: the first a quarter of a second long, after
+        the longest delay and one chunk (:func:`dia.inference.streaming.chunk_frames`). Joined it is what
+        :meth:`speak` gives.
         """
         frames = chunk_frames(self.codec)
         pieces = stream_codes(
@@ -86,8 +89,9 @@ class Synthesizer:
 def decode_all(codec: Codec, items: list[Tensor]) -> list[Waveform]:
     """Return the waveforms of codes (T, C) each; no frames are no sound.
 
-    On a GPU those of one length are decoded together, which gives the same up to the rounding of products (1e-6). On a CPU each
-    is decoded alone: DAC's wide activations leave the caches in a batch, and a second of sound took 1.19 s instead of .77.
+    On a GPU those of one length are decoded together, which gives the same up to the rounding of products
+    (1e-6). On a CPU each is decoded alone: DAC's wide activations leave the caches in a batch, and a second
+    of sound took 1.19 s instead of .77.
     """
     waveforms: list[Waveform] = [np.zeros(0, dtype=np.float32)] * len(items)
     for places in _decoded_together(items):

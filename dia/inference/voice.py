@@ -1,5 +1,5 @@
-"""A voice: the codes of a recording and its transcript, in one file. The same voice each time is the same prompt each time:
-a seed alone does not fix a voice, since another text draws other codes.
+"""A voice: the codes of a recording and its transcript, in one file. The same voice each time is the same
+prompt each time: a seed alone does not fix a voice, since another text draws other codes.
 
 Legend: T codec frame, C codec channel.
 """
@@ -26,7 +26,9 @@ SLOWEST, FASTEST = 4.0, 30.0  # characters a second: outside, the transcript is 
 
 @dataclass(frozen=True)
 class Voice:
-    """A transcript in script form and the codes (T, C) of its recording, made by the codec of this name and fingerprint."""
+    """A transcript in script form and the codes (T, C) of its recording, made by the codec of this name and
+    fingerprint.
+    """
 
     transcript: str
     codes_TC: Tensor
@@ -45,8 +47,9 @@ class Voice:
         return MAX_BYTES - len(encode_text(self.transcript)) - 1
 
     def room_seconds(self, max_frames: int) -> float:
-        """Return how much a model of ``max_frames`` should be asked to say in one pass: two thirds of what the voice leaves, as
-        a script may take longer than is thought. Raises :class:`UserError` when that is under a second."""
+        """Return how much a model of ``max_frames`` should be asked to say in one pass: two thirds of what
+        the voice leaves, as a script may take longer than is thought. Raises :class:`UserError` when that is
+        under a second."""
         room = (max_frames - len(self.codes_TC)) / self.frame_rate * 2 / 3
         if room < 1.0:
             raise UserError(
@@ -84,7 +87,9 @@ class Voice:
         return problems
 
     def save(self, path: str | Path) -> None:
-        """Write the voice as one safetensors file, whole or not at all. Raises ``OSError`` as the file system does."""
+        """Write the voice as one safetensors file, whole or not at all. Raises ``OSError`` as the file system
+        does.
+        """
         target = Path(path)
         made = target.with_name(f".{os.getpid()}-{target.name}")
         about = {

@@ -1,4 +1,5 @@
-"""A CTC model of transformers (wav2vec 2.0, HuBERT, MMS): recogniser of characters, and forced aligner of a known text.
+"""A CTC model of transformers (wav2vec 2.0, HuBERT, MMS): recogniser of characters, and forced aligner of a
+known text.
 
 Legend: T frame, V symbol.
 """
@@ -23,9 +24,11 @@ SAMPLE_RATE = 16_000
 
 
 class CtcModel:
-    """A folder or a Hub id with a `Wav2Vec2ForCTC` or the like and its vocabulary, such as `facebook/wav2vec2-base-960h`.
+    """A folder or a Hub id with a `Wav2Vec2ForCTC` or the like and its vocabulary, such as
+    `facebook/wav2vec2-base-960h`.
 
-    `@` and a revision may follow the name. Raises :class:`dia.judges.unavailable.JudgeMissing` when first used and not to be had.
+    `@` and a revision may follow the name. Raises :class:`dia.judges.unavailable.JudgeMissing` when first
+    used and not to be had.
     """
 
     def __init__(self, source: str) -> None:
@@ -50,7 +53,9 @@ class CtcModel:
         )  # fmt: skip
 
     def words(self, recording: Recording) -> list[HeardWord]:
-        """Return the words of the likeliest symbols (no language model) with their times in seconds; none for silence."""
+        """Return the words of the likeliest symbols (no language model) with their times in seconds; none for
+        silence.
+        """
         if _is_silent(recording):
             return []
         log_probabilities_TV, seconds = self._emissions(recording)
@@ -70,8 +75,8 @@ class CtcModel:
     def align(self, recording: Recording, words: list[str]) -> list[Times | None]:
         """Return (start, end) in seconds of each word of a text that is taken to be said, in order.
 
-        A word of which the model knows no letter, and every word of a recording that is silent or too short for them, is
-        None. By torchaudio's forced alignment (Viterbi over the CTC trellis).
+        A word of which the model knows no letter, and every word of a recording that is silent or too short
+        for them, is None. By torchaudio's forced alignment (Viterbi over the CTC trellis).
         """
         spelled = [[self._ids[letter] for letter in self._known(word)] for word in words]
         flat = [symbol for word in spelled for symbol in word]

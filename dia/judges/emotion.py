@@ -1,8 +1,9 @@
-"""Arousal, dominance and valence (0..1) by wav2vec 2.0 with a regression head, from a folder or a name at the Hugging Face Hub.
+"""Arousal, dominance and valence (0..1) by wav2vec 2.0 with a regression head, from a folder or a name at the
+Hugging Face Hub.
 
-Source: J. Wagner et al., "Dawn of the transformer era in speech emotion recognition", 2023; the head is that of
-`audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim` (CC BY-NC-SA 4.0, trained on MSP-Podcast): mean over time, dense, tanh,
-dense. Weights are read as tensors; no code of theirs is run.
+Source: J. Wagner et al., "Dawn of the transformer era in speech emotion recognition", 2023; the head is that
+of `audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim` (CC BY-NC-SA 4.0, trained on MSP-Podcast): mean
+over time, dense, tanh, dense. Weights are read as tensors; no code of theirs is run.
 """
 
 from functools import cached_property
@@ -39,7 +40,9 @@ class RegressionHead(nn.Module):
 
 
 class DimensionalEmotion:
-    """Predicts :data:`DIMENSIONS`. Raises :class:`dia.judges.unavailable.JudgeMissing` when first used and not to be had."""
+    """Predicts :data:`DIMENSIONS`. Raises :class:`dia.judges.unavailable.JudgeMissing` when first used and
+    not to be had.
+    """
 
     def __init__(self, source: str) -> None:
         self.source = source

@@ -1,8 +1,10 @@
-"""Nonverbal sounds as YAMNet hears them, with a threshold calibrated per tag on recordings whose sounds are known.
+"""Nonverbal sounds as YAMNet hears them, with a threshold calibrated per tag on recordings whose sounds are
+known.
 
-The model file is not part of the package: it is looked for in `$DIA_MODELS`, else in `~/.cache/dia/models`, and checked
-against its sha256. A missing detector is a result ("not measured: ..."), never a silent zero. A detector that cannot
-tell a tag's sounds from speech (sensitivity + specificity - 1 below .5) says so instead of giving a score.
+The model file is not part of the package: it is looked for in `$DIA_MODELS`, else in `~/.cache/dia/models`,
+and checked against its sha256. A missing detector is a result ("not measured: ..."), never a silent zero. A
+detector that cannot tell a tag's sounds from speech (sensitivity + specificity - 1 below .5) says so instead
+of giving a score.
 """
 
 import csv
@@ -34,7 +36,9 @@ class DetectorMissing(JudgeMissing):
 
 @dataclass(frozen=True)
 class Calibration:
-    """Threshold on a tag's score; sensitivity and specificity of thresholds chosen so, on clips held out from the choice."""
+    """Threshold on a tag's score; sensitivity and specificity of thresholds chosen so, on clips held out from
+    the choice.
+    """
 
     threshold: float
     sensitivity: float
@@ -80,14 +84,18 @@ class EventDetector:
         )
 
     def scores(self, recording: Recording) -> dict[str, float]:
-        """Return each tag's score, 0..1: the best of its classes in the best window. Tags without classes are left out."""
+        """Return each tag's score, 0..1: the best of its classes in the best window. Tags without classes are
+        left out.
+        """
         _, scores = self.windows(resample(recording.waveform, recording.sample_rate, SAMPLE_RATE))
         return {tag: float(found.max()) for tag, found in scores.items()}
 
     def windows(
         self, waveform: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
-        """Return where each window of a waveform at 16 kHz begins, in seconds, and by tag the best of its classes in each."""
+        """Return where each window of a waveform at 16 kHz begins, in seconds, and by tag the best of its
+        classes in each.
+        """
         classes = self._class_scores(np.pad(waveform, (WINDOW // 4, WINDOW)))
         starts = ((np.arange(len(classes)) * HOP - WINDOW // 4) / SAMPLE_RATE).astype(np.float32)
         return starts, {tag: classes[:, rows].max(axis=1) for tag, rows in self._rows.items() if rows}
@@ -105,7 +113,9 @@ class EventDetector:
 
 
 def calibrate(scores: list[dict[str, float]], asked: list[set[str]]) -> dict[str, Calibration]:
-    """Choose each tag's threshold by Youden's J on clips whose tags are known; tags that never occur are left out."""
+    """Choose each tag's threshold by Youden's J on clips whose tags are known; tags that never occur are left
+    out.
+    """
     tags = sorted(set().union(*asked) & set(scores[0])) if scores else []
     return {
         tag: _calibrate_tag([row[tag] for row in scores], [tag in tags_of for tags_of in asked])

@@ -4,7 +4,8 @@ from typing import Any
 
 
 def session_of_one_thread(path: str) -> Any:
-    """Return an onnxruntime session on one thread of the CPU, whose sums do not depend on the machine's cores.
+    """Return an onnxruntime session on one thread of the CPU, whose sums do not depend on the machine's
+    cores.
 
     Raises ``ValueError`` for a file that is no model.
     """

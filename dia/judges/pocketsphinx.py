@@ -1,8 +1,9 @@
-"""Speech to text by PocketSphinx: hidden Markov models and an n-gram, a recogniser of another family than Whisper.
+"""Speech to text by PocketSphinx: hidden Markov models and an n-gram, a recogniser of another family than
+Whisper.
 
-Its wheel carries an English model, so it runs with no network. It is far weaker than Whisper and shares none of
-its habits: it writes no punctuation and ends no sentence that was cut off. An order of systems that both give is not Whisper's
-taste alone.
+Its wheel carries an English model, so it runs with no network. It is far weaker than Whisper and shares none
+of its habits: it writes no punctuation and ends no sentence that was cut off. An order of systems that both
+give is not Whisper's taste alone.
 """
 
 from functools import cached_property
@@ -27,7 +28,9 @@ FULL_SCALE = 32_000  # the highest sample is brought to .3 of it, for the featur
 
 
 class PocketSphinx:
-    """PocketSphinx with the English model of its wheel. Raises :class:`dia.judges.unavailable.JudgeMissing` when first used."""
+    """PocketSphinx with the English model of its wheel. Raises :class:`dia.judges.unavailable.JudgeMissing`
+    when first used.
+    """
 
     @cached_property
     def _decoder(self) -> Any:
@@ -51,7 +54,9 @@ class PocketSphinx:
         )
 
     def words(self, recording: Recording) -> list[HeardWord]:
-        """Return the words of a recording with their times; nothing for silence or less than a tenth of a second."""
+        """Return the words of a recording with their times; nothing for silence or less than a tenth of a
+        second.
+        """
         if recording.seconds < SHORTEST or np.abs(recording.waveform).max() < SILENT:
             return []
         waveform = resample(recording.waveform, recording.sample_rate, SAMPLE_RATE)

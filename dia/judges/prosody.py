@@ -1,7 +1,7 @@
 """Pitch and energy of a waveform by frames of 10 ms, and what they tell of how a stretch is spoken.
 
-What carries over between speakers is arousal alone (pitch, energy and rate rise with it; valence leaves no such trace), so
-nothing else is claimed.
+What carries over between speakers is arousal alone (pitch, energy and rate rise with it; valence leaves no
+such trace), so nothing else is claimed.
 """
 
 from dataclasses import dataclass
@@ -59,21 +59,25 @@ def contour(waveform: NDArray[np.float32]) -> Contour:
 
 
 def energy_of(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the energy of each whole frame (frames,) of a mono waveform at 16 kHz, in decibels of full scale."""
+    """Return the energy of each whole frame (frames,) of a mono waveform at 16 kHz, in decibels of full
+    scale.
+    """
     power = np.square(waveform[: len(waveform) // HOP * HOP], dtype=np.float64).reshape(-1, HOP).mean(axis=1)
     return (10 * np.log10(power + 1e-10)).astype(np.float32)
 
 
 def loud_frames(energy: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return which frames (frames,) are less than 25 dB below the loudest twentieth, and can be heard at all."""
+    """Return which frames (frames,) are less than 25 dB below the loudest twentieth, and can be heard at
+    all.
+    """
     if not len(energy):
         return np.zeros(0, dtype=bool)
     return energy > max(float(np.percentile(energy, 95)) - QUIET, SILENCE)
 
 
 def pauses_of(waveform: NDArray[np.float32], shortest: float = 0.05) -> list[Times]:
-    """Return start and end, in seconds, of the stretches of a mono waveform at 16 kHz in which no frame is loud; ``shortest`` in
-    seconds.
+    """Return start and end, in seconds, of the stretches of a mono waveform at 16 kHz in which no frame is
+    loud; ``shortest`` in seconds.
     """
     quiet = ~loud_frames(energy_of(waveform))
     edges = np.flatnonzero(np.diff(np.concatenate(([0], quiet.astype(int), [0]))))
@@ -85,9 +89,11 @@ def pauses_of(waveform: NDArray[np.float32], shortest: float = 0.05) -> list[Tim
 
 
 def pitch_track(waveform: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the pitch in hertz of each frame (frames,) of a mono waveform at 16 kHz, NaN where there is none.
+    """Return the pitch in hertz of each frame (frames,) of a mono waveform at 16 kHz, NaN where there is
+    none.
 
-    By probabilistic YIN (Mauch and Dixon 2014), which smooths over the octave errors of YIN; ten times as slow.
+    By probabilistic YIN (Mauch and Dixon 2014), which smooths over the octave errors of YIN; ten times as
+    slow.
     """
     with or_missing("pitch"):
         import librosa
@@ -107,7 +113,9 @@ class PitchTracker:
 
     @property
     def provenance(self) -> Provenance:
-        """Which tracker this is. Raises :class:`dia.judges.unavailable.JudgeMissing` where it is not installed."""
+        """Which tracker this is. Raises :class:`dia.judges.unavailable.JudgeMissing` where it is not
+        installed.
+        """
         with or_missing("pitch"):
             import librosa  # noqa: F401
         settings = f"{LOWEST:g} to {HIGHEST:g} Hz, frames of {1000 // FRAMES} ms"
@@ -117,7 +125,9 @@ class PitchTracker:
 
 
 def arousal_features(stretch: Contour, characters: int) -> NDArray[np.float64]:
-    """Return log2 pitch, energy in decibels, and characters a second of a stretch (3,); NaN where it has no voice."""
+    """Return log2 pitch, energy in decibels, and characters a second of a stretch (3,); NaN where it has no
+    voice.
+    """
     energy = stretch.energy.astype(np.float64)
     if len(energy) < FRAMES // 4 or stretch.voiced.sum() < FEWEST_VOICED:
         return np.full(3, np.nan)
@@ -127,7 +137,9 @@ def arousal_features(stretch: Contour, characters: int) -> NDArray[np.float64]:
 
 
 def usual_apart(features: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how far each row (stretches, features) is from the usual one: robust standard deviations, mean over features."""
+    """Return how far each row (stretches, features) is from the usual one: robust standard deviations, mean
+    over features.
+    """
     middle = np.median(features, axis=0)
     spread = 1.4826 * np.median(np.abs(features - middle), axis=0)
     return ((features - middle) / np.maximum(spread, 1e-3)).clip(-4, 4).mean(axis=1)

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Provenance:
-    """Model, version, sample rate in hertz, licence, whether the same sound gives the same score, and what was set."""
+    """Model, version, sample rate in hertz, licence, whether the same sound gives the same score, and what
+    was set.
+    """
 
     model: str
     version: str

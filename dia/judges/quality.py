@@ -1,4 +1,6 @@
-"""Mean opinion scores (1 to 5) as models predict them: DistillMOS, DNSMOS, UTMOS. None of them hears expressiveness."""
+"""Mean opinion scores (1 to 5) as models predict them: DistillMOS, DNSMOS, UTMOS. None of them hears
+expressiveness.
+"""
 
 import hashlib
 from functools import cached_property
@@ -33,7 +35,9 @@ class QualityPredictor:
 
     @property
     def provenance(self) -> Provenance:
-        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeMissing` where it is not installed."""
+        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeMissing` where it is not
+        installed.
+        """
         with or_missing("DistillMOS"):
             import distillmos  # noqa: F401
         return Provenance("DistillMOS", version("distillmos"), SAMPLE_RATE, "MIT", True)
@@ -50,7 +54,8 @@ class QualityPredictor:
 class DnsMos:
     """DNSMOS P.835 and P.808; the weights are in the wheel of speechmos.
 
-    Source: C. Reddy et al., "DNSMOS P.835", 2022. It hears 9 s; a shorter waveform is repeated until it fills them.
+    Source: C. Reddy et al., "DNSMOS P.835", 2022. It hears 9 s; a shorter waveform is repeated until it fills
+    them.
     """
 
     @cached_property
@@ -66,7 +71,9 @@ class DnsMos:
 
     @property
     def provenance(self) -> Provenance:
-        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeMissing` where it is not installed."""
+        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeMissing` where it is not
+        installed.
+        """
         with or_missing("DNSMOS"):
             import speechmos.dnsmos  # noqa: F401
         return Provenance(
@@ -74,7 +81,9 @@ class DnsMos:
         )
 
     def predict(self, recording: Recording) -> dict[str, float] | None:
-        """Return `overall`, `signal`, `background` and `p808`, None when the recording is shorter than .3 s."""
+        """Return `overall`, `signal`, `background` and `p808`, None when the recording is shorter than .3
+        s.
+        """
         if recording.seconds < SHORTEST:  # an empty waveform would be repeated for ever
             return None
         waveform = np.clip(
@@ -87,8 +96,8 @@ class DnsMos:
 class UtMos:
     """UTMOS22 strong learner as utmos-pytorch builds it, with weights from a file that its author publishes.
 
-    Source: T. Saeki et al., "UTMOS: UTokyo-SaruLab system for VoiceMOS Challenge 2022". The weights are not part of the package
-    (huggingface.co/Blinorot/UTMOS-PyTorch); they are read as tensors.
+    Source: T. Saeki et al., "UTMOS: UTokyo-SaruLab system for VoiceMOS Challenge 2022". The weights are not
+    part of the package (huggingface.co/Blinorot/UTMOS-PyTorch); they are read as tensors.
     """
 
     def __init__(self, file: str) -> None:
@@ -109,7 +118,9 @@ class UtMos:
 
     @cached_property
     def provenance(self) -> Provenance:
-        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeMissing` where it cannot be used."""
+        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeMissing` where it cannot be
+        used.
+        """
         _ = self._model
         sha256 = hashlib.sha256(Path(self.file).read_bytes()).hexdigest()[:12]
         return Provenance(

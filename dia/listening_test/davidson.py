@@ -1,11 +1,13 @@
-"""The Bradley-Terry model with ties, as Davidson wrote it, fitted by maximum likelihood; many data sets at once.
+"""The Bradley-Terry model with ties, as Davidson wrote it, fitted by maximum likelihood; many data sets at
+once.
 
-A system's strength s is a log: the first is preferred with a probability proportional to exp(s1), the second exp(s2), neither
-exp(t + (s1 + s2) / 2), where t says how ready listeners are to see no difference. Strengths have a mean of 0. Source: R. R.
-Davidson, "On extending the Bradley-Terry model to accommodate ties in paired comparison experiments", 1970.
+A system's strength s is a log: the first is preferred with a probability proportional to exp(s1), the second
+exp(s2), neither exp(t + (s1 + s2) / 2), where t says how ready listeners are to see no difference. Strengths
+have a mean of 0. Source: R. R. Davidson, "On extending the Bradley-Terry model to accommodate ties in paired
+comparison experiments", 1970.
 
-The log-likelihood is concave; Newton's steps with halving find its top. Where a system won or lost everything its strength has
-no finite estimate: it stops at ``LIMIT``, odds of 60,000 to 1, and is called unbounded.
+The log-likelihood is concave; Newton's steps with halving find its top. Where a system won or lost everything
+its strength has no finite estimate: it stops at ``LIMIT``, odds of 60,000 to 1, and is called unbounded.
 """
 
 from itertools import combinations
@@ -28,8 +30,8 @@ def pairs_of(systems: int) -> list[tuple[int, int]]:
 def fit(counts: Floats, systems: int) -> tuple[Floats, Floats]:
     """Return strengths (..., systems), mean 0, and the tie parameter t (...), minus infinity without ties.
 
-    ``counts`` is (..., pairs, 3): how often the first was preferred, neither, the second. A data set without a vote that
-    reaches a system leaves its strength at the mean of the others it was not compared with.
+    ``counts`` is (..., pairs, 3): how often the first was preferred, neither, the second. A data set without
+    a vote that reaches a system leaves its strength at the mean of the others it was not compared with.
     """
     flat = counts.reshape(-1, *counts.shape[-2:])
     found, ties = np.empty((len(flat), systems)), np.empty(len(flat))

@@ -1,9 +1,9 @@
 """Who hears what in which order.
 
-A trial is two sounds of one prompt. Trials are dealt to blocks small enough for one listener, pairs of systems evenly; each
-block has forms of its own order, and every second form swaps left and right. Listener ``n`` has form ``(n - 1) % forms``. So
-every trial is heard in both orders by listeners that follow each other, and within a form either system of a pair stands on the
-left equally often (give or take one).
+A trial is two sounds of one prompt. Trials are dealt to blocks small enough for one listener, pairs of
+systems evenly; each block has forms of its own order, and every second form swaps left and right. Listener
+``n`` has form ``(n - 1) % forms``. So every trial is heard in both orders by listeners that follow each
+other, and within a form either system of a pair stands on the left equally often (give or take one).
 """
 
 import random
@@ -15,7 +15,9 @@ ORDERS = 4  # forms of a block: two orders of its trials, each with left and rig
 
 @dataclass(frozen=True)
 class Trial:
-    """Two sounds of one prompt; ``first`` stands on the left in even forms. ``check`` marks an attention check."""
+    """Two sounds of one prompt; ``first`` stands on the left in even forms. ``check`` marks an attention
+    check.
+    """
 
     prompt_id: str
     first: str
@@ -27,9 +29,11 @@ Form = list[tuple[Trial, bool]]  # in the order of hearing; True: ``second`` on 
 
 
 def comparisons(heard: dict[str, list[str]], source: random.Random) -> list[Trial]:
-    """Return a trial for every pair of systems that a prompt has sounds of: ``heard`` names the systems of each prompt.
+    """Return a trial for every pair of systems that a prompt has sounds of: ``heard`` names the systems of
+    each prompt.
 
-    Which system is called first alternates over the prompts of a pair, so that either is as often on the left.
+    Which system is called first alternates over the prompts of a pair, so that either is as often on the
+    left.
     """
     by_pair: dict[tuple[str, str], list[str]] = {}
     for prompt, systems in heard.items():
@@ -45,7 +49,9 @@ def comparisons(heard: dict[str, list[str]], source: random.Random) -> list[Tria
 
 
 def blocks(made: list[Trial], size: int) -> list[list[Trial]]:
-    """Deal trials, in their order (pair by pair), to as few blocks of at most ``size`` as hold them, as cards are dealt."""
+    """Deal trials, in their order (pair by pair), to as few blocks of at most ``size`` as hold them, as cards
+    are dealt.
+    """
     count = -(-len(made) // size)
     return [_balanced(made[place::count]) for place in range(count)]
 
@@ -53,8 +59,8 @@ def blocks(made: list[Trial], size: int) -> list[list[Trial]]:
 def forms(dealt: list[list[Trial]], checks: list[Trial], source: random.Random) -> list[Form]:
     """Return the forms of all blocks, each with all checks, block after block and then the other orders.
 
-    Forms 2 n and 2 n + 1 are the same trials with left and right swapped, each in an order of its own. Half of the checks
-    have the good clip on the left.
+    Forms 2 n and 2 n + 1 are the same trials with left and right swapped, each in an order of its own. Half
+    of the checks have the good clip on the left.
     """
     made: list[Form] = []
     for _ in range(ORDERS // 2):

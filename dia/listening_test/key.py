@@ -35,7 +35,9 @@ class Names:
 
 
 def key_of(names: Names, laid: list[Form], systems: list[System], reference: str) -> dict[str, Any]:
-    """Return the key as plain values. The spoilt sound of a check has no system, and ``better`` names its rival."""
+    """Return the key as plain values. The spoilt sound of a check has no system, and ``better`` names its
+    rival.
+    """
     recorded = {system.name: system for system in systems}
     return {
         "format": KEY_FORMAT,

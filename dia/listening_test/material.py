@@ -1,4 +1,6 @@
-"""What is heard: the sounds of every prompt that all systems were asked for, made comparable, and the spoilt ones of checks."""
+"""What is heard: the sounds of every prompt that all systems were asked for, made comparable, and the spoilt
+ones of checks.
+"""
 
 import random
 from dataclasses import dataclass
@@ -15,7 +17,9 @@ SPOILT = "\0spoilt"  # stands for a system in trials that check attention
 
 @dataclass(frozen=True)
 class Material:
-    """Waves by prompt, in order, and system, spoilt ones too; prompt and system of each check; why others are not heard."""
+    """Waves by prompt, in order, and system, spoilt ones too; prompt and system of each check; why others are
+    not heard.
+    """
 
     waveforms: dict[str, dict[str, Waveform]]
     checked: list[tuple[str, str]]

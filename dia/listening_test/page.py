@@ -1,7 +1,8 @@
 """The page of a listening test.
 
-Blind: sounds, trials and the test itself have random names from the operating system, sounds stand in the order of these
-names, and what a name stands for is in the key alone. The page opens no connection, and its policy forbids it to.
+Blind: sounds, trials and the test itself have random names from the operating system, sounds stand in the
+order of these names, and what a name stands for is in the key alone. The page opens no connection, and its
+policy forbids it to.
 """
 
 import base64
@@ -27,7 +28,9 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Page:
-    """A listening test: the page, what its names stand for, FLAC by name, and what could not be put into it."""
+    """A listening test: the page, what its names stand for, FLAC by name, and what could not be put into
+    it.
+    """
 
     html: str
     key: dict[str, Any]
@@ -36,7 +39,9 @@ class Page:
 
 
 def make_page(systems: list[System], config: ListenConfig, reference: str = "") -> Page:
-    """Return the test of these systems; ``reference`` names the one that is real. Raises ``UserError`` without any pair."""
+    """Return the test of these systems; ``reference`` names the one that is real. Raises ``UserError``
+    without any pair.
+    """
     source = random.SystemRandom()
     material = material_of(systems, config, source)
     laid = _laid_forms(material, config, source)
@@ -103,7 +108,9 @@ def _lines(script: str) -> list[str]:
 
 
 def _html(content: dict[str, Any], sounds: dict[str, bytes], config: ListenConfig) -> str:
-    """Return the page with its style, its script and its data inside, and a policy that lets nothing else in."""
+    """Return the page with its style, its script and its data inside, and a policy that lets nothing else
+    in.
+    """
     places = {name: _address(name, sounds[name], config) for name in sorted(sounds)}
     data = json.dumps(content | {"sounds": places}).replace(
         "<", "\\u003c"

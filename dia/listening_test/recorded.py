@@ -1,7 +1,9 @@
-"""Reading recorded systems for a listening test: the few fields of `outputs.jsonl` that it needs, and every file's hash.
+"""Reading recorded systems for a listening test: the few fields of `outputs.jsonl` that it needs, and every
+file's hash.
 
-The first take of a prompt is what is heard, whatever it became: taking another where it failed would be cherry-picking. The
-script stands in a row itself or in its ``prompt``; no ``error_kind`` (null or empty) is a take that came to be.
+The first take of a prompt is what is heard, whatever it became: taking another where it failed would be
+cherry-picking. The script stands in a row itself or in its ``prompt``; no ``error_kind`` (null or empty) is a
+take that came to be.
 """
 
 import hashlib
@@ -45,8 +47,8 @@ class System:
 def read_systems(folders: list[str]) -> list[System]:
     """Read run folders. Two runs of one system are told apart by the name of the run.
 
-    Raises :class:`UserError` with everything that is wrong in all of them: missing folders and files, rows that lack a field,
-    sounds that are not the ones whose hash was recorded, one prompt with two scripts.
+    Raises :class:`UserError` with everything that is wrong in all of them: missing folders and files, rows
+    that lack a field, sounds that are not the ones whose hash was recorded, one prompt with two scripts.
     """
     problems: list[str] = []
     systems = [system for folder in folders if (system := _read_system(Path(folder), problems))]

@@ -45,7 +45,9 @@ def win_matrix(found: Fit) -> dict[str, dict[str, int]]:
 
 
 def left_share(votes: Sequence[Vote]) -> float | None:
-    """Return the share of preferences that went to the sound on the left (0.5 is no bias); None without preferences."""
+    """Return the share of preferences that went to the sound on the left (0.5 is no bias); None without
+    preferences.
+    """
     sides = [(vote.outcome == 1) == vote.left_first for vote in votes if vote.outcome]
     return sum(sides) / len(sides) if sides else None
 
@@ -53,9 +55,10 @@ def left_share(votes: Sequence[Vote]) -> float | None:
 def agreement(votes: Sequence[Vote]) -> float | None:
     """Return Krippendorff's alpha over comparisons (a pair of systems on a prompt): 1 is agreement, 0 is rng.
 
-    The outcomes are ordered: preferring one, no difference, preferring the other. Every comparison is counted in both
-    directions: which system is named first must not matter, and agreement that one is better is agreement. None when no
-    comparison was answered by two listeners, or all saw no difference. Source: K. Krippendorff, "Content Analysis", 2004.
+    The outcomes are ordered: preferring one, no difference, preferring the other. Every comparison is counted
+    in both directions: which system is named first must not matter, and agreement that one is better is
+    agreement. None when no comparison was answered by two listeners, or all saw no difference. Source: K.
+    Krippendorff, "Content Analysis", 2004.
     """
     import krippendorff
 

@@ -1,4 +1,5 @@
-"""Sound made comparable: mono, 24 kHz, as loud as its rivals, without long silence at its ends; and the spoilt clip of a check.
+"""Sound made comparable: mono, 24 kHz, as loud as its rivals, without long silence at its ends; and the
+spoilt clip of a check.
 
 Waves are float32 (samples,) at 24 kHz. Pauses inside a clip are how it was spoken, and stay.
 """
@@ -26,7 +27,9 @@ class NotComparable(ValueError):
 
 
 def prepare_clip(path: Path) -> Waveform:
-    """Return a recording, trimmed. Raises :class:`NotComparable` for silence, for less than 0.4 s and for a damaged file."""
+    """Return a recording, trimmed. Raises :class:`NotComparable` for silence, for less than 0.4 s and for a
+    damaged file.
+    """
     try:
         waveform = trim(read_audio(path, SAMPLE_RATE))
     except UserError as error:
@@ -59,7 +62,9 @@ def loudness(waveform: Waveform) -> float:
 
 
 def match(waveforms: Mapping[str, Waveform]) -> dict[str, Waveform]:
-    """Bring clips that are compared to one loudness: -23 LUFS, or as much lower, for all of them, as keeps peaks unclipped."""
+    """Bring clips that are compared to one loudness: -23 LUFS, or as much lower, for all of them, as keeps
+    peaks unclipped.
+    """
     found = {name: loudness(waveform) for name, waveform in waveforms.items()}
     highest = [
         found[name] + 20 * np.log10(CEILING / np.abs(waveform).max()) for name, waveform in waveforms.items()

@@ -1,9 +1,11 @@
-"""From votes to strengths with intervals that know that votes of one listener, and votes on one prompt, hang together.
+"""From votes to strengths with intervals that know that votes of one listener, and votes on one prompt, hang
+together.
 
-Three bootstraps of the whole fit draw listeners, prompts, and single votes. With V the variance of what each finds,
-``V(listeners) + V(prompts) - V(votes)`` is the variance under both kinds of dependence, and never taken as less than the larger
-of the first two. Drawing both at once would count the scatter of single votes three times. Sources: A. C. Cameron, J. B. Gelbach,
-D. L. Miller, "Robust inference with multiway clustering", 2011; A. B. Owen, "The pigeonhole bootstrap", 2007.
+Three bootstraps of the whole fit draw listeners, prompts, and single votes. With V the variance of what each
+finds, ``V(listeners) + V(prompts) - V(votes)`` is the variance under both kinds of dependence, and never
+taken as less than the larger of the first two. Drawing both at once would count the scatter of single votes
+three times. Sources: A. C. Cameron, J. B. Gelbach, D. L. Miller, "Robust inference with multiway clustering",
+2011; A. B. Owen, "The pigeonhole bootstrap", 2007.
 """
 
 from collections.abc import Sequence
@@ -36,8 +38,8 @@ class Strength:
 class Preference:
     """``share``: how often ``first`` is preferred where one of them is, by the model, with its 95 % interval.
 
-    ``wins``, ``ties`` and ``losses`` are the raw votes on this pair, ``p_holm`` is corrected over all pairs; ``votes_needed``
-    would find this share in 80 of 100 tests with listeners, prompts and ties like these.
+    ``wins``, ``ties`` and ``losses`` are the raw votes on this pair, ``p_holm`` is corrected over all pairs;
+    ``votes_needed`` would find this share in 80 of 100 tests with listeners, prompts and ties like these.
     """
 
     first: str
@@ -65,7 +67,9 @@ class Fit:
 
 
 def fit_votes(votes: Sequence[Vote], seed: int = 0, resamples: int = RESAMPLES) -> Fit:
-    """Fit all votes. Raises ``ValueError`` without votes, and when some systems were never compared with the others."""
+    """Fit all votes. Raises ``ValueError`` without votes, and when some systems were never compared with the
+    others.
+    """
     systems = sorted({name for vote in votes for name in (vote.first, vote.second)})
     cells = _cells(votes, systems)
     counts = _tally(np.ones((1, len(votes))), cells, len(systems))[0]
@@ -111,7 +115,9 @@ def _require_connected(counts: Floats, systems: list[str]) -> None:
 def _covariance(
     votes: Sequence[Vote], cells: tuple[np.ndarray, np.ndarray], systems: int, random: np.random.Generator, resamples: int
 ) -> tuple[Floats, int, Floats]:  # fmt: skip
-    """Return the covariance of strengths, degrees of freedom, and per pair the design effect of clusters on its variance."""
+    """Return the covariance of strengths, degrees of freedom, and per pair the design effect of clusters on
+    its variance.
+    """
     clusters = [
         [vote.listener for vote in votes],
         [vote.prompt_id for vote in votes],

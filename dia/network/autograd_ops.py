@@ -1,7 +1,8 @@
-"""Operations whose gradient is written out, so that training keeps less of a forward pass than autograd would.
+"""Operations whose gradient is written out, so that training keeps less of a forward pass than autograd
+would.
 
-Each keeps its inputs and makes the rest again: a norm keeps one tensor of its width instead of three, a gated SiLU two
-of the inner width instead of three.
+Each keeps its inputs and makes the rest again: a norm keeps one tensor of its width instead of three, a gated
+SiLU two of the inner width instead of three.
 
 Legend: B batch, T step, D width, I inner width.
 """

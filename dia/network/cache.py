@@ -1,8 +1,8 @@
 """Keys and values kept while decoding step by step.
 
-Nothing is made for more steps than there are: buffers grow with the sequence, and attention looks at the steps there are,
-rounded up to a block, behind a mask. So shapes change once a block, which a compiled step or a CUDA graph needs, and the
-position is a tensor, so that no step waits for the device.
+Nothing is made for more steps than there are: buffers grow with the sequence, and attention looks at the
+steps there are, rounded up to a block, behind a mask. So shapes change once a block, which a compiled step or
+a CUDA graph needs, and the position is a tensor, so that no step waits for the device.
 
 Legend: B batch, K key-value heads, N heads, S text byte, T step, H head width.
 """
@@ -40,8 +40,9 @@ class LayerCache:
 
 @dataclass
 class DecoderCache:
-    """What decoding carries from step to step: self-attention caches, cross-attention keys and values of the text, and the
-    position (0-d, int64) of the next step. ``visible`` are the steps that attention looks at behind its mask.
+    """What decoding carries from step to step: self-attention caches, cross-attention keys and values of the
+    text, and the position (0-d, int64) of the next step. ``visible`` are the steps that attention looks at
+    behind its mask.
     """
 
     layers: list[LayerCache]
@@ -53,7 +54,9 @@ class DecoderCache:
     visible: int = 0
 
     def reserve(self, steps: int) -> None:
-        """Make the next steps possible, up to ``steps`` in all. To be called before a step that passes what is visible."""
+        """Make the next steps possible, up to ``steps`` in all. To be called before a step that passes what
+        is visible.
+        """
         if steps <= self.visible:
             return
         assert steps <= self.most_steps, "the cache was made for fewer steps"

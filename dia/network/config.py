@@ -1,4 +1,6 @@
-"""Shape of a Dia network. The defaults are Dia-1.6B (nari-labs/dia `dia/config.py` at 0626, transformers' DiaConfig)."""
+"""Shape of a Dia network. The defaults are Dia-1.6B (nari-labs/dia `dia/config.py` at 0626, transformers'
+DiaConfig).
+"""
 
 from dataclasses import asdict, dataclass, field
 
@@ -20,7 +22,9 @@ class EncoderConfig:
 
 @dataclass
 class DecoderConfig:
-    """The audio decoder. ``codebook_size`` is the codec's; EOS, PAD and BOS follow it. ``max_positions`` is in steps."""
+    """The audio decoder. ``codebook_size`` is the codec's; EOS, PAD and BOS follow it. ``max_positions`` is
+    in steps.
+    """
 
     layers: int = 18
     width: int = 2048
@@ -58,8 +62,9 @@ class DecoderConfig:
 class DiaConfig:
     """Encoder, decoder, the delay of each codec channel in steps, and two facts shared by all layers.
 
-    ``cross_rope`` rotates the queries and keys of cross-attention: true for the first Dia-1.6B checkpoint, false for
-    0626 and everything trained here. The tensors look the same either way, so a wrong value gives bad sound, no error.
+    ``cross_rope`` rotates the queries and keys of cross-attention: true for the first Dia-1.6B checkpoint,
+    false for 0626 and everything trained here. The tensors look the same either way, so a wrong value gives
+    bad sound, no error.
     """
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)

@@ -1,6 +1,7 @@
 """Dia's decoder: delayed codec channels, summed into one sequence, attending to the text.
 
-Two ways through the same layers: ``forward`` for whole sequences (training), ``step`` for what is new (generation).
+Two ways through the same layers: ``forward`` for whole sequences (training), ``step`` for what is new
+(generation).
 
 Legend: B batch, T audio step, S text byte, C codec channel, V ids per channel, D width.
 """
@@ -21,7 +22,9 @@ Angles = tuple[Tensor, Tensor]
 
 
 class ChannelEmbedding(nn.Module):
-    """One table for all channels; a step's feature is the sum over its channels, made without the parts being held."""
+    """One table for all channels; a step's feature is the sum over its channels, made without the parts being
+    held.
+    """
 
     def __init__(self, channels: int, vocabulary: int, width: int) -> None:
         super().__init__()
@@ -53,7 +56,9 @@ class DecoderLayer(nn.Module):
         self.mlp = GatedSiLU(size.width, size.inner_width)
 
     def memory(self, memory_BSD: Tensor, angles: Angles) -> tuple[Tensor, Tensor]:
-        """Return cross-attention's keys and values of the text; ``angles`` turn the keys where the checkpoint wants it."""
+        """Return cross-attention's keys and values of the text; ``angles`` turn the keys where the checkpoint
+        wants it.
+        """
         keys, values = self.cross_attention.keys_values(memory_BSD)
         return (rotate(keys, angles) if self.cross_rope else keys), values
 
@@ -82,7 +87,9 @@ class DecoderLayer(nn.Module):
 
 @dataclass(frozen=True)
 class Place:
-    """Where the steps at hand stand, the same for all layers: positions, rotary angles, and what attention may see."""
+    """Where the steps at hand stand, the same for all layers: positions, rotary angles, and what attention
+    may see.
+    """
 
     positions_T: Tensor
     angles: Angles
@@ -118,7 +125,9 @@ class Decoder(nn.Module):
     def start(
         self, memory_BSD: Tensor, memory_mask_BS: Tensor, steps: int, block: int = BLOCK
     ) -> DecoderCache:
-        """Return an empty cache for at most ``steps`` steps over these texts; its shapes change every ``block`` steps."""
+        """Return an empty cache for at most ``steps`` steps over these texts; its shapes change every
+        ``block`` steps.
+        """
         size, batch = self.config.decoder, memory_BSD.shape[0]
         layers = [LayerCache(batch, size.key_value_heads, size.head_width, memory_BSD) for _ in self.layers]
         position = torch.zeros((), dtype=torch.long, device=memory_BSD.device)

@@ -17,8 +17,8 @@ INITIALIZER_RANGE = 0.02  # Dia's, whose decoder is 2,048 wide
 
 
 class DiaNetwork(nn.Module):
-    """Encoder, decoder and the head that gives every channel's logits; ``initializer_range`` is the deviation of random weights;
-    None leaves them as torch makes them.
+    """Encoder, decoder and the head that gives every channel's logits; ``initializer_range`` is the deviation
+    of random weights; None leaves them as torch makes them.
 
     Raises ``ValueError`` with every problem of an impossible config.
     """
@@ -39,17 +39,22 @@ class DiaNetwork(nn.Module):
     def forward(self, text_BS: Tensor, text_mask_BS: Tensor, tokens_BTC: Tensor) -> Tensor:
         """Teacher-forced: return logits (B, T, C, V), where step t tells what step t + 1 holds.
 
-        ``text_BS`` are byte ids, ``text_mask_BS`` is true where there is text, ``tokens_BTC`` are delayed codes.
+        ``text_BS`` are byte ids, ``text_mask_BS`` is true where there is text, ``tokens_BTC`` are delayed
+        codes.
         """
         return self.logits(self.features(text_BS, text_mask_BS, tokens_BTC))
 
     def features(self, text_BS: Tensor, text_mask_BS: Tensor, tokens_BTC: Tensor) -> Tensor:
-        """Teacher-forced: return what the head makes logits of, (B, T, D); arguments as of :meth:`forward`."""
+        """Teacher-forced: return what the head makes logits of, (B, T, D); arguments as of
+        :meth:`forward`.
+        """
         features_BTD: Tensor = self.decoder(tokens_BTC, self.encoder(text_BS, text_mask_BS), text_mask_BS)
         return features_BTD
 
     def start(self, text_BS: Tensor, text_mask_BS: Tensor, steps: int, block: int = BLOCK) -> DecoderCache:
-        """Encode the texts and return the cache for decoding up to ``steps`` steps; its shapes change every ``block`` steps."""
+        """Encode the texts and return the cache for decoding up to ``steps`` steps; its shapes change every
+        ``block`` steps.
+        """
         return self.decoder.start(self.encoder(text_BS, text_mask_BS), text_mask_BS, steps, block)
 
     def prefill(self, tokens_BTC: Tensor, cache: DecoderCache) -> None:
@@ -57,7 +62,9 @@ class DiaNetwork(nn.Module):
         self.decoder.step(tokens_BTC, cache)
 
     def step(self, tokens_BTC: Tensor, cache: DecoderCache) -> Tensor:
-        """Incremental: return logits (B, T, C, V) of the next T steps and move the cache on; it must have reserved them."""
+        """Incremental: return logits (B, T, C, V) of the next T steps and move the cache on; it must have
+        reserved them.
+        """
         return self.logits(self.decoder.step(tokens_BTC, cache))
 
     def logits(self, features_BTD: Tensor) -> Tensor:

@@ -54,7 +54,9 @@ class GatedSiLU(nn.Module):
 
 
 def _lean() -> bool:
-    """Whether the operations with a written-out gradient are used: to train, unless a compiler sees to what is kept."""
+    """Whether the operations with a written-out gradient are used: to train, unless a compiler sees to what
+    is kept.
+    """
     return torch.is_grad_enabled() and not torch.compiler.is_compiling()
 
 
@@ -67,7 +69,9 @@ def rotary_angles(positions_T: Tensor, head_width: int, theta: float) -> tuple[T
 
 
 def rotate(x_BNTH: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
-    """Turn each pair (feature i, feature i + H/2) by its position's angle; computed in fp32 at least, returned in x's type."""
+    """Turn each pair (feature i, feature i + H/2) by its position's angle; computed in fp32 at least,
+    returned in x's type.
+    """
     cosine, sine = angles
     x32 = x_BNTH.to(torch.promote_types(x_BNTH.dtype, torch.float32))
     first, second = x32.chunk(2, dim=-1)
@@ -77,8 +81,9 @@ def rotate(x_BNTH: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
 def attend_without_plans() -> None:
     """Have torch leave out cuDNN's attention in this process.
 
-    Torch 2.11 prefers it on new GPUs, and it makes a plan for every new shape (modelscope/FunASR issue 3704), which nearly every
-    batch has here: a training step of dia_nano took 354 ms on an H200, and 69 without it. The other kernels take any shape.
+    Torch 2.11 prefers it on new GPUs, and it makes a plan for every new shape (modelscope/FunASR issue 3704),
+    which nearly every batch has here: a training step of dia_nano took 354 ms on an H200, and 69 without it.
+    The other kernels take any shape.
     """
     torch.backends.cuda.enable_cudnn_sdp(False)
 
@@ -88,8 +93,8 @@ def _mix(
 ) -> Tensor:
     """Return what queries find (B, N, T, H) with a scale of 1.0, in their type.
 
-    A CPU takes three times as long for the gradient in bf16 as in fp32 (torch 2.14, Zen 4: 25 ms and 8 for 12 clips of 120 steps
-    and 8 heads), which was a third of a training step; so there it is made in fp32.
+    A CPU takes three times as long for the gradient in bf16 as in fp32 (torch 2.14, Zen 4: 25 ms and 8 for 12
+    clips of 120 steps and 8 heads), which was a third of a training step; so there it is made in fp32.
     """
     mix = partial(
         F.scaled_dot_product_attention, attn_mask=mask, is_causal=causal, scale=1.0,
@@ -105,7 +110,8 @@ def _mix(
 class Attention(nn.Module):
     """Multi-head attention of scale 1.0 with grouped keys and values, as Dia has it (not 1/sqrt(H)).
 
-    ``qkv_proj`` may take the place of the three projections (:meth:`fuse`): one product of few rows instead of three.
+    ``qkv_proj`` may take the place of the three projections (:meth:`fuse`): one product of few rows instead
+    of three.
     """
 
     def __init__(
@@ -131,7 +137,9 @@ class Attention(nn.Module):
         return self._heads(queries), self._heads(keys), self._heads(values)
 
     def fuse(self, make: Callable[[Tensor], nn.Module]) -> None:
-        """Let ``make`` turn the three projections' weights, joined (O, I), into one module; only for self-attention."""
+        """Let ``make`` turn the three projections' weights, joined (O, I), into one module; only for
+        self-attention.
+        """
         weights = [projection.weight.data for projection in (self.q_proj, self.k_proj, self.v_proj)]
         self.widths = [len(weight) for weight in weights]
         del self.q_proj, self.k_proj, self.v_proj
@@ -148,7 +156,8 @@ class Attention(nn.Module):
         heads, steps = queries_BNTH.shape[1:3]
         shared = heads // keys_BKSH.shape[1]
         if steps == 1 and shared > 1:
-            # one step: the queries that share a key stand in a row, as if they were steps, and no key is copied
+            # one step: the queries that share a key stand in a row, as if they were steps, and no key is
+            # copied
             queries_BNTH = queries_BNTH.unflatten(1, (-1, shared)).flatten(2, 3)
         mixed = _mix(queries_BNTH, keys_BKSH, values_BKSH, mask, causal)
         if steps == 1 and shared > 1:

@@ -1,12 +1,13 @@
 """Linear layers without bias. Without gradients, fp32 products on a CPU go through oneDNN, for two reasons.
 
-A row is summed up in the same order whatever other rows there are, so an item of a batch gets the bits that it would get alone;
-MKL takes another order for another number of rows, and one draw in ten thousand falls otherwise.
+A row is summed up in the same order whatever other rows there are, so an item of a batch gets the bits that
+it would get alone; MKL takes another order for another number of rows, and one draw in ten thousand falls
+otherwise.
 
-And a decoder step, which has two rows a text, reads its weights at the memory's speed. MKL keeps up with it on Intel's processors
-and not on others: on an AMD EPYC (Zen 4) that reads 32 GB/s it reads weights at 9 GB/s, oneDNN at 25. Compiled code cannot call
-oneDNN with weights that are not frozen into it: there sums that torch.compile makes of the product take its place (31 GB/s), and
-items agree up to rounding.
+And a decoder step, which has two rows a text, reads its weights at the memory's speed. MKL keeps up with it
+on Intel's processors and not on others: on an AMD EPYC (Zen 4) that reads 32 GB/s it reads weights at 9 GB/s,
+oneDNN at 25. Compiled code cannot call oneDNN with weights that are not frozen into it: there sums that
+torch.compile makes of the product take its place (31 GB/s), and items agree up to rounding.
 
 Legend: B rows, I input features, O output features.
 """
@@ -60,7 +61,9 @@ class Linear(nn.Linear):
 
 
 def onednn_product(rows_BI: Tensor, weight_OI: Tensor) -> Tensor:
-    """Return (B, O) by oneDNN. A single row is multiplied twice: products of one have an order of their own."""
+    """Return (B, O) by oneDNN. A single row is multiplied twice: products of one have an order of their
+    own.
+    """
     single = len(rows_BI) == 1
     rows = rows_BI.expand(2, -1).contiguous() if single else rows_BI
     product: Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight_OI, None, "none", [], "")
@@ -68,7 +71,9 @@ def onednn_product(rows_BI: Tensor, weight_OI: Tensor) -> Tensor:
 
 
 def summed_product(rows_BI: Tensor, weight_OI: Tensor) -> Tensor:
-    """Return (B, O) as sums for the compiler, which reads each weight once for all rows; the outputs must be whole streams."""
+    """Return (B, O) as sums for the compiler, which reads each weight once for all rows; the outputs must be
+    whole streams.
+    """
     parts = weight_OI.chunk(STREAMS)
     return torch.stack(
         [torch.cat([(part_OI * row_I).sum(-1) for part_OI in parts]) for row_I in rows_BI.unbind()]

@@ -1,4 +1,6 @@
-"""The network that a run starts with: random, or a checkpoint's; with adapters on it; with a teacher beside it."""
+"""The network that a run starts with: random, or a checkpoint's; with adapters on it; with a teacher beside
+it.
+"""
 
 import copy
 import json
@@ -10,12 +12,12 @@ import lightning as L
 
 from dia.checkpoint import load_checkpoint
 from dia.checkpoint.adapter import Base, weights_fingerprint
+from dia.checkpoint.locate import resolve_checkpoint
 from dia.codecs.protocol import Codec, require_codec
 from dia.config.compose import TrainConfig
 from dia.errors import UserError
 from dia.files import write_text
 from dia.inference import Sampling
-from dia.inference.loading import resolve_checkpoint
 from dia.network import DiaNetwork
 from dia.training.distillation import GuidedDistillation, without_guidance
 from dia.training.lora import add_adapters
@@ -26,7 +28,9 @@ BASE = "base.json"  # in the run folder: which weights training started from
 
 @dataclass(frozen=True)
 class Start:
-    """The network to train, what it is asked for, and the checkpoint that it comes from (None: random weights)."""
+    """The network to train, what it is asked for, and the checkpoint that it comes from (None: random
+    weights).
+    """
 
     network: DiaNetwork
     objective: Objective
@@ -64,7 +68,9 @@ def write_base(folder: Path, base: Base | None) -> None:
 
 
 def require_same_base(folder: Path, base: Base | None) -> None:
-    """Raise :class:`UserError` when the checkpoint `init` has changed since the run began: it could not go on exactly."""
+    """Raise :class:`UserError` when the checkpoint `init` has changed since the run began: it could not go on
+    exactly.
+    """
     note = folder / BASE
     if base is None or not note.is_file():
         return

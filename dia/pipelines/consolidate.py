@@ -1,4 +1,6 @@
-"""A checkpoint of a run, in one file or in shards, becomes a model folder that transformers opens. One process is enough."""
+"""A checkpoint of a run, in one file or in shards, becomes a model folder that transformers opens. One
+process is enough.
+"""
 
 from pathlib import Path
 from typing import cast
@@ -50,7 +52,9 @@ def consolidate(run: Path, out: Path) -> int:
 
 
 def read_run_config(run: Path) -> TrainConfig:
-    """Return the config that a run was started with. Raises :class:`UserError` when it is missing or no run's."""
+    """Return the config that a run was started with. Raises :class:`UserError` when it is missing or no
+    run's.
+    """
     try:
         config = OmegaConf.merge(OmegaConf.structured(TrainConfig), OmegaConf.load(run / CONFIG))
         return cast(TrainConfig, OmegaConf.to_object(config))
@@ -61,7 +65,9 @@ def read_run_config(run: Path) -> TrainConfig:
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a checkpoint by name, without the optimizer's: of one file, or of a folder of shards."""
+    """Return the tensors of a checkpoint by name, without the optimizer's: of one file, or of a folder of
+    shards.
+    """
     if path.is_file():
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         return cast(dict[str, Tensor], content["state_dict"])

@@ -27,7 +27,9 @@ def plan(config: TrainConfig, console: Console | None = None) -> None:
 
 
 def plan_problems(config: TrainConfig) -> list[str]:
-    """Return what is wrong with the keys that a plan depends on; a checkpoint to start from need not be there."""
+    """Return what is wrong with the keys that a plan depends on; a checkpoint to start from need not be
+    there.
+    """
     parts = (config.trainer, config.batch, config.optim, config.lora, config.average, config.planning)
     found = [f"model.{problem}" for problem in config.model.problems()]
     if config.planning.gpus > 1 and not config.trainer.spreads:

@@ -1,7 +1,7 @@
 """What is checked before anything is made; each time all problems are told at once.
 
-The first time nothing has been loaded or written; the second time the codec and the data are open, and nothing of the run
-is there yet.
+The first time nothing has been loaded or written; the second time the codec and the data are open, and
+nothing of the run is there yet.
 """
 
 import json
@@ -55,7 +55,8 @@ def preflight(config: TrainConfig) -> Ready:
 def opened_data(config: TrainConfig, codec: Codec | None, ready: Ready) -> tuple[DatasetDict, Ready]:
     """Return the prepared data, made now unless it is there, and the run with the facts of it.
 
-    Raises :class:`UserError` with everything about it that does not go with the model, the codec or the checkpoint.
+    Raises :class:`UserError` with everything about it that does not go with the model, the codec or the
+    checkpoint.
     """
     if ready.processes.rank == 0:
         folder = prepare(config.data, codec, config.engine)
@@ -108,7 +109,9 @@ def _codec_problems(config: TrainConfig) -> list[str]:
 
 
 def _known_data_problems(config: TrainConfig) -> list[str]:
-    """What is wrong with data that lie prepared already: those of the config if there are some, and all that is mixed in."""
+    """What is wrong with data that lie prepared already: those of the config if there are some, and all that
+    is mixed in.
+    """
     problems: list[str] = []
     folders = [Path(folder) for folder in config.mix]
     try:

@@ -99,7 +99,9 @@ def _train(config: TrainConfig, codec: Codec, splits: Mapping[str, Dataset], rea
 
 
 def clips_of(config: TrainConfig, splits: Mapping[str, Dataset]) -> tuple[PreparedClips, PreparedClips]:
-    """Return the training split, drawn as labels and shares say with what is mixed into it, and the validation split."""
+    """Return the training split, drawn as labels and shares say with what is mixed into it, and the
+    validation split.
+    """
     mixed = [Part(open_prepared(Path(folder))["train"], share) for folder, share in config.mix.items()]
     own = Part(splits["train"], 1.0 - sum(config.mix.values()))
     train = PreparedClips([own, *mixed], config.model, config.labels, drawn=True)
@@ -107,7 +109,9 @@ def clips_of(config: TrainConfig, splits: Mapping[str, Dataset]) -> tuple[Prepar
 
 
 def write_marginal(folder: Path, train: Clips, validation: Clips, config: TrainConfig) -> None:
-    """Write the loss of guessing by frequency alone: what training has to beat (nats, weighted as the loss is)."""
+    """Write the loss of guessing by frequency alone: what training has to beat (nats, weighted as the loss
+    is).
+    """
     weights_C = channel_weights(config.model.channels, config.batch.first_channel_weight).double()
     losses_C = marginal_cross_entropy(train, validation, config.model)
     loss = float((weights_C * losses_C).sum() / weights_C.sum())

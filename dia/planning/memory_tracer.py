@@ -1,8 +1,10 @@
-"""Peak memory of a training step, found without taking any: the step runs on tensors that have shapes and no contents.
+"""Peak memory of a training step, found without taking any: the step runs on tensors that have shapes and no
+contents.
 
-What is traced is the code that trains, for few layers. A step goes through phases, and the highest that each of them needs
-is a straight line in the number of encoder and of decoder layers; what lies between the first and the last layer of a stack
-lies between their peaks too. Three traces therefore give the peaks of any depth.
+What is traced is the code that trains, for few layers. A step goes through phases, and the highest that each
+of them needs is a straight line in the number of encoder and of decoder layers; what lies between the first
+and the last layer of a stack lies between their peaks too. Three traces therefore give the peaks of any
+depth.
 
 Legend: B clip, T step, S text byte, C codec channel.
 """
@@ -28,7 +30,8 @@ PARAMETERS = {"bf16-true": torch.bfloat16, "16-true": torch.float16, "64-true": 
 
 
 class LiveBytes(TorchDispatchMode):
-    """Counts the bytes of the tensors made inside that are alive: ``now``, and the ``peak`` since it was last taken.
+    """Counts the bytes of the tensors made inside that are alive: ``now``, and the ``peak`` since it was last
+    taken.
 
     What stands in ``before`` was there already and counts as nothing, nor do views of it.
     """
@@ -110,8 +113,8 @@ Build = Callable[[DiaConfig], tuple[DiaNetwork, Asked]]
 
 @dataclass(frozen=True)
 class Traced:
-    """Bytes beyond the weights and the optimizer: the peak of each phase, the gradients held when a phase begins (those of
-    earlier batches left out), and what is kept for the backward pass."""
+    """Bytes beyond the weights and the optimizer: the peak of each phase, the gradients held when a phase
+    begins (those of earlier batches left out), and what is kept for the backward pass."""
 
     peaks: dict[str, float]
     gradients: dict[str, float]
@@ -129,7 +132,8 @@ class Traced:
 def trace_step(config: DiaConfig, build: Build, shape: BatchShape, precision: str, held: bool) -> Traced:
     """Return what a step takes at a config's depth.
 
-    ``precision`` is Lightning's name; ``held`` says that gradients of an earlier batch, or buckets for them, are there already.
+    ``precision`` is Lightning's name; ``held`` says that gradients of an earlier batch, or buckets for them,
+    are there already.
     """
 
     def traced(encoder_layers: int, decoder_layers: int) -> Traced:
@@ -212,7 +216,9 @@ class _Phases:
             self.peaks[self.phase] = max(peak, self.peaks.get(self.phase, 0.0))
 
     def _watch(self, layer: nn.Module, phase: str) -> None:
-        """Begin ``phase`` when the gradient of the layer's output is there, which is when its backward pass begins."""
+        """Begin ``phase`` when the gradient of the layer's output is there, which is when its backward pass
+        begins.
+        """
 
         def watch_output(module: nn.Module, inputs: Any, output: Tensor) -> None:
             if output.requires_grad and not self._in_backward:

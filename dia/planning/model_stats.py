@@ -1,5 +1,5 @@
-"""What a run trains, as a plan needs it: the network with its adapters, what it is asked for, its weights by part, the
-bytes of its optimizer's states. Nothing here is allocated.
+"""What a run trains, as a plan needs it: the network with its adapters, what it is asked for, its weights by
+part, the bytes of its optimizer's states. Nothing here is allocated.
 """
 
 import re
@@ -42,7 +42,9 @@ PARTS = {
 
 @dataclass(frozen=True)
 class Trained:
-    """A network's shape, its adapters (rank 0: all weights are trained), whether it is distilled into, and its dropout."""
+    """A network's shape, its adapters (rank 0: all weights are trained), whether it is distilled into, and
+    its dropout.
+    """
 
     model: DiaConfig
     lora: LoraConfig
@@ -131,8 +133,9 @@ STATES: dict[str, Callable[[str, int], float]] = {
     "adamw8bit": _eight_bits,
     "muon": lambda group, count: (FP32 if group in ORTHOGONAL else 2.0 * FP32) * count,
 }
-"""Bytes of states by optimizer, for so many weights of a kind (dia/training/param_groups.py): AdamW's two moments, in fp32 or, for
-tensors that are large enough, in 8 bits with a scale for each block; one of Muon's for matrices.
+"""Bytes of states by optimizer, for so many weights of a kind (dia/training/param_groups.py): AdamW's two
+moments, in fp32 or, for tensors that are large enough, in 8 bits with a scale for each block; one of Muon's
+for matrices.
 """
 
 

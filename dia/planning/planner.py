@@ -1,8 +1,9 @@
 """What a run will take, before anything is allocated: memory on each GPU by part, operations, hours, money.
 
 Weights, gradients and optimizer states are counted; activations come from a trace of the code that trains
-(dia/planning/memory_tracer.py), so a change of the network changes the plan. Buffers of several processes are counted from what
-dia/training/distributed.py asks for. Times are what the operations take at an assumed MFU, no measurement.
+(dia/planning/memory_tracer.py), so a change of the network changes the plan. Buffers of several processes are
+counted from what dia/training/distributed.py asks for. Times are what the operations take at an assumed MFU,
+no measurement.
 """
 
 from dataclasses import dataclass
@@ -10,10 +11,10 @@ from dataclasses import dataclass
 import torch
 
 from dia.config.planning import PlanConfig
-from dia.planning.flops import PEAK_FLOPS, forward_flops, recomputed_flops, training_flops
 from dia.planning.memory_tracer import AUTOCAST, PARAMETERS, BatchShape, trace_step
 from dia.planning.memory_tracer import Traced as TracedStep
 from dia.planning.model_stats import FP32, Trained, count_of
+from dia.training.flops import PEAK_FLOPS, forward_flops, recomputed_flops, training_flops
 
 GIGABYTE = 1e9
 
@@ -49,7 +50,9 @@ class Memory:
 
 @dataclass(frozen=True)
 class Work:
-    """An optimizer step on all GPUs: operations of the clips themselves, all operations that are made, codec frames."""
+    """An optimizer step on all GPUs: operations of the clips themselves, all operations that are made, codec
+    frames.
+    """
 
     flops: float
     made: float
@@ -139,8 +142,9 @@ class Planner:
         return self._traces[key]
 
     def _gathered_bytes(self, each: int) -> float:
-        """What FSDP2 gathers at a time: of the largest layer the one at hand, the next one, and as much of their gradients on
-        its way into shards; of what belongs to no layer the weights and the gradients, all the time.
+        """What FSDP2 gathers at a time: of the largest layer the one at hand, the next one, and as much of
+        their gradients on its way into shards; of what belongs to no layer the weights and the gradients, all
+        the time.
         """
         network = self.trained.network
         layers = [count_of(layer) for layer in (*network.encoder.layers, *network.decoder.layers)]

@@ -22,7 +22,9 @@ class Remedy:
 
 
 def remedies(planner: Planner, job: Job) -> list[Remedy]:
-    """Return each single change that there is, and of those that fit together the ones that cost the least time."""
+    """Return each single change that there is, and of those that fit together the ones that cost the least
+    time.
+    """
     single = [_remedy(planner, job, [change]) for change in _changes(planner, job)]
     if any(remedy.fits for remedy in single):
         return single

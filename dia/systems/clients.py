@@ -20,7 +20,9 @@ CLIENTS = {
 
 
 def open_system(declaration: Declaration) -> System:
-    """Return the code of a system. Raises :class:`UserError` for an unknown client, or a package that is not installed."""
+    """Return the code of a system. Raises :class:`UserError` for an unknown client, or a package that is not
+    installed.
+    """
     if declaration.client not in CLIENTS:
         raise UserError(
             f"system {declaration.name}: there is no client {declaration.client!r}; there are: {', '.join(CLIENTS)}"
@@ -38,7 +40,9 @@ def open_system(declaration: Declaration) -> System:
 
 
 def key_of(declaration: Declaration) -> str:
-    """Return the key from the environment, empty when the system takes none. Raises :class:`UserError` when it is not set."""
+    """Return the key from the environment, empty when the system takes none. Raises :class:`UserError` when
+    it is not set.
+    """
     if not declaration.key:
         return ""
     if not (key := os.environ.get(declaration.key, "").strip()):

@@ -1,7 +1,8 @@
 """Sesame's CSM as transformers runs it (`CsmForConditionalGeneration`), on this machine.
 
-Turn by turn, each with what was spoken before as context: that is what the model is made for (huggingface/transformers,
-docs/source/en/model_doc/csm.md). It has no tags. Without recordings as context its voices are drawn by the seed.
+Turn by turn, each with what was spoken before as context: that is what the model is made for
+(huggingface/transformers, docs/source/en/model_doc/csm.md). It has no tags. Without recordings as context its
+voices are drawn by the seed.
 """
 
 from collections.abc import Sequence

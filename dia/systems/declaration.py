@@ -30,7 +30,9 @@ NOT_OF_THE_SOUND = (
 
 @dataclass(frozen=True)
 class Price:
-    """Dollars for one unit: a character sent, or a second of sound. ``dollars`` is None where no price could be read."""
+    """Dollars for one unit: a character sent, or a second of sound. ``dollars`` is None where no price could
+    be read.
+    """
 
     unit: str
     dollars: float | None
@@ -39,7 +41,9 @@ class Price:
 
 @dataclass(frozen=True)
 class Declaration:
-    """A system. ``voices`` are by speaker (S1, S2, ...), in the system's own words; ``settings`` go into every request."""
+    """A system. ``voices`` are by speaker (S1, S2, ...), in the system's own words; ``settings`` go into
+    every request.
+    """
 
     name: str
     client: str
@@ -47,7 +51,9 @@ class Declaration:
     model: str
     """The model id that is asked for; of a local system a folder or a Hub id."""
     format: str
-    """The sound it answers with, in the vendor's spelling: `wav`, `wav_24000`, `mp3_44100_128`, `pcm_24000` (16-bit mono)."""
+    """The sound it answers with, in the vendor's spelling: `wav`, `wav_24000`, `mp3_44100_128`, `pcm_24000`
+    (16-bit mono).
+    """
     seeds: str
     """Whether a seed brings the same sound again: `honoured`, `best effort` or `none`."""
     licence: str
@@ -57,7 +63,9 @@ class Declaration:
     voices: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
-    """Canonical tags (data/tags.yaml) and how this system spells them; a tag without one is left out, and the row says so."""
+    """Canonical tags (data/tags.yaml) and how this system spells them; a tag without one is left out, and the
+    row says so.
+    """
     tag_map_version: str = ""
     emotions: dict[str, str] = field(default_factory=dict)
     """Ways of speaking (data/emotions.yaml) and how this system is told."""

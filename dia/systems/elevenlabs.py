@@ -1,4 +1,6 @@
-"""ElevenLabs through its own SDK (elevenlabs 2.78): a whole dialogue in one request, or each turn in one of its own."""
+"""ElevenLabs through its own SDK (elevenlabs 2.78): a whole dialogue in one request, or each turn in one of
+its own.
+"""
 
 from collections.abc import Sequence
 from functools import cached_property

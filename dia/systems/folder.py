@@ -1,7 +1,9 @@
-"""Recordings that somebody made by hand (NotebookLM has no API): a folder of sound files and a table that says what they are.
+"""Recordings that somebody made by hand (NotebookLM has no API): a folder of sound files and a table that
+says what they are.
 
-`recordings.jsonl` has an object a line: ``{"id": ..., "file": ..., "script": ..., "take": 0}``; the other keys of a prompt may
-stand there as well. The files are copied, hashed and checked like any other answer, and nothing is spent.
+`recordings.jsonl` has an object a line: ``{"id": ..., "file": ..., "script": ..., "take": 0}``; the other
+keys of a prompt may stand there as well. The files are copied, hashed and checked like any other answer, and
+nothing is spent.
 """
 
 import json
@@ -30,7 +32,9 @@ class Folder:
 
     @cached_property
     def table(self) -> dict[tuple[str, int], tuple[str, Prompt]]:
-        """File and prompt by id and take. Raises :class:`UserError` with every problem of the table at once."""
+        """File and prompt by id and take. Raises :class:`UserError` with every problem of the table at
+        once.
+        """
         return read_table(self.root)
 
     def own_prompts(self) -> list[Prompt]:

@@ -1,7 +1,9 @@
-"""What went over the wire: hooks of an httpx client that keep the body as it was sent, the status and the headers.
+"""What went over the wire: hooks of an httpx client that keep the body as it was sent, the status and the
+headers.
 
-The vendors' SDKs differ in what they tell of a request, and all take a client of httpx (or of its successor httpx2): what
-is recorded is therefore what was sent, not what was meant. Redirects are not followed, as a key in a header would go along.
+The vendors' SDKs differ in what they tell of a request, and all take a client of httpx (or of its successor
+httpx2): what is recorded is therefore what was sent, not what was meant. Redirects are not followed, as a key
+in a header would go along.
 """
 
 import json
@@ -46,7 +48,9 @@ class Wire:
         return {"event_hooks": hooks, "timeout": self.declaration.timeout_seconds, "follow_redirects": False}
 
     def ask(self, send: Callable[[], bytes]) -> Answer:
-        """Return the answer of one request. Raises :class:`Refusal`; what is no failure of the exchange is raised as it is."""
+        """Return the answer of one request. Raises :class:`Refusal`; what is no failure of the exchange is
+        raised as it is.
+        """
         self._thread.exchange = Exchange()
         try:
             raw = send()
@@ -87,7 +91,9 @@ class Wire:
 
 
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
-    """Return the seconds that an answer asks to wait (RFC 9110, 10.2.3: seconds or a date), None when it does not say."""
+    """Return the seconds that an answer asks to wait (RFC 9110, 10.2.3: seconds or a date), None when it does
+    not say.
+    """
     written = headers.get("retry-after", "").strip()
     if not written:
         return None

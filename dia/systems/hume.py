@@ -1,4 +1,6 @@
-"""Hume's Octave through its own SDK (hume 0.14): all turns as utterances of one request (`POST /v0/tts/file`)."""
+"""Hume's Octave through its own SDK (hume 0.14): all turns as utterances of one request (`POST
+/v0/tts/file`).
+"""
 
 from collections.abc import Sequence
 from functools import cached_property

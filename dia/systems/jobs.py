@@ -38,7 +38,9 @@ class Estimate:
 
 
 def plan(prompts: list[Prompt], takes: int, system: System, declaration: Declaration) -> list[Job]:
-    """Return all jobs, take by take, so that a recording that is cut off has whole takes rather than whole prompts."""
+    """Return all jobs, take by take, so that a recording that is cut off has whole takes rather than whole
+    prompts.
+    """
     return [_job(prompt, take, system, declaration) for take in range(takes) for prompt in prompts]
 
 

@@ -1,4 +1,6 @@
-"""What the models that run here have in common: a device, a seed, and sound as the bytes of a float WAV file."""
+"""What the models that run here have in common: a device, a seed, and sound as the bytes of a float WAV
+file.
+"""
 
 import io
 from collections.abc import Callable
@@ -22,7 +24,9 @@ def device_of(declaration: Declaration) -> torch.device:
 
 
 def load(declaration: Declaration, read: Callable[[], Loaded]) -> Loaded:
-    """Return what ``read`` loads. Raises :class:`UserError` with the reason when the model is not to be had here."""
+    """Return what ``read`` loads. Raises :class:`UserError` with the reason when the model is not to be had
+    here.
+    """
     try:
         return read()
     except (OSError, ValueError, ImportError) as error:
@@ -53,7 +57,9 @@ def generation(declaration: Declaration) -> dict[str, Any]:
 
 
 def wav_bytes(waveform: NDArray[np.float32], sample_rate: int) -> bytes:
-    """Return a waveform (samples,) as the bytes of a WAV file of 32-bit floats: what the model made, to the bit."""
+    """Return a waveform (samples,) as the bytes of a WAV file of 32-bit floats: what the model made, to the
+    bit.
+    """
     file = io.BytesIO()
     soundfile.write(file, waveform, sample_rate, format="WAV", subtype="FLOAT")
     return file.getvalue()

@@ -1,4 +1,6 @@
-"""OpenAI's Speech API through its own SDK (openai 3.57), and servers that speak the same (EmotiVoice): a request a turn."""
+"""OpenAI's Speech API through its own SDK (openai 3.57), and servers that speak the same (EmotiVoice): a
+request a turn.
+"""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -14,7 +16,8 @@ from dia.systems.protocol import Answer, Call
 from dia.systems.script_rendering import Line
 
 NO_KEY = "none"  # the SDK wants one; a server of one's own takes none
-STYLE = "style_field"  # which field of the body says how the turn is spoken: `instructions`, or EmotiVoice's `prompt`
+# which field of the body says how the turn is spoken: `instructions`, or EmotiVoice's `prompt`
+STYLE = "style_field"
 
 
 class Speech:

@@ -1,8 +1,10 @@
-"""Orpheus on this machine: a Llama of transformers that writes the codes of SNAC (hubertsiuzdak/snac, package `snac`).
+"""Orpheus on this machine: a Llama of transformers that writes the codes of SNAC (hubertsiuzdak/snac, package
+`snac`).
 
-Token ids and the order of codes are those of the authors' inference notebook (canopyai/Orpheus-TTS, README.md links it):
-text is framed by 128259 ... 128009 128260, speech begins after 128257 and ends with 128258. Seven tokens make a frame: one code
-of the coarse level, two of the middle and four of the fine one, each in a block of 4,096 ids of its own from 128266 on.
+Token ids and the order of codes are those of the authors' inference notebook (canopyai/Orpheus-TTS, README.md
+links it): text is framed by 128259 ... 128009 128260, speech begins after 128257 and ends with 128258. Seven
+tokens make a frame: one code of the coarse level, two of the middle and four of the fine one, each in a block
+of 4,096 ids of its own from 128266 on.
 """
 
 from collections.abc import Sequence
@@ -57,7 +59,9 @@ class Orpheus:
 
     @torch.inference_mode()
     def ask(self, call: Call) -> Answer:
-        """As the protocol says. Raises :class:`Refusal` when what the model wrote holds no whole frame of speech."""
+        """As the protocol says. Raises :class:`Refusal` when what the model wrote holds no whole frame of
+        speech.
+        """
         tokenizer, network, codec = self.model
         arguments = {key: value for key, value in call.body.items() if key not in ("prompt", "seed")}
         set_seed(call.body["seed"])
@@ -86,9 +90,11 @@ class Orpheus:
 
 
 def codes_of(tokens: list[int]) -> list[Tensor]:
-    """Return the codes of the three levels, (F,), (2F,) and (4F,), of the whole frames after the last start of speech.
+    """Return the codes of the three levels, (F,), (2F,) and (4F,), of the whole frames after the last start
+    of speech.
 
-    A frame that is cut off, or of which a token is out of its block, ends the speech: what follows has lost its step.
+    A frame that is cut off, or of which a token is out of its block, ends the speech: what follows has lost
+    its step.
     """
     begin = len(tokens) - tokens[::-1].index(START_OF_SPEECH) if START_OF_SPEECH in tokens else 0
     frames: list[list[int]] = []
@@ -104,7 +110,9 @@ def codes_of(tokens: list[int]) -> list[Tensor]:
 
 
 def load_snac(name: str) -> SNAC:
-    """Return SNAC from a folder or a Hub id. Its own loader would unpickle anything; here only tensors are read."""
+    """Return SNAC from a folder or a Hub id. Its own loader would unpickle anything; here only tensors are
+    read.
+    """
     folder = Path(name)
     files = [
         folder / part if folder.is_dir() else Path(hf_hub_download(name, part))

@@ -19,7 +19,9 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """Sound as it came. ``request`` is the body as it was sent, without any key; ``cost_units`` what the answer says it cost."""
+    """Sound as it came. ``request`` is the body as it was sent, without any key; ``cost_units`` what the
+    answer says it cost.
+    """
 
     raw: bytes
     request: dict[str, Any]
@@ -30,7 +32,9 @@ class Answer:
 
 @dataclass(eq=False)  # exceptions are told apart by identity
 class Refusal(Exception):
-    """No sound. ``again`` says that asking again may help, ``stops`` that nothing else will be answered either."""
+    """No sound. ``again`` says that asking again may help, ``stops`` that nothing else will be answered
+    either.
+    """
 
     kind: str
     message: str
@@ -48,11 +52,15 @@ class System(Protocol):
     package: str
 
     def calls(self, prompt_id: str, lines: Sequence[Line], take: int) -> list[Call]:
-        """Return what has to be asked for one take of one script: one request, or one a turn. Asks nothing yet."""
+        """Return what has to be asked for one take of one script: one request, or one a turn. Asks nothing
+        yet.
+        """
         ...
 
     def open(self) -> None:
-        """Make ready what asking needs: a key, weights. Raises ``UserError`` when the system is not available here."""
+        """Make ready what asking needs: a key, weights. Raises ``UserError`` when the system is not available
+        here.
+        """
         ...
 
     def ask(self, call: Call) -> Answer:

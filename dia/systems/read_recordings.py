@@ -1,7 +1,7 @@
 """A recording read back: `outputs/SYSTEM/RUN_ID` as :class:`Recording`s, without a key and without a network.
 
-Nothing in the folder is believed: hashes, sample rates and lengths are those of the files. What cannot be used is named and
-counted, and what failed when it was recorded stays a failure of the system.
+Nothing in the folder is believed: hashes, sample rates and lengths are those of the files. What cannot be
+used is named and counted, and what failed when it was recorded stays a failure of the system.
 """
 
 import hashlib
@@ -35,7 +35,9 @@ OF_SOUND: dict[str, type | tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Failure:
-    """A take that there is no sound of, and why. ``kind`` is the recording's own word, or ``unusable`` for a file."""
+    """A take that there is no sound of, and why. ``kind`` is the recording's own word, or ``unusable`` for a
+    file.
+    """
 
     prompt_id: str
     take: int
@@ -45,7 +47,9 @@ class Failure:
 
 @dataclass(frozen=True)
 class RecordedSystem:
-    """What a folder holds. Takes are ``recordings`` and ``failures`` together; ``problems`` are of the folder itself."""
+    """What a folder holds. Takes are ``recordings`` and ``failures`` together; ``problems`` are of the folder
+    itself.
+    """
 
     system: str
     manifest: dict[str, Any]
@@ -61,7 +65,9 @@ class RecordedSystem:
 
 
 def read_recorded(folder: str | Path) -> RecordedSystem:
-    """Read the folder of a recording. Raises :class:`UserError` only when it is none, or holds no row that can be read."""
+    """Read the folder of a recording. Raises :class:`UserError` only when it is none, or holds no row that
+    can be read.
+    """
     root = Path(folder)
     manifest = read_manifest(root)
     content, problems = _outputs(root, manifest)

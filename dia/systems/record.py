@@ -1,4 +1,6 @@
-"""Record a system: say what it costs, ask for what is missing, and write rows and manifest however it ends."""
+"""Record a system: say what it costs, ask for what is missing, and write rows and manifest however it
+ends.
+"""
 
 import os
 import subprocess
@@ -41,8 +43,9 @@ class Recorded:
 
 
 def record(config: RecordConfig, say: Say) -> Recorded:
-    """Record all takes that are missing. Raises :class:`UserError` for all that is wrong before anything is asked, when money
-    would be spent without ``confirm=true``, and when the service will not answer anything."""
+    """Record all takes that are missing. Raises :class:`UserError` for all that is wrong before anything is
+    asked, when money would be spent without ``confirm=true``, and when the service will not answer
+    anything."""
     config.require()
     declaration = declaration_of(config.system)
     system = open_system(declaration)
@@ -133,7 +136,9 @@ class _Run:
         say(self.folder.redact(f"{number}/{len(self.jobs)} {job.prompt.id} take {job.take}: {told}"))
 
     def _take(self, job: Job) -> Row:
-        """All parts of a take; those that were answered before are not asked again, and none after one that failed."""
+        """All parts of a take; those that were answered before are not asked again, and none after one that
+        failed.
+        """
         parts: list[Row] = []
         for part in range(len(job.calls)):
             parts.append(self.folder.answered.get((*job.key, part)) or self.asker.ask(job, part))
@@ -142,7 +147,9 @@ class _Run:
         return self.maker.row(job, parts)
 
     def _known(self, job: Job) -> Row:
-        """The row of a take that the run did not come to the end of: what was answered stays, in earlier runs too."""
+        """The row of a take that the run did not come to the end of: what was answered stays, in earlier runs
+        too.
+        """
         parts = [self.folder.answered.get((*job.key, part)) for part in range(len(job.calls))]
         known = [part for part in parts if part is not None]
         if not job.refused and len(known) < len(parts):
@@ -214,7 +221,9 @@ def _version(package: str) -> str:
 
 
 def _code() -> dict[str, Any]:
-    """Revision of this code, whether it was changed, and the sha256 of its lock file; None where it is no checkout."""
+    """Revision of this code, whether it was changed, and the sha256 of its lock file; None where it is no
+    checkout.
+    """
     root, lock = PACKAGE.parent, PACKAGE.parent / "constraints.txt"
     revision = _git("rev-parse", "HEAD") if (root / ".git").exists() else None
     changed = bool(_git("status", "--porcelain")) if revision else None

@@ -1,4 +1,6 @@
-"""Files of a recording: there whole or not at all, never overwritten, and still there when the machine loses its power."""
+"""Files of a recording: there whole or not at all, never overwritten, and still there when the machine loses
+its power.
+"""
 
 import fcntl
 import hashlib
@@ -37,7 +39,9 @@ def sha256_of(content: bytes) -> str:
 
 
 class Log:
-    """A JSONL file that is only ever added to, each line synced before the next thing happens. One process at a time."""
+    """A JSONL file that is only ever added to, each line synced before the next thing happens. One process at
+    a time.
+    """
 
     def __init__(self, path: Path, redact: Callable[[str], str]) -> None:
         """Open for adding. Raises :class:`UserError` when another process has it open."""
@@ -54,7 +58,9 @@ class Log:
         self._cut_torn_line()
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return all rows. Raises :class:`UserError` for a line that was changed so that it cannot be read."""
+        """Return all rows. Raises :class:`UserError` for a line that was changed so that it cannot be
+        read.
+        """
         found = []
         for number, line in enumerate(self.path.read_text(encoding="utf-8").split("\n")[:-1], start=1):
             try:
@@ -77,7 +83,9 @@ class Log:
         os.close(self._file)
 
     def _cut_torn_line(self) -> None:
-        """What follows the last line's end was being written when the machine stopped; its request stands in the line before."""
+        """What follows the last line's end was being written when the machine stopped; its request stands in
+        the line before.
+        """
         content = self.path.read_bytes()
         if content and not content.endswith(b"\n"):
             os.ftruncate(self._file, content.rfind(b"\n") + 1)

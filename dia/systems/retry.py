@@ -1,4 +1,6 @@
-"""Asking: each try is logged before it is sent and after it is answered; some refusals are asked again, some end the run."""
+"""Asking: each try is logged before it is sent and after it is answered; some refusals are asked again, some
+end the run.
+"""
 
 import random
 import threading
@@ -25,15 +27,13 @@ class Stopped(Exception):
 def wait_before_next(refusal: Refusal, attempt: int, retry: RetryConfig, rng: float) -> float | None:
     """Return the seconds before try ``attempt + 1``, None when there is none. ``rng`` in 0..1 is the jitter.
 
-    A wait that the service asks for is kept to, and lengthened by up to a tenth; else it doubles from try to try, and a chance
-    of down to half of it keeps clients apart (exponential back-off with "equal jitter").
+    A wait that the service asks for is kept to, and lengthened by up to a tenth; else it doubles from try to
+    try, and a chance of down to half of it keeps clients apart (exponential back-off with "equal jitter").
     """
     if not refusal.again or attempt >= retry.attempts:
         return None
     if refusal.retry_after is not None:
-        return (
-            None if refusal.retry_after > retry.longest_seconds else refusal.retry_after * (1 + chance / 10)
-        )
+        return None if refusal.retry_after > retry.longest_seconds else refusal.retry_after * (1 + rng / 10)
     return min(retry.longest_seconds, retry.first_seconds * 2.0 ** (attempt - 1)) * (1 + rng) / 2
 
 

@@ -1,7 +1,8 @@
 """The folder of a recording: `OUT/SYSTEM/RUN_ID/{manifest.json,outputs.jsonl,attempts.jsonl,raw/,wav/}`.
 
-`attempts.jsonl` is added to and never changed: a line before each request is sent and one after it is answered. The rest follows
-from it. `outputs.jsonl` has one row for each prompt and take, failures included, and is written when a run ends, however it ends.
+`attempts.jsonl` is added to and never changed: a line before each request is sent and one after it is
+answered. The rest follows from it. `outputs.jsonl` has one row for each prompt and take, failures included,
+and is written when a run ends, however it ends.
 """
 
 import hashlib
@@ -24,7 +25,9 @@ class RunFolder:
     """An open recording; no other process can record into it meanwhile."""
 
     def __init__(self, path: Path, fingerprint: str, redact: Callable[[str], str]) -> None:
-        """Make the folder, or go on in it. Raises :class:`UserError` when it holds another recording, or its answers changed."""
+        """Make the folder, or go on in it. Raises :class:`UserError` when it holds another recording, or its
+        answers changed.
+        """
         self.path, self.redact = path, redact
         self.manifest = read_manifest(path) if (path / MANIFEST).is_file() else {}
         if self.manifest and self.manifest.get("fingerprint") != fingerprint:
@@ -74,7 +77,9 @@ class RunFolder:
 
     @staticmethod
     def file_name(prompt_id: str) -> str:
-        """Return a prompt's id as part of a file's name: ids that are none get a digest, so that two never meet."""
+        """Return a prompt's id as part of a file's name: ids that are none get a digest, so that two never
+        meet.
+        """
         plain = re.sub(r"[^A-Za-z0-9_-]", "_", prompt_id)[:80]
         return (
             plain if plain == prompt_id else f"{plain}-{hashlib.sha256(prompt_id.encode()).hexdigest()[:8]}"
@@ -104,7 +109,9 @@ class RunFolder:
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """Return the manifest of a recording. Raises :class:`UserError` when it is missing, damaged, or of another kind."""
+    """Return the manifest of a recording. Raises :class:`UserError` when it is missing, damaged, or of
+    another kind.
+    """
     try:
         content = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

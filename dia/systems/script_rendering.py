@@ -1,4 +1,6 @@
-"""A script in a system's own spelling of tags and ways of speaking; what it has no word for is left out, and told."""
+"""A script in a system's own spelling of tags and ways of speaking; what it has no word for is left out, and
+told.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -9,7 +11,9 @@ from dia.systems.declaration import Declaration
 
 @dataclass(frozen=True)
 class Line:
-    """What one speaker (1, 2, ...) is given to say; ``style`` is how, where the system has a field of its own for it."""
+    """What one speaker (1, 2, ...) is given to say; ``style`` is how, where the system has a field of its own
+    for it.
+    """
 
     speaker: int
     text: str
@@ -23,7 +27,9 @@ class Line:
 
 @dataclass(frozen=True)
 class Dialect:
-    """The lines in order, and what was dropped: tags as ``(tag)``, ways of speaking as ``{name}``, whole turns as ``[S1]``."""
+    """The lines in order, and what was dropped: tags as ``(tag)``, ways of speaking as ``{name}``, whole
+    turns as ``[S1]``.
+    """
 
     lines: tuple[Line, ...]
     dropped: tuple[str, ...]

@@ -9,7 +9,9 @@ from dia.errors import UserError
 
 @dataclass
 class RetryConfig:
-    """How often one request is asked, and how long is waited: twice as long after every try, with rng, or as it is told."""
+    """How often one request is asked, and how long is waited: twice as long after every try, with rng, or as
+    it is told.
+    """
 
     attempts: int = 5
     first_seconds: float = 1.0
@@ -28,14 +30,18 @@ class RecordConfig:
     """Everything `python -m dia.eval record` reads."""
 
     system: dict[str, Any] = field(default_factory=dict)
-    """A file of eval/systems, `system=elevenlabs`; each of its keys can be changed: `system.settings.stability=0.3`."""
+    """A file of eval/systems, `system=elevenlabs`; each of its keys can be changed:
+    `system.settings.stability=0.3`.
+    """
     suite: str = ""
-    """Prompts to speak: a name of eval/prompts, or a JSONL file; empty for `system=folder`, which brings its own."""
+    """Prompts to speak: a name of eval/prompts, or a JSONL file; empty for `system=folder`, which brings its
+    own.
+    """
     out: str = "outputs"
     """Folder that holds SYSTEM/RUN_ID."""
     run_id: str = ""
-    """Name of the recording; empty makes one of the suite and everything that bears on the sound, so that the same command
-    goes on with the same recording."""
+    """Name of the recording; empty makes one of the suite and everything that bears on the sound, so that the
+    same command goes on with the same recording."""
     takes: int = 0
     """How often each prompt is spoken; 0 is three times, or as often as the table of `system=folder` says."""
     confirm: bool = False

@@ -14,7 +14,9 @@ SHORTEST_FOR_LOUDNESS = 0.4  # seconds: one block of ITU-R BS.1770
 
 
 class BadSound(ValueError):
-    """Bytes that are not the sound that was asked for; ``kind`` says how: ``empty``, ``not_audio``, ``damaged_audio``."""
+    """Bytes that are not the sound that was asked for; ``kind`` says how: ``empty``, ``not_audio``,
+    ``damaged_audio``.
+    """
 
     def __init__(self, kind: str, message: str) -> None:
         """``message`` says what was found."""
@@ -34,7 +36,8 @@ class Sound:
 def decode(raw: bytes, spelled: str) -> Sound:
     """Read an answer in the format that was asked for (``wav_24000``, ``pcm_24000``, ``any``).
 
-    Raises :class:`BadSound` for an empty answer, for text or a page instead of sound, and for sound that is cut short.
+    Raises :class:`BadSound` for an empty answer, for text or a page instead of sound, and for sound that is
+    cut short.
     """
     if not raw:
         raise BadSound("empty", "the answer is empty")
@@ -62,7 +65,9 @@ def ending(raw: bytes, spelled: str) -> str:
 
 
 def loudness(waveform: Waveform, sample_rate: int) -> float | None:
-    """Return the integrated loudness in LUFS (ITU-R BS.1770-4, by pyloudnorm), None for silence and below .4 s."""
+    """Return the integrated loudness in LUFS (ITU-R BS.1770-4, by pyloudnorm), None for silence and below .4
+    s.
+    """
     import pyloudnorm
 
     if len(waveform) <= SHORTEST_FOR_LOUDNESS * sample_rate:

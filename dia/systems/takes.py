@@ -30,7 +30,9 @@ class Maker:
     declaration: Declaration
 
     def row(self, job: Job, parts: list[Row]) -> Row:
-        """Return the row of a take of which every part was answered or refused; the waveform is written when all were answered."""
+        """Return the row of a take of which every part was answered or refused; the waveform is written when
+        all were answered.
+        """
         failed = next((part for part in parts if part.get("error_kind")), None)
         if job.refused:
             sound, kind, message = NO_SOUND, job.refused, job.message
@@ -71,7 +73,8 @@ class Maker:
 
 
 def join(sounds: list[Sound], gap_seconds: float) -> tuple[np.ndarray, int, list[list[float]]]:
-    """Return the sounds one after another as float32 (samples,), the sample rate, and each one's start and end in seconds.
+    """Return the sounds one after another as float32 (samples,), the sample rate, and each one's start and
+    end in seconds.
 
     Raises :class:`BadSound` when their sample rates differ.
     """

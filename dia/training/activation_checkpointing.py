@@ -1,7 +1,8 @@
 """What is kept of a forward pass for its gradient, and what is made again: memory against time.
 
-`off` keeps what the layers' operations keep. `mlp` makes the inside of each feed-forward again: half of what a layer keeps,
-for one of its largest products. `layers` keeps a layer's input only and makes the layer again: least memory, a third more time.
+`off` keeps what the layers' operations keep. `mlp` makes the inside of each feed-forward again: half of what
+a layer keeps, for one of its largest products. `layers` keeps a layer's input only and makes the layer again:
+least memory, a third more time.
 """
 
 from functools import partial
@@ -27,7 +28,9 @@ def checkpoint_activations(network: DiaNetwork, mode: str) -> None:
 
 
 def compile_layers(network: DiaNetwork, backend: str = "inductor") -> None:
-    """Compile each layer, for clips of any length. Layers of a kind share their code, so it is made twice, not thirty times."""
+    """Compile each layer, for clips of any length. Layers of a kind share their code, so it is made twice,
+    not thirty times.
+    """
     for layer in [*network.encoder.layers, *network.decoder.layers]:
         layer.compile(dynamic=True, backend=backend)
 

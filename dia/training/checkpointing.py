@@ -1,9 +1,12 @@
-"""Checkpoints for going on: each is written under another name, synced, renamed, and vouched for by a manifest beside it.
+"""Checkpoints for going on: each is written under another name, synced, renamed, and vouched for by a
+manifest beside it.
 
 checkpoints/step-00000100.ckpt   Lightning's state: a file, or a folder of shards
-            step-00000100.json   the manifest: sha256 of every file, and the facts that going on exactly depends on
+            step-00000100.json   the manifest: sha256 of every file, and the facts that going on exactly
+            depends on
 
-The manifest is written last: a state without one is not there. The last two are kept, so that a damaged one costs little.
+The manifest is written last: a state without one is not there. The last two are kept, so that a damaged one
+costs little.
 """
 
 import json
@@ -34,7 +37,9 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What vouches for a checkpoint: its step, the sha256 of its files by name, and the facts of the run that wrote it."""
+    """What vouches for a checkpoint: its step, the sha256 of its files by name, and the facts of the run that
+    wrote it.
+    """
 
     step: int
     files: dict[str, str]
@@ -52,9 +57,10 @@ class SavedCheckpoint:
 class ResumableCheckpoint(Checkpoint):
     """Saves the state every ``every`` optimizer steps, after the last one, and when SIGUSR1 arrives.
 
-    Then it raises :class:`Stopped`. A signal reaches the processes of a run at different steps; all stop at the first one that
-    any of them knows of. A step that is validated (every ``validate_every``, 0: none) is saved when it has been: what the
-    validation decides, such as to stop early, would otherwise be unknown to a run that goes on from there.
+    Then it raises :class:`Stopped`. A signal reaches the processes of a run at different steps; all stop at
+    the first one that any of them knows of. A step that is validated (every ``validate_every``, 0: none) is
+    saved when it has been: what the validation decides, such as to stop early, would otherwise be unknown to
+    a run that goes on from there.
     """
 
     def __init__(self, folder: Path, every: int, facts: RunFingerprint, validate_every: int = 0) -> None:
@@ -93,7 +99,9 @@ class ResumableCheckpoint(Checkpoint):
 
 
 def save(trainer: L.Trainer, folder: Path, facts: RunFingerprint) -> None:
-    """Write a checkpoint of the trainer's step; called on every rank. Raises ``OSError`` as the file system does."""
+    """Write a checkpoint of the trainer's step; called on every rank. Raises ``OSError`` as the file system
+    does.
+    """
     final, made = (
         folder / f"step-{trainer.global_step:08d}.ckpt",
         folder / f".step-{trainer.global_step:08d}.ckpt",
@@ -115,7 +123,9 @@ def save(trainer: L.Trainer, folder: Path, facts: RunFingerprint) -> None:
 
 
 def newest(folder: Path) -> SavedCheckpoint | None:
-    """Return the newest whole checkpoint of a folder, None without one; newer ones that are damaged are told in a warning."""
+    """Return the newest whole checkpoint of a folder, None without one; newer ones that are damaged are told
+    in a warning.
+    """
     for path in reversed(_all_in(folder)):
         try:
             return SavedCheckpoint(path, _read(path))
@@ -135,7 +145,9 @@ def step_of(path: Path) -> int:
 
 
 class CheckpointFiles(TorchCheckpointIO):
-    """Writes straight into the file, where Lightning's own holds the whole checkpoint in memory first; reads it mapped."""
+    """Writes straight into the file, where Lightning's own holds the whole checkpoint in memory first; reads
+    it mapped.
+    """
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None
@@ -167,7 +179,9 @@ def _all_in(folder: Path) -> list[Path]:
 
 
 def _digests(made: Path, rank: int, world: int) -> dict[str, str]:
-    """The sha256 of every file, synced; each rank sees to its part of a folder of shards. A single file has no name."""
+    """The sha256 of every file, synced; each rank sees to its part of a folder of shards. A single file has
+    no name.
+    """
     files = sorted(path for path in made.rglob("*") if path.is_file()) if made.is_dir() else [made]
     mine: dict[str, str] = {}
     for path in files[rank::world]:

@@ -1,9 +1,9 @@
 """Lightning task that trains the spectral codec: first its codes, then the detail of its sound.
 
-Stage one is a regression: encoder, quantizer and decoder learn log magnitudes. In stage two the encoder, the quantizer and
-the decoder stand still, so the codes of a data set stay valid, while the flow learns what the regression smoothed away;
-the average of its weights is what is kept (as diffusion models are trained). Where only the decoder learns on, encoder and
-quantizer stand still in stage one too.
+Stage one is a regression: encoder, quantizer and decoder learn log magnitudes. In stage two the encoder, the
+quantizer and the decoder stand still, so the codes of a data set stay valid, while the flow learns what the
+regression smoothed away; the average of its weights is what is kept (as diffusion models are trained). Where
+only the decoder learns on, encoder and quantizer stand still in stage one too.
 
 Legend: B batch, L samples, F frames, K frequency bins.
 """
@@ -102,7 +102,9 @@ class CodecModule(L.LightningModule):
         return {"detail": self.network.detail.loss(true_BFK, features_BFW, mean_BFK, self.weights_K)}
 
     def _quantized(self, waveform_BL: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Quantized latents, commitment and codebook loss. In full precision: halves would choose other codes."""
+        """Quantized latents, commitment and codebook loss. In full precision: halves would choose other
+        codes.
+        """
         with torch.autocast(self.device.type, enabled=False):
             latents_BMT, _, _, commitment, codebook = self.network.quantizer(
                 self.network.encoder(waveform_BL)

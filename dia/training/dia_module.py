@@ -1,8 +1,8 @@
 """Lightning task that trains a Dia network on batches of delayed codes.
 
-A step's gradient is that of the loss over all its targets, whatever ranks and micro-batches they came in: each micro-batch
-gives the gradient of its weighted sum, and counts are added over all of them before the optimizer steps. So 1 x 8 clips,
-8 x 1 and 2 ranks x 4 train alike, which means of micro-batches would not.
+A step's gradient is that of the loss over all its targets, whatever ranks and micro-batches they came in:
+each micro-batch gives the gradient of its weighted sum, and counts are added over all of them before the
+optimizer steps. So 1 x 8 clips, 8 x 1 and 2 ranks x 4 train alike, which means of micro-batches would not.
 
 Legend: B clip, T step, C codec channel.
 """
@@ -27,11 +27,14 @@ from dia.training.objectives import DelayedBatch, Objective
 from dia.training.optimization import OptimConfig, build_optimizer
 from dia.training.schedule import ScheduleConfig, build_schedule
 
-USUAL_COUNT = 1000  # targets; dividing by what a batch usually has keeps gradients in fp16's range until the true count is known
+# targets; dividing by what a batch usually has keeps gradients in fp16's range until the true count is known
+USUAL_COUNT = 1000
 
 
 class DiaModule(L.LightningModule):
-    """Teacher forcing with the weighted loss; logs loss, cross-entropy and accuracy per channel, EOS, norm and rate."""
+    """Teacher forcing with the weighted loss; logs loss, cross-entropy and accuracy per channel, EOS, norm
+    and rate.
+    """
 
     weights_C: Tensor
 
@@ -62,14 +65,18 @@ class DiaModule(L.LightningModule):
         self.validation_sums: ChannelSums | None = None
 
     def configure_model(self) -> None:
-        """Spread the network over the processes, where the strategy has a mesh of them; then its average lies as it does."""
+        """Spread the network over the processes, where the strategy has a mesh of them; then its average lies
+        as it does.
+        """
         if self.device_mesh is not None and not is_sharded(self.network):
             shard(self, self.network, self.device_mesh["data_parallel"])
         if self.averaged and self.average is None:
             self.average = WeightAverage(self.network)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Leave out what stands still: a run that goes on has it from where it started. Shards are kept whole."""
+        """Leave out what stands still: a run that goes on has it from where it started. Shards are kept
+        whole.
+        """
         if not is_sharded(self.network):
             for name in frozen(self.network):
                 checkpoint["state_dict"].pop(f"network.{name}", None)
@@ -98,7 +105,9 @@ class DiaModule(L.LightningModule):
         torch.manual_seed((self.seed << 40) + micro * self.trainer.world_size + self.trainer.global_rank)
 
     def training_step(self, batch: DelayedBatch, index: int) -> Tensor:
-        """Return the weighted sum of a micro-batch, whose gradient is made that of the loss before the optimizer steps."""
+        """Return the weighted sum of a micro-batch, whose gradient is made that of the loss before the
+        optimizer steps.
+        """
         sums: ChannelSums = self(batch)
         done = sums.detach()
         self.step_sums = done if self.step_sums is None else self.step_sums + done
@@ -127,7 +136,9 @@ class DiaModule(L.LightningModule):
         optimizer: torch.optim.Optimizer | LightningOptimizer,
         optimizer_closure: Callable[[], Any] | None = None,
     ) -> None:
-        """Step, and let the gradients go: Lightning would keep them through the next forward pass, where memory is highest."""
+        """Step, and let the gradients go: Lightning would keep them through the next forward pass, where
+        memory is highest.
+        """
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         optimizer.zero_grad(set_to_none=True)
 
@@ -136,7 +147,9 @@ class DiaModule(L.LightningModule):
         return sums.reduced(lambda tensor: self.trainer.strategy.reduce(tensor, reduce_op="sum").cpu())
 
     def _to_mean(self, sums: ChannelSums) -> float:
-        """What makes the summed gradient that of the mean: undoes the means over micro-batches and ranks of those who add it."""
+        """What makes the summed gradient that of the mean: undoes the means over micro-batches and ranks of
+        those who add it.
+        """
         counts = sums.count_C.tolist()
         assert min(counts) == max(counts) > 0, (
             "channels ask for the same number of targets: their clips' frames and one EOS each"
@@ -154,7 +167,8 @@ class DiaModule(L.LightningModule):
             return
         sums, self.validation_sums = self._of_all_ranks(self.validation_sums), None
         figures = self._figures("validation", sums)
-        # for the bar and for callbacks; every rank has the same, and Lightning wants to hear that it may be averaged
+        # for the bar and for callbacks; every rank has the same, and Lightning wants to hear that it may be
+        # averaged
         for name, value in figures.items():
             self.log(name, value, prog_bar=name == "validation/loss", logger=False, sync_dist=True)
         log_metrics_now(self.trainer, figures, self.trainer.global_step - 1)

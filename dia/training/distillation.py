@@ -1,11 +1,12 @@
 """Guidance distilled into the weights (Meng et al. 2023, arXiv 2210.03142): one pass says what two said.
 
-The teacher is the network that training starts from, frozen. It reads every batch with its text and without, as guided
-inference does, and :func:`dia.inference.sampling.guide` makes of both what would be drawn from: of 0626 the conditional
-logits of the ids that guidance keeps. The student, which begins as its copy, learns that distribution from its one pass; the
-scale is fixed, so nothing tells the student which it was.
+The teacher is the network that training starts from, frozen. It reads every batch with its text and without,
+as guided inference does, and :func:`dia.inference.sampling.guide` makes of both what would be drawn from: of
+0626 the conditional logits of the ids that guidance keeps. The student, which begins as its copy, learns that
+distribution from its one pass; the scale is fixed, so nothing tells the student which it was.
 
-Legend: B clip, R step of all clips in a row, P step of a piece, C codec channel, V ids per channel, K candidates, D width.
+Legend: B clip, R step of all clips in a row, P step of a piece, C codec channel, V ids per channel, K
+candidates, D width.
 """
 
 from collections.abc import Iterator
@@ -25,17 +26,20 @@ PIECE = 512  # steps whose logits are held at a time
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a teacher would draw from, for a piece: candidate ids (P, C, K) and their log probabilities, fp32."""
+    """What a teacher would draw from, for a piece: candidate ids (P, C, K) and their log probabilities,
+    fp32.
+    """
 
     ids_PCK: Tensor
     log_PCK: Tensor
 
 
 class GuidedDistillation:
-    """An objective: the divergence KL(teacher guided || student) of every code and EOS, in nats, by the masks of the others.
+    """An objective: the divergence KL(teacher guided || student) of every code and EOS, in nats, by the masks
+    of the others.
 
-    The accuracy it counts is how often the student's first choice is the teacher's. The teacher is no part of what is trained
-    or saved; it follows the batch's device.
+    The accuracy it counts is how often the student's first choice is the teacher's. The teacher is no part of
+    what is trained or saved; it follows the batch's device.
     """
 
     def __init__(self, teacher: DiaNetwork, sampling: Sampling, piece: int = PIECE) -> None:
@@ -83,7 +87,9 @@ def without_guidance(sampling: Sampling) -> Sampling:
 def _compare(
     network: DiaNetwork, features_PD: Tensor, wanted: Wanted, targets_PC: Tensor, eos: int
 ) -> ChannelSums:
-    """Return a piece's divergences, how often the first choices agree, and channel 0's surprise at EOS, as sums."""
+    """Return a piece's divergences, how often the first choices agree, and channel 0's surprise at EOS, as
+    sums.
+    """
     log_PCV = network.logits(features_PD).float().log_softmax(-1)
     likely_PCK = wanted.log_PCK.exp()
     lost_PC = (likely_PCK * (wanted.log_PCK - log_PCV.gather(-1, wanted.ids_PCK))).sum(-1)

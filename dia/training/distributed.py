@@ -1,9 +1,9 @@
-"""Several processes: how they are joined, and how the network is spread over them. Applied from outside; the network knows
-nothing of it.
+"""Several processes: how they are joined, and how the network is spread over them. Applied from outside; the
+network knows nothing of it.
 
-`ddp`: each process has the whole network, gradients are averaged. `fsdp2`: each has a shard of every parameter, its gradient
-and its optimizer state, and gathers a layer's when it is computed (torch's fully_shard, through Lightning's
-ModelParallelStrategy). A checkpoint of the latter is a folder of shards.
+`ddp`: each process has the whole network, gradients are averaged. `fsdp2`: each has a shard of every
+parameter, its gradient and its optimizer state, and gathers a layer's when it is computed (torch's
+fully_shard, through Lightning's ModelParallelStrategy). A checkpoint of the latter is a folder of shards.
 """
 
 from typing import cast
@@ -37,7 +37,9 @@ def build_strategy(name: str, found: Processes) -> Strategy | str:
 
 
 def cluster(found: Processes) -> ClusterEnvironment:
-    """Return what tells Lightning of the processes. SLURM's requeueing is the submit script's business, not Lightning's."""
+    """Return what tells Lightning of the processes. SLURM's requeueing is the submit script's business, not
+    Lightning's.
+    """
     if found.starter == "torchrun":
         return TorchElasticEnvironment()
     if found.starter == "srun":
@@ -46,10 +48,11 @@ def cluster(found: Processes) -> ClusterEnvironment:
 
 
 def shard(whole: nn.Module, network: DiaNetwork, mesh: DeviceMesh) -> None:
-    """Spread a network's layers over a mesh, and what is left of it with ``whole``, whose forward must run all of it.
+    """Spread a network's layers over a mesh, and what is left of it with ``whole``, whose forward must run
+    all of it.
 
-    The head and the embeddings are gathered once a batch, with ``whole``; parameters are gathered in fp32, which autocast
-    turns into what products are made in, as it does without sharding.
+    The head and the embeddings are gathered once a batch, with ``whole``; parameters are gathered in fp32,
+    which autocast turns into what products are made in, as it does without sharding.
     """
     for layer in [*network.encoder.layers, *network.decoder.layers]:
         fully_shard(layer, mesh=mesh)
@@ -57,7 +60,9 @@ def shard(whole: nn.Module, network: DiaNetwork, mesh: DeviceMesh) -> None:
 
 
 def whole_state(network: nn.Module) -> dict[str, Tensor]:
-    """Return the network's tensors, whole. With sharding every rank must call it, and rank 0 alone gets them, on the CPU."""
+    """Return the network's tensors, whole. With sharding every rank must call it, and rank 0 alone gets them,
+    on the CPU.
+    """
     if not is_sharded(network):
         return network.state_dict()
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)

@@ -1,7 +1,8 @@
 """The processes of a run: who started them, how many there are, and which one this is.
 
-Several processes are started by torchrun or srun, never by Lightning, whose own launcher runs the command line again with
-other arguments. What they say of themselves stands in environment variables, before any of them has met another.
+Several processes are started by torchrun or srun, never by Lightning, whose own launcher runs the command
+line again with other arguments. What they say of themselves stands in environment variables, before any of
+them has met another.
 """
 
 import os
@@ -18,7 +19,9 @@ SRUN = ("SLURM_NTASKS", "SLURM_NNODES", "SLURM_PROCID")
 
 @dataclass(frozen=True)
 class Processes:
-    """How many nodes there are, processes on each, and the number of this one among all; ``starter`` is empty without one."""
+    """How many nodes there are, processes on each, and the number of this one among all; ``starter`` is empty
+    without one.
+    """
 
     starter: str
     nodes: int
@@ -43,7 +46,8 @@ def distributed_env(environment: Mapping[str, str] = os.environ) -> Processes:
 
 
 def process_problems(settings: TrainerConfig, found: Processes) -> list[str]:
-    """Return what of the settings does not go with the processes there are, one sentence each with its remedy.
+    """Return what of the settings does not go with the processes there are, one sentence each with its
+    remedy.
 
     0 devices or nodes in the settings are as many as were started.
     """

@@ -15,7 +15,8 @@ from dia.training.lora import LoraConfig, adapter_of
 
 @dataclass(frozen=True)
 class Exporter:
-    """Writes a network into the run ``folder``: `model/`, with adapters merged into it, and `adapter/` when there are some.
+    """Writes a network into the run ``folder``: `model/`, with adapters merged into it, and `adapter/` when
+    there are some.
 
     ``sampling`` becomes the checkpoint's own. ``base`` is the checkpoint that training started from.
     """
@@ -27,7 +28,9 @@ class Exporter:
     base: Base | None
 
     def __call__(self, config: DiaConfig, state: dict[str, Tensor]) -> None:
-        """Write the whole state of a network, which holds its adapters beside its weights. Raises ``OSError`` as files do."""
+        """Write the whole state of a network, which holds its adapters beside its weights. Raises ``OSError``
+        as files do.
+        """
         if self.lora.rank:
             assert self.base is not None, "adapters are learned on a checkpoint"
             adapter = adapter_of(state, self.lora, config, self.base)

@@ -1,8 +1,9 @@
-"""The head and the cross-entropy together, a piece of time at a time, so that the logits are never held whole.
+"""The head and the cross-entropy together, a piece of time at a time, so that the logits are never held
+whole.
 
-Logits of Dia-1.6B are 9 x 1,028 numbers a step: 40,000 steps would take 1.5 GB, several times over. Here a piece's logits
-are made, summed up, turned into their gradient, and forgotten (as in Liger-Kernel's fused linear cross-entropy). For that
-the weights of the channels must be known beforehand.
+Logits of Dia-1.6B are 9 x 1,028 numbers a step: 40,000 steps would take 1.5 GB, several times over. Here a
+piece's logits are made, summed up, turned into their gradient, and forgotten (as in Liger-Kernel's fused
+linear cross-entropy). For that the weights of the channels must be known beforehand.
 
 Legend: R step of all clips in a row, P step of a piece, C codec channel, V ids per channel, D width.
 """
@@ -19,10 +20,12 @@ from dia.training.loss import ChannelSums
 def head_sums(
     features_RD: Tensor, weight: Tensor, targets_RC: Tensor, eos: int, weights_C: Tensor, piece: int
 ) -> ChannelSums:
-    """Return what :func:`channel_sums` returns of the logits ``features @ weight.T``, holding those of ``piece`` steps at most.
+    """Return what :func:`channel_sums` returns of the logits ``features @ weight.T``, holding those of
+    ``piece`` steps at most.
 
-    ``weight`` is (C x V, D). Under autocast the products are made in its type, the softmax in fp32. The gradient is that of
-    the sum weighted with ``weights_C``, times any number: asking for another one raises ``RuntimeError``.
+    ``weight`` is (C x V, D). Under autocast the products are made in its type, the softmax in fp32. The
+    gradient is that of the sum weighted with ``weights_C``, times any number: asking for another one raises
+    ``RuntimeError``.
     """
     cross_entropy_C, correct_C, eos_cross_entropy = _HeadSums.apply(
         features_RD, weight, targets_RC, eos, weights_C, piece
@@ -32,7 +35,9 @@ def head_sums(
 
 
 class _HeadSums(torch.autograd.Function):
-    """Sums (C,) of cross-entropy and right guesses, and the cross-entropy of channel 0's EOS; only the first has a gradient."""
+    """Sums (C,) of cross-entropy and right guesses, and the cross-entropy of channel 0's EOS; only the first
+    has a gradient.
+    """
 
     @staticmethod
     def forward(
@@ -87,7 +92,9 @@ class _HeadSums(torch.autograd.Function):
 
 
 def _slope(exponentials_PCV: Tensor, total_PC: Tensor, targets_PC: Tensor, weight_PC: Tensor) -> Tensor:
-    """Return the gradient (P, C x V) of the weighted cross-entropy: softmax less the target. Changes its first argument."""
+    """Return the gradient (P, C x V) of the weighted cross-entropy: softmax less the target. Changes its
+    first argument.
+    """
     exponentials_PCV.mul_((weight_PC / total_PC)[..., None])
     exponentials_PCV.scatter_add_(-1, targets_PC[..., None], -weight_PC[..., None].to(exponentials_PCV.dtype))
     return exponentials_PCV.flatten(1)

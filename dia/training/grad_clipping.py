@@ -8,7 +8,8 @@ from torch.distributed.tensor import DTensor
 
 
 def scale_and_clip(parameters: Iterable[nn.Parameter], scale: float, most: float) -> Tensor:
-    """Multiply all gradients by ``scale``, then clip their joint norm to ``most``; return the norm before clipping.
+    """Multiply all gradients by ``scale``, then clip their joint norm to ``most``; return the norm before
+    clipping.
 
     Sharded gradients are measured over all ranks.
     """

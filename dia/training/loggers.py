@@ -27,7 +27,9 @@ def build_loggers(config: LoggerConfig, run_name: str, folder: Path) -> list[Log
 
 
 def log_metrics_now(trainer: L.Trainer, figures: dict[str, float], step: int) -> None:
-    """Write figures at once. Lightning would write them after the step's checkpoint, and a run killed between would lose them."""
+    """Write figures at once. Lightning would write them after the step's checkpoint, and a run killed between
+    would lose them.
+    """
     for logger in trainer.loggers:
         logger.log_metrics(figures, step=step)
 

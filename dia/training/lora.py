@@ -1,7 +1,8 @@
-"""LoRA (Hu et al. 2021, arXiv 2106.09685): beside a frozen weight W (O, I) two small matrices learn, y = x (W + s B A)'.
+"""LoRA (Hu et al. 2021, arXiv 2106.09685): beside a frozen weight W (O, I) two small matrices learn, y = x (W
++ s B A)'.
 
-A layer keeps the name of its weight, so a state dict holds the base under its own names and the adapters beside it
-(`<module>.lora_A`, `<module>.lora_B`): the merge and the files are dia/checkpoint/adapter.py's.
+A layer keeps the name of its weight, so a state dict holds the base under its own names and the adapters
+beside it (`<module>.lora_A`, `<module>.lora_B`): the merge and the files are dia/checkpoint/adapter.py's.
 
 Legend: B clip, T step, O output features, I input features, R rank.
 """
@@ -51,7 +52,9 @@ class LoraConfig:
 
 
 class LoraLinear(nn.Module):
-    """A linear layer without bias whose weight stands still, and its adapter; before training the adapter adds nothing."""
+    """A linear layer without bias whose weight stands still, and its adapter; before training the adapter
+    adds nothing.
+    """
 
     def __init__(self, base: nn.Linear, config: LoraConfig) -> None:
         super().__init__()
@@ -73,7 +76,8 @@ class LoraLinear(nn.Module):
 def add_adapters(network: DiaNetwork, config: LoraConfig) -> None:
     """Freeze the network and put an adapter on every linear layer that the config names, in place.
 
-    The adapters' first values depend on torch's random state only. Raises ``ValueError`` when a target is in no layer.
+    The adapters' first values depend on torch's random state only. Raises ``ValueError`` when a target is in
+    no layer.
     """
     network.requires_grad_(False)
     layers = {name: child for name, child in network.named_modules() if isinstance(child, nn.Linear)}

@@ -1,6 +1,7 @@
 """The loss: cross-entropy per channel, by counts, PAD and BOS masked, channels weighted.
 
-Sums and counts stay apart until the end, so that they can be added over batches, micro-batches and ranks without bias.
+Sums and counts stay apart until the end, so that they can be added over batches, micro-batches and ranks
+without bias.
 
 Legend: B clip, T step, C codec channel, V ids per channel.
 """
@@ -15,7 +16,9 @@ from torch import Tensor
 
 @dataclass
 class ChannelSums:
-    """Sums over targets, each (C,): cross-entropy in nats, correct guesses, targets; and the EOS part of channel 0."""
+    """Sums over targets, each (C,): cross-entropy in nats, correct guesses, targets; and the EOS part of
+    channel 0.
+    """
 
     cross_entropy_C: Tensor
     correct_C: Tensor

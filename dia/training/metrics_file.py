@@ -1,7 +1,7 @@
 """metrics.csv: a row for each time something is logged, on the disk before the next step.
 
-Lightning's own keeps fifty steps in memory and rewrites the file in place when a column is new: a run that is killed would lose
-figures that no later part logs again.
+Lightning's own keeps fifty steps in memory and rewrites the file in place when a column is new: a run that is
+killed would lose figures that no later part logs again.
 """
 
 import csv
@@ -16,7 +16,9 @@ from dia.files import write_text
 
 
 class MetricsFile(Logger):
-    """Appends rows to a file; with a new column the file is written anew, whole or not at all. The first column is ``step``."""
+    """Appends rows to a file; with a new column the file is written anew, whole or not at all. The first
+    column is ``step``.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__()

@@ -1,7 +1,8 @@
-"""Objectives: what a network is asked for on a batch. One is called with (network, batch) and returns sums and counts.
+"""Objectives: what a network is asked for on a batch. One is called with (network, batch) and returns sums
+and counts.
 
-The sums are differentiable in ``cross_entropy_C``; nothing is normalised here, because counts are only known when those of
-all ranks and micro-batches are added (dia/training/dia_module.py).
+The sums are differentiable in ``cross_entropy_C``; nothing is normalised here, because counts are only known
+when those of all ranks and micro-batches are added (dia/training/dia_module.py).
 
 Legend: B clip, S text byte, T step, C codec channel.
 """
@@ -30,12 +31,15 @@ class Objective(Protocol):
     """What training minimises."""
 
     def __call__(self, network: DiaNetwork, batch: DelayedBatch) -> ChannelSums:
-        """Return the sums over a batch's targets; a gradient flows from ``cross_entropy_C``, whatever it measures."""
+        """Return the sums over a batch's targets; a gradient flows from ``cross_entropy_C``, whatever it
+        measures.
+        """
         ...
 
 
 class CrossEntropy:
-    """Teacher forcing: the cross-entropy of every code and EOS that follows, channel 0 weighing ``first_channel_weight``.
+    """Teacher forcing: the cross-entropy of every code and EOS that follows, channel 0 weighing
+    ``first_channel_weight``.
 
     Logits are held for ``piece`` steps at most.
     """

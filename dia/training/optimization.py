@@ -22,7 +22,9 @@ class OptimConfig:
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     group_decay: dict[str, float] = field(default_factory=dict)
-    """Weight decay of a kind of weights (dia/training/param_groups.py) where it is another: {embeddings: .01, head: 0}."""
+    """Weight decay of a kind of weights (dia/training/param_groups.py) where it is another: {embeddings: .01,
+    head: 0}.
+    """
     kind: str = "adamw"
     """`adamw`, `adamw8bit` (a quarter of its state) or `muon` (for matrices, beside AdamW for the rest)."""
 

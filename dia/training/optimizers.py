@@ -1,8 +1,8 @@
 """The optimizers: AdamW, AdamW with eight bits a moment, and Muon for matrices beside AdamW for the rest.
 
-8-bit moments are torchao's (Dettmers et al., arXiv 2110.02861): 2 bytes a weight instead of 8. Muon is torch's own (Jordan
-et al., kellerjordan.github.io/posts/muon), its steps scaled to the size of AdamW's (Moonlight, arXiv 2502.16982), so that one
-learning rate suits both.
+8-bit moments are torchao's (Dettmers et al., arXiv 2110.02861): 2 bytes a weight instead of 8. Muon is
+torch's own (Jordan et al., kellerjordan.github.io/posts/muon), its steps scaled to the size of AdamW's
+(Moonlight, arXiv 2502.16982), so that one learning rate suits both.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,7 +19,9 @@ ORTHOGONAL = ("matrices",)  # kinds of weights that Muon takes
 
 
 class MuonAndAdamW(torch.optim.Optimizer):
-    """Two optimizers as one: a group's ``by`` says which of them steps it. States and groups lie here, as torch expects them."""
+    """Two optimizers as one: a group's ``by`` says which of them steps it. States and groups lie here, as
+    torch expects them.
+    """
 
     def __init__(self, muon: torch.optim.Muon, adamw: torch.optim.AdamW) -> None:
         self.parts: tuple[torch.optim.Optimizer, ...] = (muon, adamw)

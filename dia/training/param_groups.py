@@ -1,4 +1,6 @@
-"""Kinds of weights, and how much each decays: matrices do, norms and embeddings do not, unless a recipe says so."""
+"""Kinds of weights, and how much each decays: matrices do, norms and embeddings do not, unless a recipe says
+so.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -29,7 +31,9 @@ def group_decay(group: str, weight_decay: float, changed: Mapping[str, float]) -
 def parameter_groups(
     parameters: Iterable[tuple[str, nn.Parameter]], weight_decay: float, changed: Mapping[str, float]
 ) -> list[dict[str, Any]]:
-    """Return an optimizer's groups of the weights that are trained, one for each decay, the strongest first."""
+    """Return an optimizer's groups of the weights that are trained, one for each decay, the strongest
+    first.
+    """
     by_decay: dict[float, list[nn.Parameter]] = {}
     for name, parameter in parameters:
         if parameter.requires_grad:

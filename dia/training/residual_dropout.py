@@ -1,7 +1,9 @@
-"""Dropout on what each part of a layer adds (Vaswani et al. 2017, arXiv 1706.03762, section 5.4), in training only.
+"""Dropout on what each part of a layer adds (Vaswani et al. 2017, arXiv 1706.03762, section 5.4), in training
+only.
 
-Dia has none: 1.6 B parameters saw their data once. A small model that sees its few hours many times learns them by heart
-without it (recipes/nano.md). It hangs on the last product of each part, so no name of a weight changes.
+Dia has none: 1.6 B parameters saw their data once. A small model that sees its few hours many times learns
+them by heart without it (recipes/nano.md). It hangs on the last product of each part, so no name of a weight
+changes.
 """
 
 from functools import partial
@@ -16,7 +18,9 @@ LAST = {"self_attention": "o_proj", "cross_attention": "o_proj", "mlp": "down_pr
 
 
 def drop_residuals(network: DiaNetwork, share: float) -> None:
-    """Have every part of every layer lose a ``share`` of its output's features in training; 0 leaves the network as it is."""
+    """Have every part of every layer lose a ``share`` of its output's features in training; 0 leaves the
+    network as it is.
+    """
     if not share:
         return
     for layer in [*network.encoder.layers, *network.decoder.layers]:

@@ -1,7 +1,9 @@
-"""Going on exactly: the facts that a run's numbers depend on, written with every checkpoint and compared before the next start.
+"""Going on exactly: the facts that a run's numbers depend on, written with every checkpoint and compared
+before the next start.
 
-The same batches come because they are a pure function of their number, the same random numbers because every batch seeds
-them. What is left is what changes the arithmetic: the config, the data, the number of processes, torch and the processor.
+The same batches come because they are a pure function of their number, the same random numbers because every
+batch seeds them. What is left is what changes the arithmetic: the config, the data, the number of processes,
+torch and the processor.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,8 +28,9 @@ CONDITIONALLY_RELEVANT: dict[str, Callable[[dict[str, Any]], bool]] = {
 
 @dataclass(frozen=True)
 class RunFingerprint:
-    """What a run's numbers depend on: its config (flat, without indifferent keys), the sha256 or fingerprint of its data by
-    split, the number of processes, torch's version, the processor's instructions and the threads that share a product.
+    """What a run's numbers depend on: its config (flat, without indifferent keys), the sha256 or fingerprint
+    of its data by split, the number of processes, torch's version, the processor's instructions and the
+    threads that share a product.
     """
 
     config: dict[str, Any]

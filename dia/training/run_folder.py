@@ -30,7 +30,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Run:
-    """A claimed run: its folder, the checkpoint that it goes on from, and whether to the weights of an unbroken run."""
+    """A claimed run: its folder, the checkpoint that it goes on from, and whether to the weights of an
+    unbroken run.
+    """
 
     folder: Path
     kept: SavedCheckpoint | None = None
@@ -57,10 +59,11 @@ class Ready:
 
 
 def acquire_run(folder: Path, resume: str, now: RunFingerprint) -> tuple[Run, list[str]]:
-    """Return the run that goes into a folder, and why it cannot, one sentence each with its remedy. Writes nothing.
+    """Return the run that goes into a folder, and why it cannot, one sentence each with its remedy. Writes
+    nothing.
 
-    ``resume`` is `auto` (go on where the same run stopped, if it ends in the same weights), `true` (go on even where it does
-    not: what differs is a warning) or `false` (never).
+    ``resume`` is `auto` (go on where the same run stopped, if it ends in the same weights), `true` (go on
+    even where it does not: what differs is a warning) or `false` (never).
     """
     if _is_fresh(folder):
         missing = f"there is nothing to resume in {folder}; leave out resume=true, or correct run_name"
@@ -88,8 +91,8 @@ def acquire_run(folder: Path, resume: str, now: RunFingerprint) -> tuple[Run, li
 
 
 def _is_fresh(folder: Path) -> bool:
-    """Whether nothing is there; a run that was killed as it began leaves its lock and half-written files, whose names begin with
-    a dot."""
+    """Whether nothing is there; a run that was killed as it began leaves its lock and half-written files,
+    whose names begin with a dot."""
     return not folder.exists() or (
         folder.is_dir() and all(path.name.startswith(".") for path in folder.iterdir())
     )
@@ -137,7 +140,9 @@ def run_lock(folder: Path) -> Iterator[None]:
 
 
 def begin_run(folder: Path, config_text: str) -> None:
-    """Write the config, when everything else is ready to train, and clear away what a crash left half done."""
+    """Write the config, when everything else is ready to train, and clear away what a crash left half
+    done.
+    """
     for path in folder.glob(".model-*"):
         remove(path)
     remove(folder / FINISHED)
@@ -157,7 +162,8 @@ def _set_metrics_aside(folder: Path) -> None:
 
 
 def read_metrics(folder: Path) -> list[dict[str, str]]:
-    """Return all rows that a run logged, in order, without what a part logged beyond the step that the next one began at.
+    """Return all rows that a run logged, in order, without what a part logged beyond the step that the next
+    one began at.
 
     A row that a crash cut off is left out.
     """

@@ -1,7 +1,8 @@
 """The learning rate over a run: a linear warm-up, then a cosine, or a plateau with a decay at its end (WSD).
 
-WSD (Hu et al. 2024, arXiv 2404.06395) does not fix the length of a run beforehand: what was saved on the plateau can be given
-more steps, or be cooled down early. Its decay is 1 - sqrt (Hägele et al. 2024, arXiv 2405.18392, found better than a line).
+WSD (Hu et al. 2024, arXiv 2404.06395) does not fix the length of a run beforehand: what was saved on the
+plateau can be given more steps, or be cooled down early. Its decay is 1 - sqrt (Hägele et al. 2024, arXiv
+2405.18392, found better than a line).
 """
 
 import logging
@@ -66,7 +67,9 @@ class ScheduleConfig:
 
 
 def build_schedule(optimizer: torch.optim.Optimizer, config: ScheduleConfig, steps: int) -> LambdaLR:
-    """Return the schedule over ``steps`` optimizer steps; one that never reaches its learning rate is warned of."""
+    """Return the schedule over ``steps`` optimizer steps; one that never reaches its learning rate is warned
+    of.
+    """
     if config.warmup(steps) >= steps or config.decay(steps) < config.warmup(steps):
         log.warning(
             "the learning rate does not reach its highest in %d steps: the warm-up takes %d, the decay begins at %d",

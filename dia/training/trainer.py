@@ -19,10 +19,11 @@ def build_trainer(
     steps: int,
     manual: bool = False,
 ) -> L.Trainer:
-    """Return the trainer of a run of ``steps`` optimizer steps: progress bar, loggers, checkpoints for going on.
+    """Return the trainer of a run of ``steps`` optimizer steps: progress bar, loggers, checkpoints for going
+    on.
 
-    ``manual`` is for a task that steps its optimizers by hand: then Lightning neither accumulates nor validates. No task has
-    its gradients clipped by Lightning: they do it themselves.
+    ``manual`` is for a task that steps its optimizers by hand: then Lightning neither accumulates nor
+    validates. No task has its gradients clipped by Lightning: they do it themselves.
     """
     found = ready.processes
     attend_without_plans()

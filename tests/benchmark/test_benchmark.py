@@ -1,4 +1,6 @@
-"""What the benchmark compares is comparable: the same weights, the same number of steps, each by its own clock."""
+"""What the benchmark compares is comparable: the same weights, the same number of steps, each by its own
+clock.
+"""
 
 import json
 import resource
@@ -48,7 +50,9 @@ def test_unknown_variants_are_named(name):
 
 
 def test_a_step_of_dia_reads_what_the_reference_says():
-    """1.265 G parameters, 2.53 GB in 16 bits; .53 GB of keys and values in 16 bits after all 3,072 steps, text included."""
+    """1.265 G parameters, 2.53 GB in 16 bits; .53 GB of keys and values in 16 bits after all 3,072 steps,
+    text included.
+    """
     config = DiaConfig()
     assert bytes_of_a_step(config, "bf16") == pytest.approx(2.53e9, rel=0.01)
     assert (

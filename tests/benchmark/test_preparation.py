@@ -1,4 +1,6 @@
-"""What preparing costs is measured on commands as they are run, and dac's command gives the codes that ours gives."""
+"""What preparing costs is measured on commands as they are run, and dac's command gives the codes that ours
+gives.
+"""
 
 import io
 import json

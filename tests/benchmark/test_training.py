@@ -1,4 +1,6 @@
-"""What training is compared with is comparable: the same clips, labels as transformers makes them, the same losses."""
+"""What training is compared with is comparable: the same clips, labels as transformers makes them, the same
+losses.
+"""
 
 import random
 import subprocess

@@ -19,7 +19,9 @@ needs_chromium = pytest.mark.skipif(
 
 @contextmanager
 def chromium(profile, downloads):
-    """Yield a driver of a browser whose profile lies in ``profile`` and whose downloads land in ``downloads``."""
+    """Yield a driver of a browser whose profile lies in ``profile`` and whose downloads land in
+    ``downloads``.
+    """
     from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
     options = ChromeOptions()

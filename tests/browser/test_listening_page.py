@@ -1,4 +1,6 @@
-"""A listener who has no mouse and no sight of the page: everything by keyboard, everything by role and name."""
+"""A listener who has no mouse and no sight of the page: everything by keyboard, everything by role and
+name.
+"""
 
 import json
 import time

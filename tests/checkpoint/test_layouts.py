@@ -1,4 +1,6 @@
-"""Every layout of a Dia checkpoint, and the way between them. nari's kernels are judged by what they do, not by our code."""
+"""Every layout of a Dia checkpoint, and the way between them. nari's kernels are judged by what they do, not
+by our code.
+"""
 
 import json
 from dataclasses import asdict, replace
@@ -37,7 +39,9 @@ def nari_folder(network, folder, nested, dtype=torch.float32, file="model.safete
 
 @torch.no_grad()
 def test_naris_kernels_do_what_our_layers_do(tiny):
-    """nari's dense layers contract the last axes of their input with the first of the kernel (its DenseGeneral)."""
+    """nari's dense layers contract the last axes of their input with the first of the kernel (its
+    DenseGeneral).
+    """
     theirs, layer = to_nari_tensors(tiny.state_dict(), tiny.config), tiny.decoder.layers[1]
     x = torch.randn(2, 5, 64)
     prefix = "decoder.layers.1"

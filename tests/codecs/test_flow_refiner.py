@@ -13,7 +13,9 @@ def test_an_unlearned_flow_that_moves_nothing_adds_nothing():
 
 
 def test_the_true_velocity_has_no_loss_and_leads_to_the_truth():
-    """With the exact field (everything ends at one known residual) the loss is 0 and Euler's method arrives."""
+    """With the exact field (everything ends at one known residual) the loss is 0 and Euler's method
+    arrives.
+    """
     true = torch.randn(2, 7, 5)
 
     class ExactFlow(DetailFlow):

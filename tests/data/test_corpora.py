@@ -97,7 +97,9 @@ HUB = {
 
 
 def hub_folder(name, rows, folder):
-    """Lay rows out as a local copy of the Hub's repository: parquet files and the card that names configs and splits."""
+    """Lay rows out as a local copy of the Hub's repository: parquet files and the card that names configs and
+    splits.
+    """
     declared = read_declaration(name)
     kinds = {
         column: LISTS.get(column) or (Audio() if kind == "audio" else KINDS[kind])

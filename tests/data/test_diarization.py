@@ -1,4 +1,6 @@
-"""pyannote.audio's answers, of version 3 and 4, from a stand-in of its pipeline that returns real annotations."""
+"""pyannote.audio's answers, of version 3 and 4, from a stand-in of its pipeline that returns real
+annotations.
+"""
 
 import sys
 

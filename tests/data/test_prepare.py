@@ -1,4 +1,6 @@
-"""Preparation: the same bytes whatever the engine, nothing lost to a kill, nothing hidden that could not be read."""
+"""Preparation: the same bytes whatever the engine, nothing lost to a kill, nothing hidden that could not be
+read.
+"""
 
 import hashlib
 import json
@@ -234,7 +236,9 @@ def kill_tree(process):
 
 @pytest.mark.parametrize("number", range(20))
 def test_killed_at_any_moment_and_started_again_it_is_the_same(number, corpus, uninterrupted, tmp_path):
-    """Kills the client (with all it started), or one worker, local or Dask, at a random moment; then runs to the end."""
+    """Kills the client (with all it started), or one worker, local or Dask, at a random moment; then runs to
+    the end.
+    """
     rng = random.Random(number)
     engine = ("engine=local", "engine=dask")[number % 2]
     victim = ("client", "worker")[number // 2 % 2]

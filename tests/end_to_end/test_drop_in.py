@@ -1,6 +1,8 @@
-"""Code written for nari-labs/dia runs unchanged: the calls of its six examples, against a local Hub cache and DAC's own cache.
+"""Code written for nari-labs/dia runs unchanged: the calls of its six examples, against a local Hub cache and
+DAC's own cache.
 
-The network is a tiny random one in nari's layout with the channels and codes of Dia-1.6B; it never ends by itself.
+The network is a tiny random one in nari's layout with the channels and codes of Dia-1.6B; it never ends by
+itself.
 """
 
 import os
@@ -100,7 +102,9 @@ def fill_hub_cache(hub: Path, network: DiaNetwork) -> None:
 
 
 def fill_dac_cache(folder: Path) -> None:
-    """Put a tiny DAC of 44.1 kHz, 512 samples a frame and 9 codebooks of 1,024 where the dac package looks for its own."""
+    """Put a tiny DAC of 44.1 kHz, 512 samples a frame and 9 codebooks of 1,024 where the dac package looks
+    for its own.
+    """
     torch.manual_seed(0)
     folder.mkdir(parents=True)
     sizes = {"n_codebooks": 9, "codebook_size": 1_024, "codebook_dim": 4, "sample_rate": 44_100}

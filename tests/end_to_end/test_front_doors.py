@@ -1,4 +1,6 @@
-"""The commands as a user types them, in processes of their own: good runs, resume, and bad input with exit code 2."""
+"""The commands as a user types them, in processes of their own: good runs, resume, and bad input with exit
+code 2.
+"""
 
 import csv
 import json
@@ -149,7 +151,9 @@ def test_recordings_of_others_are_scored_alone(work):
 
 
 def test_the_run_speaks_a_long_script_in_a_voice(work):
-    """A noise is no voice, but what is made of it is a voice file; the script is longer than one pass of the model."""
+    """A noise is no voice, but what is made of it is a voice file; the script is longer than one pass of the
+    model.
+    """
     noise = (0.1 * np.random.default_rng(0).standard_normal(5 * 16_000)).astype(np.float32)
     transcript = "[S1] We walked along the river until it was dark. [S2] So we did."
     Dia.from_pretrained(str(work / "runs" / "whole")).make_voice(noise, transcript).save(work / "anna.voice")

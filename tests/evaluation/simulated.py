@@ -42,7 +42,9 @@ def scale(prompts, seeds):
 
 
 def word_errors(prompts, seeds, rates=(0.12, 0.06)):
-    """Counts such as word errors: texts of 6 to 39 words, some hard; takes scatter as gamma-Poisson counts, most of them low."""
+    """Counts such as word errors: texts of 6 to 39 words, some hard; takes scatter as gamma-Poisson counts,
+    most of them low.
+    """
 
     def draw(random):
         words = random.integers(6, 40, (prompts, 1)).astype(float)
@@ -88,7 +90,7 @@ def hits(prompts, seeds, rates, concentration=None):
     def draw(random):
         place = random.random((prompts, 1))
         chances = [np.interp(place, grid, one) if concentration else one for one in at]
-        drawn = [(random.random((prompts, seeds)) < rng).astype(float).ravel() for chance in chances]
+        drawn = [(random.random((prompts, seeds)) < chance).astype(float).ravel() for chance in chances]
         return tuple(
             ClipValues.rates(name, "heard", one, names(prompts, seeds))
             for name, one in zip("ab", drawn, strict=True)

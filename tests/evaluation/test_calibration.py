@@ -1,4 +1,6 @@
-"""Calibration on recordings whose sounds are known: labels, copies, what cannot be read, the command's exit code."""
+"""Calibration on recordings whose sounds are known: labels, copies, what cannot be read, the command's exit
+code.
+"""
 
 import json
 

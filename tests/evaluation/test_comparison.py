@@ -1,4 +1,6 @@
-"""Comparisons of systems: against scipy, against the closed test, against counting, and where there is nothing to compare."""
+"""Comparisons of systems: against scipy, against the closed test, against counting, and where there is
+nothing to compare.
+"""
 
 import io
 import itertools
@@ -41,7 +43,9 @@ def test_exact_permutation_p_is_scipys(prompts):
 
 
 def test_permutation_p_of_a_ratio_is_scipys():
-    """Both counts of a prompt change sides together; scipy permutes the numbers of the prompts, and looks them up."""
+    """Both counts of a prompt change sides together; scipy permutes the numbers of the prompts, and looks
+    them up.
+    """
     random = np.random.default_rng(1)
     words, errors = random.integers(5, 30, (2, 9)).astype(float), random.poisson(3, (2, 9)).astype(float)
 
@@ -98,7 +102,9 @@ def test_under_no_difference_p_is_below_5_percent_5_times_in_100():
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=7))
 def test_holm_is_the_closed_test_of_bonferroni(values):
-    """A hypothesis is rejected when every family that contains it is: the principle that Holm's steps are a shortcut of."""
+    """A hypothesis is rejected when every family that contains it is: the principle that Holm's steps are a
+    shortcut of.
+    """
     expected = []
     for place in range(len(values)):
         others = [number for number in range(len(values)) if number != place]
@@ -134,10 +140,11 @@ def test_prompts_needed_reach_80_percent_and_hardly_more(effect):
     ids=["scale", "word errors", "hits"],
 )
 def test_what_is_said_to_settle_a_difference_settles_it_80_times_in_100(build, low, high):
-    """The deviation of one large experiment says how many prompts are needed; experiments of that size then find it.
+    """The deviation of one large experiment says how many prompts are needed; experiments of that size then
+    find it.
 
-    The normal form is exact for a scale. Hits tie with many of their permutations, which costs the test a little; counts are
-    skewed towards the difference, which helps it.
+    The normal form is exact for a scale. Hits tie with many of their permutations, which costs the test a
+    little; counts are skewed towards the difference, which helps it.
     """
     random = np.random.default_rng(0)
     pilot = build(20_000, 2)
@@ -156,7 +163,9 @@ def test_votes_needed_are_the_known_ones(share, votes):
 
 
 def test_the_studentised_interval_is_that_of_resampling_step_by_step():
-    """Each resample drawn, its figures and its standard error found from its own prompts, as the definition says."""
+    """Each resample drawn, its figures and its standard error found from its own prompts, as the definition
+    says.
+    """
     random = np.random.default_rng(4)
     one, other = (values.per_prompt() for values in word_errors(15, 2).draw(random))
     tops, bottoms = np.stack((one.top, other.top)), np.stack((one.bottom, other.bottom))

@@ -1,4 +1,6 @@
-"""How often an interval holds the truth, counted on simulated systems whose difference is known. Seeds are fixed."""
+"""How often an interval holds the truth, counted on simulated systems whose difference is known. Seeds are
+fixed.
+"""
 
 import numpy as np
 import pytest

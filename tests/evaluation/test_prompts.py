@@ -1,4 +1,6 @@
-"""Prompts: what a file holds comes back, all that is wrong with it is told at once, and its hash is that of its content."""
+"""Prompts: what a file holds comes back, all that is wrong with it is told at once, and its hash is that of
+its content.
+"""
 
 import json
 

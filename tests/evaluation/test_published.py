@@ -21,7 +21,9 @@ def test_every_number_has_a_source_and_dia_stands_in_four_of_them():
 
 
 def test_numbers_agree_with_each_other():
-    """F1 is the harmonic mean of precision and recall, and the derived rate of false events follows from them."""
+    """F1 is the harmonic mean of precision and recall, and the derived rate of false events follows from
+    them.
+    """
     tables = {}
     for number in load_published():
         if number.source == "NVV-SuperBench":

@@ -1,4 +1,6 @@
-"""What training hears of itself: real judges on real voices, and a reason for each judge that is not there."""
+"""What training hears of itself: real judges on real voices, and a reason for each judge that is not
+there.
+"""
 
 import sys
 from dataclasses import dataclass

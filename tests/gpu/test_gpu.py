@@ -60,7 +60,9 @@ def test_int8_on_a_gpu_is_close(tiny):
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
-    """Runs on the CPU and, with the loader in processes of its own, on the GPU: alone, and as the one of torchrun."""
+    """Runs on the CPU and, with the loader in processes of its own, on the GPU: alone, and as the one of
+    torchrun.
+    """
     folder = tmp_path_factory.mktemp("gpu")
     make_noise(folder)
     there = ("trainer.accelerator=cuda", "trainer.loader_processes=2")

@@ -65,7 +65,9 @@ def test_eos_rule_matches_transformers(seed):
 @given(st.integers(0, 999), st.floats(0.3, 2.0), st.floats(0.1, 1.0), st.integers(5, 36))
 @settings(max_examples=20)
 def test_every_draw_is_one_that_the_rules_of_transformers_allow(seed, temperature, top_p, top_k):
-    """Drawing with all of 200 evenly spaced numbers gives each id its share of what transformers' chain of rules leaves."""
+    """Drawing with all of 200 evenly spaced numbers gives each id its share of what transformers' chain of
+    rules leaves.
+    """
     processors = pytest.importorskip("transformers.generation.logits_process")
     cond, uncond = logits(seed), logits(seed + 1)
     scores = processors.DiaClassifierFreeGuidanceLogitsProcessor(3.0, top_k)(

@@ -103,7 +103,9 @@ def piece(seed, quiet=4_000):
 @given(st.lists(st.integers(0, 99), min_size=1, max_size=4), st.floats(0.0, 0.5))
 @settings(max_examples=20)
 def test_pieces_are_joined_without_a_click(seeds, pause):
-    """Each piece is there, whole but for its fades, with the pause between; where one begins or ends there is no step."""
+    """Each piece is there, whole but for its fades, with the pause between; where one begins or ends there is
+    no step.
+    """
     parts = list(join(map(piece, seeds), RATE, pause))
     sounds = parts[::2]
     assert len(sounds) == len(seeds) and all(

@@ -1,4 +1,6 @@
-"""Token for token against transformers' own generation, and rotary cross-attention against complex numbers in float64."""
+"""Token for token against transformers' own generation, and rotary cross-attention against complex numbers in
+float64.
+"""
 
 import pytest
 import torch

@@ -33,7 +33,9 @@ def test_the_pace_changes_and_the_pitch_does_not(speed, hertz):
 
 @pytest.mark.parametrize("speed", [0.6, 0.8, 1.25, 1.8])
 def test_nothing_is_lost_at_either_end(speed):
-    """Sound that begins at .5 s and ends at 1.5 s of 2 s does so at the same shares of the stretched waveform."""
+    """Sound that begins at .5 s and ends at 1.5 s of 2 s does so at the same shares of the stretched
+    waveform.
+    """
     waveform = np.zeros(2 * RATE, dtype=np.float32)
     waveform[RATE // 2 : 3 * RATE // 2] = tone(200, 1.0)
     loud = np.flatnonzero(np.abs(stretch(waveform, RATE, speed)) > 0.05) * speed / RATE

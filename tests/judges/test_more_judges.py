@@ -1,4 +1,6 @@
-"""Judges that are named by config: real ones that run offline, and tiny random ones in the layouts of the published weights."""
+"""Judges that are named by config: real ones that run offline, and tiny random ones in the layouts of the
+published weights.
+"""
 
 import json
 

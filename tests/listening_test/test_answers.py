@@ -29,7 +29,9 @@ def made(tmp_path_factory):
 
 
 def answer(made, listener, choose):
-    """Return the answers of one listener; ``choose`` maps (system left, system right) to a choice, None stands for noise."""
+    """Return the answers of one listener; ``choose`` maps (system left, system right) to a choice, None
+    stands for noise.
+    """
     key, page = json.loads(made.read_text()), made.with_name("page.html").read_text()
     forms = json.loads(re.search(r'id="test">(.*?)</script>', page, re.DOTALL).group(1))["forms"]
     number = (listener - 1) % len(forms)

@@ -1,4 +1,6 @@
-"""From recorded systems to a page: what is read, how it is made comparable, who hears what, and what the page gives away."""
+"""From recorded systems to a page: what is read, how it is made comparable, who hears what, and what the page
+gives away.
+"""
 
 import base64
 import json
@@ -175,7 +177,9 @@ def key_of(placed):
 
 
 def check_balance(form):
-    """Within a form either system of a pair is on the left as often as the other, give or take one, and so is the good clip."""
+    """Within a form either system of a pair is on the left as often as the other, give or take one, and so is
+    the good clip.
+    """
     on_left: Counter = Counter()
     for (_, first, second, check), swapped in map(key_of, form):
         on_left[first, second, check] += 1 if swapped else -1

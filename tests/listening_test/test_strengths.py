@@ -1,4 +1,6 @@
-"""Strengths from votes: against choix, against a general optimizer, on votes with known strengths, and at the edges."""
+"""Strengths from votes: against choix, against a general optimizer, on votes with known strengths, and at the
+edges.
+"""
 
 import choix
 import numpy as np
@@ -88,7 +90,9 @@ def test_votes_give_the_order_and_the_raw_counts():
 
 @pytest.mark.parametrize("taste", [0.0, 0.7], ids=["independent votes", "listeners and prompts with tastes"])
 def test_intervals_hold_known_strengths_with_and_without_tastes(taste):
-    """With tastes, votes hang together; what is estimated is the difference that the average listener and prompt would see."""
+    """With tastes, votes hang together; what is estimated is the difference that the average listener and
+    prompt would see.
+    """
     truth = apart_in_the_end(taste)
     random, held, wide = np.random.default_rng(1), 0, []
     for number in range(120):
@@ -117,7 +121,9 @@ def apart_in_the_end(taste):
 
 
 def test_a_hundred_votes_of_one_listener_are_not_a_hundred_votes():
-    """Everybody agrees with himself: copies of one opinion must not narrow the interval as new listeners would."""
+    """Everybody agrees with himself: copies of one opinion must not narrow the interval as new listeners
+    would.
+    """
     random = np.random.default_rng(0)
     opinions = [int(random.choice([1, -1], p=[0.6, 0.4])) for _ in range(12)]
     once = fit_votes(
@@ -159,7 +165,9 @@ def test_agreement_has_the_right_ends():
 
 
 def test_agreement_by_hand():
-    """Two listeners disagree on 4 of 10: observed .4; of 40 values half are each way: expected 2 * 20 * 20 / (40 * 39)."""
+    """Two listeners disagree on 4 of 10: observed .4; of 40 values half are each way: expected 2 * 20 * 20 /
+    (40 * 39).
+    """
     first, second = ([-1, 1, -1, -1, -1, -1, -1, -1, 1, -1], [1, 1, 1, -1, -1, 1, -1, -1, -1, -1])
     votes = [
         vote(rater, item, value)

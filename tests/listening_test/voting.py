@@ -1,4 +1,6 @@
-"""Listeners who vote by the model: known strengths, readiness for ties, and tastes that listeners and prompts have."""
+"""Listeners who vote by the model: known strengths, readiness for ties, and tastes that listeners and prompts
+have.
+"""
 
 from itertools import combinations
 
@@ -8,7 +10,9 @@ from dia.listening_test.answers import Vote
 
 
 def simulate(strengths, tie, listeners, prompts, random, taste=0.0, per_listener=None):
-    """Return votes on all pairs. ``taste`` is the deviation of each listener's and each prompt's own liking of each system."""
+    """Return votes on all pairs. ``taste`` is the deviation of each listener's and each prompt's own liking
+    of each system.
+    """
     systems = sorted(strengths)
     liking = np.array([strengths[name] for name in systems])
     by_listener = taste * random.standard_normal((listeners, len(systems)))

@@ -28,7 +28,9 @@ def config_of(*overrides):
 
 @pytest.fixture
 def work(tmp_path, monkeypatch):
-    """A folder with a corpus, prepared with codec_nano, and `other`, prepared with a codec of four channels of 32 codes."""
+    """A folder with a corpus, prepared with codec_nano, and `other`, prepared with a codec of four channels
+    of 32 codes.
+    """
     monkeypatch.chdir(tmp_path)
     make_noise(tmp_path)
     data = config_of().data

@@ -1,4 +1,6 @@
-"""`python -m dia.eval record` in a process of its own: exit codes, and a run that is killed in the middle and goes on."""
+"""`python -m dia.eval record` in a process of its own: exit codes, and a run that is killed in the middle and
+goes on.
+"""
 
 import signal
 import subprocess

@@ -1,4 +1,6 @@
-"""A recording read back: what lies, is missing or is damaged is named and counted, and the rest is still read."""
+"""A recording read back: what lies, is missing or is damaged is named and counted, and the rest is still
+read.
+"""
 
 import json
 import shutil

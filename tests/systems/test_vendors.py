@@ -1,4 +1,6 @@
-"""The vendors' real SDKs against a local server: what is sent, what is kept, and every way in which a service fails."""
+"""The vendors' real SDKs against a local server: what is sent, what is kept, and every way in which a service
+fails.
+"""
 
 import hashlib
 import json

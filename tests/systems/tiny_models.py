@@ -24,7 +24,8 @@ from transformers import (
 
 from dia.systems import orpheus
 
-# what the processor of sesame/csm-1b writes for a message: [role]text between its marks, then a place for the sound
+# what the processor of sesame/csm-1b writes for a message: [role]text between its marks, then a place for the
+# sound
 TEMPLATE = """{%- for message in messages %}{{ '<|begin_of_text|>[' + message['role'] + ']' }}
 {%- for part in message['content'] %}{%- if part['type'] == 'text' %}{{ part['text'] + '<|end_of_text|>' }}
 {%- else %}{{ '<|AUDIO|><|audio_eos|>' }}{%- endif %}{%- endfor %}{%- endfor %}"""
@@ -57,7 +58,8 @@ def save_csm(folder):
         "num_key_value_heads": 1,
         "intermediate_size": 32,
     }
-    # the codec knows all that random weights may draw; real models have three more tokens, which trained weights never draw
+    # the codec knows all that random weights may draw; real models have three more tokens, which trained
+    # weights never draw
     config = CsmConfig(
         num_codebooks=4, vocab_size=64, text_vocab_size=len(tokenizer), hidden_size=32, pad_token_id=end, bos_token_id=begin,
         eos_token_id=end, audio_token_id=audio, audio_eos_token_id=audio_end, codebook_pad_token_id=63, codebook_eos_token_id=0,

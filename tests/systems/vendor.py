@@ -1,4 +1,6 @@
-"""A local server that speaks the vendors' wire formats, and does what it is told to next: the failures of real services."""
+"""A local server that speaks the vendors' wire formats, and does what it is told to next: the failures of
+real services.
+"""
 
 import json
 import threading
@@ -25,7 +27,9 @@ def spoken(seconds=0.6):
 
 
 class Vendor:
-    """Answers with sound; what stands in ``script`` is done first, one entry a request: a status, or a word."""
+    """Answers with sound; what stands in ``script`` is done first, one entry a request: a status, or a
+    word.
+    """
 
     def __init__(self, script=(), headers=None):
         self.script, self.headers = list(script), headers or {}

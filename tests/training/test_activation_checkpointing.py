@@ -1,4 +1,6 @@
-"""What is made again, or compiled, is what was kept, or not compiled: the same loss and the same gradients."""
+"""What is made again, or compiled, is what was kept, or not compiled: the same loss and the same
+gradients.
+"""
 
 import pytest
 import torch

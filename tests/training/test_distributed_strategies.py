@@ -1,4 +1,6 @@
-"""Adapters, a teacher and an average of the weights, spread over two processes, give what one process gives."""
+"""Adapters, a teacher and an average of the weights, spread over two processes, give what one process
+gives.
+"""
 
 import pytest
 import torch

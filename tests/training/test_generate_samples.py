@@ -42,7 +42,9 @@ def speaking(every=1, judge=listen):
 
 
 def run(folder, callbacks, steps=4, wandb="disabled"):
-    """Train with a validation every other step; returns the task and the global random numbers that come next."""
+    """Train with a validation every other step; returns the task and the global random numbers that come
+    next.
+    """
     made = trainer(folder, callbacks, steps, validate_every=2, logger=LoggerConfig(wandb=wandb))
     random.seed(3), np.random.seed(3)
     module = task(steps)

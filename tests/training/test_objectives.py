@@ -69,7 +69,9 @@ def test_the_logged_loss_is_that_of_the_step():
 
 
 def test_the_scale_of_half_precision_is_taken_out_before_gradients_are_measured():
-    """On a CPU Lightning does not offer fp16, so its own plugin is given; the step of AdamW is fused as everywhere."""
+    """On a CPU Lightning does not offer fp16, so its own plugin is given; the step of AdamW is fused as
+    everywhere.
+    """
     scaled = MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=2.0**10))
     half, logged = trained([EIGHT.batch(*range(8))], 1, None, plugins=[scaled])
     whole, wanted = trained([EIGHT.batch(*range(8))], 1, "32-true")

@@ -1,4 +1,6 @@
-"""Training as transformers' own Dia would be trained: the same labels give the same loss and the same gradients."""
+"""Training as transformers' own Dia would be trained: the same labels give the same loss and the same
+gradients.
+"""
 
 import pytest
 import torch

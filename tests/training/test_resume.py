@@ -37,7 +37,9 @@ def work(tmp_path_factory):
 
 
 def processor_seconds(process):
-    """How long processors have worked for a process, which says how far it is however busy the machine; 0 when it is gone."""
+    """How long processors have worked for a process, which says how far it is however busy the machine; 0
+    when it is gone.
+    """
     try:
         fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,4 +1,6 @@
-"""What a step computes is what torch counts; rates are of what was trained, without padding and validation."""
+"""What a step computes is what torch counts; rates are of what was trained, without padding and
+validation.
+"""
 
 import csv
 import time
@@ -11,10 +13,10 @@ from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
 from dia.network import DiaConfig, DiaNetwork
-from dia.planning.flops import PEAK_FLOPS, forward_flops, peak_flops, recomputed_flops, training_flops
 from dia.planning.memory_tracer import BatchShape, FakeBatch
 from dia.training.activation_checkpointing import MODES, checkpoint_activations
 from dia.training.callbacks.throughput import Step, Throughput, device_peak, measured_peak
+from dia.training.flops import PEAK_FLOPS, forward_flops, peak_flops, recomputed_flops, training_flops
 from dia.training.lora import LoraConfig, add_adapters
 from dia.training.loss import channel_weights
 from dia.training.objectives import CrossEntropy

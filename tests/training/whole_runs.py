@@ -1,6 +1,8 @@
-"""Whole runs of `python -m dia.train` on a tiny corpus of noise, for tests of going on and of several processes.
+"""Whole runs of `python -m dia.train` on a tiny corpus of noise, for tests of going on and of several
+processes.
 
-Under torchrun: ``whole_runs.py FOLDER name key=value ... + name key=value ...`` trains one run after the other.
+Under torchrun: ``whole_runs.py FOLDER name key=value ... + name key=value ...`` trains one run after the
+other.
 """
 
 import json

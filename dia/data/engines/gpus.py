@@ -1,6 +1,7 @@
 """A GPU for each worker of a machine: what a worker sees is decided before its torch looks.
 
-A worker sees one GPU, and calls it `cuda` as it would its only one. Workers beyond the number of GPUs share them.
+A worker sees one GPU, and calls it `cuda` as it would its only one. Workers beyond the number of GPUs share
+them.
 """
 
 import os

@@ -1,7 +1,8 @@
-"""Where shards are made: in this process, in several on this machine, or on a Dask cluster. The shards are the same.
+"""Where shards are made: in this process, in several on this machine, or on a Dask cluster. The shards are
+the same.
 
-Every process computes with one thread: sums are then added in the same order everywhere, and a data set is the same
-byte for byte whatever the engine, the number of workers or the order of completion.
+Every process computes with one thread: sums are then added in the same order everywhere, and a data set is
+the same byte for byte whatever the engine, the number of workers or the order of completion.
 """
 
 import logging
@@ -32,7 +33,9 @@ class EngineConfig:
     workers: int = 2
     """Processes; 0 works in this one (local only)."""
     scheduler: str = ""
-    """Dask: address of a running scheduler; empty starts one on this machine; `slurm` asks SLURM for workers."""
+    """Dask: address of a running scheduler; empty starts one on this machine; `slurm` asks SLURM for
+    workers.
+    """
     slurm: SlurmConfig = field(default_factory=SlurmConfig)
     patience: float = 60.0
     """Minutes to wait for SLURM's first worker."""
@@ -53,7 +56,8 @@ class EngineConfig:
 def run_jobs(
     config: EngineConfig, function: Callable[[Job], Result], jobs: Iterator[Job], gpu: bool
 ) -> Iterator[Result]:
-    """Yield the results of all jobs as they come. ``gpu`` says that each wants a GPU of its own (a Dask resource).
+    """Yield the results of all jobs as they come. ``gpu`` says that each wants a GPU of its own (a Dask
+    resource).
 
     Raises :class:`UserError` when a worker or the scheduler is lost, and what ``function`` raises.
     """

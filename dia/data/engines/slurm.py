@@ -1,7 +1,8 @@
-"""Workers that SLURM runs: what a job is asked for with, whether SLURM would take it, and whether any job ever starts.
+"""Workers that SLURM runs: what a job is asked for with, whether SLURM would take it, and whether any job
+ever starts.
 
-`dask-jobqueue` writes the job scripts and submits them. What it leaves to wait for ever is asked for here: `sbatch --test-only`
-before anything is submitted, and `squeue` until the first worker has come.
+`dask-jobqueue` writes the job scripts and submits them. What it leaves to wait for ever is asked for here:
+`sbatch --test-only` before anything is submitted, and `squeue` until the first worker has come.
 """
 
 import logging
@@ -39,7 +40,9 @@ class SlurmConfig:
     prologue: list[str] = field(default_factory=list)
     """Lines of the job's script before its worker."""
     directives: list[str] = field(default_factory=list)
-    """More for `#SBATCH`, such as `--constraint=a100`; a job that wants a GPU asks for `--gres=gpu:1` unless it does so here."""
+    """More for `#SBATCH`, such as `--constraint=a100`; a job that wants a GPU asks for `--gres=gpu:1` unless
+    it does so here.
+    """
     logs: str = "slurm-logs"
     """Folder of what the jobs write."""
 
@@ -56,8 +59,8 @@ class SlurmConfig:
 def job_options(config: SlurmConfig, gpu: bool) -> dict[str, Any]:
     """Return the arguments of `dask_jobqueue.SLURMCluster`.
 
-    A core is a process of one thread; with a GPU a job is one process, which says so to Dask. A worker ends by itself before
-    its walltime, so that a shard is handed on and not killed.
+    A core is a process of one thread; with a GPU a job is one process, which says so to Dask. A worker ends
+    by itself before its walltime, so that a shard is handed on and not killed.
     """
     worker, directives = [], list(config.directives)
     if limit := walltime_seconds(config.walltime):
@@ -85,7 +88,8 @@ def job_options(config: SlurmConfig, gpu: bool) -> dict[str, Any]:
 
 
 def walltime_seconds(walltime: str) -> int:
-    """Return the seconds of SLURM's `minutes`, `minutes:seconds`, `hours:minutes:seconds` or `days-hours[:minutes[:seconds]]`.
+    """Return the seconds of SLURM's `minutes`, `minutes:seconds`, `hours:minutes:seconds` or
+    `days-hours[:minutes[:seconds]]`.
 
     0 is no limit. Raises ``ValueError`` for anything else.
     """
@@ -107,7 +111,9 @@ def walltime_seconds(walltime: str) -> int:
 
 
 def open_slurm(config: SlurmConfig, workers: int, gpu: bool) -> Any:
-    """Return a cluster that has asked SLURM for its workers. Raises :class:`UserError` when SLURM would refuse them."""
+    """Return a cluster that has asked SLURM for its workers. Raises :class:`UserError` when SLURM would
+    refuse them.
+    """
     from dask_jobqueue import SLURMCluster
 
     try:
@@ -138,7 +144,9 @@ def require_accepted(script: str) -> None:
 
 
 def await_workers(client: Any, cluster: Any, minutes: float, logs: str) -> None:
-    """Return when the first worker has come. Raises :class:`UserError` when none comes, with what SLURM says of the jobs."""
+    """Return when the first worker has come. Raises :class:`UserError` when none comes, with what SLURM says
+    of the jobs.
+    """
     until, missing, said = time.monotonic() + 60 * minutes, 0, ""
     while not client.scheduler_info(n_workers=-1)["workers"]:
         jobs = [str(job.job_id) for job in cluster.workers.values() if job.job_id]

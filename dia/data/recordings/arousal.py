@@ -1,6 +1,8 @@
-"""Arousal from prosody: how high, loud and fast a stretch is spoken, against the same voice in the same recording.
+"""Arousal from prosody: how high, loud and fast a stretch is spoken, against the same voice in the same
+recording.
 
-A voice that is heard too little to know what is usual for it gets no label. What is measured: `dia/judges/prosody.py`.
+A voice that is heard too little to know what is usual for it gets no label. What is measured:
+`dia/judges/prosody.py`.
 """
 
 from dataclasses import replace

@@ -16,10 +16,12 @@ log = logging.getLogger(__name__)
 
 
 def calibrated_limits(folder: str) -> dict[str, float]:
-    """Return the threshold of each tag that the detector can tell apart, on all splits of a prepared data set.
+    """Return the threshold of each tag that the detector can tell apart, on all splits of a prepared data
+    set.
 
-    A tag that it cannot (sensitivity + specificity - 1 below .5 on clips held out from the choice) gets none and is never
-    found; a warning says so. Raises :class:`UserError` when there are no such clips, or they have no sound.
+    A tag that it cannot (sensitivity + specificity - 1 below .5 on clips held out from the choice) gets none
+    and is never found; a warning says so. Raises :class:`UserError` when there are no such clips, or they
+    have no sound.
     """
     detector = EventDetector()
     scores, asked = [], []

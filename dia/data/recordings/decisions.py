@@ -1,4 +1,5 @@
-"""From what the models heard to turns with labels: pure functions of measures and thresholds, quick enough to be run again.
+"""From what the models heard to turns with labels: pure functions of measures and thresholds, quick enough to
+be run again.
 
 Times are seconds from the recording's beginning.
 """
@@ -18,7 +19,8 @@ from dia.data.segmentation import TimedTurn
 
 FRAME_SECONDS = FRAME / SAMPLE_RATE
 HYSTERESIS = 0.15  # of the probability of speech, as in Silero's own segmentation
-BLOCK = 1000  # windows that are clustered at once: cost grows with the square of it, and linearly with the recording
+# windows that are clustered at once: cost grows with the square of it, and linearly with the recording
+BLOCK = 1000
 SMOOTHING = 3  # windows whose majority says who speaks
 UNHEARD = 0.2  # mean probability of speech under a word below which the recogniser made it up
 WINDOW = 0.975  # seconds of an event window
@@ -51,7 +53,9 @@ class Event:
 
 
 def speech_stretches(probability: NDArray[np.generic], thresholds: Thresholds) -> list[tuple[float, float]]:
-    """Return (start, end) of speech: from where the probability passes the threshold until it stays .15 below for a while."""
+    """Return (start, end) of speech: from where the probability passes the threshold until it stays .15 below
+    for a while.
+    """
     stretches: list[tuple[float, float]] = []
     begin: float | None = None
     last = 0.0
@@ -72,7 +76,8 @@ def speech_stretches(probability: NDArray[np.generic], thresholds: Thresholds) -
 def voice_names(
     middle: NDArray[np.generic], embedding: NDArray[np.generic], thresholds: Thresholds
 ) -> list[str]:
-    """Return the voice of each window: clusters of embeddings, block by block, then clusters of the blocks' means.
+    """Return the voice of each window: clusters of embeddings, block by block, then clusters of the blocks'
+    means.
 
     Names are `v1`, `v2` ... in the order in which they are heard.
     """
@@ -115,8 +120,9 @@ def _smoothed(labels: NDArray[np.int_]) -> list[int]:
 def without_laughter(words: Arrays, seconds: float, origin: str) -> tuple[Arrays, list[Event]]:
     """Return the words that are not spelled-out laughter, and that laughter as events.
 
-    A recogniser writes "ha ha ha" where somebody laughs; a single "ha" is left as the word that it may be. It goes on
-    writing where the laugh is long over, so that times beyond the recording's end are taken back to it.
+    A recogniser writes "ha ha ha" where somebody laughs; a single "ha" is left as the word that it may be. It
+    goes on writing where the laugh is long over, so that times beyond the recording's end are taken back to
+    it.
     """
     texts = [str(text) for text in words["text"]]
     syllables = [
@@ -158,7 +164,9 @@ def voiced_words(
 
 
 def pieces_of(words: list[Word], thresholds: Thresholds) -> list[TimedTurn]:
-    """Return stretches of words by one voice without a pause: what a clip is made of, and where it may be cut."""
+    """Return stretches of words by one voice without a pause: what a clip is made of, and where it may be
+    cut.
+    """
     groups: list[list[Word]] = []
     for word in words:
         last = groups[-1][-1] if groups else None
@@ -195,7 +203,9 @@ def events_of(measured: Arrays, limits: dict[str, float], origin: str) -> list[E
 
 
 def apart(kept: list[Event], more: list[Event]) -> list[Event]:
-    """Return the events of ``kept`` and those of ``more`` that share no time with one before them, in order of time."""
+    """Return the events of ``kept`` and those of ``more`` that share no time with one before them, in order
+    of time.
+    """
     kept = list(kept)
     for event in more:
         if not any(event.start < other.end and other.start < event.end for other in kept):
@@ -212,7 +222,8 @@ def _runs(above: NDArray[np.bool_], start: NDArray[np.float32]) -> list[NDArray[
 
 
 def placed(pieces: list[TimedTurn], words: list[Word], events: list[Event]) -> list[TimedTurn]:
-    """Return the pieces with each event at the word boundary nearest to its middle, in the piece nearest to it.
+    """Return the pieces with each event at the word boundary nearest to its middle, in the piece nearest to
+    it.
 
     A recording without words becomes one piece of sounds.
     """

@@ -1,7 +1,8 @@
 """Speaker turns by pyannote.audio, which lives in an environment of its own.
 
-Version 4 wants a newer protobuf than the dac package allows, version 3 an older torchaudio than torch does: neither can be
-installed beside this project. So a process of the other environment is asked; see `diarization_process.py`.
+Version 4 wants a newer protobuf than the dac package allows, version 3 an older torchaudio than torch does:
+neither can be installed beside this project. So a process of the other environment is asked; see
+`diarization_process.py`.
 """
 
 import contextlib
@@ -74,7 +75,9 @@ class PyannoteTurns:
         return process, self._answer(process)
 
     def _answer(self, process: "subprocess.Popen[str]", question: str = "") -> Any:
-        """Its next line, after a question if there is one. A process that ends is forgotten: the next recording gets another."""
+        """Its next line, after a question if there is one. A process that ends is forgotten: the next
+        recording gets another.
+        """
         assert process.stdin is not None and process.stdout is not None, "both are piped"
         if question:
             with contextlib.suppress(BrokenPipeError):

@@ -1,7 +1,9 @@
-"""Speaker turns by pyannote.audio, in the environment that has it: a file run by that environment's Python, which knows no dia.
+"""Speaker turns by pyannote.audio, in the environment that has it: a file run by that environment's Python,
+which knows no dia.
 
-Says its version and pipeline in a first line of JSON; then answers each path of a WAV file (mono, 16 bits), a line each, with a
-line of JSON: [[start, end, voice], ...] in seconds, without overlaps where the version tells them apart (4.0 does).
+Says its version and pipeline in a first line of JSON; then answers each path of a WAV file (mono, 16 bits), a
+line each, with a line of JSON: [[start, end, voice], ...] in seconds, without overlaps where the version
+tells them apart (4.0 does).
 """
 
 import json

@@ -1,7 +1,9 @@
-"""What models hear in a recording, kept by the recording's sha256 and the model's identity, so that each runs once.
+"""What models hear in a recording, kept by the recording's sha256 and the model's identity, so that each runs
+once.
 
-A stage measures and decides nothing: probabilities, scores and embeddings over time, for `decisions.py`. Arrays lie in an
-.npz file a recording and stage, written under another name and renamed; a damaged one is measured again.
+A stage measures and decides nothing: probabilities, scores and embeddings over time, for `decisions.py`.
+Arrays lie in an .npz file a recording and stage, written under another name and renamed; a damaged one is
+measured again.
 """
 
 import hashlib

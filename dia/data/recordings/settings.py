@@ -1,4 +1,6 @@
-"""How raw recordings are labelled: models, which are run once a recording, and thresholds, which can be changed afterwards."""
+"""How raw recordings are labelled: models, which are run once a recording, and thresholds, which can be
+changed afterwards.
+"""
 
 from dataclasses import dataclass, field
 
@@ -14,13 +16,17 @@ class Thresholds:
     shortest_speech: float = 0.25
     """Seconds; less is no speech."""
     same_voice: float = 0.72
-    """Cosine similarity of GE2E embeddings above which two stretches are one voice: .9 within the demo voices, .53 across."""
+    """Cosine similarity of GE2E embeddings above which two stretches are one voice: .9 within the demo
+    voices, .53 across.
+    """
     turn_pause: float = 0.6
     """Seconds of pause that end a turn's piece, where a clip may be cut."""
     events: dict[str, float] = field(
         default_factory=lambda: {"laughs": 0.3, "coughs": 0.3, "sneezes": 0.3, "screams": 0.3}
     )
-    """Score by tag from which on a sound is a nonverbal; a tag without one is never found. See `calibration`."""
+    """Score by tag from which on a sound is a nonverbal; a tag without one is never found. See
+    `calibration`.
+    """
     snr_db: float = 10.0
     """Speech above the noise floor, in decibels."""
     mos: float = 2.5
@@ -47,7 +53,9 @@ class RecordingsConfig:
     mos: bool = True
     """Whether DistillMOS listens."""
     calibration: str = ""
-    """A prepared data set whose nonverbals are known: event thresholds are chosen on it instead of `thresholds.events`."""
+    """A prepared data set whose nonverbals are known: event thresholds are chosen on it instead of
+    `thresholds.events`.
+    """
     thresholds: Thresholds = field(default_factory=Thresholds)
     loudness: float | None = -23.0
     """LUFS that every recording is brought to; null leaves it."""

@@ -1,7 +1,8 @@
 """Raw recordings as a source: models listen once, thresholds decide, turns become dialogues.
 
-One recording: file -> `stages.py` (models hear, kept by `measures.py`) -> `decisions.py` (speech, voices, words, events) ->
-`arousal.py` -> `dia/data/segmentation.py` (neighbouring turns joined) -> quality filters here -> clips.
+One recording: file -> `stages.py` (models hear, kept by `measures.py`) -> `decisions.py` (speech, voices,
+words, events) -> `arousal.py` -> `dia/data/segmentation.py` (neighbouring turns joined) -> quality filters
+here -> clips.
 """
 
 import hashlib
@@ -53,7 +54,9 @@ class RecordingsSource:
     licence: str = "any"
 
     def request(self) -> dict[str, Any]:
-        """Return the files, the models and the thresholds. Raises :class:`UserError` when there are no files or no models."""
+        """Return the files, the models and the thresholds. Raises :class:`UserError` when there are no files
+        or no models.
+        """
         if self.licence == "commercial" and not self.config.commercial_ok:
             raise UserError(
                 f"the recordings' licence {self.config.licence} does not allow commercial use; if it does, say so with "
@@ -160,7 +163,9 @@ class RecordingsSource:
         )
 
     def _gain(self, heard: dict[str, Arrays]) -> float:
-        """The factor that brings the recording to the wanted loudness, 1 where it is too short or silent to have one."""
+        """The factor that brings the recording to the wanted loudness, 1 where it is too short or silent to
+        have one.
+        """
         loudness = float(heard["quality"]["loudness"][0])
         if self.config.loudness is None or not math.isfinite(loudness):
             return 1.0
@@ -249,9 +254,11 @@ def _voices(
 
 
 def points_of(turns: Arrays, step: float = 0.1) -> tuple[NDArray[np.float32], list[str]]:
-    """Return times (points,) at even distances within each turn, and who speaks there: the nearest one is that of a word.
+    """Return times (points,) at even distances within each turn, and who speaks there: the nearest one is
+    that of a word.
 
-    Middles of whole turns would not do: the end of a long turn lies nearer to the middle of a short one after it.
+    Middles of whole turns would not do: the end of a long turn lies nearer to the middle of a short one after
+    it.
     """
     times, voices = [np.zeros(0, dtype=np.float32)], list[str]()
     for start, end, voice in zip(turns["start"], turns["end"], turns["voice"], strict=True):

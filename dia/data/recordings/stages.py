@@ -1,4 +1,6 @@
-"""The stages of labelling: one model each, loaded at its first recording, all on one thread (see dia/data/engines/run.py)."""
+"""The stages of labelling: one model each, loaded at its first recording, all on one thread (see
+dia/data/engines/run.py).
+"""
 
 from functools import cached_property
 from importlib.metadata import version
@@ -157,7 +159,9 @@ class Quality:
         return {"loudness": f"pyloudnorm {version('pyloudnorm')}", "mos": mos}
 
     def measure(self, waveform: Waveform) -> Arrays:
-        """Return ``loudness`` (1,) in LUFS, ``clipped`` (seconds,) as shares and ``mos`` (windows,), NaN where not measured."""
+        """Return ``loudness`` (1,) in LUFS, ``clipped`` (seconds,) as shares and ``mos`` (windows,), NaN
+        where not measured.
+        """
         import pyloudnorm
 
         seconds = np.array_split(np.abs(waveform) >= 0.999, max(1, len(waveform) // SAMPLE_RATE))

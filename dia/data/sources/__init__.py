@@ -1,1 +1,3 @@
-"""Where clips come from: the demo corpus, corpora by declaration, a folder with transcripts, raw recordings."""
+"""Where clips come from: the demo corpus, corpora by declaration, a folder with transcripts, raw
+recordings.
+"""

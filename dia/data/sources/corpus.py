@@ -1,4 +1,6 @@
-"""A declared corpus as a source: rows of a Hub data set (or of a local copy of it, or of a folder of files) become clips."""
+"""A declared corpus as a source: rows of a Hub data set (or of a local copy of it, or of a folder of files)
+become clips.
+"""
 
 import re
 from collections.abc import Iterator
@@ -56,7 +58,9 @@ class CorpusSource:
             yield unit
 
     def read(self, unit: Unit, tally: Tally) -> list[Clip]:
-        """Return the clips of a row; what the declaration or the licence leaves out is counted with its reason."""
+        """Return the clips of a row; what the declaration or the licence leaves out is counted with its
+        reason.
+        """
         row = self.table.row(unit)
         try:
             return RowReader(self, tally).clips(unit.id, row)
@@ -67,7 +71,9 @@ class CorpusSource:
 
 @dataclass(frozen=True)
 class RowReader:
-    """Reads one row by the source's declaration. Everything raises :class:`DropClip` for what is not to be used."""
+    """Reads one row by the source's declaration. Everything raises :class:`DropClip` for what is not to be
+    used.
+    """
 
     source: CorpusSource
     tally: Tally
@@ -196,7 +202,8 @@ class RowReader:
     def _events(self, row: dict[str, Any], turns: list[Turn], seconds: float) -> list[LabelledNonverbal]:
         """Sounds that a source gives with their times, as ``label start end;...``, in a clip of one turn.
 
-        Nobody knows the times of the words, so a sound stands at the word boundary nearest to its share of the time.
+        Nobody knows the times of the words, so a sound stands at the word boundary nearest to its share of
+        the time.
         """
         roles, marks = self.source.declared.roles, self.source.declared.marks
         written = str(row.get(roles.events) or "") if roles.events else ""
@@ -283,7 +290,9 @@ class RowReader:
 
 
 def nearest_boundary(text: str, share: float) -> int:
-    """Return the character that begins the word nearest to this share (0..1) of the text; its length is after the last."""
+    """Return the character that begins the word nearest to this share (0..1) of the text; its length is after
+    the last.
+    """
     boundaries = [0, *(match.end() for match in re.finditer(r"\s+", text)), len(text)]
     return min(boundaries, key=lambda place: abs(place - share * len(text)))
 

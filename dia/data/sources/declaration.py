@@ -1,7 +1,8 @@
 """Corpora as declarations: the schema of data/corpora/*.yaml, which say how a row becomes a clip.
 
-A declaration names the columns of the corpus as its card documents them, what each is read as, and what its labels mean
-here. Nothing is guessed from a row: a column that is missing and a label without a mapping are errors.
+A declaration names the columns of the corpus as its card documents them, what each is read as, and what its
+labels mean here. Nothing is guessed from a row: a column that is missing and a label without a mapping are
+errors.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +21,9 @@ USES = ("train", "evaluation")
 
 @dataclass
 class Hub:
-    """Where the Hub has it: ``path`` is the data set's id, ``data_files`` patterns by split for those without a builder."""
+    """Where the Hub has it: ``path`` is the data set's id, ``data_files`` patterns by split for those without
+    a builder.
+    """
 
     path: str = MISSING
     config: str | None = None
@@ -31,7 +34,9 @@ class Hub:
 
 @dataclass
 class Files:
-    """Where a local copy has it: ``audio`` is a pattern of sound files, ``manifest`` one of tables that name them."""
+    """Where a local copy has it: ``audio`` is a pattern of sound files, ``manifest`` one of tables that name
+    them.
+    """
 
     audio: str | None = None
     manifest: str | None = None
@@ -43,7 +48,9 @@ class Files:
 
 @dataclass
 class Roles:
-    """Which column is what. ``cuts`` are (first, past the last) samples of each turn; ``region`` the seconds of an event."""
+    """Which column is what. ``cuts`` are (first, past the last) samples of each turn; ``region`` the seconds
+    of an event.
+    """
 
     audio: str = "audio"
     id: str | None = None
@@ -61,7 +68,9 @@ class Roles:
 
 @dataclass
 class Names:
-    """Columns that stand in a name: the groups of ``pattern``, searched for in the text of ``column`` (`audio`: its path)."""
+    """Columns that stand in a name: the groups of ``pattern``, searched for in the text of ``column``
+    (`audio`: its path).
+    """
 
     column: str = "audio"
     pattern: str = MISSING
@@ -71,8 +80,9 @@ class Names:
 class Marks:
     """Marks of sounds inside a text. ``pattern`` finds them; its first group, if it has one, is the label.
 
-    ``tags`` gives a label's tag, ``drop`` labels are taken out of the text (with the reason), ``drop_clip`` ones take the clip
-    with them: their sound would stay unexplained. ``strip`` are patterns that are not words.
+    ``tags`` gives a label's tag, ``drop`` labels are taken out of the text (with the reason), ``drop_clip``
+    ones take the clip with them: their sound would stay unexplained. ``strip`` are patterns that are not
+    words.
     """
 
     pattern: str | None = None
@@ -84,7 +94,9 @@ class Marks:
 
 @dataclass
 class Scale:
-    """A number in a column. ``low`` and ``high`` of the source become -1 and 1 (intensity: 0 and 1); or a table of words."""
+    """A number in a column. ``low`` and ``high`` of the source become -1 and 1 (intensity: 0 and 1); or a
+    table of words.
+    """
 
     column: str = MISSING
     low: float = -1.0
@@ -94,7 +106,9 @@ class Scale:
 
 @dataclass
 class EmotionRule:
-    """How turns are spoken, as the source says: ``labels`` maps its words to data/emotions.yaml, null claims nothing."""
+    """How turns are spoken, as the source says: ``labels`` maps its words to data/emotions.yaml, null claims
+    nothing.
+    """
 
     column: str | None = None
     labels: dict[str, str | None] = field(default_factory=dict)
@@ -116,7 +130,9 @@ class SoundRule:
 
 @dataclass
 class Keep:
-    """A clip is kept when a column's number is ``at_least`` and ``at_most`` so much, or its text one of ``one_of``."""
+    """A clip is kept when a column's number is ``at_least`` and ``at_most`` so much, or its text one of
+    ``one_of``.
+    """
 
     at_least: float | None = None
     at_most: float | None = None
@@ -172,7 +188,9 @@ def corpora() -> list[str]:
 
 
 def read_declaration(name: str) -> Declaration:
-    """Return a corpus's declaration. Raises :class:`UserError` when there is none, or it says what the schema does not know."""
+    """Return a corpus's declaration. Raises :class:`UserError` when there is none, or it says what the schema
+    does not know.
+    """
     if name not in corpora():
         raise UserError(
             f"there is no corpus {name!r} in data/corpora; there are: demo, recordings, {', '.join(corpora())}"

@@ -1,6 +1,8 @@
-"""The demo corpus: planned dialogues spoken by two neural voices, nonverbal sounds placed between their words.
+"""The demo corpus: planned dialogues spoken by two neural voices, nonverbal sounds placed between their
+words.
 
-One datum: PlannedClip -> `DemoSource.read` -> a clip with sound, exact times of turns and nonverbals, and true labels.
+One datum: PlannedClip -> `DemoSource.read` -> a clip with sound, exact times of turns and nonverbals, and
+true labels.
 """
 
 import zlib
@@ -20,7 +22,9 @@ from dia.dialogue import Nonverbal, Turn
 from dia.resources import declaration
 
 LICENCE = "Apache-2.0"  # made by this project's code with an Apache-2.0 and a CC0 voice
-HIGHEST = 0.85  # sample; a loud turn is not clipped, its whole clip is quieter. Resampling lifts peaks by a twentieth and more
+# sample; a loud turn is not clipped, its whole clip is quieter. Resampling lifts peaks by a twentieth and
+# more
+HIGHEST = 0.85
 NONVERBAL_LEVEL = 10 ** (-22 / 20)
 VERSION = 7  # raise when the corpus sounds otherwise for the same request
 
@@ -128,7 +132,8 @@ def render_clip(clip: PlannedClip, seed: int) -> Clip:
 
 
 def emotions(style: str, strength: Strength, sentence: str) -> tuple[Emotion, ...]:
-    """Return what is true of a turn's sound, and what its words say of the speaker's feeling; of a plain turn nothing is claimed.
+    """Return what is true of a turn's sound, and what its words say of the speaker's feeling; of a plain turn
+    nothing is claimed.
 
     The words are no claim about the sound: they carry no category and no arousal, and half the confidence.
     """

@@ -1,8 +1,8 @@
 """Scripts of the demo corpus: sentences from a grammar (data/demo/grammar.yaml), dialogues of them, by split.
 
-Every sentence belongs to one split only, so that a test script was never heard in training. Which one is a function of the
-sentence alone: of each template the same share is held out. What training hears may come again, what is held out may not.
-Everything else is a pure function of the seed.
+Every sentence belongs to one split only, so that a test script was never heard in training. Which one is a
+function of the sentence alone: of each template the same share is held out. What training hears may come
+again, what is held out may not. Everything else is a pure function of the seed.
 """
 
 import hashlib
@@ -26,7 +26,9 @@ TRIES = 2_000  # in a row that bring nothing new, after which the grammar has no
 
 @dataclass(frozen=True)
 class PlannedClip:
-    """A clip to be spoken: id, split, script, and of each turn the speaking style (one of ``STYLES``) and its strength."""
+    """A clip to be spoken: id, split, script, and of each turn the speaking style (one of ``STYLES``) and its
+    strength.
+    """
 
     id: str
     split: str
@@ -36,7 +38,9 @@ class PlannedClip:
 
 
 def fill(template: str, slots: dict[str, list[str]], rng: random.Random) -> str:
-    """Return the template with each slot filled; a word is not used twice in one sentence, the first is capital."""
+    """Return the template with each slot filled; a word is not used twice in one sentence, the first is
+    capital.
+    """
     used: set[str] = set()
 
     def choose(match: re.Match[str]) -> str:
@@ -64,8 +68,8 @@ def split_of(text: str) -> str:
 
 
 def draw_sentences(split: str, count: int, seed: int) -> list[str]:
-    """Return so many sentences of a split, each template as often as any other while it has new ones; those of a held-out split
-    are distinct.
+    """Return so many sentences of a split, each template as often as any other while it has new ones; those
+    of a held-out split are distinct.
 
     Raises :class:`UserError` when the grammar cannot give that many distinct sentences.
     """
@@ -97,10 +101,11 @@ def plan_clips(
     style_rate: float,
     seed: int,
 ) -> list[PlannedClip]:
-    """Plan ``clips[split]`` dialogues per split; ``turns`` are the shares of those with one turn, two turns and so on.
+    """Plan ``clips[split]`` dialogues per split; ``turns`` are the shares of those with one turn, two turns
+    and so on.
 
-    ``tag_rate`` is the probability that a turn carries one nonverbal of ``tags``; ``style_rate`` that a turn is spoken
-    activated or calm. Raises :class:`UserError` as :func:`draw_sentences` does.
+    ``tag_rate`` is the probability that a turn carries one nonverbal of ``tags``; ``style_rate`` that a turn
+    is spoken activated or calm. Raises :class:`UserError` as :func:`draw_sentences` does.
     """
     planned = []
     for split in (name for name in SPLITS if name in clips):
@@ -123,12 +128,16 @@ def _turn_counts(split: str, clips: int, shares: Sequence[float], seed: int) -> 
 
 
 def _strength(rng: random.Random) -> Strength:
-    """Pace, pitch and loudness each go their own way: a turn may be fast and hardly louder, or loud and hardly faster."""
+    """Pace, pitch and loudness each go their own way: a turn may be fast and hardly louder, or loud and
+    hardly faster.
+    """
     return Strength(*(round(rng.uniform(0.4, 1.0), 2) for _ in range(3)))
 
 
 def stated_feeling(sentence: str) -> tuple[float, float] | None:
-    """Return the valence and dominance of what a speaker says to feel, None where nothing of the kind is said."""
+    """Return the valence and dominance of what a speaker says to feel, None where nothing of the kind is
+    said.
+    """
     grammar = declaration("data/demo/grammar.yaml")
     match = re.search(grammar["stated"], sentence)
     if match is None:

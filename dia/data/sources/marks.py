@@ -1,4 +1,6 @@
-"""Marks of sounds in a source's text, such as ``[laughing]`` or an emoji, turned into nonverbals between the words."""
+"""Marks of sounds in a source's text, such as ``[laughing]`` or an emoji, turned into nonverbals between the
+words.
+"""
 
 import re
 

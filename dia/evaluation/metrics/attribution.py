@@ -1,8 +1,9 @@
 """Who said which words: cpWER and tcpWER of a transcript whose speakers are told by the sound, and cpSIM.
 
-The transcript's speakers come from `dia/evaluation/diarization.py`, without a look at the script. Source of the rates: T. von
-Neumann et al., "MeetEval", 2023. cpSIM follows ZipVoice's (each found voice against the prompts', best of the permutations),
-save that a clip in which there are not just as many voices as in the script fails, and is counted; nothing stands in for it.
+The transcript's speakers come from `dia/evaluation/diarization.py`, without a look at the script. Source of
+the rates: T. von Neumann et al., "MeetEval", 2023. cpSIM follows ZipVoice's (each found voice against the
+prompts', best of the permutations), save that a clip in which there are not just as many voices as in the
+script fails, and is counted; nothing stands in for it.
 """
 
 import logging
@@ -58,7 +59,8 @@ class AttributedWords:
     def measure(self, recording: Recording, context: Context) -> Values:
         """Return errors of both, the words they are out of, and how many voices the clip and the script have.
 
-        `timed_errors` is None where a turn of the script was not found, for then nobody knows when it should be heard.
+        `timed_errors` is None where a turn of the script was not found, for then nobody knows when it should
+        be heard.
         """
         heard = self.hearing.words(recording)
         voices = voices_of_words(heard, *self.hearing.windows(recording)) if heard else []
@@ -73,7 +75,9 @@ class AttributedWords:
         }  # fmt: skip
 
     def summarise(self, clips: Sequence[Clip]) -> list[Row]:
-        """Return `cpwer`, `tcpwer` and `voices_wrong`, the share of clips whose number of voices is not the script's."""
+        """Return `cpwer`, `tcpwer` and `voices_wrong`, the share of clips whose number of voices is not the
+        script's.
+        """
         untimed = sum(clip.measured and clip.values["timed_errors"] is None for clip in clips)
         miscounted = [
             Part(clip.prompt.id, float(clip.values["voices"] != clip.values["speakers"]))
@@ -127,7 +131,9 @@ class PermutedSimilarity:
         return {**counted, "similarity": best_permutation(known, [voices[speaker] for speaker in speakers])}
 
     def summarise(self, clips: Sequence[Clip]) -> list[Row]:
-        """Return `cpsim`, and `cpsim_failed`: the share of clips without just as many voices as the script has."""
+        """Return `cpsim`, and `cpsim_failed`: the share of clips without just as many voices as the script
+        has.
+        """
         measured = [clip for clip in clips if clip.measured]
         failed = [Part(clip.prompt.id, float(clip.values["similarity"] is None)) for clip in measured]
         counts = [clip.values["voices"] for clip in measured]
@@ -159,7 +165,9 @@ def _joined(encoder: VoiceEncoder, recording: Recording, times: Sequence[Times])
 
 
 def _segment(voice: int, run: Sequence[HeardWord]) -> dict[str, Any]:
-    """What one voice says at a stretch, for MeetEval; normalised as a whole, for "twenty five" is one number."""
+    """What one voice says at a stretch, for MeetEval; normalised as a whole, for "twenty five" is one
+    number.
+    """
     start, end = run[0].start, max(run[-1].end, run[0].start + SHORTEST)
     words = " ".join(heard_words(transcript(list(run))))
     return {

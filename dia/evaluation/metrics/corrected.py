@@ -1,7 +1,9 @@
-"""Rates as they would be if the detector were perfect, from its sensitivity and specificity on labelled recordings.
+"""Rates as they would be if the detector were perfect, from its sensitivity and specificity on labelled
+recordings.
 
-q' = (q + Sp - 1) / (Se + Sp - 1): W. J. Rogan and B. Gladen, "Estimating prevalence from the results of a screening test", 1978.
-Nothing is clipped: a value outside 0..1 says that the detector was calibrated on other sounds than these.
+q' = (q + Sp - 1) / (Se + Sp - 1): W. J. Rogan and B. Gladen, "Estimating prevalence from the results of a
+screening test", 1978. Nothing is clipped: a value outside 0..1 says that the detector was calibrated on other
+sounds than these.
 """
 
 from collections.abc import Sequence
@@ -20,11 +22,13 @@ PRIOR = 0.5  # Jeffreys': eleven hits of eleven are no certainty, as a bootstrap
 def corrected(
     parts: Sequence[Part], calibration: Calibration, difference: bool = False, seed: int = 0
 ) -> dict[str, Any]:
-    """Return `value`, `low`, `high` of the corrected rate of the parts and whether it lies `outside` 0..1 (-1..1).
+    """Return `value`, `low`, `high` of the corrected rate of the parts and whether it lies `outside` 0..1
+    (-1..1).
 
-    ``difference``: the parts are differences of two rates of the same detector, whose specificity cancels out. The 95 % interval
-    draws all three figures jointly: sensitivity and specificity, each from what as many recordings tell of it, and the rate from
-    what as many prompts do (a difference by bootstrap over its clusters).
+    ``difference``: the parts are differences of two rates of the same detector, whose specificity cancels
+    out. The 95 % interval draws all three figures jointly: sensitivity and specificity, each from what as
+    many recordings tell of it, and the rate from what as many prompts do (a difference by bootstrap over its
+    clusters).
     """
     random = np.random.default_rng(seed)
     observed, drawn = _differences(parts, random) if difference else _rates(parts, random)
@@ -46,7 +50,9 @@ def _drawn(share: float, count: int, random: np.random.Generator) -> NDArray[np.
 
 
 def _rates(parts: Sequence[Part], random: np.random.Generator) -> tuple[float, NDArray[np.float64]]:
-    """The share of the parts; as many trials as there are clusters, for seeds of one prompt are not independent."""
+    """The share of the parts; as many trials as there are clusters, for seeds of one prompt are not
+    independent.
+    """
     observed = float(np.mean([part.top for part in parts]))
     return observed, _drawn(observed, len({part.cluster for part in parts}), random)
 

@@ -38,7 +38,9 @@ class PredictedEmotion:
         return self.judge.predict(recording) or {NOT_MEASURED: SHORT}
 
     def summarise(self, clips: Sequence[Clip]) -> list[Row]:
-        """Return the mean of each dimension, and agreement and difference of arousal where prompts ask for high and low."""
+        """Return the mean of each dimension, and agreement and difference of arousal where prompts ask for
+        high and low.
+        """
         reasons = not_measured(clips)
         means = [
             ratio(f"emotion_{name}", parts_of(clips, name), SHORT, not_measured=reasons)

@@ -1,8 +1,8 @@
 """Failures of autoregressive speech that a mean hides: cut off, looping, silent, hurried.
 
-What the sound tells is what the guard of generation looks for (`dia/inference/guard.py`), with the same limits; loops of other
-systems have no codes to compare, so they are heard in the words: a phrase that comes more often in a row than the script has it.
-A voice that changes is counted in `turns.py`.
+What the sound tells is what the guard of generation looks for (`dia/inference/guard.py`), with the same
+limits; loops of other systems have no codes to compare, so they are heard in the words: a phrase that comes
+more often in a row than the script has it. A voice that changes is counted in `turns.py`.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,9 @@ class Failures:
         return origin_of(self.hearing.recogniser, self.hearing.alignment)
 
     def measure(self, recording: Recording, context: Context) -> Values:
-        """Return the kinds of failure, each with a sentence, and the seconds against those of the prompt's own recording."""
+        """Return the kinds of failure, each with a sentence, and the seconds against those of the prompt's
+        own recording.
+        """
         found = {
             item.kind: item.message
             for item in sound_findings(
@@ -82,7 +84,9 @@ class Failures:
 
 
 def lost_at_the_end(words: Sequence[ScriptWord]) -> int:
-    """Return how many of the script's last words are not heard, 0 for fewer than three (or than all of a short script)."""
+    """Return how many of the script's last words are not heard, 0 for fewer than three (or than all of a
+    short script).
+    """
     lost = 0
     for word in reversed(words):
         if word.times is not None:
@@ -92,7 +96,9 @@ def lost_at_the_end(words: Sequence[ScriptWord]) -> int:
 
 
 def looped(heard: Sequence[str], wanted: Sequence[str]) -> str:
-    """Return the shortest phrase of up to eight words that comes in a row two rounds more often than the script has it."""
+    """Return the shortest phrase of up to eight words that comes in a row two rounds more often than the
+    script has it.
+    """
     for length in range(1, LONGEST_PHRASE + 1):
         allowed = _rounds(wanted, length)
         for phrase, rounds in _rounds(heard, length).items():

@@ -1,7 +1,8 @@
-"""Nonverbal sounds of a clip: raw scores over time, and where the script's words lie; no threshold is applied here.
+"""Nonverbal sounds of a clip: raw scores over time, and where the script's words lie; no threshold is applied
+here.
 
-What follows from them (events, slots, rates) is decided in `adherence.py` when clips are summed up, so that another calibration
-needs no second hearing.
+What follows from them (events, slots, rates) is decided in `adherence.py` when clips are summed up, so that
+another calibration needs no second hearing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,9 +25,11 @@ from dia.judges.words import spoken_names, word_errors
 
 
 class NonverbalAdherence:
-    """Whether the tags of a script are heard, where, and by whom; ``calibration`` says from which score on a tag is heard.
+    """Whether the tags of a script are heard, where, and by whom; ``calibration`` says from which score on a
+    tag is heard.
 
-    Made without a detector's file it is not measured. Protocol: tag, plain, swapped and sentinel versions of one text (`Prompt`).
+    Made without a detector's file it is not measured. Protocol: tag, plain, swapped and sentinel versions of
+    one text (`Prompt`).
     """
 
     name, reads = "nonverbals", ()
@@ -47,8 +50,8 @@ class NonverbalAdherence:
         return self.missing or origin_of(*judges, needs=(NORMALISER,))
 
     def measure(self, recording: Recording, context: Context) -> Values:
-        """Return scores by tag and window, the middles of the windows, the times of words and pauses, what is asked and what read
-        aloud.
+        """Return scores by tag and window, the middles of the windows, the times of words and pauses, what is
+        asked and what read aloud.
         """
         if self.detector is None:
             raise ValueError(f"the nonverbals of {recording.prompt_id} cannot be measured: {self.missing}")
@@ -75,7 +78,9 @@ class NonverbalAdherence:
 
 
 def asked_slots(script: Script) -> list[dict[str, int | str]]:
-    """Return each tag of a script with its slot, the number of the script's words before it, and the speaker of its turn."""
+    """Return each tag of a script with its slot, the number of the script's words before it, and the speaker
+    of its turn.
+    """
     words = script_words(script)
     found: list[dict[str, int | str]] = []
     for number, turn in enumerate(script.turns):

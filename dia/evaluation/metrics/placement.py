@@ -1,10 +1,12 @@
 """Events from scores over time, and where among the script's words each of them lies.
 
-The grid is WESR's (Cr-Fish/WESR): slot n lies behind n words of the script. An event's place is the middle of its best window;
-the detector's windows are .975 s long, about two words, so hits at 0 words ask for more than it can tell.
+The grid is WESR's (Cr-Fish/WESR): slot n lies behind n words of the script. An event's place is the middle of
+its best window; the detector's windows are .975 s long, about two words, so hits at 0 words ask for more than
+it can tell.
 
-Whose sound it is, is told by the pauses around it: people laugh in their own turn, so of two neighbouring words the sound
-belongs to the one with less silence between. The middle of a window cannot tell that between turns a tenth of a second apart.
+Whose sound it is, is told by the pauses around it: people laugh in their own turn, so of two neighbouring
+words the sound belongs to the one with less silence between. The middle of a window cannot tell that between
+turns a tenth of a second apart.
 """
 
 from collections.abc import Sequence
@@ -19,7 +21,8 @@ Word = tuple[float, float, int]  # start and end in seconds, number of its turn
 
 @dataclass(frozen=True)
 class Event:
-    """One sound: its tag, the middle of its best window in seconds, its slot, and the speaker whose words it is nearest to.
+    """One sound: its tag, the middle of its best window in seconds, its slot, and the speaker whose words it
+    is nearest to.
 
     Slot and speaker are None where no word of the script was found in the clip.
     """
@@ -31,7 +34,9 @@ class Event:
 
 
 def events_of(values: dict[str, Any], tag: str, threshold: float) -> list[Event]:
-    """Return the events of a tag in a clip's values (`nonverbals.py`): runs of windows whose score reaches the threshold."""
+    """Return the events of a tag in a clip's values (`nonverbals.py`): runs of windows whose score reaches
+    the threshold.
+    """
     scores = values["scores"].get(tag, [])
     found = []
     for heard, run in groupby(enumerate(scores), key=lambda item: item[1] >= threshold):
@@ -43,7 +48,9 @@ def events_of(values: dict[str, Any], tag: str, threshold: float) -> list[Event]
 
 
 def slot_at(middle: float, words: Sequence[Sequence[float] | None]) -> int | None:
-    """Return how many words lie before a time; words without times lie where their neighbours do. None where none has times."""
+    """Return how many words lie before a time; words without times lie where their neighbours do. None where
+    none has times.
+    """
     if all(times is None for times in words):
         return None
     before = [place for place, times in enumerate(words) if times is not None and sum(times) / 2 < middle]
@@ -51,15 +58,18 @@ def slot_at(middle: float, words: Sequence[Sequence[float] | None]) -> int | Non
 
 
 def slot_errors(events: Sequence[Event], asked: Sequence[dict[str, Any]]) -> list[int]:
-    """Return of each event the words it lies behind (+) or before (-) the nearest asked slot of its tag; none are left out."""
+    """Return of each event the words it lies behind (+) or before (-) the nearest asked slot of its tag; none
+    are left out.
+    """
     slots = [item["slot"] for item in asked]
     placed = [event.slot for event in events if event.slot is not None]
     return [min((slot - wanted for wanted in slots), key=abs) for slot in placed] if slots else []
 
 
 def speaker_at(middle: float, values: dict[str, Any]) -> int | None:
-    """Return whose sound lies at a time: the stretch without words nearest to it, within half a window, belongs to the speaker
-    of the word with the shorter pause between; where there is none, the nearest word tells. None where no word has times.
+    """Return whose sound lies at a time: the stretch without words nearest to it, within half a window,
+    belongs to the speaker of the word with the shorter pause between; where there is none, the nearest word
+    tells. None where no word has times.
     """
     words = [
         (*times, turn)

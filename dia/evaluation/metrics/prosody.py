@@ -1,8 +1,8 @@
 """How it is spoken: pace, pitch and its range, pauses; and whether what should be more aroused is.
 
 Arousal is judged inside a system and a speaker, from pitch, energy and pace against what is usual there (see
-`dia/judges/prosody.py`), so a system's loudness or a deep voice is neither high nor low. What counts is the order: of two
-clips of one group, is the one that was asked to be high above the one that was asked to be low.
+`dia/judges/prosody.py`), so a system's loudness or a deep voice is neither high nor low. What counts is the
+order: of two clips of one group, is the one that was asked to be high above the one that was asked to be low.
 """
 
 from collections.abc import Sequence
@@ -49,7 +49,9 @@ FEWEST = 4  # turns of a speaker that tell what is usual for it
 
 
 class Prosody:
-    """Words a second, pitch in hertz, its range by speaker in semitones (5th to 95th percentile), pauses in seconds."""
+    """Words a second, pitch in hertz, its range by speaker in semitones (5th to 95th percentile), pauses in
+    seconds.
+    """
 
     name, version, reads = "prosody", "2", ()
 
@@ -79,7 +81,9 @@ class Prosody:
         }  # fmt: skip
 
     def _range(self, recording: Recording, pitch: NDArray[np.float64]) -> float | None:
-        """Semitones from the 5th to the 95th percentile, mean over the speakers; None where no turn was found."""
+        """Semitones from the 5th to the 95th percentile, mean over the speakers; None where no turn was
+        found.
+        """
         by_speaker: dict[int, list[NDArray[np.float64]]] = {}
         for turn, times in zip(recording.script.turns, self.hearing.turns(recording), strict=True):
             if times is not None:
@@ -95,7 +99,9 @@ class Prosody:
         return float(np.mean(ranges)) if ranges else None
 
     def summarise(self, clips: Sequence[Clip]) -> list[Row]:
-        """Return words a second, pitch, its range, the share of time that is pause, and a pause's mean length."""
+        """Return words a second, pitch, its range, the share of time that is pause, and a pause's mean
+        length.
+        """
         reasons = not_measured(clips)
         return [
             ratio("words_per_second", parts_of(clips, "rate"), NO_VOICE, not_measured=reasons),
@@ -119,7 +125,9 @@ class Arousal:
         return origin_of(self.hearing.alignment, PitchTracker("yin"))
 
     def measure(self, recording: Recording, context: Context) -> Values:
-        """Return of each turn with a voice its speaker, log2 pitch, energy in decibels, and characters a second."""
+        """Return of each turn with a voice its speaker, log2 pitch, energy in decibels, and characters a
+        second.
+        """
         whole, turns = _contour(recording), []
         for turn, times in zip(recording.script.turns, self.hearing.turns(recording), strict=True):
             found = None if times is None else arousal_features(whole.part(*times), len(turn.text))
@@ -128,7 +136,9 @@ class Arousal:
         return {"turns": turns} if turns else {NOT_MEASURED: "no turn with a voice was found"}
 
     def summarise(self, clips: Sequence[Clip]) -> list[Row]:
-        """Return `arousal_agreement` (share of pairs in order; .5 is rng) and `arousal_difference` in robust deviations."""
+        """Return `arousal_agreement` (share of pairs in order; .5 is rng) and `arousal_difference` in robust
+        deviations.
+        """
         asked = [clip for clip in clips if clip.prompt.group and clip.prompt.arousal in ("high", "low")]
         scores = clip_arousal([clip for clip in asked if clip.measured])
         return arousal_rows(self.name, scores, not_measured(asked))
@@ -137,7 +147,9 @@ class Arousal:
 def arousal_rows(
     name: str, scores: Sequence[tuple[Clip, float]], reasons: dict[str, int] | None = None
 ) -> list[Row]:
-    """Return agreement and difference of arousal over the pairs of clips of one group of which one asks for high, one for low."""
+    """Return agreement and difference of arousal over the pairs of clips of one group of which one asks for
+    high, one for low.
+    """
     groups: dict[str, dict[str, list[float]]] = {}
     for clip, score in scores:
         if clip.prompt.group and clip.prompt.arousal:
@@ -156,7 +168,8 @@ def arousal_rows(
 
 
 def clip_arousal(clips: Sequence[Clip]) -> list[tuple[Clip, float]]:
-    """Return clips with the mean arousal of their turns, each against what is usual for its speaker over all these clips.
+    """Return clips with the mean arousal of their turns, each against what is usual for its speaker over all
+    these clips.
 
     Turns of a speaker who has fewer than four are left out, and clips that then have none.
     """

@@ -1,8 +1,9 @@
-"""What a metric is: it measures a clip once, in plain values that can be kept, and sums clips up in rows with intervals.
+"""What a metric is: it measures a clip once, in plain values that can be kept, and sums clips up in rows with
+intervals.
 
-Measuring needs models and time, summing up neither: thresholds, pairs and intervals are decided when the values are there. A
-metric whose model is not here gives a reason instead, and never a zero; a clip that cannot be measured carries its own reason
-(``NOT_MEASURED``) and is counted.
+Measuring needs models and time, summing up neither: thresholds, pairs and intervals are decided when the
+values are there. A metric whose model is not here gives a reason instead, and never a zero; a clip that
+cannot be measured carries its own reason (``NOT_MEASURED``) and is counted.
 """
 
 import hashlib
@@ -27,8 +28,9 @@ Origin = tuple[Provenance, ...] | str  # the models; or "not measured: " and the
 class Context:
     """What a clip is measured against.
 
-    ``voices`` are recordings with known turn times that tell how the speakers should sound: the prompt's own voices, or
-    recordings of the data that the model learned from. ``reference`` is the prompt's own recording where there is one.
+    ``voices`` are recordings with known turn times that tell how the speakers should sound: the prompt's own
+    voices, or recordings of the data that the model learned from. ``reference`` is the prompt's own recording
+    where there is one.
     """
 
     prompt: Prompt
@@ -56,7 +58,8 @@ class Clip:
 
 @dataclass(frozen=True)
 class Part:
-    """What one clip, or pair of clips, adds to a row: top and bottom of a ratio, and the prompt (or group) it belongs to.
+    """What one clip, or pair of clips, adds to a row: top and bottom of a ratio, and the prompt (or group) it
+    belongs to.
 
     Clips of one ``cluster`` are not independent. Two systems are compared on the clusters that both have.
     """
@@ -68,9 +71,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Row:
-    """One figure of a system: sum of the parts' tops by that of their bottoms, with its 95 % interval, or why there is none.
+    """One figure of a system: sum of the parts' tops by that of their bottoms, with its 95 % interval, or why
+    there is none.
 
-    ``better`` is 1 where more is better, -1 where less is, 0 where neither is. ``detail`` is plain JSON beside the figure.
+    ``better`` is 1 where more is better, -1 where less is, 0 where neither is. ``detail`` is plain JSON
+    beside the figure.
     """
 
     name: str
@@ -87,18 +92,24 @@ class Row:
 
 
 class Metric(Protocol):
-    """``name`` is unique among the metrics of a run; ``version`` changes whenever values of the same clip would."""
+    """``name`` is unique among the metrics of a run; ``version`` changes whenever values of the same clip
+    would.
+    """
 
     name: str
     version: str
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The parts of the context that values depend on, `voices` or `reference`: a metric is given no others."""
+        """The parts of the context that values depend on, `voices` or `reference`: a metric is given no
+        others.
+        """
         ...
 
     def provenance(self) -> Origin:
-        """Return the models that measure; or "not measured: " and why not. It may load them, so ask once if they are missing."""
+        """Return the models that measure; or "not measured: " and why not. It may load them, so ask once if
+        they are missing.
+        """
         ...
 
     def measure(self, recording: Recording, context: Context) -> Values:
@@ -111,7 +122,9 @@ class Metric(Protocol):
 
 
 def origin_of(*judges: Any, needs: Sequence[str] = ()) -> Origin:
-    """Return the provenance of judges, or the first reason why one of them, or a package of ``needs``, is missing."""
+    """Return the provenance of judges, or the first reason why one of them, or a package of ``needs``, is
+    missing.
+    """
     for name in needs:
         if importlib.util.find_spec(name) is None:
             return f"not measured: {name} is not installed; install the extra `evaluation`"
@@ -122,7 +135,9 @@ def origin_of(*judges: Any, needs: Sequence[str] = ()) -> Origin:
 
 
 def key_of(metric: Metric, recording: Recording, context: Context) -> str:
-    """Return the sha256 of all that a clip's values depend on: sound, script, end, metric, models, and what it is set against."""
+    """Return the sha256 of all that a clip's values depend on: sound, script, end, metric, models, and what
+    it is set against.
+    """
     origin, context = metric.provenance(), context.of(metric.reads)
     described = {
         "clip": recording.fingerprint,
@@ -135,7 +150,9 @@ def key_of(metric: Metric, recording: Recording, context: Context) -> str:
 
 
 def ratio(name: str, parts: Sequence[Part], nothing: str, better: int = 0, **detail: Any) -> Row:
-    """Return a row of sum(top) / sum(bottom); ``nothing`` says why there is none where no part has a bottom."""
+    """Return a row of sum(top) / sum(bottom); ``nothing`` says why there is none where no part has a
+    bottom.
+    """
     kept = tuple(parts)
     if not sum(part.bottom for part in kept):
         return Row(name, None, nothing, better, detail)

@@ -1,4 +1,6 @@
-"""Predicted mean opinion scores. None of them hears whether speech is expressive, and each has its own taste."""
+"""Predicted mean opinion scores. None of them hears whether speech is expressive, and each has its own
+taste.
+"""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,6 @@
-"""All metrics, put together from names: which recognisers, encoders, predictors and aligner are used is the user's choice."""
+"""All metrics, put together from names: which recognisers, encoders, predictors and aligner are used is the
+user's choice.
+"""
 
 from collections.abc import Mapping
 
@@ -26,7 +28,9 @@ from dia.judges.transcription import Recogniser, Whisper
 
 
 def metrics_of(config: JudgesConfig, calibration: Mapping[str, Calibration]) -> list[Metric]:
-    """Return every metric, each in its place even where a model is missing: it then says why it is not measured."""
+    """Return every metric, each in its place even where a model is missing: it then says why it is not
+    measured.
+    """
     hearing = Hearing(Whisper(config.whisper or None), CtcModel(config.aligner) if config.aligner else None)
     second: Recogniser = (
         PocketSphinx() if config.second_asr == "pocketsphinx" else CtcModel(config.second_asr)

@@ -26,7 +26,9 @@ DRIFT_SECONDS = 4.5  # of a speaker in a clip, that a first and a last third of 
 
 
 class SpeakerSimilarity:
-    """Cosine similarities by ``encoder``; where turns lie is what ``hearing`` says, or what is known of the recording."""
+    """Cosine similarities by ``encoder``; where turns lie is what ``hearing`` says, or what is known of the
+    recording.
+    """
 
     reads = ("voices",)
 
@@ -40,10 +42,12 @@ class SpeakerSimilarity:
         return origin_of(self.encoder, self.hearing.alignment)
 
     def measure(self, recording: Recording, context: Context) -> Values:
-        """Return per turn its speaker, and its similarity to the right and the likest wrong voice; and drift and separation.
+        """Return per turn its speaker, and its similarity to the right and the likest wrong voice; and drift
+        and separation.
 
-        `drift` is the similarity of a speaker's first and last third, `within` that of two turns of one speaker, `between`
-        that of turns of two speakers, each a mean over the clip; None where there is too little of it.
+        `drift` is the similarity of a speaker's first and last third, `within` that of two turns of one
+        speaker, `between` that of turns of two speakers, each a mean over the clip; None where there is too
+        little of it.
         """
         turns = self.hearing.turns(recording)
         voices = self.hearing.enroll(self.encoder, context.voices)
@@ -72,7 +76,9 @@ class SpeakerSimilarity:
         }
 
     def summarise(self, clips: Sequence[Clip]) -> list[Row]:
-        """Return similarity to the right voice, its margin over the wrong one, drift, within, separation, and turns not found."""
+        """Return similarity to the right voice, its margin over the wrong one, drift, within, separation, and
+        turns not found.
+        """
         measured = [clip for clip in clips if clip.measured]
         turns = [
             (clip.prompt.id, turn)
@@ -140,7 +146,9 @@ def _compared(
 def _drift(
     encoder: VoiceEncoder, recording: Recording, speakers: list[int], turns: list[Times | None], speaker: int
 ) -> float | None:
-    """Similarity of the first and the last third of what one speaker says, joined; None for less than 4.5 s."""
+    """Similarity of the first and the last third of what one speaker says, joined; None for less than 4.5
+    s.
+    """
     rate = recording.sample_rate
     mine = [times for own, times in zip(speakers, turns, strict=True) if own == speaker and times is not None]
     said = np.concatenate(

@@ -1,7 +1,9 @@
-"""NVV-SuperBench's precision, recall and F1 within two words, from our detector's events instead of a language model's.
+"""NVV-SuperBench's precision, recall and F1 within two words, from our detector's events instead of a
+language model's.
 
-Counted as they count (`dia/evaluation/compatibility.py`): one asked event a clip; what else is heard is a false one. Tags
-that share a class of the detector (laughs and chuckle) are heard together, so the precision is that of the detector as well.
+Counted as they count (`dia/evaluation/compatibility.py`): one asked event a clip; what else is heard is a
+false one. Tags that share a class of the detector (laughs and chuckle) are heard together, so the precision
+is that of the detector as well.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +17,9 @@ NOTHING = "no clip asks for just one tag that the detector can tell"
 
 
 def superbench_rows(clips: Sequence[Clip], calibration: Mapping[str, Calibration]) -> list[Row]:
-    """Return `superbench_f1`, whose parts are 2 TP by 2 TP + FP + FN of each clip, with the other figures beside it."""
+    """Return `superbench_f1`, whose parts are 2 TP by 2 TP + FP + FN of each clip, with the other figures
+    beside it.
+    """
     known = {tag: found for tag, found in calibration.items() if found.measurable}
     asked = [clip for clip in clips if clip.prompt.version in ("", "tag") and len(clip.values["asked"]) == 1]
     kept = [(clip, superbench_clip(clip, known)) for clip in asked if clip.values["asked"][0]["tag"] in known]
@@ -37,7 +41,9 @@ def superbench_rows(clips: Sequence[Clip], calibration: Mapping[str, Calibration
 
 
 def superbench_clip(clip: Clip, known: Mapping[str, Calibration]) -> SuperbenchClip:
-    """Return a clip as the benchmark sees it: the event of the asked tag that lies nearest, and the number of all others."""
+    """Return a clip as the benchmark sees it: the event of the asked tag that lies nearest, and the number of
+    all others.
+    """
     item = clip.values["asked"][0]
     events = {tag: events_of(clip.values, tag, found.threshold) for tag, found in known.items()}
     slots = [event.slot for event in events[item["tag"]] if event.slot is not None]

@@ -1,8 +1,9 @@
-"""Script-conditioned turn accuracy: the script is aligned to the sound, and each turn's nearest prompt voice is looked up.
+"""Script-conditioned turn accuracy: the script is aligned to the sound, and each turn's nearest prompt voice
+is looked up.
 
-No diarisation: where a turn lies follows from its words, so it takes for granted that they were said; the share of turns and
-words that were found stands beside it. Follows TTSD-eval (OpenMOSS/MOSS-TTSD), with the confusion of speakers, the pace and the
-gaps between turns.
+No diarisation: where a turn lies follows from its words, so it takes for granted that they were said; the
+share of turns and words that were found stands beside it. Follows TTSD-eval (OpenMOSS/MOSS-TTSD), with the
+confusion of speakers, the pace and the gaps between turns.
 """
 
 from collections.abc import Sequence
@@ -42,7 +43,8 @@ class TurnAccuracy:
     def measure(self, recording: Recording, context: Context) -> Values:
         """Return per turn its speaker and the nearest voice, words found, seconds and gaps.
 
-        The nearest voice is None for a turn that was not found or is too short, and for a speaker whose voice nobody knows.
+        The nearest voice is None for a turn that was not found or is too short, and for a speaker whose voice
+        nobody knows.
         """
         voices = self.hearing.enroll(self.encoder, context.voices)
         if len(voices) < 2:
@@ -65,7 +67,9 @@ class TurnAccuracy:
         }  # fmt: skip
 
     def summarise(self, clips: Sequence[Clip]) -> list[Row]:
-        """Return `turn_accuracy` of the turns that were judged and the rest: turns and words found, confusion, swaps, gaps."""
+        """Return `turn_accuracy` of the turns that were judged and the rest: turns and words found,
+        confusion, swaps, gaps.
+        """
         turns = [(clip.prompt.id, *turn) for clip in clips if clip.measured for turn in _turns(clip)]
         judged = [(prompt, speaker, nearest) for prompt, speaker, nearest, _ in turns if nearest is not None]
         right = [Part(prompt, float(speaker == nearest)) for prompt, speaker, nearest in judged]

@@ -27,9 +27,11 @@ NORMALISER = "whisper_normalizer"  # the package
 
 
 class WordErrorRate:
-    """``ear`` gives the recognised words of a recording: a recogniser, or a :class:`dia.evaluation.shared_models.Hearing`.
+    """``ear`` gives the recognised words of a recording: a recogniser, or a
+    :class:`dia.evaluation.shared_models.Hearing`.
 
-    ``judge`` is the recogniser itself, for its provenance. A second one of another family goes by another ``name``.
+    ``judge`` is the recogniser itself, for its provenance. A second one of another family goes by another
+    ``name``.
     """
 
     reads = ()
@@ -57,7 +59,9 @@ class WordErrorRate:
         }  # fmt: skip
 
     def summarise(self, clips: Sequence[Clip]) -> list[Row]:
-        """Return `wer`, `wer_mean`, `wer_over_50`, `cer` and `spoken_tags` (clips with a tag read aloud), each by this name."""
+        """Return `wer`, `wer_mean`, `wer_over_50`, `cer` and `spoken_tags` (clips with a tag read aloud),
+        each by this name.
+        """
         rates = parts_of(clips, "rate")
         failed = [Part(part.cluster, float(part.top > CATASTROPHIC)) for part in rates]
         aloud = [Part(part.cluster, float(part.top > 0)) for part in parts_of(clips, "spoken_tags")]
@@ -82,7 +86,9 @@ class WordErrorRate:
 
 
 def normalisation_stamp() -> str:
-    """Return the normalisation's version; a metric whose normaliser is not installed has none, and is not measured."""
+    """Return the normalisation's version; a metric whose normaliser is not installed has none, and is not
+    measured.
+    """
     try:
         return normalisation()
     except PackageNotFoundError:

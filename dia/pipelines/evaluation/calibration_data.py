@@ -1,4 +1,6 @@
-"""Recordings whose voices and sounds are known: what voices are told by, and what the detector of sounds is calibrated on."""
+"""Recordings whose voices and sounds are known: what voices are told by, and what the detector of sounds is
+calibrated on.
+"""
 
 import hashlib
 import json
@@ -22,7 +24,9 @@ NO_DATA = "there is no data whose sounds are known; give ckpt=... of a run, or d
 
 @dataclass(frozen=True)
 class Labelled:
-    """``voices`` tell how speakers should sound; ``calibration``, of so many ``clips``, is empty where ``missing`` says why."""
+    """``voices`` tell how speakers should sound; ``calibration``, of so many ``clips``, is empty where
+    ``missing`` says why.
+    """
 
     voices: tuple[Recording, ...]
     calibration: Mapping[str, Calibration]
@@ -31,7 +35,9 @@ class Labelled:
 
 
 def load_calibration_data(splits: Mapping[str, Dataset] | None, kept: ContentCache) -> Labelled:
-    """Return what the validation split and the first of the training split tell; clips whose sound was not kept tell nothing."""
+    """Return what the validation split and the first of the training split tell; clips whose sound was not
+    kept tell nothing.
+    """
     rows = [] if splits is None else [*splits["validation"], *_first(splits["train"], CALIBRATION_CLIPS)]
     found = [ground_truth(row) for row in rows if row["audio"]["bytes"] is not None]
     voices = tuple(recording for recording in found if recording.turn_times)[:VOICE_CLIPS]

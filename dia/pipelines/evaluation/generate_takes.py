@@ -1,4 +1,6 @@
-"""What a checkpoint speaks for an evaluation: its own first attempt at every prompt, kept by all that it depends on."""
+"""What a checkpoint speaks for an evaluation: its own first attempt at every prompt, kept by all that it
+depends on.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -28,8 +30,8 @@ NO_VOICE = (
 
 
 class Speaker:
-    """A checkpoint that is asked for takes, under a ``name``; ``voice`` is the one that scripts longer than the model are spoken
-    in.
+    """A checkpoint that is asked for takes, under a ``name``; ``voice`` is the one that scripts longer than
+    the model are spoken in.
     """
 
     def __init__(self, dia: Dia, kept: ContentCache, voice: Voice | None, name: str = MODEL) -> None:
@@ -42,7 +44,9 @@ class Speaker:
     def speak(
         self, prompts: Sequence[Prompt], seeds: int
     ) -> tuple[list[Recording], list[tuple[Prompt, str]]]:
-        """Return a recording for every prompt and seed, and the prompts that could not be spoken, with the reason."""
+        """Return a recording for every prompt and seed, and the prompts that could not be spoken, with the
+        reason.
+        """
         failed = [
             (prompt, NO_VOICE)
             for prompt in prompts
@@ -100,7 +104,9 @@ def _recording(system: str, prompt: Prompt, seed: int, take: Take) -> Recording:
 
 
 def voice_of(dia: Dia, labelled: Sequence[Recording], file: str) -> Voice | None:
-    """Return the voice of a file, else that of the first recording that makes one, of two speakers if there is one; or None."""
+    """Return the voice of a file, else that of the first recording that makes one, of two speakers if there
+    is one; or None.
+    """
     if file:
         return Voice.load(file)
     for recording in sorted(labelled, key=lambda found: -len({turn.speaker for turn in found.script.turns})):

@@ -18,8 +18,8 @@ from dia.model import Dia
 
 @dataclass(frozen=True)
 class Opened:
-    """The checkpoint (None: only recorded systems are scored), the splits of prepared data, where a suite needs them, and the
-    checkpoint that was before it, if one is asked for.
+    """The checkpoint (None: only recorded systems are scored), the splits of prepared data, where a suite
+    needs them, and the checkpoint that was before it, if one is asked for.
     """
 
     dia: Dia | None
@@ -28,7 +28,8 @@ class Opened:
 
 
 def load_inputs(config: EvalConfig, needs_data: bool) -> Opened:
-    """Open. Data is made only for suites that speak a split; for others it is used where the run already has it.
+    """Open. Data is made only for suites that speak a split; for others it is used where the run already has
+    it.
 
     Raises :class:`UserError` as its parts do.
     """
@@ -53,7 +54,9 @@ def _checkpoint(config: EvalConfig, name: str) -> Dia:
 
 
 def _data_config(config: EvalConfig, recorded: Path) -> DataConfig:
-    """The data of the run that is evaluated, so that its own test split is spoken; else what the command line says."""
+    """The data of the run that is evaluated, so that its own test split is spoken; else what the command line
+    says.
+    """
     if not recorded.is_file():
         return config.data
     try:

@@ -1,8 +1,9 @@
-"""An evaluation: the suites' prompts, spoken by a checkpoint or recorded from others, measured, compared, written.
+"""An evaluation: the suites' prompts, spoken by a checkpoint or recorded from others, measured, compared,
+written.
 
-Systems on a checkpoint's own data are the ground truth, the codec's round trip of it, and the model; recorded systems
-(`python -m dia.eval record`) are scored on the prompts that they share with the suites. What was spoken and measured before is
-found again; the same seeds give the same scores.json.
+Systems on a checkpoint's own data are the ground truth, the codec's round trip of it, and the model; recorded
+systems (`python -m dia.eval record`) are scored on the prompts that they share with the suites. What was
+spoken and measured before is found again; the same seeds give the same scores.json.
 """
 
 import json
@@ -70,7 +71,9 @@ class Measured:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All that was measured: suites, what the detector is calibrated on, where scores come from; and how long speaking took."""
+    """All that was measured: suites, what the detector is calibrated on, where scores come from; and how long
+    speaking took.
+    """
 
     opened: Opened
     suites: list[Measured]
@@ -93,7 +96,9 @@ class Evaluation:
 
 
 def evaluate(config: EvalConfig) -> Evaluation:
-    """Evaluate. Raises ``UserError`` for a missing checkpoint, suite, codec or recording, before anything is spoken."""
+    """Evaluate. Raises ``UserError`` for a missing checkpoint, suite, codec or recording, before anything is
+    spoken.
+    """
     suites = [suite.limited(config.prompts, config.seeds) for suite in load_suites(config.suite)]
     on_people = read_calibration(config.calibration)
     recorded = [read_recorded(folder) for folder in config.systems]
@@ -146,7 +151,9 @@ def read_calibration(file: str) -> dict[str, Any] | None:
 
 
 def _asked(suites: Sequence[Suite], opened: Opened) -> tuple[dict[str, list[Asked]], dict[str, str]]:
-    """What each suite asks; and why those that have nothing to ask here are not measured. A suite on its own must ask."""
+    """What each suite asks; and why those that have nothing to ask here are not measured. A suite on its own
+    must ask.
+    """
     asked: dict[str, list[Asked]] = {}
     skipped: dict[str, str] = {}
     for suite in suites:
@@ -183,7 +190,9 @@ def _systems(
     opened: Opened,
     recorded: Sequence[RecordedSystem],
 ) -> list[Spoken]:
-    """Every system's recordings of a suite's prompts, and its failures; systems that have neither are left out."""
+    """Every system's recordings of a suite's prompts, and its failures; systems that have neither are left
+    out.
+    """
     prompts = [item.prompt for item in asked]
     truth = [item.reference for item in asked if item.reference]
     found: list[Spoken] = [(REFERENCE, truth, [])]
@@ -253,7 +262,9 @@ def round_trip(recording: Recording, codec: Codec) -> Recording:
 
 
 def _timing(speaker: Speaker, asked: Mapping[str, Sequence[Asked]]) -> dict[str, float]:
-    """How many times faster than real time the checkpoint speaks, one prompt at a time; never kept, never part of the scores."""
+    """How many times faster than real time the checkpoint speaks, one prompt at a time; never kept, never
+    part of the scores.
+    """
     prompts = [item.prompt.script for found in asked.values() for item in found][:ALONE]
     dia = speaker.dia
     dia.synthesizer.speak(prompts[:1], [0], dia.default_sampling)  # what is loaded once

@@ -1,4 +1,6 @@
-"""What an evaluation leaves: scores.json (the same for the same seeds), clips.parquet, report.html, timing.json."""
+"""What an evaluation leaves: scores.json (the same for the same seeds), clips.parquet, report.html,
+timing.json.
+"""
 
 import json
 import os
@@ -31,7 +33,9 @@ def write(config: EvalConfig, found: Evaluation) -> Path:
 
 
 def results_of(config: EvalConfig, found: Evaluation, learning: Learning | None) -> dict[str, Any]:
-    """Return everything that was measured as plain JSON; nothing in it depends on when, or how fast, it was."""
+    """Return everything that was measured as plain JSON; nothing in it depends on when, or how fast, it
+    was.
+    """
     dia, labelled = found.opened.dia, found.labelled
     about = {
         "codec": {"name": dia.codec.name, "fingerprint": dia.codec.fingerprint},
@@ -65,7 +69,9 @@ def read_learning(run_folder: Path) -> Learning | None:
 
 
 def out_folder(config: EvalConfig) -> Path:
-    """Return where the report goes: beside the run or, for a checkpoint that is none and for recordings, under `outputs`."""
+    """Return where the report goes: beside the run or, for a checkpoint that is none and for recordings,
+    under `outputs`.
+    """
     if config.out:
         return Path(config.out)
     folder = Path(config.ckpt) if config.ckpt else Path("recorded")
@@ -75,7 +81,9 @@ def out_folder(config: EvalConfig) -> Path:
 
 
 def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write rows of many keys as Parquet; a key that a row lacks is null. Numbers are floats, as a column has one type."""
+    """Write rows of many keys as Parquet; a key that a row lacks is null. Numbers are floats, as a column has
+    one type.
+    """
     kinds: dict[str, type] = {}
     for row in rows:
         for name, value in row.items():

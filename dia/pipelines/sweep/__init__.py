@@ -1,1 +1,3 @@
-"""Searching hyper-parameters: a space, a study that remembers, and trials that are training runs of their own."""
+"""Searching hyper-parameters: a space, a study that remembers, and trials that are training runs of their
+own.
+"""

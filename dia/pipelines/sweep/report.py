@@ -56,7 +56,9 @@ def require_sound(config: SweepConfig, overrides: list[str]) -> tuple[list[Axis]
 
 
 def prepare_once(trainings: list[TrainConfig]) -> None:
-    """Make the data sets of trainings that will run side by side: two of them would make the same one at once."""
+    """Make the data sets of trainings that will run side by side: two of them would make the same one at
+    once.
+    """
     for training in trainings:
         codec = load_codec(training.codec.name) if training.task == "dia" else None
         prepare(training.data, codec, training.engine)

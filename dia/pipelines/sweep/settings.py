@@ -16,10 +16,12 @@ class SweepConfig:
 
     name: str = "sweep"
     folder: str = "sweeps"
-    """Folder that sweeps lie in, relative to the working directory; a sweep's own holds its study and its runs."""
+    """Folder that sweeps lie in, relative to the working directory; a sweep's own holds its study and its
+    runs.
+    """
     trials: int = 0
-    """Trials in all, failed ones among them; a sweep that is started again makes those that are missing. 0: all of a grid,
-    else 20."""
+    """Trials in all, failed ones among them; a sweep that is started again makes those that are missing. 0:
+    all of a grid, else 20."""
     space: dict[str, Any] = field(default_factory=dict)
     """By key of the training config: a list of choices, or {low: ., high: ., log: true|false, step: .}."""
     figure: str = "validation/loss"

@@ -1,4 +1,6 @@
-"""The space of a sweep: keys of the training config, each a range or a list of choices, and how a value is written for Hydra."""
+"""The space of a sweep: keys of the training config, each a range or a list of choices, and how a value is
+written for Hydra.
+"""
 
 import re
 from collections.abc import Mapping
@@ -57,7 +59,9 @@ Axis = Range | Choices
 
 
 def read_space(space: Mapping[str, Any], grid: bool = False) -> tuple[list[Axis], list[str]]:
-    """Return the axes of a space and what is wrong with it, one sentence each with its remedy. A ``grid`` has lists only."""
+    """Return the axes of a space and what is wrong with it, one sentence each with its remedy. A ``grid`` has
+    lists only.
+    """
     axes: list[Axis] = []
     problems: list[str] = []
     for key, value in space.items():

@@ -1,4 +1,5 @@
-"""A sweep's study: what has been tried lies in its folder, so a sweep that was stopped goes on, with the trial it was in.
+"""A sweep's study: what has been tried lies in its folder, so a sweep that was stopped goes on, with the
+trial it was in.
 
 sweeps/<name>/study.db          Optuna's record of all trials
               trial-0003/       the run of a trial, as any other
@@ -59,11 +60,13 @@ def open_study(config: SweepConfig, axes: list[Axis], overrides: list[str], fold
 
 
 def search(study: optuna.Study, config: SweepConfig, axes: list[Axis], trials: Trials) -> None:
-    """Try until the study holds as many trials as the config wants. Raises as :meth:`Trials.require_ended` does."""
+    """Try until the study holds as many trials as the config wants. Raises as :meth:`Trials.require_ended`
+    does.
+    """
     for left in study.get_trials(states=(TrialState.RUNNING,)):
         name = run_of(left)
         trials.require_ended(name)
-        study.log_metrics_now(left.number, state=TrialState.FAIL)
+        study.tell(left.number, state=TrialState.FAIL)
         study.enqueue_trial(left.params, user_attrs={"run": name})
     missing = (
         wanted(config, axes) - len(outcomes(study)) + len(study.get_trials(states=(TrialState.WAITING,)))
@@ -80,7 +83,9 @@ def wanted(config: SweepConfig, axes: list[Axis]) -> int:
 
 
 def outcomes(study: optuna.Study) -> list[FrozenTrial]:
-    """Return the trials that have ended, one for each run: the part that was broken off gives way to the one that went on."""
+    """Return the trials that have ended, one for each run: the part that was broken off gives way to the one
+    that went on.
+    """
     last: dict[str, FrozenTrial] = {
         run_of(trial): trial for trial in study.get_trials() if trial.state in ENDED
     }

@@ -23,7 +23,9 @@ class TrialFailed(Exception):
 
 @dataclass
 class Trials:
-    """Starts the runs of a sweep in ``folder``: training with ``overrides``, each on one of ``devices`` if there are some."""
+    """Starts the runs of a sweep in ``folder``: training with ``overrides``, each on one of ``devices`` if
+    there are some.
+    """
 
     folder: Path
     overrides: list[str]
@@ -41,10 +43,11 @@ class Trials:
     def run(
         self, name: str, chosen: list[str], look: Callable[[list[tuple[int, float]]], bool]
     ) -> list[tuple[int, float]]:
-        """Train the run ``name`` with the ``chosen`` values, or go on with it; return its (step, figure) pairs.
+        """Train the run ``name`` with the ``chosen`` values, or go on with it; return its (step, figure)
+        pairs.
 
-        ``look`` is given them now and then, and ends the run by returning True. Raises :class:`TrialFailed` when the run
-        fails or logs no such figure.
+        ``look`` is given them now and then, and ends the run by returning True. Raises :class:`TrialFailed`
+        when the run fails or logs no such figure.
         """
         command = [*self.program, *self.overrides, *chosen, f"runs={self.folder}", f"run_name={name}"]
         if not (self.folder / name / CONFIG).is_file():

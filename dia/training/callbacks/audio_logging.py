@@ -1,4 +1,6 @@
-"""Sound and its picture for Weights & Biases. (Tables would keep both outside the run folder until they are uploaded.)"""
+"""Sound and its picture for Weights & Biases. (Tables would keep both outside the run folder until they are
+uploaded.)
+"""
 
 from collections.abc import Sequence
 
@@ -15,7 +17,9 @@ QUIETEST, LOUDEST = -80.0, 0.0  # decibels that are black and white, of the loud
 
 
 def log_sound(logger: WandbLogger, scripts: Sequence[str], spoken: Sequence[Speech], step: int) -> None:
-    """Log each script's sound and spectrogram, with the script below them; an empty waveform is written as one silent sample."""
+    """Log each script's sound and spectrogram, with the script below them; an empty waveform is written as
+    one silent sample.
+    """
     import wandb
 
     sounds, pictures = [], []
@@ -30,7 +34,9 @@ def log_sound(logger: WandbLogger, scripts: Sequence[str], spoken: Sequence[Spee
 
 
 def spectrogram(waveform: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return a grey picture (frequencies, frames) of a waveform: low frequencies at the bottom, 80 decibels from black to white."""
+    """Return a grey picture (frequencies, frames) of a waveform: low frequencies at the bottom, 80 decibels
+    from black to white.
+    """
     padded = np.pad(waveform, (0, max(0, WINDOW - len(waveform))))
     transform = ShortTimeFFT(hann(WINDOW, sym=False), HOP, fs=1.0, scale_to="magnitude")
     magnitudes = np.abs(transform.stft(padded))

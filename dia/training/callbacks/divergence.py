@@ -1,8 +1,10 @@
-"""Training that has gone wrong stops, says which clips it was at, and leaves the last good checkpoint as it is.
+"""Training that has gone wrong stops, says which clips it was at, and leaves the last good checkpoint as it
+is.
 
-Three things are watched: a loss or gradient that is not finite, which is found before the optimizer takes it; a loss that stays
-far above its running median; and a loader that gives no batch (dia/training/callbacks/watchdog.py). What is found is written to
-`failure.json` in the run folder. Divergence and what is not finite end as :class:`TrainingFailed`, exit code 2.
+Three things are watched: a loss or gradient that is not finite, which is found before the optimizer takes it;
+a loss that stays far above its running median; and a loader that gives no batch
+(dia/training/callbacks/watchdog.py). What is found is written to `failure.json` in the run folder. Divergence
+and what is not finite end as :class:`TrainingFailed`, exit code 2.
 """
 
 import json
@@ -159,7 +161,9 @@ def scales(trainer: L.Trainer) -> bool:
 
 
 def not_finite(module: nn.Module) -> list[str]:
-    """Return names of parameters (five at most) whose gradient is not finite; one wait for the device when all are."""
+    """Return names of parameters (five at most) whose gradient is not finite; one wait for the device when
+    all are.
+    """
     gradients = {
         name: _own(weight.grad) for name, weight in module.named_parameters() if weight.grad is not None
     }

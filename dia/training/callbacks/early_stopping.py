@@ -10,10 +10,11 @@ from dia.errors import UserError
 
 
 class EarlyStopping(L.Callback):
-    """Ends training after ``patience`` validations that were no better. ``improved`` tells whether the newest was.
+    """Ends training after ``patience`` validations that were no better. ``improved`` tells whether the newest
+    was.
 
-    What it has seen is part of the checkpoint: a run that goes on stops where an unbroken one does, and one that was stopped
-    stays so.
+    What it has seen is part of the checkpoint: a run that goes on stops where an unbroken one does, and one
+    that was stopped stays so.
     """
 
     def __init__(self, config: EarlyStoppingConfig) -> None:

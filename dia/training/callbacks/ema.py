@@ -1,7 +1,9 @@
-"""An exponential moving average of the weights, which is validated, heard and exported in place of the weights themselves.
+"""An exponential moving average of the weights, which is validated, heard and exported in place of the
+weights themselves.
 
-The average is a part of the task, so it lies in its checkpoints, in shards where the weights do, and a run that goes on ends
-with the same. It is elementwise: a rank moves its own shard and asks nobody. Cost: one more copy of the trained weights.
+The average is a part of the task, so it lies in its checkpoints, in shards where the weights do, and a run
+that goes on ends with the same. It is elementwise: a rank moves its own shard and asks nobody. Cost: one more
+copy of the trained weights.
 """
 
 from collections.abc import Iterator
@@ -16,12 +18,16 @@ from torch.distributed.tensor import DTensor
 
 
 def decay_at(step: int, decay: float) -> float:
-    """Return the decay after ``step`` optimizer steps: that of a plain mean at first, ``decay`` once this is longer."""
+    """Return the decay after ``step`` optimizer steps: that of a plain mean at first, ``decay`` once this is
+    longer.
+    """
     return min(decay, (1 + step) / (10 + step))
 
 
 class WeightAverage(nn.Module):
-    """The average of a network's trained weights, placed and sharded as these are. Build it when they lie where they stay."""
+    """The average of a network's trained weights, placed and sharded as these are. Build it when they lie
+    where they stay.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -44,9 +50,11 @@ class WeightAverage(nn.Module):
 
 
 class ExponentialMovingAverage(L.Callback):
-    """Moves the task's ``average`` after every optimizer step and puts it in place of the weights for every validation.
+    """Moves the task's ``average`` after every optimizer step and puts it in place of the weights for every
+    validation.
 
-    It must be the last of the callbacks that look at the weights: what is heard and saved at the end of a validation is averaged.
+    It must be the last of the callbacks that look at the weights: what is heard and saved at the end of a
+    validation is averaged.
     """
 
     def __init__(self, decay: float) -> None:
@@ -76,7 +84,9 @@ class ExponentialMovingAverage(L.Callback):
     def on_save_checkpoint(
         self, trainer: L.Trainer, task: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Save weights as weights, even when a signal asks for a checkpoint while the average is in their place."""
+        """Save weights as weights, even when a signal asks for a checkpoint while the average is in their
+        place.
+        """
         state = checkpoint.get("state_dict")  # empty on ranks that do not write
         if not self.swapped or not state:
             return

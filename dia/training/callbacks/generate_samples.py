@@ -1,4 +1,6 @@
-"""A model in training speaks fixed scripts, so that one can hear it learn and the judges can tell by how much."""
+"""A model in training speaks fixed scripts, so that one can hear it learn and the judges can tell by how
+much.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,10 +24,12 @@ Listen = Callable[[list[Speech]], tuple[dict[str, float], dict[str, str]]]
 
 
 class GenerateSamples(L.Callback):
-    """Speaks fixed scripts on every ``every``-th validation and logs what ``listen`` hears in them; to W&B also their sound.
+    """Speaks fixed scripts on every ``every``-th validation and logs what ``listen`` hears in them; to W&B
+    also their sound.
 
-    ``listen`` is given by the front door, which knows the judges; what it cannot measure is printed once, with the reason.
-    Rank 0 speaks, with the weights whole (:func:`whole_network`), while the others wait. No global random number is drawn.
+    ``listen`` is given by the front door, which knows the judges; what it cannot measure is printed once,
+    with the reason. Rank 0 speaks, with the weights whole (:func:`whole_network`), while the others wait. No
+    global random number is drawn.
     """
 
     def __init__(
@@ -95,9 +99,11 @@ class GenerateSamples(L.Callback):
 
 
 def whole_network(network: DiaNetwork, here: bool) -> DiaNetwork | None:
-    """Return the network with all of its weights where ``here`` is true, None elsewhere. All ranks must call it.
+    """Return the network with all of its weights where ``here`` is true, None elsewhere. All ranks must call
+    it.
 
-    It is the network itself unless its weights are sharded; then a copy is made of what is gathered, adapters merged.
+    It is the network itself unless its weights are sharded; then a copy is made of what is gathered, adapters
+    merged.
     """
     if not is_sharded(network):
         return network if here else None

@@ -1,7 +1,8 @@
-"""Whether a model listens to the text: how much worse it guesses channel 0 when clips are given each other's texts.
+"""Whether a model listens to the text: how much worse it guesses channel 0 when clips are given each other's
+texts.
 
-The loss falls for thousands of steps while a model only learns what speech sounds like; that it has begun to read shows
-here first. Nothing is gained at 0; a model that speaks its text gains .5 nats and more.
+The loss falls for thousands of steps while a model only learns what speech sounds like; that it has begun to
+read shows here first. Nothing is gained at 0; a model that speaks its text gains .5 nats and more.
 """
 
 import copy
@@ -18,7 +19,9 @@ BATCHES = 8  # of a validation, on each rank: enough to tell, and cheap
 
 
 class TextGain(L.Callback):
-    """Logs ``validation/text_gain``: nats a code of channel 0, with another clip's text less those with its own."""
+    """Logs ``validation/text_gain``: nats a code of channel 0, with another clip's text less those with its
+    own.
+    """
 
     def __init__(self) -> None:
         self.own: ChannelSums | None = None

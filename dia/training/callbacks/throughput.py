@@ -1,8 +1,9 @@
 """How fast training goes, beside the figures of the task: frames, hours of sound, MFU, padding, memory.
 
-Rates are of the last few optimizer steps, waits for batches and checkpoints included, validation left out. MFU sets the
-operations of the clips themselves (dia/planning/flops.py) against what the device can do: by its data sheet where its name is
-known, else by what a product of large matrices reaches here, which is measured once and said.
+Rates are of the last few optimizer steps, waits for batches and checkpoints included, validation left out.
+MFU sets the operations of the clips themselves (dia/training/flops.py) against what the device can do: by its
+data sheet where its name is known, else by what a product of large matrices reaches here, which is measured
+once and said.
 
 Legend: B clip, T step, S text byte, C codec channel.
 """
@@ -18,7 +19,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from dia.network import DiaConfig
-from dia.planning.flops import peak_flops, training_flops
+from dia.training.flops import peak_flops, training_flops
 from dia.training.objectives import DelayedBatch
 
 WINDOW = 10  # optimizer steps that a rate is of
@@ -34,7 +35,9 @@ PRODUCTS = {
 
 @dataclass
 class Step:
-    """What an optimizer step of this process held: codec frames, decoder steps with and without padding, operations."""
+    """What an optimizer step of this process held: codec frames, decoder steps with and without padding,
+    operations.
+    """
 
     seconds: float = 0.0
     frames: int = 0
@@ -47,8 +50,8 @@ class Step:
 
 
 class Throughput(L.Callback):
-    """Logs rates as often as the trainer logs. ``frame_rate`` are the codec's frames a second; ``frozen`` says that only adapters
-    are trained.
+    """Logs rates as often as the trainer logs. ``frame_rate`` are the codec's frames a second; ``frozen``
+    says that only adapters are trained.
     """
 
     def __init__(self, config: DiaConfig, frame_rate: float, precision: str, frozen: bool = False) -> None:
@@ -106,7 +109,9 @@ class Throughput(L.Callback):
         task.log_dict(rates | memory(task.device))
 
     def rates(self, world_size: int) -> dict[str, float]:
-        """Return the figures of the window by name; frames and hours are of all processes, taken to be like this one."""
+        """Return the figures of the window by name; frames and hours are of all processes, taken to be like
+        this one.
+        """
         total = sum(self.window, Step())
         frames = world_size * total.frames / total.seconds
         return {
@@ -135,7 +140,9 @@ def lengths(batch: DelayedBatch, eos: int) -> tuple[Tensor, Tensor]:
 
 
 def memory(device: torch.device) -> dict[str, float]:
-    """Return memory in GB: what torch has allocated and had at most on a GPU, the resident size of the process on a CPU."""
+    """Return memory in GB: what torch has allocated and had at most on a GPU, the resident size of the
+    process on a CPU.
+    """
     if device.type == "cuda":
         allocated, most = torch.cuda.memory_allocated(device), torch.cuda.max_memory_allocated(device)
         return {"train/memory_gb": allocated / GIGABYTE, "train/peak_memory_gb": most / GIGABYTE}
@@ -143,7 +150,9 @@ def memory(device: torch.device) -> dict[str, float]:
 
 
 def device_peak(device: torch.device, precision: str) -> tuple[float, str]:
-    """Return the operations a second that a device can do in the products of a precision, and where that figure comes from."""
+    """Return the operations a second that a device can do in the products of a precision, and where that
+    figure comes from.
+    """
     dtype = PRODUCTS.get(precision, torch.float32)
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
@@ -163,7 +172,9 @@ def product_kind(dtype: torch.dtype) -> str:
 
 
 def measured_peak(device: torch.device, dtype: torch.dtype, times: int = 8) -> float:
-    """Return the operations a second of a product of square matrices: the best of a few. Draws no random numbers."""
+    """Return the operations a second of a product of square matrices: the best of a few. Draws no random
+    numbers.
+    """
     matrix = torch.ones(SIDE, SIDE, device=device, dtype=dtype)
     found = []
     for _ in range(times):

@@ -1,8 +1,8 @@
 """A loader that gives no batch is found, and where it waits is said.
 
-A stuck file system or a deadlocked worker raises nothing: the main thread waits for ever, and a job of many GPUs with it. A
-thread beside it looks at the clock. It cannot wake what is stuck in a system call, so it writes `failure.json`, says where the
-main thread stands, and ends the process with exit code 2.
+A stuck file system or a deadlocked worker raises nothing: the main thread waits for ever, and a job of many
+GPUs with it. A thread beside it looks at the clock. It cannot wake what is stuck in a system call, so it
+writes `failure.json`, says where the main thread stands, and ends the process with exit code 2.
 """
 
 import multiprocessing

@@ -1,4 +1,6 @@
-"""What SLURM is asked for, and what is said when it refuses or no job starts. (The real thing: scripts/cluster/slurm.sh.)"""
+"""What SLURM is asked for, and what is said when it refuses or no job starts. (The real thing:
+scripts/cluster/slurm.sh.)
+"""
 
 import os
 import time

@@ -1,4 +1,6 @@
-"""Nonverbal adherence on made-up scores: what is removed, added, swapped, leaked, misplaced and read aloud is told."""
+"""Nonverbal adherence on made-up scores: what is removed, added, swapped, leaked, misplaced and read aloud is
+told.
+"""
 
 import numpy as np
 import pytest
@@ -185,7 +187,9 @@ def test_a_correction_undoes_what_the_detector_does(truth, sensitivity, specific
 
 
 def test_a_corrected_interval_holds_the_truth():
-    """Sensitivity and specificity are measured as well, on 80 recordings each; 300 systems whose true rate is .6."""
+    """Sensitivity and specificity are measured as well, on 80 recordings each; 300 systems whose true rate is
+    .6.
+    """
     random, inside = np.random.default_rng(0), 0
     for _ in range(300):
         se, sp = random.binomial(80, 0.85) / 80, random.binomial(80, 0.9) / 80

@@ -24,7 +24,9 @@ VECTORS = np.eye(8, dtype=np.float32)
 
 
 class ScoredClip(Hearing):
-    """Words of two seconds each, and windows of the voices that say them; at a change of voices one is a mixture."""
+    """Words of two seconds each, and windows of the voices that say them; at a change of voices one is a
+    mixture.
+    """
 
     def __init__(self, words, voices):
         self._words = [

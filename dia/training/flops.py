@@ -1,8 +1,9 @@
 """How much a training step computes, and how much a device can: what MFU and the planner's hours are made of.
 
-Counted are the products of matrices, two operations for each weight and place, and attention over whole squares of steps (the
-masked half of causal attention counts, as in PaLM's and nanochat's MFU). A backward pass is two forward passes. What only this
-implementation computes, padding and what checkpointing computes again, is no work of the model: it counts in no MFU.
+Counted are the products of matrices, two operations for each weight and place, and attention over whole
+squares of steps (the masked half of causal attention counts, as in PaLM's and nanochat's MFU). A backward
+pass is two forward passes. What only this implementation computes, padding and what checkpointing computes
+again, is no work of the model: it counts in no MFU.
 """
 
 import re
@@ -12,8 +13,9 @@ from dia.network import DiaConfig
 
 BACKWARD = 2  # forward passes that a backward pass costs
 
-# dense operations a second by the device's name and the type of the products; NVIDIA's data sheets (H200, H100, A100, L40S, L4,
-# RTX 4090), without sparsity. SXM figures where a card has both and its name does not tell.
+# dense operations a second by the device's name and the type of the products; NVIDIA's data sheets (H200,
+# H100, A100, L40S, L4, RTX 4090), without sparsity. SXM figures where a card has both and its name does not
+# tell.
 PEAK_FLOPS: dict[str, dict[str, float]] = {
     "H200": {"half": 989.4e12, "tf32": 494.7e12, "fp32": 66.9e12},
     "H100 PCIe": {"half": 756e12, "tf32": 378e12, "fp32": 51e12},
@@ -49,8 +51,8 @@ def forward_flops(config: DiaConfig, clips: Iterable[tuple[int, int]]) -> float:
 def training_flops(config: DiaConfig, clips: Iterable[tuple[int, int]], frozen: bool = False) -> float:
     """Return the operations of a forward and a backward pass over clips of (decoder steps, text bytes).
 
-    ``frozen`` weights (of LoRA) have no gradient of their own, which is half of what their backward pass would take; their
-    adapters, a few hundredths of it, are not counted.
+    ``frozen`` weights (of LoRA) have no gradient of their own, which is half of what their backward pass
+    would take; their adapters, a few hundredths of it, are not counted.
     """
     whole = list(clips)
     by_step, by_byte = _product_weights(config)
@@ -59,9 +61,11 @@ def training_flops(config: DiaConfig, clips: Iterable[tuple[int, int]], frozen: 
 
 
 def recomputed_flops(config: DiaConfig, clips: Iterable[tuple[int, int]], activations: str) -> float:
-    """Return the operations that are done a second time for the gradient (``activations`` of dia/training/activation_checkpointing.py).
+    """Return the operations that are done a second time for the gradient (``activations`` of
+    dia/training/activation_checkpointing.py).
 
-    Computing again stops at the last thing that is needed: the product that ends a feed-forward is not made again.
+    Computing again stops at the last thing that is needed: the product that ends a feed-forward is not made
+    again.
     """
     if activations == "off":
         return 0.0
