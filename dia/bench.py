@@ -29,6 +29,7 @@ from dia.checkpoint.locate import resolve_checkpoint
 from dia.config.bench_tasks import BenchPrepareConfig, BenchTrainConfig
 from dia.config.compose import BenchConfig, run_one_of
 from dia.errors import UserError
+from dia.files import write_text
 
 
 def main(config: BenchConfig) -> None:
@@ -92,9 +93,7 @@ def _training_plan(config: BenchTrainConfig) -> TrainingPlan:
 def _write(out: str, content: dict[str, Any], console: Console) -> None:
     if out:
         target = Path(out)
-        part = target.with_name(f".{os.getpid()}-{target.name}")
-        part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        os.replace(part, target)
+        write_text(target, json.dumps(content, indent=2) + "\n")
         console.print(f"wrote {target}")
 
 

@@ -1,4 +1,8 @@
-"""Errors that a user can mend."""
+"""Errors that the user can correct, and the exit codes of the commands."""
+
+EXIT_USER_ERROR = 2
+EXIT_INCOMPLETE = 3
+"""The command finished, but left out some of its inputs; its output names them."""
 
 
 class UserError(ValueError):

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from dia.config.compose import EvalConfig, run_one_of
 from dia.config.judges import CalibrateConfig
-from dia.errors import UserError
+from dia.errors import EXIT_INCOMPLETE, UserError
 from dia.evaluation.calibration import calibrate_on_real
 from dia.evaluation.comparison import Comparison, comparison_table
 from dia.evaluation.report import HEADLINES, table
@@ -31,8 +31,6 @@ from dia.pipelines.evaluation.run import Evaluation, evaluate
 from dia.pipelines.evaluation.write_results import write
 from dia.systems.record import record as record_system
 from dia.systems.settings import RecordConfig
-
-LEFT_OUT = 3  # exit code
 
 
 def main(config: EvalConfig) -> None:
@@ -66,7 +64,7 @@ def _exit_for_what_is_left_out(found: Evaluation) -> None:
         ]
     if lines:
         print(f"left out, {len(lines)}:", *(f"  - {line}" for line in lines), sep="\n", file=sys.stderr)
-        sys.exit(LEFT_OUT)
+        sys.exit(EXIT_INCOMPLETE)
 
 
 def calibrate(config: CalibrateConfig) -> None:
@@ -90,7 +88,7 @@ def calibrate(config: CalibrateConfig) -> None:
     for path, error in result["unreadable"].items():
         print(f"left out: {path}: {error}", file=sys.stderr)
     if result["unreadable"]:
-        sys.exit(LEFT_OUT)
+        sys.exit(EXIT_INCOMPLETE)
 
 
 def listen(config: ListenConfig) -> None:
@@ -110,7 +108,7 @@ def listen(config: ListenConfig) -> None:
             sep="\n",
             file=sys.stderr,
         )
-        sys.exit(LEFT_OUT)
+        sys.exit(EXIT_INCOMPLETE)
 
 
 def votes(config: VotesConfig) -> None:
@@ -121,7 +119,7 @@ def votes(config: VotesConfig) -> None:
     if answers.failed:
         named = ", ".join(f"{one.name} ({sum(one.checks)} of {len(one.checks)})" for one in answers.failed)
         print(f"left out, for they failed the attention checks: listeners {named}", file=sys.stderr)
-        sys.exit(LEFT_OUT)
+        sys.exit(EXIT_INCOMPLETE)
 
 
 def record(config: RecordConfig) -> None:
@@ -134,7 +132,7 @@ def record(config: RecordConfig) -> None:
             f"failed, {sum(done.failed.values())} of {done.takes} takes: {kinds}; the same command asks again",
             file=sys.stderr,
         )
-        sys.exit(LEFT_OUT)
+        sys.exit(EXIT_INCOMPLETE)
 
 
 if __name__ == "__main__":

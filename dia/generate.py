@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from dia.audio.files import Waveform
 from dia.audio.stretch import require_speed, stretch
 from dia.codecs.protocol import frames_per_second
 from dia.config.compose import GenerateConfig, run
 from dia.errors import UserError
 from dia.inference import Voice
 from dia.model import Dia
+from dia.types import Waveform
 
 
 def main(config: GenerateConfig) -> None:

@@ -1,6 +1,7 @@
 """Class Dia: open a checkpoint, speak, save. A drop-in for nari-labs/dia's `dia.model.Dia`, with what its
 users ask for.
 
+from dia.types import Waveform
 from dia.model import Dia
 dia = Dia.from_pretrained("dia_nano")
 dia.save_audio("out.wav", dia.generate("[S1] Hello there. [S2] Hello!", seed=1))
@@ -13,9 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from dia.audio.files import write_audio
 from dia.audio.stretch import require_speed, stretch
@@ -39,8 +38,8 @@ from dia.inference.long_form import cut, join
 from dia.inference.prompt import Prompt, encode_prompt, is_codes
 from dia.inference.voice import LONGEST, SHORTEST, voice_problems
 from dia.network import DiaNetwork
+from dia.types import Waveform
 
-Waveform = NDArray[np.float32]
 Prompts = Prompt | list[Prompt | None] | None
 __all__ = ["ComputeDtype", "Dia"]
 log = logging.getLogger(__name__)

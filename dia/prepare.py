@@ -12,8 +12,7 @@ from dia.codecs.registry import load_codec
 from dia.config.compose import TrainConfig, run, validate
 from dia.data.prepare import prepare
 from dia.data.prepared import read_card
-
-LEFT_OUT = 3
+from dia.errors import EXIT_INCOMPLETE
 
 
 def main(config: TrainConfig) -> None:
@@ -41,7 +40,7 @@ def main(config: TrainConfig) -> None:
                 f"  and {len(left_out) - 20} more: {dict(kinds.most_common(5))}; all in {folder}/dia.json",
                 file=sys.stderr,
             )
-        sys.exit(LEFT_OUT)
+        sys.exit(EXIT_INCOMPLETE)
 
 
 if __name__ == "__main__":

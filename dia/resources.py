@@ -9,6 +9,8 @@ from typing import Any
 import yaml
 
 PACKAGE = Path(__file__).parent
+SHIPPED_CHECKPOINTS = ("dia_nano",)
+SHIPPED_CODECS = ("codec_nano",)
 
 
 def resource(name: str) -> Path:
@@ -22,6 +24,11 @@ def resource(name: str) -> Path:
     raise FileNotFoundError(
         f"the resource {name} is neither in {PACKAGE / 'resources'} nor in {PACKAGE.parent}"
     )
+
+
+def shipped_model(name: str) -> Path:
+    """Return the folder of a checkpoint or codec of ``SHIPPED_CHECKPOINTS`` or ``SHIPPED_CODECS``."""
+    return resource(f"data/models/{name}")
 
 
 @cache

@@ -12,11 +12,11 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 import soxr
-from numpy.typing import NDArray
 
 from dia.errors import UserError
+from dia.files import atomic_write
+from dia.types import Waveform
 
-Waveform = NDArray[np.float32]
 UNKNOWN_SIZE = 0xFFFFFFFF
 ENDINGS = (".wav", ".flac", ".ogg", ".mp3")
 log = logging.getLogger(__name__)
@@ -125,16 +125,14 @@ def write_audio(path: str | Path, waveform: Waveform, sample_rate: int) -> None:
         raise UserError(f"the folder {target.parent} is missing; make it, or write elsewhere")
     if len(waveform) and float(np.abs(waveform).max()) > 1.0:
         log.warning("%s: clipped samples up to %.2f to 1", path, float(np.abs(waveform).max()))
-    made = target.with_name(f".{os.getpid()}-{target.name}")
     try:
-        soundfile.write(str(made), np.clip(waveform, -1.0, 1.0), sample_rate)
-        os.replace(made, target)
+        with atomic_write(target) as temporary:
+            format_name = target.suffix[1:].upper()
+            soundfile.write(str(temporary), np.clip(waveform, -1.0, 1.0), sample_rate, format=format_name)
     except soundfile.LibsndfileError as error:
         raise UserError(
             f"{path} cannot be written at {sample_rate} Hz ({error}); choose another format or rate"
         ) from error
-    finally:
-        made.unlink(missing_ok=True)
 
 
 def flac_bytes(waveform: Waveform, sample_rate: int) -> bytes:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from dia.audio.files import Waveform
 from dia.errors import UserError
+from dia.types import Waveform
 
 SLOWEST, FASTEST = 0.5, 2.0
 

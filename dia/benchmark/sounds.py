@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
+
+from dia.types import Waveform
 
 SAMPLE_RATE = 44_100
 LENGTHS = (3.0, 5.0, 9.0, 4.0, 10.5, 6.0, 2.5, 8.0)  # seconds of clips, in turn: 48 together
@@ -53,7 +54,7 @@ def lengths_of(seconds: float) -> list[float]:
     return list(lengths())
 
 
-def voice_like(seconds: float, seed: int) -> NDArray[np.float32]:
+def voice_like(seconds: float, seed: int) -> Waveform:
     """Return a waveform (samples,): harmonics of a wandering pitch in syllables, with breath."""
     random = np.random.default_rng(seed)
     count = max(1, round(seconds * SAMPLE_RATE))
@@ -69,9 +70,9 @@ def voice_like(seconds: float, seed: int) -> NDArray[np.float32]:
     return (0.15 * voiced * syllables + 0.02 * random.standard_normal(count)).astype(np.float32)
 
 
-def _normalised(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+def _normalised(waveform: Waveform) -> Waveform:
     from audiotools import AudioSignal
 
     signal = AudioSignal(waveform[None, None], SAMPLE_RATE).normalize(TARGET).ensure_max_of_audio()
-    made: NDArray[np.float32] = signal.audio_data[0, 0].numpy()
+    made: Waveform = signal.audio_data[0, 0].numpy()
     return made

@@ -23,7 +23,7 @@ from dia.benchmark.training_job import (
     TrainingJob,
 )
 from dia.config.divergence import DivergenceConfig
-from dia.config.training import LoggerConfig, TrainerConfig
+from dia.config.training import FIRST_CHANNEL_WEIGHT, LoggerConfig, TrainerConfig
 from dia.data.batching import Batch, BatchList, Dropout, Span, TrainingBatches, collate
 from dia.network import DiaNetwork
 from dia.training.callbacks.divergence import Guard
@@ -60,7 +60,7 @@ class Watch(L.Callback):
 def train_ours(job: TrainingJob) -> Trained:
     """Train, and return what was found."""
     torch.manual_seed(SEED)
-    network, weight = DiaNetwork(job.config), 1.0 if job.equal else 4.0
+    network, weight = DiaNetwork(job.config), 1.0 if job.equal else FIRST_CHANNEL_WEIGHT
     optim = OptimConfig(
         LEARNING_RATE, *BETAS, weight_decay=0.0 if job.equal else WEIGHT_DECAY, clip_norm=CLIP_NORM
     )

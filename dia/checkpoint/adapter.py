@@ -22,6 +22,7 @@ from dia.checkpoint.folder import write_folder
 from dia.checkpoint.transformers_layout import HEAD, PREFIX
 from dia.errors import UserError
 from dia.network import DiaConfig, DiaNetwork
+from dia.types import flatten
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PEFT_PREFIX = "base_model.model."
@@ -168,7 +169,7 @@ def adapter_problems(network: DiaNetwork, adapter: Adapter) -> list[str]:
     """Return what of an adapter has no place in a network: facts of its shape, matrices without a weight or
     of another size.
     """
-    wanted, given = _flat(asdict(network.config)), _flat(asdict(adapter.config or network.config))
+    wanted, given = flatten(asdict(network.config)), flatten(asdict(adapter.config or network.config))
     problems = [
         f"{key} is {given[key]} there and {value} here"
         for key, value in wanted.items()
@@ -214,11 +215,3 @@ def _config_of(content: dict[str, Any]) -> DiaConfig:
     return DiaConfig(**{
         **content, "encoder": type(made.encoder)(**content["encoder"]), "decoder": type(made.decoder)(**content["decoder"]),
     })  # fmt: skip
-
-
-def _flat(content: dict[str, Any], before: str = "") -> dict[str, Any]:
-    """Nested values by their dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in content.items():
-        flat |= _flat(value, f"{before}{key}.") if isinstance(value, dict) else {before + key: value}
-    return flat

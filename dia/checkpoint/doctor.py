@@ -1,14 +1,13 @@
 """What a checkpoint is, in a few lines: for the one who wants to know before sound tells."""
 
-import hashlib
 from collections import Counter
 from math import prod
-from pathlib import Path
 
 import torch
 
 from dia.checkpoint.folder import codec_of, shape_problems
 from dia.checkpoint.source import Source
+from dia.files import file_sha256
 from dia.network import DiaNetwork
 
 
@@ -35,9 +34,3 @@ def describe(source: Source) -> list[str]:
         "shapes      " + ("all fit" if not problems else f"{len(problems)} do not fit"),
         *(f"            {problem}" for problem in problems),
     ]
-
-
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

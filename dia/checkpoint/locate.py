@@ -5,14 +5,13 @@ from pathlib import Path
 
 from dia.checkpoint.files import read_json
 from dia.errors import UserError
-from dia.resources import resource
+from dia.resources import SHIPPED_CHECKPOINTS, shipped_model
 
 CONFIG, GENERATION, WEIGHTS, INDEX = (
     "config.json", "generation_config.json", "model.safetensors", "model.safetensors.index.json",
 )  # fmt: skip
 ENDINGS = (".safetensors", ".pth", ".pt", ".ckpt")
 RUN_CONFIG = "config.yaml"
-SHIPPED = {"dia_nano": "data/models/dia_nano"}
 SHARDS = ".metadata"  # in a folder that torch.distributed.checkpoint wrote
 
 
@@ -30,7 +29,7 @@ class Located:
 
 def resolve_checkpoint(name: str) -> str | Path:
     """Return the path of a model that the package ships, or ``name`` itself: a path or a Hub id."""
-    return resource(SHIPPED[name]) if name in SHIPPED else name
+    return shipped_model(name) if name in SHIPPED_CHECKPOINTS else name
 
 
 def locate(path: str | Path, weights: bool = True) -> Located:

@@ -6,9 +6,8 @@ from dia.codecs.dac import download_dac, load_dac
 from dia.codecs.protocol import Codec
 from dia.codecs.spectral import load_spectral, read_config
 from dia.errors import UserError
-from dia.resources import resource
+from dia.resources import SHIPPED_CODECS, shipped_model
 
-SHIPPED = {"codec_nano": "data/models/codec_nano"}
 DAC_NAMES = {"dac_44khz": "44khz", "dac_24khz": "24khz", "dac_16khz": "16khz"}
 DAC_RATES = {
     "dac_44khz": 44_100 / 512,
@@ -23,8 +22,8 @@ def load_codec(name: str, device: str = "cpu") -> Codec:
 
     Raises :class:`UserError` for an unknown name (listing what exists) and for missing or damaged files.
     """
-    if name in SHIPPED:
-        return load_spectral(resource(SHIPPED[name]), name, device)
+    if name in SHIPPED_CODECS:
+        return load_spectral(shipped_model(name), name, device)
     if name in DAC_NAMES:
         return load_dac(download_dac(DAC_NAMES[name]), name, device)
     path = Path(name)
@@ -37,7 +36,7 @@ def load_codec(name: str, device: str = "cpu") -> Codec:
 
 def folder_of(name: str) -> Path:
     """Return where a spectral codec lies: a shipped one by its name, else the path."""
-    return resource(SHIPPED[name]) if name in SHIPPED else Path(name)
+    return shipped_model(name) if name in SHIPPED_CODECS else Path(name)
 
 
 def known_shape(name: str) -> tuple[int, int] | None:
@@ -72,7 +71,7 @@ def known_frame_rate(name: str) -> float | None:
 
 def unknown_codec(name: str) -> UserError:
     """Return the error for a name that is no codec's."""
-    known = ", ".join((*SHIPPED, *DAC_NAMES))
+    known = ", ".join((*SHIPPED_CODECS, *DAC_NAMES))
     return UserError(
         f"there is no codec {name!r}; name one of {known}, a DAC .pth file, or the folder of a spectral codec"
     )
@@ -80,4 +79,4 @@ def unknown_codec(name: str) -> UserError:
 
 def lasting_name(name: str) -> str:
     """Return what opens the same codec from any working directory."""
-    return name if name in SHIPPED or name in DAC_NAMES else str(Path(name).resolve())
+    return name if name in SHIPPED_CODECS or name in DAC_NAMES else str(Path(name).resolve())

@@ -6,7 +6,6 @@ Legend: B batch, L samples, T codec frames, C codec channels.
 import hashlib
 import json
 import math
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import cast
@@ -21,6 +20,7 @@ from torch import Tensor
 from dia.codecs.protocol import fingerprint, fold_weight_norm, require_codes, require_whole_frames
 from dia.codecs.spectral_network import SpectralCodecConfig, SpectralNetwork
 from dia.errors import UserError, one_line
+from dia.files import atomic_write, write_text
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 # Seconds on either side that a frame's sound depends on. Phases are found by iteration, which carries far: a
@@ -87,18 +87,14 @@ def save_spectral(network: SpectralNetwork, folder: Path) -> None:
             "the network's weight norm is folded, so it cannot be read back; save it before a codec takes it over"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    made = folder / f".{os.getpid()}-made"
     tensors = {
         name: tensor.contiguous().half() if name.startswith(HALVED) else tensor.contiguous()
         for name, tensor in network.state_dict().items()
     }
-    save_file(tensors, made, metadata={"format": "pt"})
-    made.chmod(0o644)
-    os.replace(made, folder / WEIGHTS)
-    made.write_text(
-        json.dumps({"kind": "spectral", **asdict(network.config)}, indent=2) + "\n", encoding="utf-8"
-    )
-    os.replace(made, folder / CONFIG)
+    with atomic_write(folder / WEIGHTS) as temporary:
+        save_file(tensors, temporary, metadata={"format": "pt"})
+        temporary.chmod(0o644)
+    write_text(folder / CONFIG, json.dumps({"kind": "spectral", **asdict(network.config)}, indent=2) + "\n")
 
 
 def load_spectral(folder: Path, name: str, device: str = "cpu") -> SpectralCodec:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dia.training.activation_checkpointing import MODES
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")  # of Lightning
+FIRST_CHANNEL_WEIGHT = 4.0  # weight of channel 0 in the loss; the other channels weigh 1
 STAGE = "validation/"  # how figures of the validation begin
 STRATEGIES = ("single", "ddp", "fsdp2")
 
@@ -81,7 +82,7 @@ class BatchConfig:
     """Share of decoder steps whose codes are hidden, so that the network asks the text: for models trained
     from scratch.
     """
-    first_channel_weight: float = 4.0
+    first_channel_weight: float = FIRST_CHANNEL_WEIGHT
     short_epochs: int = 0
     """First epochs in which only the shortest clips come, whose words a model finds soon."""
     short_share: float = 0.4

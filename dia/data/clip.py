@@ -9,8 +9,8 @@ it comes from (`origin`: `human`, or a model with its version) and how sure that
 from dataclasses import dataclass, field
 from typing import Any
 
-from dia.audio.files import Waveform
 from dia.dialogue import Nonverbal, Script, Turn
+from dia.types import Waveform
 
 
 @dataclass(frozen=True)

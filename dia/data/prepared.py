@@ -16,9 +16,9 @@ from datasets import DatasetDict, load_from_disk
 
 from dia.data.preview import page_of
 from dia.data.schema import FEATURES
-from dia.data.shards import REPORTS, Report, sha256_of, write_json
+from dia.data.shards import REPORTS, Report, write_json
 from dia.errors import UserError
-from dia.files import write_text
+from dia.files import file_sha256, write_text
 
 CARD, PAGE = "dia.json", "page.html"
 
@@ -86,7 +86,7 @@ def verify_prepared(folder: Path) -> list[str]:
     for path in sorted((folder / REPORTS).glob("*/*.json")):
         report = Report(**json.loads(path.read_text(encoding="utf-8")))
         shard = folder / report.split / f"{report.name}.arrow"
-        if not shard.is_file() or sha256_of(shard) != report.sha256:
+        if not shard.is_file() or file_sha256(shard) != report.sha256:
             damaged.append(f"{report.split}/{report.name}.arrow")
     return damaged
 

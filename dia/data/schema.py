@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from dia.audio.files import flac_bytes
 from dia.data.clip import Clip, script_of
+from dia.types import Waveform
 
 EMOTION = {
     "label": Value("string"), "intensity": Value("float32"), "valence": Value("float32"), "arousal": Value("float32"),
@@ -60,7 +61,7 @@ def row_of(
     }  # fmt: skip
 
 
-def levels(waveform: NDArray[np.float32]) -> dict[str, float]:
+def levels(waveform: Waveform) -> dict[str, float]:
     """Return the peak (0..1) and the root mean square in decibels of full scale."""
     return {
         "peak": float(np.abs(waveform).max(initial=0)),

@@ -5,11 +5,8 @@ report is whole, and the report holds its sha256. A unit that cannot be read is 
 report; the rest goes on.
 """
 
-import hashlib
 import json
-import os
 import threading
-import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -30,7 +27,7 @@ from dia.data.schema import FEATURES, row_of
 from dia.data.source import Source, Tally, Unit
 from dia.data.tokenization import Tokenizer
 from dia.errors import UserError
-from dia.files import write_text
+from dia.files import atomic_write, file_sha256, write_text
 
 GROUP = 16  # clips in memory at a time, tokenized together
 REPORTS = "reports"
@@ -109,7 +106,7 @@ def finished_report(job: ShardJob) -> Report | None:
         report = Report(**json.loads(job.report_path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    return report if job.path.is_file() and sha256_of(job.path) == report.sha256 else None
+    return report if job.path.is_file() and file_sha256(job.path) == report.sha256 else None
 
 
 def make_shard(job: ShardJob) -> Report:
@@ -132,9 +129,11 @@ def _make(job: ShardJob) -> Report:
     tally, left_out = Tally(), list[dict[str, str]]()
     report = Report(job.split, job.name, 0, 0.0, "")
     tags, emotions, labels = Counter[str](), Counter[str](), Counter[str]()
-    made = job.path.with_name(f".{job.name}-{uuid.uuid4().hex}")
-    try:
-        with pa.OSFile(str(made), "wb") as file, pa.ipc.new_stream(file, FEATURES.arrow_schema) as writer:
+    with atomic_write(job.path) as temporary:
+        with (
+            pa.OSFile(str(temporary), "wb") as file,
+            pa.ipc.new_stream(file, FEATURES.arrow_schema) as writer,
+        ):
             for clips in _groups(_clips(job, tally, left_out), GROUP):
                 rows = _rows(clips, job)
                 writer.write_table(pa.Table.from_pylist(rows, FEATURES.arrow_schema))
@@ -143,11 +142,7 @@ def _make(job: ShardJob) -> Report:
                 tags.update(sound["tag"] for row in rows for sound in row["nonverbals"])
                 emotions.update(emotion["label"] for emotion in _emotions(rows) if emotion["label"])
                 labels.update(_label_kinds(rows))
-        report.sha256 = sha256_of(made)
-        _sync(made)
-        os.replace(made, job.path)
-    finally:
-        made.unlink(missing_ok=True)
+        report.sha256 = file_sha256(temporary)
     report = replace(
         report, tags=_sorted(tags), emotions=_sorted(emotions), labels=_sorted(labels), counts=_sorted(tally.counts),
         dropped=tally.dropped, left_out=left_out,
@@ -227,17 +222,6 @@ def _label_kinds(rows: list[dict[str, Any]]) -> Iterator[str]:
 def write_json(path: Path, content: Any) -> None:
     """Write JSON whole or not at all, synced."""
     write_text(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def sha256_of(path: Path) -> str:
-    """Return the digest of a file's bytes, read piece by piece."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sorted(counter: Counter[str]) -> dict[str, int]:

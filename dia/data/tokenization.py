@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dia.audio.files import Waveform, resample
+from dia.audio.files import resample
 from dia.codecs.protocol import Codec, pad_to_frames
+from dia.types import Waveform
 
 WINDOW_SECONDS = 8.0
 Codes = NDArray[np.uint16]

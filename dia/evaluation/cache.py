@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dia.audio.files import flac_bytes, waveform_from_bytes
 from dia.files import write_bytes
-
-Waveform = NDArray[np.float32]
+from dia.types import Waveform
 
 
 @dataclass(frozen=True)

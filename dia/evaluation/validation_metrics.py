@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dia.dialogue import Script
 from dia.evaluation.ground_truth import ground_truth
@@ -28,6 +27,7 @@ from dia.judges.events import EventDetector, calibrate
 from dia.judges.quality import QualityPredictor
 from dia.judges.recording import Recording
 from dia.judges.unavailable import JudgeMissing
+from dia.types import Waveform
 
 MODEL = "model"
 NO_SOUND = "the data set keeps no sound to compare with; prepare it with data.keep_audio=true"
@@ -46,7 +46,7 @@ class Spoken(Protocol):
     """
 
     @property
-    def waveform(self) -> NDArray[np.float32]:
+    def waveform(self) -> Waveform:
         """The samples."""
         ...
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from dia.dialogue.lint import estimated_seconds
 from dia.dialogue.script import Script
 from dia.inference.synthesizer import Speech
+from dia.types import Waveform
 
 KINDS = ("no_end", "silence", "too_fast", "too_slow", "loop", "clipped_end")
 WINDOW = 0.02  # seconds of one level
@@ -70,7 +71,7 @@ def findings(speech: Speech, text: str, limits: GuardLimits = GuardLimits()) -> 
 
 
 def sound_findings(
-    waveform: NDArray[np.float32],
+    waveform: Waveform,
     sample_rate: int,
     text: str,
     ended: bool,
@@ -88,7 +89,7 @@ def sound_findings(
     )
 
 
-def levels_of(waveform: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
+def levels_of(waveform: Waveform, sample_rate: int) -> NDArray[np.float64]:
     """Return the root mean square of each 20 ms of a waveform (samples,); a rest at the end counts as one."""
     size = max(1, round(WINDOW * sample_rate))
     whole = np.square(np.asarray(waveform, dtype=np.float64))

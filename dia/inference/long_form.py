@@ -9,14 +9,13 @@ import re
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dia.dialogue.lint import CHARACTERS_PER_SECOND, SECONDS_PER_NONVERBAL
 from dia.dialogue.script import TAG, Script
 from dia.dialogue.text import MAX_BYTES
 from dia.errors import UserError
+from dia.types import Waveform
 
-Waveform = NDArray[np.float32]
 BREAKS = (r"(?<=[.!?;:])\s+", r"(?<=,)\s+", r"\s+")  # sentences, clauses, words
 STAND_IN = "\ue000"  # for a space within a tag, where nothing may be cut; of the private use area
 EDGE = 0.05  # seconds of quiet that stay around a piece

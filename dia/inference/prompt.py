@@ -5,16 +5,15 @@ Legend: L samples, T codec frame, C codec channel.
 
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from dia.audio.files import read_audio
 from dia.codecs.protocol import Codec, pad_to_frames, require_codes
 from dia.errors import UserError
+from dia.types import Waveform
 
-Prompt = str | Path | NDArray[np.float32] | Tensor
+Prompt = str | Path | Waveform | Tensor
 SHORTEST_PROMPT = 0.5  # seconds that tell something of a voice
 SILENT = 1e-3  # highest sample of what counts as silence
 

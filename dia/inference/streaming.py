@@ -9,12 +9,11 @@ Legend: T codec frame, C codec channel.
 
 from collections.abc import Iterable, Iterator
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from dia.codecs.protocol import Codec, frames_per_second
+from dia.types import Waveform
 
 FIRST_SOUND = 0.25  # seconds that the first chunk gives
 
@@ -26,7 +25,7 @@ def chunk_frames(codec: Codec) -> int:
     return codec.context + round(FIRST_SOUND * frames_per_second(codec))
 
 
-def stream_waveforms(codec: Codec, pieces: Iterable[Tensor]) -> Iterator[NDArray[np.float32]]:
+def stream_waveforms(codec: Codec, pieces: Iterable[Tensor]) -> Iterator[Waveform]:
     """Yield waveforms (samples,), float32, of codes that come in pieces (T, C); joined they are the sound of
     all codes.
 
@@ -45,7 +44,7 @@ def stream_waveforms(codec: Codec, pieces: Iterable[Tensor]) -> Iterator[NDArray
         yield _sound(codec, kept_TC, given, len(kept_TC))
 
 
-def _sound(codec: Codec, codes_TC: Tensor, begin: int, end: int) -> NDArray[np.float32]:
+def _sound(codec: Codec, codes_TC: Tensor, begin: int, end: int) -> Waveform:
     """Sound of frames ``begin`` to ``end``, with all codes given as context."""
-    waveform: NDArray[np.float32] = codec.decode(codes_TC[None])[0].float().cpu().numpy()
+    waveform: Waveform = codec.decode(codes_TC[None])[0].float().cpu().numpy()
     return waveform[begin * codec.hop : end * codec.hop]

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from dia.codecs.protocol import Codec
@@ -18,8 +17,7 @@ from dia.inference.engine import Request, generate_codes, stream_codes
 from dia.inference.sampling import Sampling
 from dia.inference.streaming import chunk_frames, stream_waveforms
 from dia.network import DiaNetwork
-
-Waveform = NDArray[np.float32]
+from dia.types import Waveform
 
 
 @dataclass(frozen=True)

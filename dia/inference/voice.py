@@ -5,7 +5,6 @@ Legend: T codec frame, C codec channel.
 """
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from dia.dialogue.lint import Limits, lint
 from dia.dialogue.script import Script
 from dia.dialogue.text import MAX_BYTES, encode_text
 from dia.errors import UserError, one_line
+from dia.files import atomic_write
 
 FORMAT = "dia voice 1"
 SHORTEST, LONGEST = 5.0, 10.0  # seconds that nari recommends of a prompt (README of nari-labs/dia)
@@ -90,24 +90,19 @@ class Voice:
         """Write the voice as one safetensors file, whole or not at all. Raises ``OSError`` as the file system
         does.
         """
-        target = Path(path)
-        made = target.with_name(f".{os.getpid()}-{target.name}")
         about = {
             "transcript": self.transcript,
             "codec": self.codec,
             "fingerprint": self.fingerprint,
             "frame_rate": self.frame_rate,
         }
-        try:
+        with atomic_write(Path(path)) as temporary:
             save_file(
                 {"codes": self.codes_TC.to("cpu", torch.int16).contiguous()},
-                made,
+                temporary,
                 {"format": FORMAT, "voice": json.dumps(about)},
             )
-            made.chmod(0o644)
-            os.replace(made, target)
-        finally:
-            made.unlink(missing_ok=True)
+            temporary.chmod(0o644)
 
     @classmethod
     def load(cls, path: str | Path) -> "Voice":

@@ -16,7 +16,7 @@ from torch import Tensor
 from dia.audio.files import resample
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording, Times
-from dia.judges.speaker_encoders import sha256_of
+from dia.judges.speaker_encoders import state_dict_sha256
 from dia.judges.transcription import SHORTEST, SILENT, HeardWord
 from dia.judges.unavailable import or_missing
 
@@ -48,7 +48,7 @@ class CtcModel:
         """Which model this is: its name, and the sha256 of its weights."""
         _, model = self._parts
         return Provenance(
-            f"{type(model).__name__} {self.source} (weights {sha256_of(model.state_dict())})",
+            f"{type(model).__name__} {self.source} (weights {state_dict_sha256(model.state_dict())})",
             f"transformers {version('transformers')}", SAMPLE_RATE, "as its card says", True,
         )  # fmt: skip
 

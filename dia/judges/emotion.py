@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from dia.audio.files import resample
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording
-from dia.judges.speaker_encoders import sha256_of
+from dia.judges.speaker_encoders import state_dict_sha256
 from dia.judges.unavailable import or_missing
 
 SAMPLE_RATE = 16_000
@@ -79,7 +79,7 @@ class DimensionalEmotion:
     def provenance(self) -> Provenance:
         """Which model this is: its name, and the sha256 of its weights."""
         return Provenance(
-            f"wav2vec 2.0 emotion {self.source} (weights {sha256_of(self._model.state_dict())})",
+            f"wav2vec 2.0 emotion {self.source} (weights {state_dict_sha256(self._model.state_dict())})",
             f"transformers {version('transformers')}", SAMPLE_RATE, "as its card says", True,
         )  # fmt: skip
 

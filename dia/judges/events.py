@@ -23,6 +23,7 @@ from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording
 from dia.judges.unavailable import JudgeMissing
 from dia.resources import declaration
+from dia.types import Waveform
 
 SAMPLE_RATE, WINDOW, HOP = 16_000, 15_600, 3_200
 FEWEST = 3  # clips with a tag, and without, below which a threshold would be a guess
@@ -90,9 +91,7 @@ class EventDetector:
         _, scores = self.windows(resample(recording.waveform, recording.sample_rate, SAMPLE_RATE))
         return {tag: float(found.max()) for tag, found in scores.items()}
 
-    def windows(
-        self, waveform: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
+    def windows(self, waveform: Waveform) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
         """Return where each window of a waveform at 16 kHz begins, in seconds, and by tag the best of its
         classes in each.
         """
@@ -100,7 +99,7 @@ class EventDetector:
         starts = ((np.arange(len(classes)) * HOP - WINDOW // 4) / SAMPLE_RATE).astype(np.float32)
         return starts, {tag: classes[:, rows].max(axis=1) for tag, rows in self._rows.items() if rows}
 
-    def _class_scores(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _class_scores(self, waveform: Waveform) -> NDArray[np.float32]:
         """The score of every class in every window (windows, classes)."""
         source, target = self._interpreter.get_input_details()[0], self._interpreter.get_output_details()[0]
         found: list[Any] = []

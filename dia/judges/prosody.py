@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Times
 from dia.judges.unavailable import or_missing
+from dia.types import Waveform
 
 SAMPLE_RATE = 16_000  # hertz of the waveforms
 HOP = 160  # samples of a frame, 10 ms
@@ -46,7 +47,7 @@ class Contour:
         return self.loud & (self.pitch > 1.02 * LOWEST) & (self.pitch < 0.98 * HIGHEST)
 
 
-def contour(waveform: NDArray[np.float32]) -> Contour:
+def contour(waveform: Waveform) -> Contour:
     """Return the contour of a mono waveform at 16 kHz. Pitch by YIN (de Cheveigne and Kawahara 2002)."""
     with or_missing("pitch"):
         import librosa
@@ -58,7 +59,7 @@ def contour(waveform: NDArray[np.float32]) -> Contour:
     return Contour(pitch[:count].astype(np.float32), energy[:count])
 
 
-def energy_of(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+def energy_of(waveform: Waveform) -> NDArray[np.float32]:
     """Return the energy of each whole frame (frames,) of a mono waveform at 16 kHz, in decibels of full
     scale.
     """
@@ -75,7 +76,7 @@ def loud_frames(energy: NDArray[np.float32]) -> NDArray[np.bool_]:
     return energy > max(float(np.percentile(energy, 95)) - QUIET, SILENCE)
 
 
-def pauses_of(waveform: NDArray[np.float32], shortest: float = 0.05) -> list[Times]:
+def pauses_of(waveform: Waveform, shortest: float = 0.05) -> list[Times]:
     """Return start and end, in seconds, of the stretches of a mono waveform at 16 kHz in which no frame is
     loud; ``shortest`` in seconds.
     """
@@ -88,7 +89,7 @@ def pauses_of(waveform: NDArray[np.float32], shortest: float = 0.05) -> list[Tim
     ]
 
 
-def pitch_track(waveform: NDArray[np.float32]) -> NDArray[np.float64]:
+def pitch_track(waveform: Waveform) -> NDArray[np.float64]:
     """Return the pitch in hertz of each frame (frames,) of a mono waveform at 16 kHz, NaN where there is
     none.
 

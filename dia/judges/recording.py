@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dia.dialogue import Script
+from dia.types import Waveform
 
 Times = tuple[float, float]  # start and end in seconds
 
@@ -25,7 +25,7 @@ class Recording:
     prompt_id: str
     system: str
     script: Script
-    waveform: NDArray[np.float32]
+    waveform: Waveform
     sample_rate: int
     seed: int = 0
     turn_times: tuple[tuple[float, float], ...] | None = None

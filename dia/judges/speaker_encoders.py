@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from dia.judges.onnx import session_of_one_thread
 from dia.judges.provenance import Provenance
 from dia.judges.speakers import SAMPLE_RATE, Embedding, VoiceEncoder
 from dia.judges.unavailable import or_missing
+from dia.types import Waveform
 
 MELS = 80
 
@@ -48,12 +48,12 @@ class WavLMEncoder(VoiceEncoder):
         """Which model this is: its name, and the sha256 of its weights."""
         _, model = self._parts
         return Provenance(
-            f"WavLM x-vector {self.source} (weights {sha256_of(model.state_dict())})",
+            f"WavLM x-vector {self.source} (weights {state_dict_sha256(model.state_dict())})",
             f"transformers {version('transformers')}", SAMPLE_RATE, "as its card says", True,
         )  # fmt: skip
 
     @torch.inference_mode()
-    def embed_waveform(self, waveform: NDArray[np.float32]) -> Embedding:
+    def embed_waveform(self, waveform: Waveform) -> Embedding:
         """Return the unit embedding of a waveform at 16 kHz."""
         extractor, model = self._parts
         inputs = extractor(waveform, sampling_rate=SAMPLE_RATE, return_tensors="pt")
@@ -94,13 +94,13 @@ class EcapaEncoder(VoiceEncoder):
             name, f"onnxruntime {version('onnxruntime')}", SAMPLE_RATE, "as its card says", True
         )
 
-    def embed_waveform(self, waveform: NDArray[np.float32]) -> Embedding:
+    def embed_waveform(self, waveform: Waveform) -> Embedding:
         """Return the unit embedding of a waveform at 16 kHz."""
         answer = self._session.run(["embs"], {"feats": filter_banks(waveform)[None].numpy()})
         return unit(torch.from_numpy(answer[0][0]))
 
 
-def filter_banks(waveform: NDArray[np.float32]) -> torch.Tensor:
+def filter_banks(waveform: Waveform) -> torch.Tensor:
     """Return log mel energies (frames, 80) of a waveform at 16 kHz, as Kaldi computes them, less their mean
     over time.
     """
@@ -120,7 +120,7 @@ def unit(vector: torch.Tensor) -> Embedding:
     return made
 
 
-def sha256_of(weights: dict[str, torch.Tensor]) -> str:
+def state_dict_sha256(weights: dict[str, torch.Tensor]) -> str:
     """Return twelve characters of the sha256 of all weights, in the order of their names."""
     found = hashlib.sha256()
     for name in sorted(weights):

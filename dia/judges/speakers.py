@@ -19,6 +19,7 @@ from dia.audio.files import resample
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording, Times
 from dia.judges.unavailable import or_missing
+from dia.types import Waveform
 
 SAMPLE_RATE = 16_000
 SHORTEST = 0.5  # seconds of speech that an embedding needs
@@ -46,7 +47,7 @@ class VoiceEncoder(ABC):
         """
 
     @abstractmethod
-    def embed_waveform(self, waveform: NDArray[np.float32]) -> Embedding:
+    def embed_waveform(self, waveform: Waveform) -> Embedding:
         """Return the unit embedding (width,) of a waveform (samples,) at 16 kHz that is neither short nor
         silent.
         """
@@ -105,12 +106,12 @@ class SpeakerEncoder(VoiceEncoder):
             import resemblyzer  # noqa: F401
         return Provenance("Resemblyzer GE2E", version("Resemblyzer"), SAMPLE_RATE, "Apache-2.0", True)
 
-    def embed_waveform(self, waveform: NDArray[np.float32]) -> Embedding:
+    def embed_waveform(self, waveform: Waveform) -> Embedding:
         """Return the unit embedding (256,) of a waveform at 16 kHz."""
         embedding: Embedding = self._encoder.embed_utterance(waveform)
         return embedding
 
-    def windows(self, waveform: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def windows(self, waveform: Waveform) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the middles (windows,), in seconds, of windows of 1.6 s every .4 s of a waveform at 16 kHz,
         and their embeddings.
 

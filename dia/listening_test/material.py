@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dia.audio.files import Waveform
 from dia.listening_test.recorded import Clip, System
 from dia.listening_test.settings import ListenConfig
 from dia.listening_test.sound import NotComparable, match, prepare_clip, spoil
+from dia.types import Waveform
 
 SPOILT = "\0spoilt"  # stands for a system in trials that check attention
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dia.audio.files import Waveform, read_audio
+from dia.audio.files import read_audio
 from dia.errors import UserError
+from dia.types import Waveform
 
 SAMPLE_RATE = 24_000  # hertz
 LOUDNESS = -23.0  # LUFS, EBU R 128

@@ -10,6 +10,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from dia.config.training import FIRST_CHANNEL_WEIGHT
 from dia.inference import Sampling
 from dia.network import DiaConfig, DiaNetwork
 from dia.planning.memory_tracer import Asked, Build, FakeBatch
@@ -118,7 +119,8 @@ def weighted(objective: Objective) -> Callable[[DiaNetwork, FakeBatch], Tensor]:
 
     def loss(network: DiaNetwork, batch: FakeBatch) -> Tensor:
         return (
-            channel_weights(network.config.channels, 4.0) * objective(network, batch).cross_entropy_C
+            channel_weights(network.config.channels, FIRST_CHANNEL_WEIGHT)
+            * objective(network, batch).cross_entropy_C
         ).sum()
 
     return loss

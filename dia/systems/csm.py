@@ -18,6 +18,7 @@ from dia.systems.declaration import Declaration
 from dia.systems.local import generation, load, pinned, placed, told, wav_bytes
 from dia.systems.protocol import Answer, Call
 from dia.systems.script_rendering import Line
+from dia.types import Waveform
 
 Message = dict[str, Any]
 
@@ -52,7 +53,7 @@ class Csm:
         arguments = {key: value for key, value in call.body.items() if key not in ("turns", "seed")}
         set_seed(call.body["seed"])
         context: list[Message] = []
-        waveforms: list[NDArray[np.float32]] = []
+        waveforms: list[Waveform] = []
         for turn in call.body["turns"]:
             waveforms.append(self._speak([*context, _message(turn)], arguments))
             context.append(_message(turn, waveforms[-1]))
@@ -76,7 +77,7 @@ class Csm:
         return AutoProcessor.from_pretrained(name, **commit), network
 
 
-def _message(turn: dict[str, str], waveform: NDArray[np.float32] | None = None) -> Message:
+def _message(turn: dict[str, str], waveform: Waveform | None = None) -> Message:
     content: list[dict[str, Any]] = [{"type": "text", "text": turn["text"]}]
     if waveform is not None:
         content.append({"type": "audio", "path": waveform})

@@ -6,13 +6,12 @@ import io
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import numpy as np
 import soundfile
 import torch
-from numpy.typing import NDArray
 
 from dia.errors import UserError, one_line
 from dia.systems.declaration import Declaration
+from dia.types import Waveform
 
 Loaded = TypeVar("Loaded")
 
@@ -56,7 +55,7 @@ def generation(declaration: Declaration) -> dict[str, Any]:
     return {key: value for key, value in declaration.settings.items() if key not in ("device", "codec")}
 
 
-def wav_bytes(waveform: NDArray[np.float32], sample_rate: int) -> bytes:
+def wav_bytes(waveform: Waveform, sample_rate: int) -> bytes:
     """Return a waveform (samples,) as the bytes of a WAV file of 32-bit floats: what the model made, to the
     bit.
     """

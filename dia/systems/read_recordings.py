@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from dia.audio.files import Waveform, waveform_from_bytes
+from dia.audio.files import waveform_from_bytes
 from dia.dialogue import Script
 from dia.errors import UserError
 from dia.evaluation.prompts import Prompt
 from dia.judges.recording import Recording
 from dia.systems.run_folder import OUTPUTS, read_manifest
+from dia.types import Waveform
 
 Row = dict[str, Any]
 NEEDED: dict[str, type | tuple[type, ...]] = {

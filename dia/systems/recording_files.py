@@ -30,10 +30,10 @@ def keep(path: Path, content: bytes) -> str:
             raise
     finally:
         made.unlink(missing_ok=True)
-    return sha256_of(content)
+    return bytes_sha256(content)
 
 
-def sha256_of(content: bytes) -> str:
+def bytes_sha256(content: bytes) -> str:
     """Return the sha256 of bytes, in hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from dia.errors import UserError
 from dia.files import write_bytes
-from dia.systems.recording_files import Log, keep, sha256_of
+from dia.systems.recording_files import Log, bytes_sha256, keep
 
 MANIFEST, OUTPUTS, ATTEMPTS = "manifest.json", "outputs.jsonl", "attempts.jsonl"
 Row = dict[str, Any]
@@ -73,7 +73,7 @@ class RunFolder:
         lines = [self.redact(json.dumps(row, ensure_ascii=False, allow_nan=False)) + "\n" for row in rows]
         content = "".join(lines).encode("utf-8", "replace")
         write_bytes(self.path / OUTPUTS, content)
-        return sha256_of(content)
+        return bytes_sha256(content)
 
     @staticmethod
     def file_name(prompt_id: str) -> str:
@@ -99,7 +99,7 @@ class RunFolder:
             row["raw_path"]
             for row in self.answered.values()
             if not (self.path / row["raw_path"]).is_file()
-            or sha256_of((self.path / row["raw_path"]).read_bytes()) != row["raw_sha256"]
+            or bytes_sha256((self.path / row["raw_path"]).read_bytes()) != row["raw_sha256"]
         ]
         if changed:
             listed = "\n".join(f"  - {name}" for name in changed)

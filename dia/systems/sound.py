@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import soundfile
 
-from dia.audio.files import Waveform, waveform_from_bytes
+from dia.audio.files import waveform_from_bytes
 from dia.errors import UserError
+from dia.types import Waveform
 
 MAGIC = ((b"RIFF", "wav"), (b"RF64", "wav"), (b"fLaC", "flac"), (b"OggS", "ogg"), (b"ID3", "mp3"))
 SHORTEST_FOR_LOUDNESS = 0.4  # seconds: one block of ITU-R BS.1770

@@ -24,7 +24,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.fabric.utilities.types import _PATH
 from lightning.pytorch.callbacks import Checkpoint
 
-from dia.files import remove, sha256_of, sync, write_text
+from dia.files import file_sha256, remove, sync, write_text
 from dia.training.resume import RunFingerprint
 
 CHECKPOINTS, KEPT = "checkpoints", 2
@@ -168,7 +168,7 @@ def _read(path: Path) -> Manifest:
     content = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     manifest = Manifest(content["step"], content["files"], RunFingerprint(**content["facts"]))
     for name, wanted in manifest.files.items():
-        if sha256_of(path / name if name else path) != wanted:
+        if file_sha256(path / name if name else path) != wanted:
             raise ValueError(f"{name or path.name} has other bytes than were written")
     return manifest
 
@@ -186,7 +186,7 @@ def _digests(made: Path, rank: int, world: int) -> dict[str, str]:
     mine: dict[str, str] = {}
     for path in files[rank::world]:
         sync(path)
-        mine[str(path.relative_to(made)) if made.is_dir() else ""] = sha256_of(path)
+        mine[str(path.relative_to(made)) if made.is_dir() else ""] = file_sha256(path)
     if world == 1:
         return mine
     parts: list[dict[str, str]] = [{} for _ in range(world)]

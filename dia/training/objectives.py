@@ -11,6 +11,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from dia.config.training import FIRST_CHANNEL_WEIGHT
 from dia.network import DiaNetwork
 from dia.training.fused_cross_entropy import head_sums
 from dia.training.loss import ChannelSums, channel_weights
@@ -44,7 +45,7 @@ class CrossEntropy:
     Logits are held for ``piece`` steps at most.
     """
 
-    def __init__(self, first_channel_weight: float = 4.0, piece: int = PIECE) -> None:
+    def __init__(self, first_channel_weight: float = FIRST_CHANNEL_WEIGHT, piece: int = PIECE) -> None:
         self.first_channel_weight, self.piece = first_channel_weight, piece
 
     def __call__(self, network: DiaNetwork, batch: DelayedBatch) -> ChannelSums:

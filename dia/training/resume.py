@@ -6,12 +6,14 @@ batch seeds them. What is left is what changes the arithmetic: the config, the d
 torch and the processor.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import __version__, get_num_threads
 from torch.backends.cpu import get_cpu_capability
+
+from dia.types import flatten
 
 # keys that change where and how often things are written or told, and no weight
 IRRELEVANT_KEYS = (
@@ -47,7 +49,7 @@ def relevant(config: dict[str, Any]) -> dict[str, Any]:
     indifferent = [name for name in IRRELEVANT_KEYS if name not in telling]
     return {
         key: value
-        for key, value in _flat(config, "")
+        for key, value in flatten(config).items()
         if not any(f"{key}.".startswith(f"{name}.") for name in indifferent)
     }
 
@@ -101,11 +103,3 @@ def _of_shape(key: str) -> bool:
 
 def _changed(key: str, was: RunFingerprint, now: RunFingerprint) -> str:
     return f"{key} was {was.config.get(key, 'not there')}, is {now.config.get(key, 'not there')}"
-
-
-def _flat(value: Any, name: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        for key, inner in value.items():
-            yield from _flat(inner, f"{name}.{key}" if name else str(key))
-    else:
-        yield name, value

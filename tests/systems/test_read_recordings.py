@@ -12,7 +12,7 @@ from dia.audio.files import write_audio
 from dia.errors import UserError
 from dia.systems.read_recordings import read_recorded
 from dia.systems.record import record
-from dia.systems.recording_files import sha256_of
+from dia.systems.recording_files import bytes_sha256
 from dia.systems.settings import RecordConfig
 from dia.systems.sound import wav_bytes
 from tests.systems.conftest import declared, lines_of
@@ -58,7 +58,7 @@ def rewrite(folder, change):
     content = "".join(json.dumps(row) + "\n" for row in rows).encode()
     (folder / "outputs.jsonl").write_bytes(content)
     manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps(manifest | {"outputs_sha256": sha256_of(content)}))
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"outputs_sha256": bytes_sha256(content)}))
 
 
 def test_a_recording_comes_back(folder):
@@ -87,7 +87,7 @@ def changed(folder):
 def replaced(content):
     def change(folder):
         (folder / WAV).write_bytes(content)
-        rewrite(folder, lambda rows: rows[1].update(wav_sha256=sha256_of(content)))
+        rewrite(folder, lambda rows: rows[1].update(wav_sha256=bytes_sha256(content)))
 
     return change
 

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from dia.audio.files import Waveform
 from dia.data.recordings import diarization_process
 from dia.data.recordings.measures import SAMPLE_RATE, Arrays
 from dia.errors import UserError
+from dia.types import Waveform
 
 
 class PyannoteTurns:

@@ -9,7 +9,6 @@ measured again.
 import hashlib
 import json
 import logging
-import uuid
 import zipfile
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +16,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dia.audio.files import Waveform
+from dia.files import atomic_write
+from dia.types import Waveform
 
 log = logging.getLogger(__name__)
 SAMPLE_RATE = 16_000  # hertz of what the models hear
@@ -46,13 +46,8 @@ def measured(stage: Stage, waveform: Waveform, sha256: str, folder: Path) -> Arr
         return kept
     answer = stage.measure(waveform)
     path.parent.mkdir(parents=True, exist_ok=True)
-    made = path.with_name(f".{uuid.uuid4().hex}.npz")
-    try:
-        with made.open("wb") as file:
-            np.savez_compressed(file, **answer)  # type: ignore[arg-type]  # numpy's stub takes the names for options
-        made.rename(path)
-    finally:
-        made.unlink(missing_ok=True)
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **answer)  # type: ignore[arg-type]  # numpy's stub takes the names for options
     return answer
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dia.audio.files import ENDINGS, Waveform, read_sound, resample
+from dia.audio.files import ENDINGS, read_sound, resample
 from dia.data.clip import Clip
 from dia.data.recordings.arousal import with_arousal
 from dia.data.recordings.decisions import (
@@ -40,6 +40,7 @@ from dia.data.sources.tables import folder_version
 from dia.errors import UserError
 from dia.judges.prosody import FRAMES
 from dia.judges.words import agreement
+from dia.types import Waveform
 
 MARGIN = 0.15  # seconds kept before the first and after the last turn of a clip
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from dia.audio.files import Waveform
 from dia.data.recordings.measures import SAMPLE_RATE, Arrays, Stage
 from dia.data.recordings.settings import RecordingsConfig
 from dia.dialogue import Script
@@ -19,6 +18,7 @@ from dia.judges.quality import QualityPredictor
 from dia.judges.recording import Recording
 from dia.judges.speakers import SpeakerEncoder
 from dia.judges.transcription import Whisper
+from dia.types import Waveform
 
 FRAME = 512  # samples of a frame of Silero
 MOS_SECONDS = 8.0

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from dia.audio.files import Waveform, read_sound, waveform_from_bytes
+from dia.audio.files import read_sound, waveform_from_bytes
 from dia.data.clip import Clip, Emotion, LabelledNonverbal, LabelledTurn
 from dia.data.segmentation import DialogueLimits, TimedTurn, dialogue_of, group_turns
 from dia.data.source import Tally, Unit
@@ -19,6 +19,7 @@ from dia.dialogue.script import SPEAKER
 from dia.dialogue.tags import canonical_tag, known_tags, tag_spellings
 from dia.errors import UserError
 from dia.resources import declaration as resource_table
+from dia.types import Waveform
 
 
 @dataclass(frozen=True)

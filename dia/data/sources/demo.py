@@ -17,9 +17,10 @@ from dia.data.clip import Clip, Emotion, LabelledNonverbal, LabelledTurn
 from dia.data.source import Tally, Unit
 from dia.data.sources.demo_scripts import PlannedClip, plan_clips, stated_feeling
 from dia.data.sources.nonverbal_sounds import MAKERS, make_nonverbal
-from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, Joe, Strength, Voice, Waveform, speak_styled
+from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, Joe, Strength, Voice, speak_styled
 from dia.dialogue import Nonverbal, Turn
 from dia.resources import declaration
+from dia.types import Waveform
 
 LICENCE = "Apache-2.0"  # made by this project's code with an Apache-2.0 and a CC0 voice
 # sample; a loud turn is not clipped, its whole clip is quieter. Resampling lifts peaks by a twentieth and

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-Waveform = NDArray[np.float64]
+from dia.types import Waveform
+
+DoubleSamples = NDArray[np.float64]
 
 OPEN_VOWEL = ((850.0, 90.0), (1450.0, 110.0), (2700.0, 170.0), (3600.0, 250.0))
 SCHWA = ((550.0, 80.0), (1500.0, 120.0), (2500.0, 170.0), (3500.0, 250.0))
@@ -41,13 +43,13 @@ class Throat:
         return float(self.random.uniform(low, high))
 
 
-def _curve(points: list[tuple[float, float]], samples: int) -> Waveform:
+def _curve(points: list[tuple[float, float]], samples: int) -> DoubleSamples:
     """Piecewise linear contour through (position 0..1, value) points, shape (samples,)."""
     places, values = zip(*points, strict=True)
     return np.interp(np.linspace(0, 1, samples), places, values)
 
 
-def _voiced(throat: Throat, pitch: Waveform, tilt: float = 1.2, jitter: float = 0.02) -> Waveform:
+def _voiced(throat: Throat, pitch: DoubleSamples, tilt: float = 1.2, jitter: float = 0.02) -> DoubleSamples:
     """Harmonic source that follows ``pitch`` (hertz per sample); ``tilt`` is the fall of the harmonics'
     amplitude.
     """
@@ -57,13 +59,13 @@ def _voiced(throat: Throat, pitch: Waveform, tilt: float = 1.2, jitter: float = 
     return sum((np.cos(k * phase) / k**tilt for k in range(1, min(highest, 60) + 1)), np.zeros(len(pitch)))
 
 
-def _noise(throat: Throat, samples: int) -> Waveform:
+def _noise(throat: Throat, samples: int) -> DoubleSamples:
     return throat.random.normal(size=samples)
 
 
 def _resonate(
-    waveform: Waveform, formants: tuple[tuple[float, float], ...], throat: Throat, stretch: float = 1.0
-) -> Waveform:
+    waveform: DoubleSamples, formants: tuple[tuple[float, float], ...], throat: Throat, stretch: float = 1.0
+) -> DoubleSamples:
     """Sum of parallel two-pole resonances (frequency, bandwidth in hertz); ``stretch`` scales the
     frequencies.
     """
@@ -75,7 +77,7 @@ def _resonate(
     return out
 
 
-def _band(waveform: Waveform, low: float, high: float, throat: Throat) -> Waveform:
+def _band(waveform: DoubleSamples, low: float, high: float, throat: Throat) -> DoubleSamples:
     """Keep ``low`` to ``high`` hertz."""
     sections = signal.butter(
         2, [low, min(high, throat.sample_rate * 0.45)], "bandpass", fs=throat.sample_rate, output="sos"
@@ -83,7 +85,7 @@ def _band(waveform: Waveform, low: float, high: float, throat: Throat) -> Wavefo
     return np.asarray(signal.sosfilt(sections, waveform))
 
 
-def _join(parts: list[Waveform], gaps: list[float], throat: Throat) -> Waveform:
+def _join(parts: list[DoubleSamples], gaps: list[float], throat: Throat) -> DoubleSamples:
     pieces = [
         piece
         for part, gap in zip(parts, gaps, strict=True)
@@ -92,7 +94,7 @@ def _join(parts: list[Waveform], gaps: list[float], throat: Throat) -> Waveform:
     return np.concatenate(pieces)
 
 
-def _laugh(throat: Throat) -> Waveform:
+def _laugh(throat: Throat) -> DoubleSamples:
     """A row of voiced, breathy 'ha' bursts, four to five a second, falling in pitch and loudness."""
     count, pace = int(throat.random.integers(4, 8)), throat.between(0.17, 0.23)
     top, parts = throat.pitch * throat.between(1.5, 2.1), []
@@ -112,7 +114,7 @@ def _laugh(throat: Throat) -> Waveform:
     return np.concatenate(parts)
 
 
-def _chuckle(throat: Throat) -> Waveform:
+def _chuckle(throat: Throat) -> DoubleSamples:
     """Two to four short, low, closed bursts."""
     parts = []
     for index in range(int(throat.random.integers(3, 5))):
@@ -126,7 +128,7 @@ def _chuckle(throat: Throat) -> Waveform:
     return np.concatenate(parts)
 
 
-def _cough(throat: Throat) -> Waveform:
+def _cough(throat: Throat) -> DoubleSamples:
     """One to three explosive bursts of noise over a low rattle."""
     count, parts = int(throat.random.integers(1, 4)), []
     for index in range(count):
@@ -146,7 +148,7 @@ def _cough(throat: Throat) -> Waveform:
     return _join(parts, [throat.between(0.02, 0.12) for _ in parts], throat)
 
 
-def _clear_throat(throat: Throat) -> Waveform:
+def _clear_throat(throat: Throat) -> DoubleSamples:
     """Two rough, creaky grunts through nearly closed folds."""
     parts = []
     for length in (throat.between(0.2, 0.3), throat.between(0.35, 0.5)):
@@ -160,7 +162,7 @@ def _clear_throat(throat: Throat) -> Waveform:
     return _join(parts, [throat.between(0.03, 0.08), 0.0], throat)
 
 
-def _sigh(throat: Throat) -> Waveform:
+def _sigh(throat: Throat) -> DoubleSamples:
     """A breath drawn in, then a long one let out with a falling murmur."""
     inward = _gasp(throat) * 0.35
     samples = throat.samples(throat.between(0.9, 1.4))
@@ -181,7 +183,7 @@ def _sigh(throat: Throat) -> Waveform:
     )
 
 
-def _gasp(throat: Throat) -> Waveform:
+def _gasp(throat: Throat) -> DoubleSamples:
     """A quick breath in, rising in brightness, cut off at its loudest."""
     samples = throat.samples(throat.between(0.35, 0.55))
     dull = _resonate(
@@ -192,7 +194,7 @@ def _gasp(throat: Throat) -> Waveform:
     return (dull + 0.4 * bright * np.linspace(0, 1, samples)) * rise
 
 
-def _sniff(throat: Throat) -> Waveform:
+def _sniff(throat: Throat) -> DoubleSamples:
     """One to three short breaths in through the nose."""
     parts = []
     for _ in range(int(throat.random.integers(1, 4))):
@@ -204,7 +206,7 @@ def _sniff(throat: Throat) -> Waveform:
     return _join(parts, [throat.between(0.08, 0.2) for _ in parts], throat)
 
 
-def _groan(throat: Throat) -> Waveform:
+def _groan(throat: Throat) -> DoubleSamples:
     """A long low creaking vowel."""
     samples = throat.samples(throat.between(0.8, 1.2))
     source = _voiced(
@@ -214,7 +216,7 @@ def _groan(throat: Throat) -> Waveform:
     return _resonate(source + 0.1 * _noise(throat, samples), SCHWA, throat, throat.between(0.9, 1.05)) * shape
 
 
-def _hum(throat: Throat) -> Waveform:
+def _hum(throat: Throat) -> DoubleSamples:
     """Three to five notes through closed lips."""
     steps = throat.random.choice([0, 2, 4, 5, 7], size=int(throat.random.integers(3, 6)))
     notes = [
@@ -231,7 +233,7 @@ def _hum(throat: Throat) -> Waveform:
     )
 
 
-def _whistle(throat: Throat) -> Waveform:
+def _whistle(throat: Throat) -> DoubleSamples:
     """A pure tone that slides up and down, with a little air."""
     samples = throat.samples(throat.between(0.6, 1.0))
     base = throat.between(1100, 1700)
@@ -243,14 +245,14 @@ def _whistle(throat: Throat) -> Waveform:
     return (tone + air) * _curve([(0, 0), (0.08, 1), (0.9, 0.9), (1, 0)], samples)
 
 
-def _beep(throat: Throat) -> Waveform:
+def _beep(throat: Throat) -> DoubleSamples:
     """A steady electronic tone."""
     samples = throat.samples(throat.between(0.35, 0.6))
     tone = np.sin(2 * np.pi * throat.between(900, 1100) * np.arange(samples) / throat.sample_rate)
     return tone * _curve([(0, 0), (0.02, 1), (0.98, 1), (1, 0)], samples)
 
 
-def _clap(throat: Throat) -> Waveform:
+def _clap(throat: Throat) -> DoubleSamples:
     """Two to four hand claps: a click that rings for a few milliseconds."""
     parts = []
     for _ in range(int(throat.random.integers(3, 6))):
@@ -263,7 +265,7 @@ def _clap(throat: Throat) -> Waveform:
     return _join(parts, [throat.between(0.12, 0.2) for _ in parts], throat)
 
 
-MAKERS: dict[str, Callable[[Throat], Waveform]] = {
+MAKERS: dict[str, Callable[[Throat], DoubleSamples]] = {
     "beep": _beep,
     "chuckle": _chuckle,
     "claps": _clap,
@@ -279,7 +281,7 @@ MAKERS: dict[str, Callable[[Throat], Waveform]] = {
 }
 
 
-def make_nonverbal(tag: str, pitch: float, sample_rate: int, seed: int) -> NDArray[np.float32]:
+def make_nonverbal(tag: str, pitch: float, sample_rate: int, seed: int) -> Waveform:
     """Make one sound for ``tag``, peak 1, float32, shape (samples,).
 
     ``pitch`` is the speaker's usual pitch in hertz. The same arguments give the same samples.

@@ -12,9 +12,9 @@ from typing import Protocol
 
 import numpy as np
 import soxr
-from numpy.typing import NDArray
 
-Waveform = NDArray[np.float32]
+from dia.types import Waveform
+
 SAMPLE_RATE = 24_000
 
 

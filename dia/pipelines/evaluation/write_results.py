@@ -3,7 +3,6 @@ timing.json.
 """
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from datasets import Dataset
 from dia.config.compose import EvalConfig
 from dia.evaluation.published import load_published
 from dia.evaluation.report import Learning, page
-from dia.files import write_text
+from dia.files import atomic_write, write_text
 from dia.pipelines.evaluation.run import Evaluation
 from dia.training.run_folder import read_metrics
 
@@ -89,12 +88,8 @@ def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:
         for name, value in row.items():
             kinds[name] = str if isinstance(value, str) else kinds.get(name, float)
     made = {name: [_as(kind, row.get(name)) for row in rows] for name, kind in kinds.items()}
-    part = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        Dataset.from_dict(made).to_parquet(str(part))
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with atomic_write(path) as temporary:
+        Dataset.from_dict(made).to_parquet(str(temporary))
 
 
 def _as(kind: type, value: Any) -> Any:

@@ -11,6 +11,7 @@ from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
 from dia.inference import Speech
+from dia.types import Waveform
 
 WINDOW, HOP = 512, 128  # samples
 QUIETEST, LOUDEST = -80.0, 0.0  # decibels that are black and white, of the loudest place
@@ -33,7 +34,7 @@ def log_sound(logger: WandbLogger, scripts: Sequence[str], spoken: Sequence[Spee
     logger.experiment.log(logged)
 
 
-def spectrogram(waveform: NDArray[np.float32]) -> NDArray[np.uint8]:
+def spectrogram(waveform: Waveform) -> NDArray[np.uint8]:
     """Return a grey picture (frequencies, frames) of a waveform: low frequencies at the bottom, 80 decibels
     from black to white.
     """
