@@ -1,0 +1,113 @@
+"""Processes for tests, forked from a server that has imported the package once: a process costs no import.
+
+A front door runs in a process of its own, with its own working folder, arguments, streams and exit code, as a
+user's shell would start it. Use a plain ``subprocess`` where the interpreter's start is what is tested.
+"""
+
+import atexit
+import multiprocessing
+import os
+import runpy
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PRELOADED = [
+    "dia.train", "dia.eval", "dia.generate", "dia.prepare", "dia.sweep", "dia.weights", "tests.processes",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The end of a process: exit code (negative for a signal) and both streams."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True)
+class Running:
+    """A started process whose streams go to files."""
+
+    process: multiprocessing.Process
+    streams: Path
+
+    def wait(self, timeout: float = 600) -> Finished:
+        """Return the end of the process. Kills it and raises :class:`TimeoutError` after ``timeout`` s."""
+        self.process.join(timeout)
+        out, err = (
+            (self.streams / name).read_text(errors="replace") if (self.streams / name).is_file() else ""
+            for name in ("stdout", "stderr")
+        )
+        if self.process.exitcode is None:
+            self.process.kill()
+            self.process.join()
+            raise TimeoutError(f"the process ran longer than {timeout} s:\n{out[-1000:]}\n{err[-3000:]}")
+        return Finished(self.process.exitcode, out, err)
+
+
+def start_process(
+    task: Callable[..., Any], *arguments: Any, cwd: Path | str, environment: Mapping[str, str] | None = None
+) -> Running:
+    """Start ``task(*arguments)`` in a forked process. ``task`` is a function of a module, as it is pickled.
+
+    ``environment`` is applied after the imports: a variable that a library reads when it is imported needs a
+    plain subprocess.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    streams = Path(tempfile.mkdtemp(prefix="streams-"))
+    process = context.Process(
+        target=_enter, args=(str(cwd), dict(environment or {}), str(streams), task, arguments)
+    )
+    process.start()
+    return Running(process, streams)
+
+
+def start_door(
+    door: str, *arguments: str, cwd: Path | str, environment: Mapping[str, str] | None = None
+) -> Running:
+    """Start ``python -m dia.DOOR ARGUMENTS``."""
+    return start_process(_run_module, f"dia.{door}", arguments, cwd=cwd, environment=environment)
+
+
+def run_door(
+    door: str,
+    *arguments: str,
+    cwd: Path | str,
+    environment: Mapping[str, str] | None = None,
+    timeout: float = 600,
+) -> Finished:
+    """Run ``python -m dia.DOOR ARGUMENTS`` to its end."""
+    return start_door(door, *arguments, cwd=cwd, environment=environment).wait(timeout)
+
+
+def _run_module(module: str, arguments: tuple[str, ...]) -> None:
+    sys.argv = [module, *arguments]
+    sys.modules.pop(module, None)  # imported by the server; `python -m` starts with a fresh one
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _enter(
+    cwd: str, environment: dict[str, str], streams: str, task: Callable[..., Any], arguments: tuple[Any, ...]
+) -> None:
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        with open(os.path.join(streams, name), "ab") as file:
+            os.dup2(file.fileno(), number)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = open(number, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+    os.environ.update(environment)
+    os.chdir(cwd)
+    sys.path[:] = [item for item in sys.path if item]
+    try:
+        task(*arguments)
+    finally:
+        atexit._run_exitfuncs()  # a forked process of multiprocessing ends without them
+        sys.stdout.flush()
+        sys.stderr.flush()
