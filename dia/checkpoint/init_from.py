@@ -11,7 +11,7 @@ from typing import Any
 
 from dia.checkpoint import read_config
 from dia.checkpoint.locate import resolve_checkpoint
-from dia.codecs.registry import folder_of
+from dia.codecs.registry import codec_path
 from dia.codecs.spectral import read_config as read_codec_config
 from dia.codecs.spectral_network import SpectralCodecConfig
 from dia.errors import UserError
@@ -70,7 +70,7 @@ def initial_codec_problems(codec: str, shape: SpectralCodecConfig) -> list[str]:
     contradicts it.
     """
     try:
-        own = asdict(read_codec_config(folder_of(codec)))
+        own = asdict(read_codec_config(codec_path(codec)))
     except UserError as error:
         return [f"codec_training.decoder_of={codec}: {error}"]
     return [

@@ -1,7 +1,8 @@
-"""DAC through the descript-audio-codec package: its models by name, or any DAC from a local file.
+"""DAC through the package descript-audio-codec: published models by name, or any DAC model from a file.
 
-The package's own `load` unpickles; here the same file is read with `weights_only=True` and the model built
-from its metadata. Weights are fp32 always, and their weight norm is folded once.
+The package's own loader unpickles arbitrary objects. This module reads the same file with
+``weights_only=True`` and builds the model from its metadata. Weights are always fp32, with weight
+normalization folded once at loading.
 
 Legend: B batch, L samples, T codec frames, C codec channels.
 """
@@ -10,6 +11,7 @@ import inspect
 import math
 import pickle
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,46 +19,61 @@ import dac
 import torch
 from torch import Tensor, nn
 
-from dia.codecs.dac_encoder import encode_in_stretches
-from dia.codecs.protocol import fingerprint, fold_weight_norm, require_codes, require_whole_frames
+from dia.codecs.dac_encoder import encode_in_chunks
+from dia.codecs.protocol import (
+    CodecShape,
+    CodecType,
+    fingerprint,
+    fold_weight_norm,
+    require_codes,
+    require_whole_frames,
+)
 from dia.errors import UserError, one_line
+
+WEIGHTS = "weights.pth"
+PUBLISHED = {
+    "dac_44khz": CodecShape(channels=9, codebook_size=1024, sample_rate=44_100, hop=512),
+    "dac_24khz": CodecShape(channels=32, codebook_size=1024, sample_rate=24_000, hop=320),
+    "dac_16khz": CodecShape(channels=12, codebook_size=1024, sample_rate=16_000, hop=320),
+}
 
 
 class DacCodec:
-    """See :class:`dia.codecs.protocol.Codec`. Takes the model over: fp32, weight norm folded, in place.
+    """A DAC model as a :class:`dia.codecs.protocol.Codec`.
 
-    Encoding and decoding run on the model's device wherever their input lies. Both raise ``ValueError`` for
+    The model is changed in place: it becomes fp32 and its weight normalization is folded. Encoding and
+    decoding run on the model's device, whatever the device of their input. Both raise ``ValueError`` for
     input of a wrong shape.
     """
 
     def __init__(self, model: dac.DAC, name: str) -> None:
-        self.name, self.fingerprint = name, fingerprint(model.encoder, model.quantizer)
-        self.sound_fingerprint = fingerprint(model.quantizer, model.decoder)
-        self.sample_rate, self.hop = int(model.sample_rate), int(model.hop_length)
-        self.channels, self.codebook_size = int(model.n_codebooks), int(model.codebook_size)
+        self.name = name
+        self.fingerprint = fingerprint(model.encoder, model.quantizer)
+        self.audio_fingerprint = fingerprint(model.quantizer, model.decoder)
+        self.sample_rate = int(model.sample_rate)
+        self.hop = int(model.hop_length)
+        self.channels = int(model.n_codebooks)
+        self.codebook_size = int(model.codebook_size)
         self.context = decoder_context([int(rate) for rate in model.decoder_rates])
         self.encode_context = encoder_context([int(rate) for rate in model.encoder_rates])
         self.model = fold_weight_norm(model.float().eval())
 
     @torch.no_grad()
     def encode(self, waveform_BL: Tensor) -> Tensor:
-        """Return codes (B, T, C), int64, of waveforms (B, L) with L a multiple of ``hop``."""
+        """Return the codes (B, T, C), int64, of waveforms (B, L) with L a multiple of ``hop``."""
         require_whole_frames(waveform_BL, self.hop)
         waveform_BDL = waveform_BL.unsqueeze(1).to(self.model.device)
-        on_cpu = self.model.device.type == "cpu"  # a GPU is quickest with all of it at once
-        latents = (
-            encode_in_stretches(self.model.encoder, waveform_BDL)
-            if on_cpu
-            else self.model.encoder(waveform_BDL)
-        )
-        codes: Tensor = self.model.quantizer(latents)[1]
+        # a GPU is fastest with the whole waveform at once, a CPU with chunks that fit its cache
+        on_cpu = self.model.device.type == "cpu"
+        encode = partial(encode_in_chunks, self.model.encoder) if on_cpu else self.model.encoder
+        codes: Tensor = self.model.quantizer(encode(waveform_BDL))[1]
         return codes.transpose(1, 2)
 
     @torch.no_grad()
     def decode(self, codes_BTC: Tensor) -> Tensor:
-        """Return waveforms (B, T * hop), float32, cut or filled with silence to that length.
+        """Return the waveforms (B, T * hop), float32, of codes (B, T, C).
 
-        DAC's convolutions lose a few samples where strides are odd.
+        DAC's convolutions lose a few samples where strides are odd; they are filled with silence.
         """
         require_codes(codes_BTC, self.channels, self.codebook_size)
         latents = self.model.quantizer.from_codes(codes_BTC.transpose(1, 2).to(self.model.device))[0]
@@ -66,12 +83,11 @@ class DacCodec:
 
 
 def encoder_context(rates: list[int]) -> int:
-    """Return how many frames on either side reach a frame's code through DAC's encoder of these downsampling
-    rates.
+    """Return how many frames on either side affect a frame's codes in an encoder with these strides.
 
-    A convolution of width 7 over samples, then per block three of width 7 with dilations 1, 3 and 9 (39 steps
-    of its input) and one of width twice the rate, and a last one of width 3 over frames (dac/model/dac.py of
-    the package).
+    The encoder has a convolution of width 7 over samples; then per block three of width 7 with dilations 1, 3
+    and 9 (39 steps of the block's input) and one of width twice the stride; and a last one of width 3 over
+    frames (``dac/model/dac.py`` of descript-audio-codec).
     """
     reach, step = 3, 1
     for rate in rates:
@@ -81,56 +97,56 @@ def encoder_context(rates: list[int]) -> int:
 
 
 def decoder_context(rates: list[int]) -> int:
-    """Return how many frames on either side reach a frame's sound through DAC's decoder of these upsampling
-    rates.
+    """Return how many frames on either side affect a frame's audio in a decoder with these strides.
 
-    A convolution of width 7 over the frames, then per block a transposed one (one step of its input) and
-    three of width 7 with dilations 1, 3 and 9 (39 steps of its output), and a last one of width 7 over
-    samples (dac/model/dac.py of the package).
+    The decoder has a convolution of width 7 over frames; then per block a transposed one (one step of its
+    input) and three of width 7 with dilations 1, 3 and 9 (39 steps of the block's output); and a last one of
+    width 7 over samples (``dac/model/dac.py`` of descript-audio-codec).
     """
-    reach, steps_in_a_frame = 3.0, 1
+    reach, steps_per_frame = 3.0, 1
     for rate in rates:
-        reach += 1 / steps_in_a_frame
-        steps_in_a_frame *= rate
-        reach += 39 / steps_in_a_frame
-    return math.ceil(reach + 3 / steps_in_a_frame)
+        reach += 1 / steps_per_frame
+        steps_per_frame *= rate
+        reach += 39 / steps_per_frame
+    return math.ceil(reach + 3 / steps_per_frame)
 
 
-def download_dac(model_type: str) -> Path:
-    """Return the file of a DAC model (`44khz`, `24khz`, `16khz`), downloaded by the package unless it is
-    cached.
+def download_dac(name: str) -> Path:
+    """Return the weights file of a model in ``PUBLISHED``; the package downloads it on first use.
 
-    Raises :class:`UserError` when it cannot be had.
+    Raises:
+        UserError: When the download fails.
     """
     try:
-        return Path(dac.utils.download(model_type=model_type))
+        return Path(dac.utils.download(model_type=name.removeprefix("dac_")))
     except (OSError, ValueError) as error:  # the package raises ValueError when a server refuses
         raise UserError(
-            f"the DAC model {model_type} cannot be downloaded ({error}); check the network, or give a file"
+            f"the DAC model {name} cannot be downloaded ({error}); check the network, or give a file"
         ) from error
 
 
 def load_dac(path: Path, name: str, device: str = "cpu") -> DacCodec:
-    """Open a DAC file as the package writes it. Raises :class:`UserError` when it is damaged or something
-    else.
+    """Open a DAC weights file as the package saves it, or a codec folder that holds it as ``weights.pth``.
+
+    Raises:
+        UserError: When the file is missing, damaged, or no DAC model.
     """
+    path = path / WEIGHTS if path.is_dir() else path
     content = _read(path, device)
-    known = inspect.signature(dac.DAC).parameters
-    settings = {key: value for key, value in content["metadata"]["kwargs"].items() if key in known}
+    parameters = inspect.signature(dac.DAC).parameters
+    settings = {key: value for key, value in content["metadata"]["kwargs"].items() if key in parameters}
     try:
         model = dac.DAC(**settings)
         model.load_state_dict(content["state_dict"])
     except (RuntimeError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
-            f"weights and settings in {path} make no DAC: {one_line(error)}; copy it again"
+            f"the weights in {path} do not fit the settings beside them: {one_line(error)}; copy the file again"
         ) from error
     return DacCodec(model.to(device), name)
 
 
 def _read(path: Path, device: str) -> dict[str, Any]:
-    """Return what the package's `save(path, package=False)` wrote: ``state_dict`` and ``metadata`` with
-    ``kwargs``.
-    """
+    """Return what ``save(path, package=False)`` wrote: ``state_dict``, and ``metadata`` with ``kwargs``."""
     if _is_torch_package(path):
         raise UserError(
             f"{path} is a torch package, which holds code; save the model again with save(path, package=False)"
@@ -141,16 +157,18 @@ def _read(path: Path, device: str) -> dict[str, Any]:
         raise UserError(
             f"{path} is damaged or not a DAC file ({type(error).__name__}); copy or download it again"
         ) from error
-    if (
-        not isinstance(content, dict)
-        or not isinstance(content.get("state_dict"), dict)
-        or not isinstance(content.get("metadata"), dict)
-        or not isinstance(content["metadata"].get("kwargs"), dict)
-    ):
+    metadata = content.get("metadata") if isinstance(content, dict) else None
+    complete = (
+        isinstance(metadata, dict)
+        and isinstance(metadata.get("kwargs"), dict)
+        and isinstance(content.get("state_dict"), dict)
+    )
+    if not complete:
         raise UserError(
-            f"{path} is not a DAC file: it lacks state_dict, or metadata with the model's settings"
+            f"{path} is not a DAC file: it lacks state_dict, or metadata with the model's settings; give the "
+            "file of a DAC model"
         )
-    return content
+    return dict(content)
 
 
 def _is_torch_package(path: Path) -> bool:
@@ -158,3 +176,10 @@ def _is_torch_package(path: Path) -> bool:
         return False
     with zipfile.ZipFile(path) as archive:
         return any(name.endswith(".data/extern_modules") for name in archive.namelist())
+
+
+def _unknown_shape(path: Path) -> None:
+    """Return None: the shape of a DAC file is stored beside its weights only."""
+
+
+DAC = CodecType(load_dac, _unknown_shape, PUBLISHED, download_dac)

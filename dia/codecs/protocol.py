@@ -1,10 +1,14 @@
-"""The protocol of codecs, and what all of them share.
+"""The protocol that every audio codec implements, and helpers that codecs and their callers share.
 
 Legend: B batch, L samples, T codec frames, C codec channels.
 """
 
 import hashlib
-from typing import Protocol, TypeVar
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -12,19 +16,26 @@ from torch import Tensor, nn
 
 from dia.errors import UserError
 
+CONFIG = "config.json"
 Module = TypeVar("Module", bound=nn.Module)
 
 
 class Codec(Protocol):
-    """Sound to codes and back.
+    """A neural audio codec: encodes waveforms to codes, and decodes codes to waveforms.
 
-    ``name`` opens it again, ``sample_rate`` is in hertz, ``hop`` are the samples of one frame, ``channels``
-    the codes of one frame, ``codebook_size`` the ids of one channel. ``context`` are the frames on either
-    side of a frame that its sound depends on: with these, a window of the codes gives the sound that the
-    whole gives. ``fingerprint`` is the sha256 over the weights that decide what a code means (encoder and
-    quantizer): a decoder may learn to sound better, and stored codes stay valid; ``sound_fingerprint`` is
-    that over what decides how they sound. ``encode_context`` are the frames on either side of a frame that
-    its code depends on: with these, a window of the sound gives the codes that the whole gives.
+    Attributes:
+        name: What :func:`dia.codecs.registry.load_codec` opens the codec by; checkpoints store it.
+        sample_rate: Hertz.
+        hop: Samples per codec frame.
+        channels: Codes per frame (the number of codebooks).
+        codebook_size: Number of codes of each channel.
+        context: Frames on either side of a frame that its decoded audio depends on. A window of the codes
+            that is longer by this context decodes to the same audio as the whole sequence.
+        encode_context: Frames on either side of a frame that its codes depend on, likewise for windows of
+            the waveform.
+        fingerprint: SHA-256 of the weights that decide what a code means (encoder and quantizer). Stored
+            codes stay valid when only the decoder is trained further.
+        audio_fingerprint: SHA-256 of everything that decides how codes sound.
     """
 
     name: str
@@ -35,43 +46,101 @@ class Codec(Protocol):
     context: int
     encode_context: int
     fingerprint: str
-    sound_fingerprint: str
+    audio_fingerprint: str
 
     def encode(self, waveform_BL: Tensor) -> Tensor:
-        """Return codes (B, T, C), int64, of waveforms of equal length; L is a multiple of ``hop``."""
+        """Return the codes (B, T, C), int64, of waveforms of equal length; L is a multiple of ``hop``."""
         ...
 
     def decode(self, codes_BTC: Tensor) -> Tensor:
-        """Return waveforms (B, T * hop), float32."""
+        """Return the waveforms (B, T * hop), float32, of codes."""
         ...
 
 
+@dataclass(frozen=True)
+class CodecShape:
+    """The properties of a codec that a model depends on; see the attributes of :class:`Codec`."""
+
+    channels: int
+    codebook_size: int
+    sample_rate: int
+    hop: int
+
+    @property
+    def frame_rate(self) -> float:
+        """Codec frames per second."""
+        return self.sample_rate / self.hop
+
+
+def _no_download(name: str) -> Path:
+    raise UserError(f"the codec {name} cannot be downloaded; give the path of its folder")
+
+
+@dataclass(frozen=True)
+class CodecType:
+    """How codecs of one type are opened: the entry of a type in :mod:`dia.codecs.registry`.
+
+    Attributes:
+        load: ``load(path, name, device)`` returns the codec of a folder or file under the given name. Raises
+            :class:`UserError` when files are missing or damaged.
+        read_shape: Returns the shape without reading weights, or None when only the weights hold it.
+        pretrained: Shapes of published models of this type, by name.
+        download: Returns the path of a model in ``pretrained``, downloading it on first use.
+    """
+
+    load: Callable[[Path, str, str], Codec]
+    read_shape: Callable[[Path], CodecShape | None]
+    pretrained: Mapping[str, CodecShape] = field(default_factory=dict)
+    download: Callable[[str], Path] = _no_download
+
+
+def read_codec_config(folder: Path) -> dict[str, Any]:
+    """Return the content of a codec folder's config.json; its ``type`` names the codec type.
+
+    The first folders have the key ``kind`` instead; it is returned as ``type``.
+
+    Raises:
+        UserError: When the file is missing, damaged, or names no type.
+    """
+    try:
+        content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{folder / CONFIG} is missing or damaged ({error}); give the folder of a codec"
+        ) from error
+    if isinstance(content, dict) and "kind" in content:
+        content.setdefault("type", content.pop("kind"))
+    if not isinstance(content, dict) or not isinstance(content.get("type"), str):
+        raise UserError(
+            f'{folder / CONFIG} has no "type", so it is no codec\'s config; give the folder of a codec'
+        )
+    return content
+
+
 def pad_to_frames(waveform_BL: Tensor, hop: int) -> Tensor:
-    """Return the waveforms with silence after them, up to a whole number of frames."""
+    """Return the waveforms padded at the end with silence to a whole number of frames."""
     return F.pad(waveform_BL, (0, -waveform_BL.shape[-1] % hop))
 
 
 def require_whole_frames(waveform_BL: Tensor, hop: int) -> None:
-    """Raise ``ValueError`` unless waveforms are (B, L) with L a multiple of ``hop``: a codec would cut the
-    rest off.
-    """
+    """Raise ``ValueError`` unless waveforms are (B, L) with L a positive multiple of ``hop``."""
     if waveform_BL.ndim != 2 or waveform_BL.shape[1] % hop or not waveform_BL.shape[1]:
         raise ValueError(
-            f"waveforms of shape {tuple(waveform_BL.shape)} are no (B, L) of whole frames; pad_to_frames(waveform_BL, {hop})"
+            f"waveforms have the shape {tuple(waveform_BL.shape)}, expected (B, L) with L a multiple of {hop}; "
+            f"call pad_to_frames(waveform_BL, {hop})"
         )
 
 
 def require_codes(codes_BTC: Tensor, channels: int, codebook_size: int) -> None:
-    """Raise ``ValueError`` unless codes are integers (B, T, C) with ids of the codebooks: BOS, EOS and PAD
-    have no sound.
-    """
+    """Raise ``ValueError`` unless codes are integers (B, T, C) in 0..codebook_size - 1 (no BOS, EOS or PAD)."""
     if codes_BTC.ndim != 3 or codes_BTC.shape[2] != channels or codes_BTC.is_floating_point():
         raise ValueError(
-            f"codes {tuple(codes_BTC.shape)} {codes_BTC.dtype} are no integers (B, T, {channels})"
+            f"codes have the shape {tuple(codes_BTC.shape)} and type {codes_BTC.dtype}, expected integers "
+            f"(B, T, {channels})"
         )
     if codes_BTC.numel() == 0 or int(codes_BTC.min()) < 0 or int(codes_BTC.max()) >= codebook_size:
         raise ValueError(
-            f"codes must be 1 frame or more of ids 0 to {codebook_size - 1}; cut special tokens off first"
+            f"codes must have one frame or more with ids 0 to {codebook_size - 1}; remove special tokens first"
         )
 
 
@@ -81,7 +150,7 @@ def frames_per_second(codec: Codec) -> float:
 
 
 def fingerprint(*modules: nn.Module) -> str:
-    """Return the sha256 over all weights of the modules: names, shapes and bytes, in order of name."""
+    """Return the SHA-256 over all weights of the modules: names, shapes and bytes, in order of name."""
     digest = hashlib.sha256()
     for name, tensor in (pair for module in modules for pair in sorted(module.state_dict().items())):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
@@ -90,9 +159,7 @@ def fingerprint(*modules: nn.Module) -> str:
 
 
 def require_codec(codec: Codec, expected: str, owner: str) -> None:
-    """Raise :class:`UserError` unless the codec's fingerprint is the one that ``owner`` (a checkpoint) was
-    made with.
-    """
+    """Raise :class:`UserError` unless the codec has the fingerprint that ``owner`` (a checkpoint) expects."""
     if codec.fingerprint != expected:
         raise UserError(
             f"the codec {codec.name} (sha256 {codec.fingerprint[:12]}) is not the one that {owner} was made with "
@@ -101,7 +168,7 @@ def require_codec(codec: Codec, expected: str, owner: str) -> None:
 
 
 def fold_weight_norm(module: Module) -> Module:
-    """Replace every weight-normed weight by its value, in place, and return the module."""
+    """Replace every weight-normalized weight by its value, in place, and return the module."""
     for child in module.modules():
         if hasattr(child, "weight_g"):
             nn.utils.remove_weight_norm(child)

@@ -1,82 +1,99 @@
-"""How a name or a path becomes a codec."""
+"""The registry of codec types, and how a name or a path is opened as a codec.
+
+To add a codec, write one module with a class that implements :class:`dia.codecs.protocol.Codec` and a
+:class:`dia.codecs.protocol.CodecType` that opens it, and add one line to ``CODEC_TYPES``. Code outside of this
+package calls :func:`register_codec` instead.
+
+A codec folder holds ``config.json`` with the key ``type`` and whatever files the type reads. A single weights
+file is a DAC model as the package descript-audio-codec saves it.
+"""
 
 from pathlib import Path
 
-from dia.codecs.dac import download_dac, load_dac
-from dia.codecs.protocol import Codec
-from dia.codecs.spectral import load_spectral, read_config
+from dia.codecs.dac import DAC
+from dia.codecs.protocol import Codec, CodecShape, CodecType, read_codec_config
+from dia.codecs.spectral import SPECTRAL
 from dia.errors import UserError
 from dia.resources import SHIPPED_CODECS, shipped_model
 
-DAC_NAMES = {"dac_44khz": "44khz", "dac_24khz": "24khz", "dac_16khz": "16khz"}
-DAC_RATES = {
-    "dac_44khz": 44_100 / 512,
-    "dac_24khz": 24_000 / 320,
-    "dac_16khz": 16_000 / 320,
-}  # frames a second
-DAC_SHAPES = {"dac_44khz": (9, 1024), "dac_24khz": (32, 1024), "dac_16khz": (12, 1024)}
+CODEC_TYPES: dict[str, CodecType] = {
+    "dac": DAC,
+    "spectral": SPECTRAL,
+}
+WEIGHTS_FILE_TYPE = "dac"
+
+
+def register_codec(type_name: str, codec_type: CodecType) -> None:
+    """Add a codec type under the name that the config.json of its folders has as ``type``.
+
+    Worker processes that prepare data import the package anew, so a type that is registered at run time is
+    known to them only when their main module registers it too.
+
+    Raises:
+        ValueError: When the name is taken.
+    """
+    if type_name in CODEC_TYPES:
+        raise ValueError(f"the codec type {type_name!r} is registered already")
+    CODEC_TYPES[type_name] = codec_type
 
 
 def load_codec(name: str, device: str = "cpu") -> Codec:
-    """Open a shipped codec, a DAC by name, a DAC `.pth` file, or the folder of a spectral codec.
+    """Open a codec by the name of a shipped or published model, or by the path of a folder or DAC file.
 
-    Raises :class:`UserError` for an unknown name (listing what exists) and for missing or damaged files.
+    Raises:
+        UserError: For an unknown name (the message lists the known ones) and for missing or damaged files.
     """
-    if name in SHIPPED_CODECS:
-        return load_spectral(shipped_model(name), name, device)
-    if name in DAC_NAMES:
-        return load_dac(download_dac(DAC_NAMES[name]), name, device)
-    path = Path(name)
-    if name and path.is_dir():
-        return load_spectral(path, name, device)
-    if path.is_file():
-        return load_dac(path, name, device)
-    raise unknown_codec(name)
+    if (codec_type := _published_type(name)) is not None:
+        return codec_type.load(codec_type.download(name), name, device)
+    path = codec_path(name)
+    return _type_of(path).load(path, name, device)
 
 
-def folder_of(name: str) -> Path:
-    """Return where a spectral codec lies: a shipped one by its name, else the path."""
-    return shipped_model(name) if name in SHIPPED_CODECS else Path(name)
+def codec_shape(name: str) -> CodecShape | None:
+    """Return a codec's shape without reading its weights, or None when only the weights hold it.
 
-
-def known_shape(name: str) -> tuple[int, int] | None:
-    """Return a codec's channels and codebook size without opening its weights; None where only they would
-    tell.
-
-    Raises :class:`UserError` for an unknown name.
+    Raises:
+        UserError: For an unknown name and for a folder whose config.json cannot be read.
     """
-    if name in DAC_SHAPES:
-        return DAC_SHAPES[name]
-    folder = folder_of(name)
-    if name and folder.is_dir():
-        config = read_config(folder)
-        return config.codebooks, config.codebook_size
-    if folder.is_file():
-        return None
-    raise unknown_codec(name)
+    if (codec_type := _published_type(name)) is not None:
+        return codec_type.pretrained[name]
+    path = codec_path(name)
+    return _type_of(path).read_shape(path)
 
 
-def known_frame_rate(name: str) -> float | None:
-    """Return a codec's frames a second without opening its weights; None where only they would tell.
+def codec_path(name: str) -> Path:
+    """Return the folder of a shipped codec, or the path that ``name`` is.
 
-    Raises :class:`UserError` for an unknown name.
+    Raises:
+        UserError: When there is no such folder or file.
     """
-    if name in DAC_RATES:
-        return DAC_RATES[name]
-    if known_shape(name) is None:
-        return None
-    config = read_config(folder_of(name))
-    return config.sample_rate / (config.hop * config.stride)
+    path = shipped_model(name) if name in SHIPPED_CODECS else Path(name)
+    if not name or not path.exists():
+        published = [known for codec_type in CODEC_TYPES.values() for known in codec_type.pretrained]
+        raise UserError(
+            f"there is no codec {name!r}; give one of {', '.join((*SHIPPED_CODECS, *published))}, the folder of "
+            "a codec, or a DAC .pth file"
+        )
+    return path
 
 
-def unknown_codec(name: str) -> UserError:
-    """Return the error for a name that is no codec's."""
-    known = ", ".join((*SHIPPED_CODECS, *DAC_NAMES))
-    return UserError(
-        f"there is no codec {name!r}; name one of {known}, a DAC .pth file, or the folder of a spectral codec"
-    )
+def portable_name(name: str) -> str:
+    """Return a name that opens the same codec from any working directory: paths become absolute."""
+    if name in SHIPPED_CODECS or _published_type(name) is not None:
+        return name
+    return str(Path(name).resolve())
 
 
-def lasting_name(name: str) -> str:
-    """Return what opens the same codec from any working directory."""
-    return name if name in SHIPPED_CODECS or name in DAC_NAMES else str(Path(name).resolve())
+def _published_type(name: str) -> CodecType | None:
+    matches = (codec_type for codec_type in CODEC_TYPES.values() if name in codec_type.pretrained)
+    return next(matches, None)
+
+
+def _type_of(path: Path) -> CodecType:
+    """Return the type of the codec at a path. Raises :class:`UserError` for an unknown one."""
+    type_name = read_codec_config(path)["type"] if path.is_dir() else WEIGHTS_FILE_TYPE
+    if type_name not in CODEC_TYPES:
+        raise UserError(
+            f"{path} is a codec of the unknown type {type_name!r}; known types are {', '.join(CODEC_TYPES)}"
+        )
+    return CODEC_TYPES[type_name]

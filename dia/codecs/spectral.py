@@ -1,4 +1,4 @@
-"""The spectral codec as a member of the codec protocol, in a folder with config.json and model.safetensors.
+"""The spectral codec (see :mod:`dia.codecs.spectral_network`) as a codec folder of config.json and weights.
 
 Legend: B batch, L samples, T codec frames, C codec channels.
 """
@@ -17,84 +17,93 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from dia.codecs.protocol import fingerprint, fold_weight_norm, require_codes, require_whole_frames
+from dia.codecs.protocol import (
+    CONFIG,
+    CodecShape,
+    CodecType,
+    fingerprint,
+    fold_weight_norm,
+    read_codec_config,
+    require_codes,
+    require_whole_frames,
+)
 from dia.codecs.spectral_network import SpectralCodecConfig, SpectralNetwork
 from dia.errors import UserError, one_line
 from dia.files import atomic_write, write_text
 
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
-# Seconds on either side that a frame's sound depends on. Phases are found by iteration, which carries far: a
-# window with .6 s more on either side is 50 dB close to the whole, with 1.6 s 114 dB (codec_nano, largest
-# difference 1e-6).
+TYPE = "spectral"
+WEIGHTS = "model.safetensors"
+# Seconds on either side that a frame's audio depends on. Griffin-Lim carries phases far: a window with .6 s
+# more on either side agrees with the whole to 50 dB, with 1.6 s to 114 dB (codec_nano, largest difference
+# 1e-6).
 CONTEXT = 1.6
-HALVED = (
-    "decoder.",
-    "detail.",
-)  # saved in half precision, computed in full: what makes codes keeps every bit
+# Modules saved in half precision and computed in fp32; the encoder and quantizer, which decide the codes,
+# are saved in fp32.
+SAVED_IN_HALF = ("decoder.", "detail.")
 
 
 class SpectralCodec:
-    """See :class:`dia.codecs.protocol.Codec`. Takes the network over: its weight norm is folded, in place.
+    """A spectral network as a :class:`dia.codecs.protocol.Codec`.
 
-    Encoding and decoding take no gradient, and run on the network's device wherever their input lies. Both
-    raise ``ValueError`` for input of a wrong shape.
+    The network is changed in place: its weight normalization is folded. Encoding and decoding compute no
+    gradient and run on the network's device, whatever the device of their input. Both raise ``ValueError``
+    for input of a wrong shape.
     """
 
     def __init__(self, network: SpectralNetwork, name: str) -> None:
         config = network.config
-        self.name, self.fingerprint = name, fingerprint(network.encoder, network.quantizer)
-        sound = fingerprint(network.quantizer, network.decoder, network.detail)
-        self.sound_fingerprint = hashlib.sha256(
-            f"{sound} {sorted(asdict(config).items())}".encode()
-        ).hexdigest()
-        self.sample_rate, self.hop = config.sample_rate, config.hop * config.stride
-        self.channels, self.codebook_size = config.codebooks, config.codebook_size
+        self.name = name
+        self.fingerprint = fingerprint(network.encoder, network.quantizer)
+        weights = fingerprint(network.quantizer, network.decoder, network.detail)
+        described = f"{weights} {sorted(asdict(config).items())}"
+        self.audio_fingerprint = hashlib.sha256(described.encode()).hexdigest()
+        shape = _shape_of(config)
+        self.sample_rate = shape.sample_rate
+        self.hop = shape.hop
+        self.channels = shape.channels
+        self.codebook_size = shape.codebook_size
         self.context = math.ceil(CONTEXT * self.sample_rate / self.hop)
-        reach = (
-            3 * (config.encoder_layers + 1) + config.n_fft / 2 / config.hop
-        )  # log-mel frames: kernels of 7, half a window
+        # in log-mel frames: convolutions of width 7, and half a window
+        reach = 3 * (config.encoder_layers + 1) + config.n_fft / 2 / config.hop
         self.encode_context = math.ceil(reach / config.stride) + 1
         self.network = fold_weight_norm(network.eval())
 
     @torch.no_grad()
     def encode(self, waveform_BL: Tensor) -> Tensor:
-        """Return codes (B, T, C), int64, of waveforms (B, L) with L a multiple of ``hop``."""
+        """Return the codes (B, T, C), int64, of waveforms (B, L) with L a multiple of ``hop``."""
         require_whole_frames(waveform_BL, self.hop)
         return self.network.encode(waveform_BL.to(self.network.window.device))
 
     @torch.no_grad()
     def decode(self, codes_BTC: Tensor) -> Tensor:
-        """Return waveforms (B, T * hop), float32."""
+        """Return the waveforms (B, T * hop), float32, of codes (B, T, C)."""
         require_codes(codes_BTC, self.channels, self.codebook_size)
-        # one by one: phases are found by iteration, which would turn the rounding of a batch's matrix
-        # products into sound
-        return torch.cat(
-            [
-                self.network.decode(codes_1TC)
-                for codes_1TC in codes_BTC.to(self.network.window.device).split(1)
-            ]
-        )
+        # one by one: Griffin-Lim would amplify the rounding differences of a batch's matrix products
+        codes_BTC = codes_BTC.to(self.network.window.device)
+        return torch.cat([self.network.decode(codes_1TC) for codes_1TC in codes_BTC.split(1)])
 
 
 def save_spectral(network: SpectralNetwork, folder: Path) -> None:
-    """Write a codec's config and weights, each whole or not at all.
+    """Write a codec folder, each file atomically; the folder is created when it is missing.
 
-    Raises ``OSError`` as the file system does, and ``ValueError`` for a network that a :class:`SpectralCodec`
-    has taken over.
+    Raises:
+        OSError: As the file system does.
+        ValueError: When the network belongs to a :class:`SpectralCodec`, which folded its weight norm.
     """
     if not hasattr(network.quantizer.quantizers[0].in_proj, "weight_g"):
         raise ValueError(
-            "the network's weight norm is folded, so it cannot be read back; save it before a codec takes it over"
+            "the network's weight norm is folded, so its weights cannot be loaded again; save the network before "
+            "a SpectralCodec takes it"
         )
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
-        name: tensor.contiguous().half() if name.startswith(HALVED) else tensor.contiguous()
+        name: tensor.contiguous().half() if name.startswith(SAVED_IN_HALF) else tensor.contiguous()
         for name, tensor in network.state_dict().items()
     }
     with atomic_write(folder / WEIGHTS) as temporary:
         save_file(tensors, temporary, metadata={"format": "pt"})
         temporary.chmod(0o644)
-    write_text(folder / CONFIG, json.dumps({"kind": "spectral", **asdict(network.config)}, indent=2) + "\n")
+    write_text(folder / CONFIG, json.dumps({"type": TYPE, **asdict(network.config)}, indent=2) + "\n")
 
 
 def load_spectral(folder: Path, name: str, device: str = "cpu") -> SpectralCodec:
@@ -103,16 +112,17 @@ def load_spectral(folder: Path, name: str, device: str = "cpu") -> SpectralCodec
 
 
 def load_network(folder: Path) -> SpectralNetwork:
-    """Return the network of a codec folder, fp32.
+    """Return the network of a codec folder, fp32, with its weight normalization not folded.
 
-    Raises :class:`UserError` when a file is missing, damaged, or of another shape.
+    Raises:
+        UserError: When a file is missing, damaged, or of another shape than config.json.
     """
     network = SpectralNetwork(read_config(folder))
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, SafetensorError) as error:
         raise UserError(
-            f"{folder / WEIGHTS} is missing or damaged ({error}); copy it again or train it anew"
+            f"{folder / WEIGHTS} is missing or damaged ({error}); copy it again or train it again"
         ) from error
     except RuntimeError as error:
         raise UserError(f"{folder / WEIGHTS} does not fit {CONFIG} beside it: {one_line(error)}") from error
@@ -120,21 +130,31 @@ def load_network(folder: Path) -> SpectralNetwork:
 
 
 def read_config(folder: Path) -> SpectralCodecConfig:
-    """Return the shape of a codec folder. Raises :class:`UserError` when its config is missing, damaged, or
-    another one's.
+    """Return the network's shape from the config.json of a codec folder.
+
+    Raises:
+        UserError: When the file is missing, damaged, or describes a codec of another type.
     """
-    try:
-        content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    content = read_codec_config(folder)
+    if (type_name := content.pop("type")) != TYPE:
         raise UserError(
-            f"{folder / CONFIG} is missing or damaged ({error}); name the folder of a spectral codec"
-        ) from error
-    if not isinstance(content, dict) or content.pop("kind", None) != "spectral":
-        raise UserError(
-            f'{folder / CONFIG} does not say "kind": "spectral"; name the folder of a spectral codec'
+            f"{folder / CONFIG} describes a codec of type {type_name!r}; give the folder of a {TYPE} codec"
         )
     try:
         config = OmegaConf.merge(OmegaConf.structured(SpectralCodecConfig), content)
     except OmegaConfBaseException as error:
-        raise UserError(f"{folder / CONFIG} describes no spectral codec: {one_line(error)}") from error
+        raise UserError(f"{folder / CONFIG} describes no {TYPE} codec: {one_line(error)}") from error
     return cast(SpectralCodecConfig, OmegaConf.to_object(config))
+
+
+def _shape_of(config: SpectralCodecConfig) -> CodecShape:
+    return CodecShape(
+        config.codebooks, config.codebook_size, config.sample_rate, hop=config.hop * config.stride
+    )
+
+
+def _read_shape(folder: Path) -> CodecShape:
+    return _shape_of(read_config(folder))
+
+
+SPECTRAL = CodecType(load_spectral, _read_shape)

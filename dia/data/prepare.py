@@ -16,7 +16,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dia.codecs.protocol import Codec
-from dia.codecs.registry import lasting_name
+from dia.codecs.registry import portable_name
 from dia.data.engines.run import GO_ON, EngineConfig, run_jobs
 from dia.data.prepared import CARD, finish_prepared, folder_for, folder_of_parts, open_prepared, read_card
 from dia.data.shards import Report, ShardJob, Storing, finished_report, make_shard
@@ -152,7 +152,7 @@ def _storing(config: DataConfig, codec: Codec | None) -> Storing:
             f"data.sample_rate={config.sample_rate} would cut off what the codec {codec.name} can say at {codec.sample_rate} "
             f"hertz; set data.sample_rate={codec.sample_rate}"
         )
-    name, fingerprint, file = codec.name, codec.fingerprint, lasting_name(codec.name)
+    name, fingerprint, file = codec.name, codec.fingerprint, portable_name(codec.name)
     return Storing(config.sample_rate, config.keep_audio, name, fingerprint, file, config.device, batch)
 
 

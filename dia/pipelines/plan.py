@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from dia.codecs.registry import known_frame_rate
+from dia.codecs.registry import codec_shape
 from dia.config.compose import TrainConfig
 from dia.errors import UserError
 from dia.pipelines.preflight import require_none
@@ -17,13 +17,18 @@ def plan(config: TrainConfig, console: Console | None = None) -> None:
     require_none(plan_problems(config))
     if config.task != "dia":
         raise UserError(f"task={config.task} is not planned; plan=true is for task=dia")
-    frame_rate = settings.frame_rate or known_frame_rate(config.codec.name)
+    frame_rate = settings.frame_rate or _frame_rate(config.codec.name)
     if frame_rate is None:
         raise UserError(
             f"the frames a second of the codec {config.codec.name} are not known; set planning.frame_rate"
         )
     trained = Trained(config.model, config.lora, config.objective == "guided_distillation", config.dropout)
     show_plan(Planner(trained, settings, frame_rate), job_of(config), console or Console(width=120))
+
+
+def _frame_rate(codec: str) -> float | None:
+    shape = codec_shape(codec)
+    return None if shape is None else shape.frame_rate
 
 
 def plan_problems(config: TrainConfig) -> list[str]:

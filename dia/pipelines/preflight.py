@@ -16,7 +16,7 @@ from datasets import Dataset, DatasetDict
 from omegaconf import OmegaConf
 
 from dia.codecs.protocol import Codec
-from dia.codecs.registry import known_shape
+from dia.codecs.registry import codec_shape
 from dia.config.compose import TrainConfig, config_problems
 from dia.data.batching import decoder_steps
 from dia.data.prepare import prepare, prepared_already, request_folder
@@ -96,15 +96,15 @@ def as_yaml(config: TrainConfig) -> str:
 def _codec_problems(config: TrainConfig) -> list[str]:
     """Whether the model has the codec's channels and codebook."""
     try:
-        shape = known_shape(config.codec.name)
+        shape = codec_shape(config.codec.name)
     except UserError as error:
         return [str(error)]
     wanted = config.model.channels, config.model.decoder.codebook_size
-    if shape is None or shape == wanted:
+    if shape is None or (shape.channels, shape.codebook_size) == wanted:
         return []
     return [
         f"the model has {wanted[0]} channels (model.delays) of {wanted[1]} codes (model.decoder.codebook_size), the codec "
-        f"{config.codec.name} {shape[0]} of {shape[1]}; choose a model and a codec that go together"
+        f"{config.codec.name} {shape.channels} of {shape.codebook_size}; choose a model and a codec that go together"
     ]
 
 

@@ -6,7 +6,7 @@ import lightning as L
 from datasets import DatasetDict
 from torch.utils.data import DataLoader
 
-from dia.codecs.registry import folder_of, load_codec
+from dia.codecs.registry import codec_path, load_codec
 from dia.codecs.spectral import load_network, save_spectral
 from dia.codecs.spectral_network import SpectralNetwork
 from dia.config.compose import TrainConfig
@@ -33,7 +33,7 @@ def _train(config: TrainConfig, splits: DatasetDict, ready: Ready) -> Path:
     training, claimed = config.codec_training, ready.run
     L.seed_everything(config.seed)
     begun = training.decoder_of
-    network = load_network(folder_of(begun)) if begun else SpectralNetwork(config.spectral)
+    network = load_network(codec_path(begun)) if begun else SpectralNetwork(config.spectral)
     sound = read_sound(splits["train"], config.spectral.sample_rate)
     begin_run(claimed.folder, as_yaml(config))
     task = CodecModule(network, training, config.schedule, config.seed)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dia.codecs.dac_encoder import encode_in_stretches
+from dia.codecs.dac_encoder import encode_in_chunks
 from dia.codecs.protocol import fold_weight_norm, pad_to_frames, require_codec
 from dia.codecs.registry import load_codec
 from dia.codecs.spectral import SpectralCodec, save_spectral
@@ -92,7 +92,7 @@ def test_stretches_give_what_the_whole_encoder_gives(frames, size, rates):
     waveform = 0.1 * torch.randn(2, 1, frames * model.hop_length)
     with torch.no_grad():
         wanted, kept = model.encoder(waveform), waveform.clone()
-        made = encode_in_stretches(model.encoder, waveform, size)
+        made = encode_in_chunks(model.encoder, waveform, size)
     torch.testing.assert_close(made, wanted, atol=1e-6, rtol=1e-5)
     assert torch.equal(waveform, kept), "the sound itself was changed"
 
@@ -126,7 +126,7 @@ def test_dac_files_that_are_something_else_are_named(dac_file, tmp_path):
     (tmp_path / "text.pth").write_text("this is no DAC\n")
     model.save(str(tmp_path / "packed.pth"), package=True)
     for name, said in (
-        ("none", "lacks"), ("list", "lacks"), ("mistyped", "make no DAC"), ("text", "not a DAC"), ("packed", "package=False"),
+        ("none", "lacks"), ("list", "lacks"), ("mistyped", "do not fit the settings"), ("text", "not a DAC"), ("packed", "package=False"),
     ):  # fmt: skip
         with pytest.raises(UserError, match=said) as caught:
             load_codec(str(tmp_path / f"{name}.pth"))

@@ -8,7 +8,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from dia.codecs.registry import known_shape, load_codec
+from dia.codecs.protocol import CodecShape
+from dia.codecs.registry import codec_shape, load_codec
 from dia.codecs.spectral import save_spectral
 from dia.codecs.spectral_network import SpectralNetwork
 from dia.config.compose import compose
@@ -115,12 +116,14 @@ def test_processes_and_data_that_go_together_are_ready(work, monkeypatch):
     ) and ready.facts.world == 4
 
 
-def test_a_known_shape_is_the_codecs_own(work):
+def test_a_codec_shape_is_the_codecs_own(work):
     for name in ("codec_nano", "codec"):
         codec = load_codec(name)
-        assert known_shape(name) == (codec.channels, codec.codebook_size)
+        assert codec_shape(name) == CodecShape(
+            codec.channels, codec.codebook_size, codec.sample_rate, codec.hop
+        )
     with pytest.raises(UserError, match="no codec"):
-        known_shape("nope")
+        codec_shape("nope")
 
 
 def test_shapes_without_anything_are_told():

@@ -38,7 +38,7 @@ class Speaker:
         self.dia, self.kept, self.voice, self.name = dia, kept, voice, name
         self.known = {
             "version": VERSION, "weights": weights_fingerprint(dia.network.state_dict().items()),
-            "codec": dia.codec.sound_fingerprint, "sampling": asdict(dia.default_sampling),
+            "codec": dia.codec.audio_fingerprint, "sampling": asdict(dia.default_sampling),
         }  # fmt: skip
 
     def speak(
