@@ -16,10 +16,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dia import sweep, weights
-from dia.checkpoint.locate import SHIPPED
 from dia.config.command_line import words_as_key
 from dia.config.compose import compose, quote_text, typed, validate
 from dia.errors import UserError
+from dia.resources import SHIPPED_CHECKPOINTS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -156,7 +156,9 @@ def _compose_door(door: str, arguments: list[str]) -> None:
 
 def _compose_training(door: str, arguments: list[str]) -> None:
     composed = compose("train", arguments)
-    if composed.init and composed.init not in SHIPPED:  # its shape would be read from the checkpoint
+    if (
+        composed.init and composed.init not in SHIPPED_CHECKPOINTS
+    ):  # its shape would be read from the checkpoint
         OmegaConf.to_object(composed)
     else:
         validate(typed(composed))
