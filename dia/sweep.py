@@ -10,7 +10,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import cast
 
@@ -18,6 +17,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dia.errors import UserError, one_line
+from dia.home import in_home
 from dia.pipelines.sweep.settings import SweepConfig
 
 
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
     axes, trainings = report.require_sound(config, overrides)
     if len(config.devices) > 1:
         report.prepare_once(trainings)
-    folder = Path(config.folder).absolute() / config.name
+    folder = in_home(config.folder).absolute() / config.name
     opened = study.open_study(config, axes, overrides, folder)
     trials = Trials(folder, overrides, config.figure, config.devices)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dia.checkpoint.files import read_json
 from dia.errors import UserError
+from dia.home import existing
 from dia.resources import SHIPPED_CHECKPOINTS, shipped_model
 
 CONFIG, GENERATION, WEIGHTS, INDEX = (
@@ -38,7 +39,7 @@ def locate(path: str | Path, weights: bool = True) -> Located:
     Without ``weights`` nothing but its config is fetched from the Hub.
     Raises :class:`UserError` when there is none, or more than one that could be meant.
     """
-    here = Path(path)
+    here = existing(path)
     if here.is_file():
         return _beside(here)
     if (here / SHARDS).is_file():

@@ -23,6 +23,7 @@ from dia.data.shards import Report, ShardJob, Storing, finished_report, make_sha
 from dia.data.source import Source, Unit
 from dia.data.sources.settings import SourceConfig, open_source, source_problems
 from dia.errors import UserError
+from dia.home import in_home
 
 
 @dataclass
@@ -126,7 +127,7 @@ def request_folder(config: DataConfig, codec: Codec | None) -> Path:
     """Return where a request's data set lies, or will lie. Raises :class:`UserError` when its source is not
     there.
     """
-    return folder_for(Path(config.root), config.name, _request(config, open_source(config), codec))
+    return folder_for(in_home(config.root), config.name, _request(config, open_source(config), codec))
 
 
 def prepared_already(config: DataConfig, codec_name: str) -> list[Path]:
@@ -136,7 +137,7 @@ def prepared_already(config: DataConfig, codec_name: str) -> list[Path]:
     """
     asked = _request(config, open_source(config), None) | {"codec": ""}
     found = []
-    for folder in sorted(Path(config.root).glob(f"{config.name}-*")):
+    for folder in sorted(in_home(config.root).glob(f"{config.name}-*")):
         if (folder / CARD).is_file() and read_card(folder)["request"] | {"codec": ""} == asked:
             rows = open_prepared(folder)["train"]
             found += [folder] if len(rows) and rows[0]["codec"] == codec_name else []

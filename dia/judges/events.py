@@ -9,7 +9,6 @@ of giving a score.
 
 import csv
 import hashlib
-import os
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dia.audio.files import resample
+from dia.home import models_folder
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording
 from dia.judges.unavailable import JudgeMissing
@@ -155,7 +155,7 @@ def _heard_when_held_out(score: NDArray[np.float64], is_present: NDArray[np.bool
 
 
 def _checked_file(declared: dict[str, str]) -> Path:
-    folder = Path(os.environ.get("DIA_MODELS") or Path.home() / ".cache" / "dia" / "models")
+    folder = models_folder()
     path = folder / declared["file"]
     if not path.is_file():
         raise DetectorMissing(

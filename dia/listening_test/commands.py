@@ -8,6 +8,7 @@ from rich.console import Console
 
 from dia.errors import UserError
 from dia.files import write_bytes
+from dia.home import existing
 from dia.listening_test.answers import Answers, read_answers
 from dia.listening_test.page import Page, make_page
 from dia.listening_test.recorded import read_systems
@@ -20,7 +21,9 @@ def write_test(config: ListenConfig) -> Page:
     that is wrong.
     """
     _raise("cannot make a listening test", config.problems())
-    systems = read_systems([*config.folders, *([config.reference] if config.reference else [])])
+    systems = read_systems(
+        [str(existing(folder)) for folder in (*config.folders, config.reference) if folder]
+    )
     page = make_page(systems, config, systems[-1].name if config.reference else "")
     if config.sounds == "beside":
         config.sound_folder.mkdir()

@@ -22,6 +22,7 @@ from dia.data.batching import decoder_steps
 from dia.data.prepare import prepare, prepared_already, request_folder
 from dia.data.prepared import fingerprints, open_prepared, read_card
 from dia.errors import UserError
+from dia.home import in_home
 from dia.training.distributed_env import distributed_env, process_problems
 from dia.training.resume import RunFingerprint, data_changed, relevant
 from dia.training.run_folder import Ready, acquire_run
@@ -35,7 +36,7 @@ def preflight(config: TrainConfig) -> Ready:
     facts = RunFingerprint(relevant(as_plain(config)), found.world)
     if config.trainer.accelerator != "cpu":
         facts = replace(facts, processor="")  # it computes nothing there
-    run, claim_problems = acquire_run(Path(config.runs) / config.run_name, config.resume, facts)
+    run, claim_problems = acquire_run(in_home(config.runs) / config.run_name, config.resume, facts)
     problems = [*config_problems(config), *process_problems(config.trainer, found)]
     if config.task == "dia":
         problems += _codec_problems(config)

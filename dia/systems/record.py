@@ -17,6 +17,7 @@ from typing import Any
 
 from dia.errors import UserError
 from dia.evaluation.prompts import Prompt, prompts_sha256, suite_prompts
+from dia.home import in_home
 from dia.resources import PACKAGE
 from dia.systems.clients import open_system
 from dia.systems.declaration import Declaration, declaration_of
@@ -54,7 +55,7 @@ def record(config: RecordConfig, say: Say) -> Recorded:
         f"{declaration.fingerprint()} {prompts_sha256(prompts)} {takes}".encode()
     ).hexdigest()
     path = (
-        Path(config.out)
+        in_home(config.out)
         / declaration.name
         / (config.run_id or f"{Path(config.suite or 'own').stem}-{fingerprint[:10]}")
     )

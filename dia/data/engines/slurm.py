@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dia.errors import UserError, one_line
+from dia.home import in_home
 
 POLL = 5.0  # seconds between two looks at the queue
 GONE = 4  # looks at a queue without any of the jobs after which they are given up
@@ -83,7 +84,7 @@ def job_options(config: SlurmConfig, gpu: bool) -> dict[str, Any]:
     return chosen | {
         "cores": config.cores, "processes": 1 if gpu else config.cores, "memory": config.memory, "walltime": config.walltime,
         "worker_extra_args": worker, "job_extra_directives": directives, "job_script_prologue": list(config.prologue),
-        "log_directory": config.logs, "scheduler_options": {"dashboard_address": None},
+        "log_directory": str(in_home(config.logs)), "scheduler_options": {"dashboard_address": None},
     }  # fmt: skip
 
 
@@ -185,7 +186,7 @@ def _asked_slurm(command: list[str]) -> "subprocess.CompletedProcess[str]":
 def _last_words(jobs: list[str], logs: str) -> str:
     """The end of what the first job that said something wrote."""
     written = [
-        path for job in jobs for path in sorted(Path(logs).glob(f"*-{job}.err")) if path.stat().st_size
+        path for job in jobs for path in sorted(in_home(logs).glob(f"*-{job}.err")) if path.stat().st_size
     ]
     ends = [f"\n{path}:\n{path.read_text(errors='replace')[-1500:].strip()}" for path in written[:1]]
     return "".join(ends) or f" What they wrote, if anything, lies in {logs}."

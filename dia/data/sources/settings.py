@@ -11,6 +11,7 @@ from dia.data.sources.declaration import USES, corpora, read_declaration
 from dia.data.sources.demo import DemoConfig, DemoSource
 from dia.data.sources.marks import UNKNOWN
 from dia.errors import UserError
+from dia.home import in_home
 
 LICENCES = ("any", "commercial")
 
@@ -88,7 +89,7 @@ def _calibrated(config: RecordingsConfig) -> RecordingsConfig:
     """The config with thresholds chosen on its calibration set, if it has one, and an absolute folder of
     measures.
     """
-    config = replace(config, measures=str(Path(config.measures).resolve()))
+    config = replace(config, measures=str(in_home(config.measures).resolve()))
     if not config.calibration:
         return config
     from dia.data.recordings.calibration import calibrated_limits

@@ -13,6 +13,7 @@ from dia.config.compose import EvalConfig
 from dia.data.prepare import DataConfig, prepare
 from dia.data.prepared import open_prepared
 from dia.errors import UserError, one_line
+from dia.home import existing
 from dia.model import Dia
 
 
@@ -41,7 +42,7 @@ def load_inputs(config: EvalConfig, needs_data: bool) -> Opened:
         _checkpoint(config, config.ckpt),
         _checkpoint(config, config.before) if config.before else None,
     )
-    recorded = Path(config.ckpt) / "config.yaml"
+    recorded = existing(config.ckpt) / "config.yaml"
     if not needs_data and not recorded.is_file():
         return Opened(dia, None, before)
     return Opened(dia, open_prepared(prepare(_data_config(config, recorded), dia.codec)), before)

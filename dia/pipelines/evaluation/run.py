@@ -37,6 +37,7 @@ from dia.evaluation.scoring import (
 )
 from dia.evaluation.suite_prompts import Asked, NothingAsked, ask
 from dia.evaluation.suites import Suite, load_suites
+from dia.home import existing, in_home
 from dia.judges.recording import Recording
 from dia.pipelines.evaluation.calibration_data import Labelled, load_calibration_data
 from dia.pipelines.evaluation.generate_takes import BEFORE, MODEL, Speaker, voice_of
@@ -101,10 +102,10 @@ def evaluate(config: EvalConfig) -> Evaluation:
     """
     suites = [suite.limited(config.prompts, config.seeds) for suite in load_suites(config.suite)]
     on_people = read_calibration(config.calibration)
-    recorded = [read_recorded(folder) for folder in config.systems]
+    recorded = [read_recorded(existing(folder)) for folder in config.systems]
     opened = load_inputs(config, needs_data=any(suite.split for suite in suites))
     asked, skipped = _asked(suites, opened)
-    kept = ContentCache(Path(config.cache))
+    kept = ContentCache(in_home(config.cache))
     labelled = load_calibration_data(opened.splits, kept)
     metrics = resolve_metrics(metrics_of(config.judges, labelled.calibration))
     speakers = [

@@ -13,13 +13,14 @@ from dia.config.compose import EvalConfig
 from dia.evaluation.published import load_published
 from dia.evaluation.report import Learning, page
 from dia.files import atomic_write, write_text
+from dia.home import existing, in_home
 from dia.pipelines.evaluation.run import Evaluation
 from dia.training.run_folder import read_metrics
 
 
 def write(config: EvalConfig, found: Evaluation) -> Path:
     """Write all, each file whole or not at all; return the path of the page."""
-    folder, learning = out_folder(config), read_learning(Path(config.ckpt)) if config.ckpt else None
+    folder, learning = out_folder(config), read_learning(existing(config.ckpt)) if config.ckpt else None
     folder.mkdir(parents=True, exist_ok=True)
     results = results_of(config, found, learning)
     write_text(folder / "scores.json", json.dumps(results, indent=2, allow_nan=False) + "\n")
@@ -73,9 +74,9 @@ def out_folder(config: EvalConfig) -> Path:
     """
     if config.out:
         return Path(config.out)
-    folder = Path(config.ckpt) if config.ckpt else Path("recorded")
+    folder = existing(config.ckpt) if config.ckpt else Path("recorded")
     return (
-        folder if config.ckpt and folder.is_dir() else Path("outputs") / folder.name
+        folder if config.ckpt and folder.is_dir() else in_home("outputs") / folder.name
     ) / f"eval-{Path(config.suite).stem}"
 
 
