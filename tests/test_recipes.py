@@ -11,11 +11,11 @@ from dia.checkpoint import load_checkpoint, save_checkpoint
 from dia.checkpoint.adapter import load_adapter, merge_adapter
 from dia.codecs.registry import load_codec
 from dia.config.compose import compose, quote_text, recipes, typed, validate
-from dia.data.dataset import Part, PreparedClips
+from dia.data.dataset import DatasetShare, PreparedClips
 from dia.data.labels import LabelsConfig
 from dia.data.prepare import prepare
 from dia.data.prepared import open_prepared
-from dia.data.voice_filter import splits_of_voices
+from dia.data.voice_filter import select_voices
 from dia.errors import UserError
 from dia.model import Dia
 from dia.network import DiaNetwork
@@ -140,14 +140,14 @@ def test_an_adapter_speaks_from_the_command_line(world, runs, tmp_path):
 def test_a_voice_is_chosen_among_others(world, tmp_path):
     config = config_of(world, "voice", tmp_path)
     folder = prepare(config.data, load_codec(config.codec.name), config.engine)
-    splits = splits_of_voices(open_prepared(folder), ["anna"])
+    splits = select_voices(open_prepared(folder), ["anna"])
     assert {turn["voice"] for split in splits.values() for row in split for turn in row["turns"]} == {"anna"}
-    clips = PreparedClips([Part(splits["train"], 1.0)], TINY, LabelsConfig())
+    clips = PreparedClips([DatasetShare(splits["train"], 1.0)], TINY, LabelsConfig())
     own = [row for row in open_prepared(folder)["train"] if row["turns"][0]["voice"] == "anna"]
     assert len(clips) == len(own) == 6
     assert [clips.codes(index).tolist() for index in range(6)] == [row["codes"] for row in own]
     with pytest.raises(UserError, match=r"by carl alone; voices and their clips: anna \(6\), ben \(6\)"):
-        splits_of_voices(open_prepared(folder), ["carl"])
+        select_voices(open_prepared(folder), ["carl"])
 
 
 def test_what_was_distilled_speaks_in_one_pass(runs):

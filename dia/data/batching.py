@@ -179,7 +179,7 @@ class Dropout:
 
 
 @dataclass(frozen=True)
-class ShortFirst:
+class ShortClipsFirst:
     """A curriculum: for so many ``epochs`` only the shortest ``share`` of the clips come, whose words are
     soon found.
     """
@@ -202,7 +202,7 @@ class TrainingBatches(IterableDataset[Batch]):
 
     def __init__(
         self, clips: Clips, config: DiaConfig, budget: int, dropout: Dropout, seed: int, span: Span,
-        short_first: ShortFirst = ShortFirst(),
+        short_first: ShortClipsFirst = ShortClipsFirst(),
     ) -> None:  # fmt: skip
         self.clips, self.config, self.budget, self.short_first = clips, config, budget, short_first
         self.dropout, self.seed, self.span = dropout, seed, span
@@ -256,7 +256,7 @@ def validation_batches(clips: Clips, config: DiaConfig, budget: int) -> list[Bat
     ]
 
 
-def share_of(batches: list[Batch], rank: int, world: int, config: DiaConfig) -> list[Batch]:
+def batches_of_rank(batches: list[Batch], rank: int, world: int, config: DiaConfig) -> list[Batch]:
     """Return the batches of one of ``world`` processes: every one gets as many, for which some get one that
     asks for nothing.
     """
@@ -274,7 +274,7 @@ def padding_share(lengths: Sequence[int], batches: list[list[int]]) -> float:
     return 1 - held / room
 
 
-def marginal_cross_entropy(train: Clips, asked: Clips, config: DiaConfig) -> Tensor:
+def unigram_cross_entropy(train: Clips, asked: Clips, config: DiaConfig) -> Tensor:
     """Return the cross-entropy per channel (C,), in nats, of guessing by how often each id occurs in
     training.
 

@@ -19,7 +19,7 @@ FULL_SCALE = 32_767  # of 16 bits, in which hours of sound fit into memory
 
 
 @dataclass(frozen=True)
-class Sound:
+class SplitAudio:
     """The sound of a split end to end, 16 bits (samples,), and where its nonverbals begin and end, in samples
     (N, 2).
     """
@@ -28,7 +28,7 @@ class Sound:
     nonverbals_N2: NDArray[np.int64]
 
 
-def read_sound(rows: Dataset, sample_rate: int) -> Sound:
+def load_split_audio(rows: Dataset, sample_rate: int) -> SplitAudio:
     """Return all sound of a split at ``sample_rate`` hertz."""
     waveforms, spans, length = [], [], 0
     for row in rows.select_columns(["audio", "nonverbals"]):
@@ -39,7 +39,7 @@ def read_sound(rows: Dataset, sample_rate: int) -> Sound:
         spans += [[length + round(found[edge] * sample_rate) for edge in ("start", "end")] for found in timed]
         waveforms.append((waveform.clip(-1, 1) * FULL_SCALE).round().astype(np.int16))
         length += len(waveform)
-    return Sound(np.concatenate(waveforms), np.array(spans, dtype=np.int64).reshape(-1, 2))
+    return SplitAudio(np.concatenate(waveforms), np.array(spans, dtype=np.int64).reshape(-1, 2))
 
 
 class TrainingCrops(IterableDataset[Tensor]):
@@ -48,7 +48,7 @@ class TrainingCrops(IterableDataset[Tensor]):
     """
 
     def __init__(
-        self, sound: Sound, clips: int, samples: int, holding: int, seed: int, start: int, stop: int
+        self, sound: SplitAudio, clips: int, samples: int, holding: int, seed: int, start: int, stop: int
     ) -> None:
         self.sound, self.clips, self.samples = sound, clips, samples
         self.holding = holding if len(sound.nonverbals_N2) else 0

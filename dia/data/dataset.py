@@ -25,7 +25,7 @@ SHOWN = 10  # problems that are listed
 
 
 @dataclass(frozen=True)
-class Part:
+class DatasetShare:
     """A split of one data set, and its share of the draws."""
 
     rows: Dataset
@@ -41,7 +41,7 @@ class PreparedClips:
     """
 
     def __init__(
-        self, parts: list[Part], config: DiaConfig, labels: LabelsConfig, drawn: bool = False
+        self, parts: list[DatasetShare], config: DiaConfig, labels: LabelsConfig, drawn: bool = False
     ) -> None:
         self.parts, self.labels, self.most_frames = parts, labels, config.max_frames
         self.begins = np.cumsum([0, *(len(part.rows) for part in parts)])

@@ -17,9 +17,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dia.codecs.protocol import Codec
 from dia.codecs.registry import portable_name
-from dia.data.engines.run import GO_ON, EngineConfig, run_jobs
+from dia.data.engines.run import RESUME_HINT, EngineConfig, run_jobs
 from dia.data.prepared import CARD, finish_prepared, folder_for, folder_of_parts, open_prepared, read_card
-from dia.data.shards import Report, ShardJob, Storing, finished_report, make_shard
+from dia.data.shards import ShardJob, ShardReport, Storing, build_shard, finished_report
 from dia.data.source import Source, Unit
 from dia.data.sources.settings import SourceConfig, open_source, source_problems
 from dia.errors import UserError
@@ -72,7 +72,7 @@ class Summary:
     counts: Counter[str] = field(default_factory=Counter)
     left_out: list[dict[str, str]] = field(default_factory=list)
 
-    def add(self, report: Report) -> None:
+    def add(self, report: ShardReport) -> None:
         """Take a shard in."""
         self.clips[report.split] += report.rows
         self.seconds[report.split] = self.seconds.get(report.split, 0.0) + report.seconds
@@ -102,7 +102,7 @@ def prepare(config: DataConfig, codec: Codec | None, engine: EngineConfig | None
     """
     source = open_source(config)
     request = _request(config, source, codec)
-    folder = request_folder(config, codec)
+    folder = folder_of_request(config, codec)
     if folder.exists():
         return folder
     storing = _storing(config, codec)
@@ -118,19 +118,19 @@ def prepare(config: DataConfig, codec: Codec | None, engine: EngineConfig | None
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
             raise
         raise UserError(
-            f"{folder_of_parts(folder)} cannot be written ({error.strerror}); make room, then: {GO_ON}"
+            f"{folder_of_parts(folder)} cannot be written ({error.strerror}); make room, then: {RESUME_HINT}"
         ) from error
     return folder
 
 
-def request_folder(config: DataConfig, codec: Codec | None) -> Path:
+def folder_of_request(config: DataConfig, codec: Codec | None) -> Path:
     """Return where a request's data set lies, or will lie. Raises :class:`UserError` when its source is not
     there.
     """
     return folder_for(in_home(config.root), config.name, _request(config, open_source(config), codec))
 
 
-def prepared_already(config: DataConfig, codec_name: str) -> list[Path]:
+def find_prepared(config: DataConfig, codec_name: str) -> list[Path]:
     """Return the data sets of this request that lie there, tokenized by a codec of this name: one, or none.
 
     It is found without the codec's weights. Raises :class:`UserError` when its source is not there.
@@ -157,7 +157,7 @@ def _storing(config: DataConfig, codec: Codec | None) -> Storing:
     return Storing(config.sample_rate, config.keep_audio, name, fingerprint, file, config.device, batch)
 
 
-def summarise(reports: list[Report]) -> Summary:
+def summarise(reports: list[ShardReport]) -> Summary:
     """Return what became of everything. Raises :class:`UserError` with the reasons when there is no clip at
     all.
     """
@@ -171,9 +171,9 @@ def summarise(reports: list[Report]) -> Summary:
 
 def _make_shards(
     source: Source, parts: Path, storing: Storing, size: int, engine: EngineConfig
-) -> list[Report]:
+) -> list[ShardReport]:
     """Return the reports of all shards, in order; those that are there and whole are not made again."""
-    reports: list[Report] = []
+    reports: list[ShardReport] = []
 
     def missing() -> Iterator[ShardJob]:
         for job in plan_shards(source, parts, storing, size):
@@ -194,7 +194,7 @@ def _make_shards(
         total = source.count()
         bar = progress.add_task("", total=total, hours=0.0, pace=0.0)
         begun, made = time.monotonic(), 0.0
-        for report in run_jobs(engine, make_shard, missing(), storing.device == "cuda"):
+        for report in run_jobs(engine, build_shard, missing(), storing.device == "cuda"):
             reports.append(report)
             made += report.seconds
             pace = made / max(time.monotonic() - begun, 1e-3)

@@ -14,9 +14,9 @@ from typing import Any
 
 from datasets import DatasetDict, load_from_disk
 
-from dia.data.preview import page_of
+from dia.data.preview import render_preview
 from dia.data.schema import FEATURES
-from dia.data.shards import REPORTS, Report, write_json
+from dia.data.shards import REPORTS, ShardReport, write_json
 from dia.errors import UserError
 from dia.files import file_sha256, write_text
 
@@ -34,12 +34,12 @@ def folder_of_parts(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.parts")
 
 
-def finish_prepared(folder: Path, reports: Iterable[Report], card: dict[str, Any]) -> None:
+def finish_prepared(folder: Path, reports: Iterable[ShardReport], card: dict[str, Any]) -> None:
     """Turn the folder of parts into the data set. Raises ``OSError`` as the file system does."""
     parts = folder_of_parts(folder)
     for left in parts.rglob(".*"):  # what a process that was killed had begun to write
         left.unlink()
-    by_split: dict[str, list[Report]] = {}
+    by_split: dict[str, list[ShardReport]] = {}
     sorted_reports = sorted(reports, key=lambda report: (report.split, report.name))
     for report in sorted_reports:
         by_split.setdefault(report.split, []).append(report)
@@ -53,7 +53,9 @@ def finish_prepared(folder: Path, reports: Iterable[Report], card: dict[str, Any
         write_json(parts / split / "state.json", state)
         write_json(parts / split / "dataset_info.json", {"features": FEATURES.to_dict()})
     write_json(parts / "dataset_dict.json", {"splits": sorted(by_split)})
-    write_text(parts / PAGE, page_of(folder.name, parts, sorted_reports, card["figures"], card["left_out"]))
+    write_text(
+        parts / PAGE, render_preview(folder.name, parts, sorted_reports, card["figures"], card["left_out"])
+    )
     write_json(parts / CARD, card)
     parts.rename(folder)
 
@@ -72,7 +74,7 @@ def open_prepared(folder: Path) -> DatasetDict:
         ) from error
 
 
-def fingerprints(folder: Path) -> dict[str, str]:
+def split_fingerprints(folder: Path) -> dict[str, str]:
     """Return by split a digest of the data, which depends on every byte of the shards and on nothing else."""
     found = {}
     for path in sorted(folder.glob("*/state.json")):
@@ -84,7 +86,7 @@ def verify_prepared(folder: Path) -> list[str]:
     """Return the names of shards whose bytes are not what their reports say."""
     damaged = []
     for path in sorted((folder / REPORTS).glob("*/*.json")):
-        report = Report(**json.loads(path.read_text(encoding="utf-8")))
+        report = ShardReport(**json.loads(path.read_text(encoding="utf-8")))
         shard = folder / report.split / f"{report.name}.arrow"
         if not shard.is_file() or file_sha256(shard) != report.sha256:
             damaged.append(f"{report.split}/{report.name}.arrow")

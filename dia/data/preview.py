@@ -1,8 +1,8 @@
-"""A page to look at and listen to: a sample of a data set's clips with all labels, what was dropped, and what
-was left out.
+"""The preview page of a prepared data set: sample clips with audio and labels, dropped clips, unreadable units.
+
+The page is a single HTML file (template `preview.html.j2`).
 """
 
-import html
 import math
 import re
 from collections.abc import Iterator
@@ -10,95 +10,105 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from markupsafe import Markup, escape
 
 from dia.data.clip import script_of
-from dia.data.shards import Report
-from dia.html import document, html_table, player
+from dia.data.shards import ShardReport
+from dia.html import render_page
 
-CLIPS, TAGGED, DROPPED = 24, 12, 60  # shown
+SHOWN_CLIPS = 24
+SHOWN_TAGGED_CLIPS = 12
+SHOWN_DROPPED = 60
 TAG = re.compile(r"\([a-z ]+\)")
 
 
-def page_of(
-    name: str, folder: Path, reports: list[Report], figures: dict[str, Any], left_out: list[dict[str, str]]
+def render_preview(
+    name: str,
+    folder: Path,
+    reports: list[ShardReport],
+    statistics: dict[str, Any],
+    left_out: list[dict[str, str]],
 ) -> str:
-    """Return the page of shards that lie in ``folder``; the sample is spread evenly over all of them."""
-    kinds = {kind: found for kind, found in figures.items() if kind != "counts"}
-    listed = {
-        kind: ", ".join(f"{key} {value}" for key, value in found.items()) for kind, found in kinds.items()
-    }
-    body = html_table(["", "in all"], [[kind, text or "none"] for kind, text in listed.items()])
-    if figures["counts"]:
-        body += "<h2>What became of labels and clips</h2>"
-        body += html_table(["", "times"], [[what, str(count)] for what, count in figures["counts"].items()])
-    if any(report.tags for report in reports):
-        body += "<h2>Clips with nonverbal sounds</h2>" + "".join(
-            _clip(row) for row in tagged_sample(folder, reports, TAGGED)
-        )
-    body += "<h2>Clips of all kinds</h2>" + "".join(_clip(row) for row in sample(folder, reports, CLIPS))
+    """Return the preview page of the shards in ``folder``.
+
+    Sample clips are spread evenly over all shards. ``statistics`` are those of the data set's card;
+    ``left_out`` are the units that could not be read (``id`` and ``error``).
+    """
     dropped = [item for report in reports for item in report.dropped]
-    if dropped:
-        body += f"<h2>Dropped, the first {min(DROPPED, len(dropped))} of {len(dropped)}</h2>"
-        body += html_table(
-            ["clip", "why", "where"],
-            [[item["id"], item["reason"], _where(item)] for item in dropped[:DROPPED]],
-        )
-    if left_out:
-        body += "<h2>Left out: could not be read</h2>"
-        body += html_table(["what", "why"], [[item["id"], item["error"]] for item in left_out])
-    return document(f"Data set {name}", body)
+    totals = [
+        (kind, ", ".join(f"{key} {value}" for key, value in counts.items()) or "none")
+        for kind, counts in statistics.items()
+        if kind != "counts"
+    ]
+    tagged_rows = tagged_sample(folder, reports, SHOWN_TAGGED_CLIPS)
+    return render_page(
+        "preview.html.j2",
+        title=f"Data set {name}",
+        totals=totals,
+        counts=list(statistics["counts"].items()),
+        tagged_clips=[_clip_values(row) for row in tagged_rows],
+        clips=[_clip_values(row) for row in sample(folder, reports, SHOWN_CLIPS)],
+        dropped_count=len(dropped),
+        dropped=[(item["id"], item["reason"], _place(item)) for item in dropped[:SHOWN_DROPPED]],
+        left_out=[(item["id"], item["error"]) for item in left_out],
+    )
 
 
-def sample(folder: Path, reports: list[Report], count: int) -> Iterator[dict[str, Any]]:
-    """Yield ``count`` rows, or all, at even distances over the shards in order."""
+def sample(folder: Path, reports: list[ShardReport], count: int) -> Iterator[dict[str, Any]]:
+    """Yield at most ``count`` rows, at even distances over all shards in order."""
     total = sum(report.rows for report in reports)
-    wanted = {index * total // count for index in range(count)} if total > count else set(range(total))
+    chosen = {index * total // count for index in range(count)} if total > count else set(range(total))
     begin = 0
     for report in reports:
-        inside = sorted(index - begin for index in wanted if begin <= index < begin + report.rows)
+        inside = sorted(index - begin for index in chosen if begin <= index < begin + report.rows)
         if inside:
-            yield from _rows(folder, report, inside)
+            yield from _read_rows(folder, report, inside)
         begin += report.rows
 
 
-def tagged_sample(folder: Path, reports: list[Report], count: int) -> Iterator[dict[str, Any]]:
-    """Yield up to ``count`` rows with nonverbals, from shards at even distances among those that have any."""
-    having = [report for report in reports if report.tags]
-    chosen = having[:: math.ceil(len(having) / count)]
+def tagged_sample(folder: Path, reports: list[ShardReport], count: int) -> Iterator[dict[str, Any]]:
+    """Yield at most ``count`` rows with nonverbals, from evenly spaced shards among those that have any."""
+    tagged_shards = [report for report in reports if report.tags]
+    if not tagged_shards:
+        return
+    chosen = tagged_shards[:: math.ceil(len(tagged_shards) / count)]
     for report in chosen:
         with pa.memory_map(str(folder / report.split / f"{report.name}.arrow")) as file:
-            sounds = pa.ipc.open_stream(file).read_all().column("nonverbals")
-            inside = [index for index, found in enumerate(sounds) if len(found)]
-        yield from _rows(folder, report, inside[: math.ceil(count / len(chosen))])
+            nonverbals = pa.ipc.open_stream(file).read_all().column("nonverbals")
+            inside = [index for index, sounds in enumerate(nonverbals) if len(sounds)]
+        yield from _read_rows(folder, report, inside[: math.ceil(count / len(chosen))])
 
 
-def _rows(folder: Path, report: Report, inside: list[int]) -> list[dict[str, Any]]:
+def _read_rows(folder: Path, report: ShardReport, inside: list[int]) -> list[dict[str, Any]]:
     with pa.memory_map(str(folder / report.split / f"{report.name}.arrow")) as file:
         rows: list[dict[str, Any]] = pa.ipc.open_stream(file).read_all().take(inside).to_pylist()
         return rows
 
 
-def _clip(row: dict[str, Any]) -> str:
-    sound = player(row["audio"]["bytes"]) if row["audio"]["bytes"] else "<small>sound not kept</small>"
+def _clip_values(row: dict[str, Any]) -> dict[str, Any]:
+    """Return what the template shows of a row."""
     quality = [f"{name} {value:.3g}" for name, value in row["quality"].items() if value is not None]
-    facts = ", ".join([row["split"], f"{row['seconds']:.1f} s", row["licence"], *quality])
-    turns = zip(script_of(row["turns"], row["nonverbals"]).turns, row["turns"], strict=True)
-    rows = [
-        _turn(turn.render(), labelled, [sound for sound in row["nonverbals"] if sound["turn"] == number])
-        for number, (turn, labelled) in enumerate(turns)
-    ]
-    return (
-        f'<div class="clip"><strong>{html.escape(row["id"])}</strong> <small>{html.escape(facts)}</small>'
-        f'<p>{sound}</p><table class="turns">{"".join(rows)}</table></div>'
-    )
+    script = script_of(row["turns"], row["nonverbals"])
+    return {
+        "id": row["id"],
+        "flac": row["audio"]["bytes"],
+        "facts": ", ".join([row["split"], f"{row['seconds']:.1f} s", row["licence"], *quality]),
+        "turns": [
+            _turn_values(
+                turn.render(), labels, [item for item in row["nonverbals"] if item["turn"] == number]
+            )
+            for number, (turn, labels) in enumerate(zip(script.turns, row["turns"], strict=True))
+        ],
+    }
 
 
-def _turn(script: str, turn: dict[str, Any], sounds: list[dict[str, Any]]) -> str:
-    """A row: when it is spoken, what is said with its sounds, and what is known of both."""
-    said = TAG.sub(lambda tag: f'<span class="tag">{tag.group()}</span>', html.escape(script))
-    labels = [_emotion(emotion) for emotion in turn["emotions"]] + [_nonverbal(sound) for sound in sounds]
-    times = "" if turn["start"] is None else _times(turn)
-    return f"<tr><td>{times}</td><td>{said}</td><td>{'<br>'.join(html.escape(label) for label in labels)}</td></tr>"
+def _turn_values(script: str, turn: dict[str, Any], nonverbals: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the times of a turn, its script with highlighted tags, and its labels with their origin."""
+    return {
+        "times": "" if turn["start"] is None else _times(turn),
+        "script": Markup(TAG.sub(r'<span class="tag">\g<0></span>', str(escape(script)))),
+        "labels": [*map(_emotion, turn["emotions"]), *map(_nonverbal, nonverbals)],
+    }
 
 
 def _emotion(emotion: dict[str, Any]) -> str:
@@ -110,9 +120,9 @@ def _emotion(emotion: dict[str, Any]) -> str:
     return f"{', '.join(filter(None, [emotion['label'], *numbers]))} ({_origin(emotion)})"
 
 
-def _nonverbal(sound: dict[str, Any]) -> str:
-    when = "" if sound["start"] is None else f" {_times(sound)}"
-    return f"{sound['tag']}{when} ({_origin(sound)})"
+def _nonverbal(nonverbal: dict[str, Any]) -> str:
+    times = "" if nonverbal["start"] is None else f" {_times(nonverbal)}"
+    return f"{nonverbal['tag']}{times} ({_origin(nonverbal)})"
 
 
 def _times(item: dict[str, Any]) -> str:
@@ -120,12 +130,10 @@ def _times(item: dict[str, Any]) -> str:
 
 
 def _origin(label: dict[str, Any]) -> str:
-    return (
-        str(label["origin"])
-        if label["confidence"] is None
-        else f"{label['origin']}, confidence {label['confidence']:.2f}"
-    )
+    if label["confidence"] is None:
+        return str(label["origin"])
+    return f"{label['origin']}, confidence {label['confidence']:.2f}"
 
 
-def _where(item: dict[str, Any]) -> str:
+def _place(item: dict[str, Any]) -> str:
     return f"{item['file']} {item['start']} to {item['end']} s" if "file" in item else ""

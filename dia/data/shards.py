@@ -81,7 +81,7 @@ class ShardJob:
 
 
 @dataclass
-class Report:
+class ShardReport:
     """What a shard holds and what became of its units.
 
     ``labels`` counts kinds by origin; ``left_out`` are units that could not be read, with the error.
@@ -100,16 +100,16 @@ class Report:
     left_out: list[dict[str, str]] = field(default_factory=list)
 
 
-def finished_report(job: ShardJob) -> Report | None:
+def finished_report(job: ShardJob) -> ShardReport | None:
     """Return the report of a shard that is there already and whole, None when it has to be made."""
     try:
-        report = Report(**json.loads(job.report_path.read_text(encoding="utf-8")))
+        report = ShardReport(**json.loads(job.report_path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
     return report if job.path.is_file() and file_sha256(job.path) == report.sha256 else None
 
 
-def make_shard(job: ShardJob) -> Report:
+def build_shard(job: ShardJob) -> ShardReport:
     """Make a shard unless it is there, and return its report.
 
     Raises :class:`UserError` for labels that no table knows, and ``OSError`` when it cannot be written.
@@ -125,9 +125,9 @@ def make_shard(job: ShardJob) -> Report:
             torch.set_num_threads(threads)
 
 
-def _make(job: ShardJob) -> Report:
+def _make(job: ShardJob) -> ShardReport:
     tally, left_out = Tally(), list[dict[str, str]]()
-    report = Report(job.split, job.name, 0, 0.0, "")
+    report = ShardReport(job.split, job.name, 0, 0.0, "")
     tags, emotions, labels = Counter[str](), Counter[str](), Counter[str]()
     with atomic_write(job.path) as temporary:
         with (

@@ -11,14 +11,14 @@ READ = ("id", "script", "turns", "nonverbals", "codes", "frames")  # columns tha
 SHOWN = 10  # voices that are listed
 
 
-def splits_of_voices(splits: Mapping[str, Dataset], voices: list[str]) -> dict[str, Dataset]:
+def select_voices(splits: Mapping[str, Dataset], voices: list[str]) -> dict[str, Dataset]:
     """Return what training reads of a data set: its splits for training and validation, as
-    :func:`clips_of_voices` does.
+    :func:`rows_of_voices` does.
     """
-    return {split: clips_of_voices(splits[split], voices, split) for split in ("train", "validation")}
+    return {split: rows_of_voices(splits[split], voices, split) for split in ("train", "validation")}
 
 
-def clips_of_voices(rows: Dataset, voices: list[str], split: str) -> Dataset:
+def rows_of_voices(rows: Dataset, voices: list[str], split: str) -> Dataset:
     """Return the rows whose every turn one of ``voices`` speaks; without voices all rows.
 
     What is kept lies in memory, without its sound. Raises :class:`UserError` when nothing is left, listing

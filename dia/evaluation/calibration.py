@@ -23,7 +23,7 @@ from dia.errors import UserError, one_line
 from dia.evaluation.statistics import Estimate, estimate_rate
 from dia.judges.events import Calibration, EventDetector, calibrate
 from dia.judges.recording import Recording
-from dia.judges.unavailable import JudgeMissing
+from dia.judges.unavailable import JudgeUnavailable
 from dia.resources import resource
 
 KEYS = {"source", "licence", "left_out", "tags", "speech"}
@@ -58,7 +58,7 @@ def calibrate_on_real(folder: str | Path, labels: str = "eval/detectors/real.yam
     files, left_out = find_labelled(Path(folder), declared)
     try:
         detector = EventDetector()
-    except JudgeMissing as missing:
+    except JudgeUnavailable as missing:
         raise UserError(f"nothing can be calibrated: {missing}") from missing
     read = _read(detector, files)
     found = calibrate(read.scores, [set(item.tags) for item in read.files])

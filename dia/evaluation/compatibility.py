@@ -34,7 +34,7 @@ from dia.evaluation.metrics.protocol import (
 from dia.evaluation.shared_models import Hearing
 from dia.judges.recording import Recording
 from dia.judges.transcription import transcript
-from dia.judges.unavailable import or_missing
+from dia.judges.unavailable import loading_judge
 
 LONGEST_SECONDS = 30.0  # of clips that ZipVoice's cpWER keeps
 LABEL = re.compile(r"\[S[1-9]\]")
@@ -58,7 +58,7 @@ class Counted:
 @cache
 def _signs() -> dict[int, None]:
     """All signs that both benchmarks strike out: ASCII's and Chinese ones, save the apostrophe."""
-    with or_missing("the signs of zhon"):
+    with loading_judge("the signs of zhon"):
         from zhon.hanzi import punctuation
     return {ord(sign): None for sign in punctuation + string.punctuation if sign != "'"}
 

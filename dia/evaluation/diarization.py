@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 
-from dia.judges.transcription import HeardWord
+from dia.judges.transcription import RecognisedWord
 
 # mean similarity of windows of 1.6 s above which they are one voice (as in dia/data/recordings/settings.py)
 SAME_VOICE = 0.72
@@ -23,7 +23,7 @@ REACH = 0.8  # seconds from a word within which a window hears it
 
 
 def voices_of_words(
-    words: Sequence[HeardWord], middles: NDArray[np.float32], embeddings: NDArray[np.float32]
+    words: Sequence[RecognisedWord], middles: NDArray[np.float32], embeddings: NDArray[np.float32]
 ) -> list[int]:
     """Return the voice of each word: 0, 1, ... in the order in which they are heard.
 
@@ -41,7 +41,7 @@ def voices_of_words(
     return [order[label] for label in at_word]
 
 
-def runs(words: Sequence[HeardWord], voices: Sequence[int]) -> list[tuple[int, list[HeardWord]]]:
+def runs(words: Sequence[RecognisedWord], voices: Sequence[int]) -> list[tuple[int, list[RecognisedWord]]]:
     """Return the voice and the words of each stretch that one voice says without another in between."""
     pairs = groupby(zip(voices, words, strict=True), key=lambda pair: pair[0])
     return [(voice, [word for _, word in run]) for voice, run in pairs]

@@ -17,7 +17,7 @@ from dia.evaluation.metrics.not_measured import Unavailable
 from dia.evaluation.metrics.protocol import NOT_MEASURED, Clip, Context, Metric, Part, Row, key_of, rate
 from dia.evaluation.prompts import Prompt
 from dia.judges.recording import Recording
-from dia.judges.unavailable import JudgeMissing
+from dia.judges.unavailable import JudgeUnavailable
 
 NO_TAKE = "nothing was recorded"
 SILENCE = 0.1  # seconds that stand for a recording without a sample
@@ -78,7 +78,7 @@ def _values(
         if kept is None:
             return metric.measure(recording, read)
         return kept.values(key_of(metric, recording, context), lambda: metric.measure(recording, read))
-    except JudgeMissing as missing:  # some are found missing only when they are first needed
+    except JudgeUnavailable as missing:  # some are found missing only when they are first needed
         return {NOT_MEASURED: str(missing)}
 
 

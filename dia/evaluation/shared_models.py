@@ -15,8 +15,8 @@ from dia.evaluation.turn_alignment import ScriptWord, match_words, script_words,
 from dia.judges.ctc import CtcModel
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording, Times
-from dia.judges.speakers import SAMPLE_RATE, Embedding, SpeakerEncoder, VoiceEncoder
-from dia.judges.transcription import HeardWord, Recogniser, Whisper
+from dia.judges.speakers import SAMPLE_RATE, Embedding, ResemblyzerEncoder, SpeakerEncoder
+from dia.judges.transcription import RecognisedWord, Recogniser, Whisper
 
 KEPT = 64  # clips
 Answer = TypeVar("Answer")
@@ -50,7 +50,7 @@ class Alignment:
 
     @property
     def provenance(self) -> Provenance:
-        """Which model aligns, and how. Raises :class:`dia.judges.unavailable.JudgeMissing`."""
+        """Which model aligns, and how. Raises :class:`dia.judges.unavailable.JudgeUnavailable`."""
         known = (self.aligner or self.recogniser).provenance
         how = "torchaudio forced_align" if self.aligner else "the script's words among the recognised ones"
         return replace(known, settings=f"alignment: {how}; {known.settings}")
@@ -67,10 +67,10 @@ class Hearing:
         self,
         recogniser: Recogniser | None = None,
         aligner: CtcModel | None = None,
-        encoder: SpeakerEncoder | None = None,
+        encoder: ResemblyzerEncoder | None = None,
     ) -> None:
         self.recogniser: Recogniser = recogniser or Whisper()
-        self.aligner, self.encoder = aligner, encoder or SpeakerEncoder()
+        self.aligner, self.encoder = aligner, encoder or ResemblyzerEncoder()
         self._memory = Memory()
         self._enrolled: dict[str, dict[int, Embedding]] = {}
 
@@ -79,7 +79,7 @@ class Hearing:
         """What says where the script's words lie."""
         return Alignment(self.aligner, self.recogniser)
 
-    def words(self, recording: Recording) -> list[HeardWord]:
+    def words(self, recording: Recording) -> list[RecognisedWord]:
         """Return the recognised words."""
         return self._memory.answer("words", recording, lambda: self.recogniser.words(recording))
 
@@ -100,7 +100,7 @@ class Hearing:
         waveform = resample(recording.waveform, recording.sample_rate, SAMPLE_RATE)
         return self._memory.answer("windows", recording, lambda: self.encoder.windows(waveform))
 
-    def enroll(self, encoder: VoiceEncoder, voices: tuple[Recording, ...]) -> dict[int, Embedding]:
+    def enroll(self, encoder: SpeakerEncoder, voices: tuple[Recording, ...]) -> dict[int, Embedding]:
         """Return the unit mean embedding of each speaker over recordings whose turn times are known."""
         together = hashlib.sha256("".join(voice.fingerprint for voice in voices).encode()).hexdigest()
         key = f"{encoder.provenance.model}-{together}"

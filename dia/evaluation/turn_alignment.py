@@ -12,7 +12,7 @@ import jiwer
 
 from dia.dialogue import Script
 from dia.judges.recording import Times
-from dia.judges.transcription import HeardWord
+from dia.judges.transcription import RecognisedWord
 from dia.judges.words import alignment_keys
 
 
@@ -37,7 +37,7 @@ def script_words(script: Script) -> list[ScriptWord]:
     ]
 
 
-def match_words(script: Script, heard: Sequence[HeardWord]) -> list[ScriptWord]:
+def match_words(script: Script, heard: Sequence[RecognisedWord]) -> list[ScriptWord]:
     """Return the words of a script, those that were recognised with their times in seconds."""
     words = script_words(script)
     wanted = [(place, key) for place, word in enumerate(words) for key in alignment_keys(word.text)]
@@ -70,7 +70,7 @@ def turns_of(words: Sequence[ScriptWord], turns: int) -> list[Times | None]:
     return times
 
 
-def find_turns(script: Script, heard: Sequence[HeardWord]) -> list[Times | None]:
+def find_turns(script: Script, heard: Sequence[RecognisedWord]) -> list[Times | None]:
     """Return (start, end) of each turn in seconds, None for a turn of which no word was recognised."""
     return turns_of(match_words(script, heard), len(script.turns))
 

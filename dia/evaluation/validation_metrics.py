@@ -24,9 +24,9 @@ from dia.evaluation.prompts import Prompt
 from dia.evaluation.scoring import System, measure, resolve_metrics, rows_of
 from dia.evaluation.shared_models import Hearing
 from dia.judges.events import EventDetector, calibrate
-from dia.judges.quality import QualityPredictor
+from dia.judges.quality import DistillMos
 from dia.judges.recording import Recording
-from dia.judges.unavailable import JudgeMissing
+from dia.judges.unavailable import JudgeUnavailable
 from dia.types import Waveform
 
 MODEL = "model"
@@ -98,7 +98,7 @@ class Listener:
         hearing = Hearing()
         metrics: list[Metric] = [
             WordErrorRate(hearing, hearing.recogniser), SpeakerSimilarity(hearing), TurnAccuracy(hearing),
-            PredictedQuality(QualityPredictor()), self._adherence(hearing),
+            PredictedQuality(DistillMos()), self._adherence(hearing),
         ]  # fmt: skip
         return resolve_metrics(metrics)
 
@@ -106,11 +106,12 @@ class Listener:
         """With a threshold for each tag of the labelled clips whose sound was kept."""
         try:
             detector = EventDetector()
-        except JudgeMissing as missing:
+        except JudgeUnavailable as missing:
             return Unavailable(NonverbalAdherence.name, str(missing))
         truth = [ground_truth(dict(row)) for row in self.labelled if _has_sound(row)]
         calibration = calibrate(
-            [detector.scores(recording) for recording in truth], [recording.asked_tags for recording in truth]
+            [detector.scores(recording) for recording in truth],
+            [recording.script_tags for recording in truth],
         )
         return NonverbalAdherence(hearing, calibration, detector)
 

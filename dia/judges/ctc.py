@@ -17,8 +17,8 @@ from dia.audio.files import resample
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording, Times
 from dia.judges.speaker_encoders import state_dict_sha256
-from dia.judges.transcription import SHORTEST, SILENT, HeardWord
-from dia.judges.unavailable import or_missing
+from dia.judges.transcription import SHORTEST, SILENT, RecognisedWord
+from dia.judges.unavailable import loading_judge
 
 SAMPLE_RATE = 16_000
 
@@ -27,7 +27,7 @@ class CtcModel:
     """A folder or a Hub id with a `Wav2Vec2ForCTC` or the like and its vocabulary, such as
     `facebook/wav2vec2-base-960h`.
 
-    `@` and a revision may follow the name. Raises :class:`dia.judges.unavailable.JudgeMissing` when first
+    `@` and a revision may follow the name. Raises :class:`dia.judges.unavailable.JudgeUnavailable` when first
     used and not to be had.
     """
 
@@ -37,7 +37,7 @@ class CtcModel:
     @cached_property
     def _parts(self) -> tuple[Any, Any]:
         name, _, revision = self.source.partition("@")
-        with or_missing(f"the CTC model {self.source}", "judges"):
+        with loading_judge(f"the CTC model {self.source}", "judges"):
             from transformers import AutoModelForCTC, AutoProcessor
 
             processor = AutoProcessor.from_pretrained(name, revision=revision or "main")
@@ -52,7 +52,7 @@ class CtcModel:
             f"transformers {version('transformers')}", SAMPLE_RATE, "as its card says", True,
         )  # fmt: skip
 
-    def words(self, recording: Recording) -> list[HeardWord]:
+    def words(self, recording: Recording) -> list[RecognisedWord]:
         """Return the words of the likeliest symbols (no language model) with their times in seconds; none for
         silence.
         """
@@ -64,7 +64,7 @@ class CtcModel:
         for symbol, run in groupby([*best, self._separator]):
             length = len(list(run))
             if symbol == self._separator and letters:
-                words.append(HeardWord(f" {letters}", began * seconds, place * seconds))
+                words.append(RecognisedWord(f" {letters}", began * seconds, place * seconds))
                 letters = ""
             elif symbol not in (self._separator, self._blank):
                 began = place if not letters else began

@@ -18,7 +18,7 @@ from dia.audio.files import resample
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording
 from dia.judges.speaker_encoders import state_dict_sha256
-from dia.judges.unavailable import or_missing
+from dia.judges.unavailable import loading_judge
 
 SAMPLE_RATE = 16_000
 SHORTEST = 0.3  # seconds that the model needs
@@ -40,7 +40,7 @@ class RegressionHead(nn.Module):
 
 
 class DimensionalEmotion:
-    """Predicts :data:`DIMENSIONS`. Raises :class:`dia.judges.unavailable.JudgeMissing` when first used and
+    """Predicts :data:`DIMENSIONS`. Raises :class:`dia.judges.unavailable.JudgeUnavailable` when first used and
     not to be had.
     """
 
@@ -50,7 +50,7 @@ class DimensionalEmotion:
     @cached_property
     def _model(self) -> Any:
         name, _, revision = self.source.partition("@")
-        with or_missing(f"the emotion model {self.source}", "judges"):
+        with loading_judge(f"the emotion model {self.source}", "judges"):
             from transformers import Wav2Vec2Model, Wav2Vec2PreTrainedModel
 
             class EmotionModel(Wav2Vec2PreTrainedModel):

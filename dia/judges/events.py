@@ -21,7 +21,7 @@ from dia.audio.files import resample
 from dia.home import models_folder
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording
-from dia.judges.unavailable import JudgeMissing
+from dia.judges.unavailable import JudgeUnavailable
 from dia.resources import declaration
 from dia.types import Waveform
 
@@ -31,7 +31,7 @@ FOLDS = 5  # of the clips, when sensitivity and specificity are measured
 INFORMED = 0.5  # sensitivity + specificity - 1 that makes a tag measurable
 
 
-class DetectorMissing(JudgeMissing):
+class DetectorUnavailable(JudgeUnavailable):
     """The detector cannot be used here; the message says what is missing and how to get it."""
 
 
@@ -57,14 +57,14 @@ class Calibration:
 
 
 class EventDetector:
-    """YAMNet in TensorFlow Lite, one window of .975 s every .2 s. Raises :class:`DetectorMissing`."""
+    """YAMNet in TensorFlow Lite, one window of .975 s every .2 s. Raises :class:`DetectorUnavailable`."""
 
     def __init__(self) -> None:
         self.declared = declaration("eval/detectors/yamnet.yaml")
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
-            raise DetectorMissing(
+            raise DetectorUnavailable(
                 "ai-edge-litert is not installed; install the extra `evaluation`"
             ) from error
         model, classes = (_checked_file(self.declared[key]) for key in ("model", "classes"))
@@ -158,12 +158,12 @@ def _checked_file(declared: dict[str, str]) -> Path:
     folder = models_folder()
     path = folder / declared["file"]
     if not path.is_file():
-        raise DetectorMissing(
+        raise DetectorUnavailable(
             f"{declared['file']} is not in {folder}; put it there, or set DIA_MODELS to the folder that holds it "
             f"(from {declared['source']}, sha256 {declared['sha256']})"
         )
     if hashlib.sha256(path.read_bytes()).hexdigest() != declared["sha256"]:
-        raise DetectorMissing(
+        raise DetectorUnavailable(
             f"{path} is another file than the one with sha256 {declared['sha256']}; download it again"
         )
     return path

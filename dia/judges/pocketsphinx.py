@@ -15,8 +15,8 @@ import numpy as np
 from dia.audio.files import resample
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording
-from dia.judges.transcription import SHORTEST, SILENT, HeardWord
-from dia.judges.unavailable import or_missing
+from dia.judges.transcription import SHORTEST, SILENT, RecognisedWord
+from dia.judges.unavailable import loading_judge
 
 SAMPLE_RATE = 16_000
 BEAM = {
@@ -28,13 +28,13 @@ FULL_SCALE = 32_000  # the highest sample is brought to .3 of it, for the featur
 
 
 class PocketSphinx:
-    """PocketSphinx with the English model of its wheel. Raises :class:`dia.judges.unavailable.JudgeMissing`
+    """PocketSphinx with the English model of its wheel. Raises :class:`dia.judges.unavailable.JudgeUnavailable`
     when first used.
     """
 
     @cached_property
     def _decoder(self) -> Any:
-        with or_missing("PocketSphinx"):
+        with loading_judge("PocketSphinx"):
             from pocketsphinx import Decoder
 
             return Decoder(samprate=SAMPLE_RATE, loglevel="FATAL", **BEAM)
@@ -42,7 +42,7 @@ class PocketSphinx:
     @property
     def provenance(self) -> Provenance:
         """Which model this is. Raises as using it does."""
-        with or_missing("PocketSphinx"):
+        with loading_judge("PocketSphinx"):
             import pocketsphinx  # noqa: F401
         return Provenance(
             "PocketSphinx en-us",
@@ -53,7 +53,7 @@ class PocketSphinx:
             str(BEAM),
         )
 
-    def words(self, recording: Recording) -> list[HeardWord]:
+    def words(self, recording: Recording) -> list[RecognisedWord]:
         """Return the words of a recording with their times; nothing for silence or less than a tenth of a
         second.
         """
@@ -68,8 +68,8 @@ class PocketSphinx:
         return [_heard(piece) for piece in self._decoder.seg() or [] if piece.word[0] not in "<["]
 
 
-def _heard(piece: Any) -> HeardWord:
+def _heard(piece: Any) -> RecognisedWord:
     """A decoded word without the number of its pronunciation ("the(2)")."""
-    return HeardWord(
+    return RecognisedWord(
         f" {piece.word.partition('(')[0]}", piece.start_frame / FRAMES, (piece.end_frame + 1) / FRAMES
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Times
-from dia.judges.unavailable import or_missing
+from dia.judges.unavailable import loading_judge
 from dia.types import Waveform
 
 SAMPLE_RATE = 16_000  # hertz of the waveforms
@@ -49,7 +49,7 @@ class Contour:
 
 def contour(waveform: Waveform) -> Contour:
     """Return the contour of a mono waveform at 16 kHz. Pitch by YIN (de Cheveigne and Kawahara 2002)."""
-    with or_missing("pitch"):
+    with loading_judge("pitch"):
         import librosa
 
     padded = np.pad(waveform, (0, max(0, 4 * HOP - len(waveform))))
@@ -96,7 +96,7 @@ def pitch_track(waveform: Waveform) -> NDArray[np.float64]:
     By probabilistic YIN (Mauch and Dixon 2014), which smooths over the octave errors of YIN; ten times as
     slow.
     """
-    with or_missing("pitch"):
+    with loading_judge("pitch"):
         import librosa
 
     padded = np.pad(waveform, (0, max(0, 8 * HOP - len(waveform))))
@@ -114,10 +114,10 @@ class PitchTracker:
 
     @property
     def provenance(self) -> Provenance:
-        """Which tracker this is. Raises :class:`dia.judges.unavailable.JudgeMissing` where it is not
+        """Which tracker this is. Raises :class:`dia.judges.unavailable.JudgeUnavailable` where it is not
         installed.
         """
-        with or_missing("pitch"):
+        with loading_judge("pitch"):
             import librosa  # noqa: F401
         settings = f"{LOWEST:g} to {HIGHEST:g} Hz, frames of {1000 // FRAMES} ms"
         return Provenance(
@@ -137,7 +137,7 @@ def arousal_features(stretch: Contour, characters: int) -> NDArray[np.float64]:
     return np.array([pitch, energy[stretch.loud].mean(), rate])
 
 
-def usual_apart(features: NDArray[np.float64]) -> NDArray[np.float64]:
+def robust_deviation(features: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return how far each row (stretches, features) is from the usual one: robust standard deviations, mean
     over features.
     """

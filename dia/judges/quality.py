@@ -15,7 +15,7 @@ from dia.audio.files import resample
 from dia.judges.onnx import session_of_one_thread
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording
-from dia.judges.unavailable import or_missing
+from dia.judges.unavailable import loading_judge
 
 SAMPLE_RATE = 16_000
 SHORTEST = 0.3  # seconds that the models need
@@ -23,22 +23,22 @@ DNSMOS_FILES = ("sig_bak_ovr.onnx", "model_v8.onnx")
 DNSMOS_ANSWERS = {"ovrl_mos": "overall", "sig_mos": "signal", "bak_mos": "background", "p808_mos": "p808"}
 
 
-class QualityPredictor:
+class DistillMos:
     """DistillMOS on the CPU; its weights are in its wheel."""
 
     @cached_property
     def _model(self) -> Any:
-        with or_missing("DistillMOS"):
+        with loading_judge("DistillMOS"):
             import distillmos
 
         return distillmos.ConvTransformerSQAModel().eval()
 
     @property
     def provenance(self) -> Provenance:
-        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeMissing` where it is not
+        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeUnavailable` where it is not
         installed.
         """
-        with or_missing("DistillMOS"):
+        with loading_judge("DistillMOS"):
             import distillmos  # noqa: F401
         return Provenance("DistillMOS", version("distillmos"), SAMPLE_RATE, "MIT", True)
 
@@ -60,7 +60,7 @@ class DnsMos:
 
     @cached_property
     def _model(self) -> Any:
-        with or_missing("DNSMOS"):
+        with loading_judge("DNSMOS"):
             from speechmos import dnsmos
 
         files = [str(Path(dnsmos.__file__).parent / "dnsmos_models" / name) for name in DNSMOS_FILES]
@@ -71,10 +71,10 @@ class DnsMos:
 
     @property
     def provenance(self) -> Provenance:
-        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeMissing` where it is not
+        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeUnavailable` where it is not
         installed.
         """
-        with or_missing("DNSMOS"):
+        with loading_judge("DNSMOS"):
             import speechmos.dnsmos  # noqa: F401
         return Provenance(
             "DNSMOS P.835 and P.808", f"speechmos {version('speechmos')}", SAMPLE_RATE, "MIT", True
@@ -105,7 +105,7 @@ class UtMos:
 
     @cached_property
     def _model(self) -> Any:
-        with or_missing(f"UTMOS in {self.file}", "judges"):
+        with loading_judge(f"UTMOS in {self.file}", "judges"):
             from utmos_pytorch.utmos_torch import UTMOSModel, UTMOSScoreTorch
 
             weights = torch.load(self.file, map_location="cpu", weights_only=True)
@@ -118,7 +118,7 @@ class UtMos:
 
     @cached_property
     def provenance(self) -> Provenance:
-        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeMissing` where it cannot be
+        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeUnavailable` where it cannot be
         used.
         """
         _ = self._model

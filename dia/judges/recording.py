@@ -37,7 +37,7 @@ class Recording:
         return len(self.waveform) / self.sample_rate
 
     @property
-    def asked_tags(self) -> set[str]:
+    def script_tags(self) -> set[str]:
         """The tags that the script asks for."""
         return {nonverbal.tag for turn in self.script.turns for nonverbal in turn.nonverbals}
 

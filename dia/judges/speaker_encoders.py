@@ -16,14 +16,14 @@ import torch
 
 from dia.judges.onnx import session_of_one_thread
 from dia.judges.provenance import Provenance
-from dia.judges.speakers import SAMPLE_RATE, Embedding, VoiceEncoder
-from dia.judges.unavailable import or_missing
+from dia.judges.speakers import SAMPLE_RATE, Embedding
+from dia.judges.unavailable import loading_judge
 from dia.types import Waveform
 
 MELS = 80
 
 
-class WavLMEncoder(VoiceEncoder):
+class WavLMEncoder(SpeakerEncoder):
     """`WavLMForXVector` of transformers, such as `microsoft/wavlm-base-plus-sv` (512-d); `@` and a revision
     may follow the name.
 
@@ -37,7 +37,7 @@ class WavLMEncoder(VoiceEncoder):
     @cached_property
     def _parts(self) -> tuple[Any, Any]:
         name, _, revision = self.source.partition("@")
-        with or_missing(f"WavLM {self.source}", "judges"):
+        with loading_judge(f"WavLM {self.source}", "judges"):
             from transformers import AutoFeatureExtractor, WavLMForXVector
 
             extractor = AutoFeatureExtractor.from_pretrained(name, revision=revision or "main")
@@ -60,7 +60,7 @@ class WavLMEncoder(VoiceEncoder):
         return unit(model(**inputs).embeddings[0])
 
 
-class EcapaEncoder(VoiceEncoder):
+class EcapaEncoder(SpeakerEncoder):
     """ECAPA-TDNN (or a ResNet) as WeSpeaker publishes it: an ONNX file that makes `embs` of `feats` (batch,
     frames, 80).
 
@@ -73,7 +73,7 @@ class EcapaEncoder(VoiceEncoder):
 
     @cached_property
     def _session(self) -> Any:
-        with or_missing(f"ECAPA-TDNN in {self.file}"):
+        with loading_judge(f"ECAPA-TDNN in {self.file}"):
             if not Path(self.file).is_file():
                 raise FileNotFoundError(f"there is no file {self.file}")
             made = session_of_one_thread(self.file)

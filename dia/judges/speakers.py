@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from dia.audio.files import resample
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording, Times
-from dia.judges.unavailable import or_missing
+from dia.judges.unavailable import loading_judge
 from dia.types import Waveform
 
 SAMPLE_RATE = 16_000
@@ -34,7 +34,7 @@ class TurnSimilarity:
     wrong: float
 
 
-class VoiceEncoder(ABC):
+class SpeakerEncoder(ABC):
     """A model that turns a stretch of speech into a vector; voices are as alike as the cosine of their
     vectors.
     """
@@ -42,7 +42,7 @@ class VoiceEncoder(ABC):
     @property
     @abstractmethod
     def provenance(self) -> Provenance:
-        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeMissing` where it cannot be
+        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeUnavailable` where it cannot be
         used.
         """
 
@@ -90,7 +90,7 @@ class VoiceEncoder(ABC):
         return TurnSimilarity(float(embedding @ voices[speaker]), max(others, default=float("nan")))
 
 
-class SpeakerEncoder(VoiceEncoder):
+class ResemblyzerEncoder(SpeakerEncoder):
     """Resemblyzer's GE2E on the CPU (256-d); its weights are in its wheel."""
 
     @cached_property
@@ -102,7 +102,7 @@ class SpeakerEncoder(VoiceEncoder):
     @property
     def provenance(self) -> Provenance:
         """Which model this is."""
-        with or_missing("Resemblyzer"):
+        with loading_judge("Resemblyzer"):
             import resemblyzer  # noqa: F401
         return Provenance("Resemblyzer GE2E", version("Resemblyzer"), SAMPLE_RATE, "Apache-2.0", True)
 

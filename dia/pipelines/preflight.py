@@ -19,8 +19,8 @@ from dia.codecs.protocol import Codec
 from dia.codecs.registry import codec_shape
 from dia.config.compose import TrainConfig, config_problems
 from dia.data.batching import decoder_steps
-from dia.data.prepare import prepare, prepared_already, request_folder
-from dia.data.prepared import fingerprints, open_prepared, read_card
+from dia.data.prepare import find_prepared, folder_of_request, prepare
+from dia.data.prepared import open_prepared, read_card, split_fingerprints
 from dia.errors import UserError
 from dia.home import in_home
 from dia.training.distributed_env import distributed_env, process_problems
@@ -62,7 +62,7 @@ def opened_data(config: TrainConfig, codec: Codec | None, ready: Ready) -> tuple
     if ready.processes.rank == 0:
         folder = prepare(config.data, codec, config.engine)
     else:
-        folder = request_folder(config.data, codec)
+        folder = folder_of_request(config.data, codec)
         while not folder.exists():  # the first process prepares; torchrun and srun end this one if that fails
             time.sleep(WAIT)
     splits = open_prepared(folder)
@@ -116,7 +116,7 @@ def _known_data_problems(config: TrainConfig) -> list[str]:
     problems: list[str] = []
     folders = [Path(folder) for folder in config.mix]
     try:
-        folders += prepared_already(config.data, config.codec.name)
+        folders += find_prepared(config.data, config.codec.name)
     except UserError as error:  # its source is not there, or may not be used so
         problems.append(str(error))
     for folder in folders:
@@ -163,7 +163,9 @@ def _fit_problems(rows: Dataset, where: str, config: TrainConfig) -> list[str]:
 
 
 def _data_of(folder: Path, mix: dict[str, float]) -> dict[str, str]:
-    found = fingerprints(folder)
+    found = split_fingerprints(folder)
     for number, mixed in enumerate(mix):
-        found |= {f"mix {number} {split}": digest for split, digest in fingerprints(Path(mixed)).items()}
+        found |= {
+            f"mix {number} {split}": digest for split, digest in split_fingerprints(Path(mixed)).items()
+        }
     return found

@@ -10,7 +10,7 @@ from dia.codecs.registry import codec_path, load_codec
 from dia.codecs.spectral import load_network, save_spectral
 from dia.codecs.spectral_network import SpectralNetwork
 from dia.config.compose import TrainConfig
-from dia.data.codec_dataset import TrainingCrops, read_sound
+from dia.data.codec_dataset import TrainingCrops, load_split_audio
 from dia.pipelines.preflight import as_yaml, opened_data, preflight
 from dia.training.codec_module import CodecModule
 from dia.training.loggers import build_loggers, close_loggers
@@ -34,7 +34,7 @@ def _train(config: TrainConfig, splits: DatasetDict, ready: Ready) -> Path:
     L.seed_everything(config.seed)
     begun = training.decoder_of
     network = load_network(codec_path(begun)) if begun else SpectralNetwork(config.spectral)
-    sound = read_sound(splits["train"], config.spectral.sample_rate)
+    sound = load_split_audio(splits["train"], config.spectral.sample_rate)
     begin_run(claimed.folder, as_yaml(config))
     task = CodecModule(network, training, config.schedule, config.seed)
     loggers = build_loggers(config.logger, config.run_name, claimed.folder)

@@ -16,16 +16,16 @@ from dia.data.batching import (
     BatchList,
     Clips,
     Dropout,
-    ShortFirst,
+    ShortClipsFirst,
     Span,
     TrainingBatches,
-    marginal_cross_entropy,
-    share_of,
+    batches_of_rank,
+    unigram_cross_entropy,
     validation_batches,
 )
-from dia.data.dataset import Part, PreparedClips
+from dia.data.dataset import DatasetShare, PreparedClips
 from dia.data.prepared import open_prepared
-from dia.data.voice_filter import splits_of_voices
+from dia.data.voice_filter import select_voices
 from dia.files import write_text
 from dia.inference.synthesizer import require_fitting
 from dia.pipelines.build_callbacks import build_callbacks, watched_loaders
@@ -50,7 +50,7 @@ def train_dia(config: TrainConfig) -> Path:
     ready = preflight(config)
     codec = load_codec(config.codec.name)
     data, ready = opened_data(config, codec, ready)
-    splits = splits_of_voices(data, config.voices)
+    splits = select_voices(data, config.voices)
     with run_lock(ready.run.folder) if ready.processes.rank == 0 else nullcontext():
         return _train(config, codec, splits, ready)
 
@@ -102,10 +102,12 @@ def clips_of(config: TrainConfig, splits: Mapping[str, Dataset]) -> tuple[Prepar
     """Return the training split, drawn as labels and shares say with what is mixed into it, and the
     validation split.
     """
-    mixed = [Part(open_prepared(Path(folder))["train"], share) for folder, share in config.mix.items()]
-    own = Part(splits["train"], 1.0 - sum(config.mix.values()))
+    mixed = [
+        DatasetShare(open_prepared(Path(folder))["train"], share) for folder, share in config.mix.items()
+    ]
+    own = DatasetShare(splits["train"], 1.0 - sum(config.mix.values()))
     train = PreparedClips([own, *mixed], config.model, config.labels, drawn=True)
-    return train, PreparedClips([Part(splits["validation"], 1.0)], config.model, config.labels)
+    return train, PreparedClips([DatasetShare(splits["validation"], 1.0)], config.model, config.labels)
 
 
 def write_marginal(folder: Path, train: Clips, validation: Clips, config: TrainConfig) -> None:
@@ -113,7 +115,7 @@ def write_marginal(folder: Path, train: Clips, validation: Clips, config: TrainC
     is).
     """
     weights_C = channel_weights(config.model.channels, config.batch.first_channel_weight).double()
-    losses_C = marginal_cross_entropy(train, validation, config.model)
+    losses_C = unigram_cross_entropy(train, validation, config.model)
     loss = float((weights_C * losses_C).sum() / weights_C.sum())
     write_text(folder / "marginal.json", json.dumps({"loss": loss, "channels": losses_C.tolist()}) + "\n")
     print(f"loss of the marginal token distribution: {loss:.3f} nats")
@@ -132,8 +134,10 @@ def _batches(
     batch = config.batch
     dropout, short_first = (
         Dropout(batch.text_dropout, batch.code_dropout),
-        ShortFirst(batch.short_epochs, batch.short_share),
+        ShortClipsFirst(batch.short_epochs, batch.short_share),
     )
     batches = TrainingBatches(train, config.model, batch.frames, dropout, config.seed, span, short_first)
     held_out = validation_batches(validation, config.model, config.batch.frames)
-    return batches, BatchList(share_of(held_out, trainer.global_rank, trainer.world_size, config.model))
+    return batches, BatchList(
+        batches_of_rank(held_out, trainer.global_rank, trainer.world_size, config.model)
+    )

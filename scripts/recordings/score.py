@@ -8,7 +8,7 @@ import jiwer
 from datasets import concatenate_datasets, load_from_disk
 
 from dia.data.prepared import read_card
-from dia.judges.words import heard_words
+from dia.judges.words import transcript_words
 
 
 def main(folder: Path, transcripts: Path) -> None:
@@ -31,18 +31,20 @@ def main(folder: Path, transcripts: Path) -> None:
     sounds = [
         path.stem
         for path in sorted((folder / "sounds/asterisk").glob("*.wav"))
-        if heard_words(published.get(path.stem, ""))
+        if transcript_words(published.get(path.stem, ""))
     ]
     reports = [json.loads(path.read_text()) for path in prepared.glob("reports/*/*.json")]
     dropped = {item["id"].rsplit("-", 1)[0] for report in reports for item in report["dropped"]}
     kept = [name for name in sounds if f"asterisk-{name}" in text and f"asterisk-{name}" not in dropped]
     counted = jiwer.process_words(
-        [" ".join(heard_words(published[name])) for name in kept],
-        [" ".join(heard_words(text[f"asterisk-{name}"])) for name in kept],
+        [" ".join(transcript_words(published[name])) for name in kept],
+        [" ".join(transcript_words(text[f"asterisk-{name}"])) for name in kept],
     )
-    exact = sum(heard_words(published[name]) == heard_words(text[f"asterisk-{name}"]) for name in kept)
-    words = sum(len(heard_words(published[name])) for name in kept)
-    total = sum(len(heard_words(published[name])) for name in sounds)
+    exact = sum(
+        transcript_words(published[name]) == transcript_words(text[f"asterisk-{name}"]) for name in kept
+    )
+    words = sum(len(transcript_words(published[name])) for name in kept)
+    total = sum(len(transcript_words(published[name])) for name in sounds)
     print(
         f"prompts with a published transcript: {len(sounds)} ({total} words); whole in the data set {len(kept)} ({words} words)"
     )

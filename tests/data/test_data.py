@@ -10,13 +10,13 @@ from torch.utils.data import DataLoader
 from dia.data.batching import (
     Dropout,
     Example,
-    ShortFirst,
+    ShortClipsFirst,
     Span,
     TrainingBatches,
     collate,
-    marginal_cross_entropy,
     padding_share,
     plan_epoch,
+    unigram_cross_entropy,
 )
 from dia.data.engines.run import EngineConfig
 from dia.data.prepare import DataConfig, prepare
@@ -140,7 +140,7 @@ def test_short_clips_come_first_and_then_all(frames, share, weighted):
         [Example(str(number), torch.ones(1), torch.zeros(count, 4)) for number, count in enumerate(frames)]
     )
     clips.weights = np.full(len(frames), 1.0) if weighted else None
-    batches = TrainingBatches(clips, TINY, 60, Dropout(0.0), 0, Span(0, 1), ShortFirst(2, share))
+    batches = TrainingBatches(clips, TINY, 60, Dropout(0.0), 0, Span(0, 1), ShortClipsFirst(2, share))
     for epoch in (0, 1):
         came = sorted(frames[index] for batch in batches.epoch(epoch) for index in batch)
         assert len(came) >= round(share * len(frames)) and came == sorted(frames)[: len(came)]
@@ -172,7 +172,7 @@ def test_weights_say_how_often_a_clip_comes(weights, epoch):
 
 def test_marginal_loss_of_even_codes_is_their_entropy():
     codes = torch.arange(32).repeat(50)[:, None].expand(-1, 4)
-    losses = marginal_cross_entropy(*(Listed([Example(name, torch.ones(1), codes)]) for name in "ab"), TINY)
+    losses = unigram_cross_entropy(*(Listed([Example(name, torch.ones(1), codes)]) for name in "ab"), TINY)
     assert (losses - np.log(32)).abs().max() < 0.02
 
 

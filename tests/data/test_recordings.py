@@ -26,7 +26,7 @@ from dia.data.recordings.decisions import (
 from dia.data.recordings.measures import measured
 from dia.data.recordings.settings import RecordingsConfig, Thresholds
 from dia.data.segmentation import DialogueLimits, TimedTurn, dialogue_of, group_turns
-from dia.judges.events import DetectorMissing, EventDetector
+from dia.judges.events import DetectorUnavailable, EventDetector
 
 LIMITS = Thresholds()
 
@@ -184,7 +184,7 @@ def test_two_voices_become_a_dialogue_and_a_threshold_needs_no_model(tmp_path, m
     pytest.importorskip("hibari"), pytest.importorskip("piper"), pytest.importorskip("silero_vad")
     try:
         EventDetector()
-    except DetectorMissing as missing:
+    except DetectorUnavailable as missing:
         pytest.skip(str(missing))
     from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, Joe, speak_styled
 

@@ -21,7 +21,7 @@ from dia.evaluation.calibration import (
     read_labels,
     tags_of,
 )
-from dia.judges.events import DetectorMissing
+from dia.judges.events import DetectorUnavailable
 from dia.judges.provenance import Provenance
 
 DECLARED = read_labels("eval/detectors/real.yaml")
@@ -107,7 +107,7 @@ def test_what_is_missing_is_told(sounds, tmp_path, monkeypatch):
         command(CalibrateConfig(str(sounds), out=str(tmp_path / "none" / "c.json")))
 
     def gone():
-        raise DetectorMissing("yamnet.tflite is not in x")
+        raise DetectorUnavailable("yamnet.tflite is not in x")
 
     monkeypatch.setattr(calibration, "EventDetector", gone)
     with pytest.raises(UserError, match="yamnet"):

@@ -20,8 +20,8 @@ from dia.evaluation.metrics.turns import TurnAccuracy
 from dia.evaluation.metrics.words import WordErrorRate
 from dia.evaluation.prompts import Prompt
 from dia.evaluation.shared_models import Hearing
-from dia.judges.events import Calibration, DetectorMissing, EventDetector
-from dia.judges.quality import DnsMos, QualityPredictor
+from dia.judges.events import Calibration, DetectorUnavailable, EventDetector
+from dia.judges.quality import DistillMos, DnsMos
 from dia.judges.recording import Recording
 
 TEXTS = (
@@ -90,7 +90,7 @@ def test_truth_over_codec_over_noise(spoken, hearing):
         recording(truth.waveform + 0.15 * noise, script=script),
     ]
     judges = [
-        (PredictedQuality(QualityPredictor()), "mos"),
+        (PredictedQuality(DistillMos()), "mos"),
         (PredictedQuality(DnsMos(), "dnsmos", ("overall",)), "dnsmos_overall"),
         (SpeakerSimilarity(hearing), "similarity"),
     ]
@@ -164,7 +164,7 @@ def test_a_removed_sound_lowers_recall_and_an_added_one_raises_false_insertions(
     """The real detector, on the one tag whose sound is easy: a beep between two sentences."""
     try:
         detector = EventDetector()
-    except DetectorMissing as missing:
+    except DetectorUnavailable as missing:
         pytest.skip(str(missing))
     beep = 0.3 * np.sin(2 * np.pi * 1000 * np.arange(SAMPLE_RATE) / SAMPLE_RATE)
     with_beep = np.concatenate([spoken[1][0], beep, spoken[1][2]])

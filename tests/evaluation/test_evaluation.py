@@ -13,8 +13,8 @@ from dia.evaluation.statistics import difference_of_rates, estimate_mean, estima
 from dia.evaluation.suites import Suite, load_suites, suite_of
 from dia.evaluation.turn_alignment import find_turns
 from dia.judges.events import calibrate
-from dia.judges.transcription import HeardWord
-from dia.judges.words import heard_words, word_errors
+from dia.judges.transcription import RecognisedWord
+from dia.judges.words import transcript_words, word_errors
 from dia.resources import resource
 
 SCRIPT = Script.parse("[S1] I feel very tired. (laughs) [S2] Are you hungry?")
@@ -38,7 +38,7 @@ def test_laughter_counts_on_neither_side(laughter):
 
 @pytest.mark.parametrize("text", ["he had a hat", "her house", "aha that is it", "hey hello"])
 def test_words_like_laughter_stay(text):
-    assert len(heard_words(text)) == len(text.split())
+    assert len(transcript_words(text)) == len(text.split())
 
 
 @pytest.mark.parametrize("heard", ["seven nine twelve", "7, 9, 12", "7912"])
@@ -60,14 +60,14 @@ def test_tags_read_aloud_in_any_spelling_are_counted_and_asked_words_are_not():
 def test_turns_are_found_by_amounts():
     script = Script.parse("[S1] Twenty dollars. [S2] Thirty?")
     for words in (["Twenty", "dollars", "thirty"], ["$20.", "30?"]):
-        heard = [HeardWord(word, float(place), place + 0.5) for place, word in enumerate(words)]
+        heard = [RecognisedWord(word, float(place), place + 0.5) for place, word in enumerate(words)]
         found = find_turns(script, heard)
         assert found[0] is not None and found[1] == (float(len(words) - 1), len(words) - 0.5)
 
 
 def test_turns_are_found_by_their_words():
     said = ["I", "feel", "very", "tired", "are", "hungry"]
-    heard = [HeardWord(f" {word}", float(place), place + 0.9) for place, word in enumerate(said)]
+    heard = [RecognisedWord(f" {word}", float(place), place + 0.9) for place, word in enumerate(said)]
     assert find_turns(SCRIPT, heard) == [(0.0, 3.9), (4.0, 5.9)]
     assert find_turns(SCRIPT, heard[:2]) == [(0.0, 1.9), None] and find_turns(SCRIPT, []) == [None, None]
 

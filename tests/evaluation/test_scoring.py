@@ -16,7 +16,7 @@ from dia.evaluation.scoring import System, clip_rows, comparisons, kind_of, meas
 from dia.evaluation.suites import Suite
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording
-from dia.judges.unavailable import JudgeMissing
+from dia.judges.unavailable import JudgeUnavailable
 
 
 class Loudness:
@@ -118,7 +118,7 @@ def test_what_a_score_is_follows_from_all_systems(parts, kind):
 def test_a_judge_found_missing_at_work_is_a_reason(tmp_path):
     class Absent(Loudness):
         def measure(self, recording, context):
-            raise JudgeMissing("no such model")
+            raise JudgeUnavailable("no such model")
 
     system = System("a", [measure([Absent()], *clip("a", 0, 0.2), ContentCache(tmp_path))])
     assert rows_of([Absent()], system)["loudness"].plain()["result"] == "not measured: no such model"

@@ -10,7 +10,7 @@ from dia.evaluation.shared_models import KEPT, Hearing, Memory
 from dia.evaluation.turn_alignment import find_turns, match_words, script_words
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording
-from dia.judges.transcription import HeardWord
+from dia.judges.transcription import RecognisedWord
 
 SCRIPT = Script.parse('[S1] (laughs) Well, "old" bread - and (coughs) (sighs) butter. [S2] Milk! (gasps)')
 
@@ -25,7 +25,7 @@ class Ear:
 
     def words(self, _):
         self.asked += 1
-        return [HeardWord(f" {word}", place, place + 0.9) for place, word in enumerate(self.said)]
+        return [RecognisedWord(f" {word}", place, place + 0.9) for place, word in enumerate(self.said)]
 
 
 class Aligner(Ear):

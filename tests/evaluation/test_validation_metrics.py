@@ -12,7 +12,7 @@ from dia.audio.files import flac_bytes
 from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, Joe, speak_styled
 from dia.evaluation import validation_metrics as listening
 from dia.evaluation.validation_metrics import Listener
-from dia.judges.events import DetectorMissing
+from dia.judges.events import DetectorUnavailable
 from dia.judges.provenance import Provenance
 
 TEXTS = (
@@ -140,7 +140,7 @@ def test_the_detector_is_opened_once(dialogue, monkeypatch):
 
     def missing_detector():
         opened.append(True)
-        raise DetectorMissing("not here")
+        raise DetectorUnavailable("not here")
 
     asked, waveform = row(1, dialogue)
     monkeypatch.setattr(listening, "EventDetector", missing_detector)

@@ -5,10 +5,10 @@ import pytest
 
 from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, Joe, speak_styled
 from dia.dialogue import Script
-from dia.judges.events import DetectorMissing, EventDetector
-from dia.judges.quality import QualityPredictor
+from dia.judges.events import DetectorUnavailable, EventDetector
+from dia.judges.quality import DistillMos
 from dia.judges.recording import Recording
-from dia.judges.speakers import SpeakerEncoder
+from dia.judges.speakers import ResemblyzerEncoder
 from dia.judges.transcription import Whisper, transcript
 from dia.judges.words import word_errors
 
@@ -50,7 +50,7 @@ def test_whisper_hears_both_voices_and_nothing_in_silence(spoken, silence):
 
 
 def test_the_encoder_tells_the_voices_apart(spoken, silence):
-    encoder = SpeakerEncoder()
+    encoder = ResemblyzerEncoder()
     voices = encoder.enroll([spoken[1][0], spoken[2][0]])
     for recordings in spoken.values():
         found = encoder.compare(recordings[1], list(recordings[1].turn_times), voices)[0]
@@ -59,7 +59,7 @@ def test_the_encoder_tells_the_voices_apart(spoken, silence):
 
 
 def test_noise_rates_worse_than_speech(spoken):
-    quality = QualityPredictor()
+    quality = DistillMos()
     clean = spoken[1][0]
     noise = 0.1 * np.random.default_rng(0).standard_normal(len(clean.waveform)).astype(np.float32)
     noisy = recording_of(clean.waveform + noise)
@@ -70,7 +70,7 @@ def test_noise_rates_worse_than_speech(spoken):
 def test_the_detector_hears_a_tone_as_a_beep(silence):
     try:
         detector = EventDetector()
-    except DetectorMissing as missing:
+    except DetectorUnavailable as missing:
         pytest.skip(str(missing))
     tone = 0.3 * np.sin(np.arange(SAMPLE_RATE) * 2 * np.pi * 1000 / SAMPLE_RATE).astype(np.float32)
     assert detector.scores(recording_of(tone))["beep"] > detector.scores(silence)["beep"]
@@ -78,5 +78,5 @@ def test_the_detector_hears_a_tone_as_a_beep(silence):
 
 def test_a_missing_detector_says_where_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setenv("DIA_MODELS", str(tmp_path))
-    with pytest.raises(DetectorMissing, match=r"yamnet.*DIA_MODELS.*tensorflow/models.*sha256"):
+    with pytest.raises(DetectorUnavailable, match=r"yamnet.*DIA_MODELS.*tensorflow/models.*sha256"):
         EventDetector()

@@ -19,7 +19,7 @@ from dia.judges.quality import DnsMos, UtMos
 from dia.judges.recording import Recording
 from dia.judges.speaker_encoders import EcapaEncoder, WavLMEncoder, filter_banks
 from dia.judges.transcription import Whisper, transcript
-from dia.judges.unavailable import JudgeMissing
+from dia.judges.unavailable import JudgeUnavailable
 from dia.judges.words import word_errors
 
 TEXT = "The weather is lovely today, and we are going to the park."
@@ -197,7 +197,7 @@ def test_an_onnx_encoder_gets_the_features_and_gives_unit_vectors(tmp_path, spok
     assert "sha256" in encoder.provenance.model
     assert filter_banks(waveform).mean(dim=0).abs().max() < 1e-4 and filter_banks(waveform).shape == (98, 80)
     write_onnx(tmp_path / "other.onnx", source="waveform")
-    with pytest.raises(JudgeMissing, match="takes"):
+    with pytest.raises(JudgeUnavailable, match="takes"):
         _ = EcapaEncoder(str(tmp_path / "other.onnx")).provenance
 
 
@@ -225,7 +225,7 @@ def test_emotion_in_the_published_layout(tmp_path, spoken):
         tmp_path / "model.safetensors",
         {"format": "pt"},
     )
-    with pytest.raises(JudgeMissing, match="lacks 2 of its weights"):
+    with pytest.raises(JudgeUnavailable, match="lacks 2 of its weights"):
         _ = DimensionalEmotion(str(tmp_path)).provenance
 
 
@@ -240,7 +240,7 @@ def test_weights_that_are_not_there_or_do_not_fit_are_missing_judges(tmp_path):
         Whisper("nope"),
     ]
     for judge in [*judges, CtcModel(folder), WavLMEncoder(folder), DimensionalEmotion(folder)]:
-        with pytest.raises(JudgeMissing, match=r"\w"):
+        with pytest.raises(JudgeUnavailable, match=r"\w"):
             _ = judge.provenance
 
 
@@ -250,6 +250,6 @@ def test_a_pickle_is_not_opened(tmp_path):
             return (open, (str(tmp_path / "opened"), "w"))
 
     torch.save({"x": Trap()}, tmp_path / "utmos.pt")
-    with pytest.raises(JudgeMissing, match="UTMOS"):
+    with pytest.raises(JudgeUnavailable, match="UTMOS"):
         _ = UtMos(str(tmp_path / "utmos.pt")).provenance
     assert not (tmp_path / "opened").exists()

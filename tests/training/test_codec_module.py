@@ -8,13 +8,13 @@ from torch.utils.data import DataLoader
 from dia.codecs.protocol import fingerprint
 from dia.codecs.spectral_network import SpectralNetwork
 from dia.config.compose import compose, validate
-from dia.data.codec_dataset import FULL_SCALE, Sound, TrainingCrops
+from dia.data.codec_dataset import FULL_SCALE, SplitAudio, TrainingCrops
 from dia.errors import UserError
 from dia.training.codec_module import CodecModule, CodecTraining, learning_rate
 from dia.training.schedule import ScheduleConfig
 from tests.conftest import TINY_CODEC
 
-SOUND = Sound(
+SOUND = SplitAudio(
     (3_000 * np.random.default_rng(0).standard_normal(32_000)).astype(np.int16), np.array([[9_000, 9_100]])
 )
 
@@ -79,7 +79,7 @@ def test_crops_hold_the_nonverbals_that_were_asked_for():
     waveform = np.zeros(64_000, np.int16)
     waveform[40_000:40_100] = FULL_SCALE
     crops = TrainingCrops(
-        Sound(waveform, np.array([[40_000, 40_100]])),
+        SplitAudio(waveform, np.array([[40_000, 40_100]])),
         clips=4,
         samples=640,
         holding=2,
@@ -92,7 +92,8 @@ def test_crops_hold_the_nonverbals_that_were_asked_for():
     again = TrainingCrops(crops.sound, 4, 640, 2, seed=0, start=7, stop=8)
     assert torch.equal(next(iter(again)), list(crops)[7])
     assert (
-        len(next(iter(TrainingCrops(Sound(waveform, np.zeros((0, 2), np.int64)), 4, 640, 2, 0, 0, 1)))) == 4
+        len(next(iter(TrainingCrops(SplitAudio(waveform, np.zeros((0, 2), np.int64)), 4, 640, 2, 0, 0, 1))))
+        == 4
     )
 
 

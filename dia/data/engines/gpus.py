@@ -12,7 +12,7 @@ import torch
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
-def gpus_here() -> list[str]:
+def visible_gpus() -> list[str]:
     """Return the GPUs that this process sees, as CUDA is told of them."""
     told = os.environ.get(VISIBLE)
     return (
@@ -22,18 +22,18 @@ def gpus_here() -> list[str]:
     )
 
 
-def take_gpu(number: int) -> None:
+def use_gpu(number: int) -> None:
     """Let this process see the GPU of worker ``number`` alone; nothing changes where there is none."""
-    if gpus := gpus_here():
+    if gpus := visible_gpus():
         os.environ[VISIBLE] = gpus[number % len(gpus)]
 
 
-def take_next_gpu(counter: Any) -> None:
+def use_next_gpu(counter: Any) -> None:
     """Take the GPU of the next number: the initializer of a pool's processes, which share the counter."""
     with counter.get_lock():
         number = counter.value
         counter.value += 1
-    take_gpu(number)
+    use_gpu(number)
 
 
 def gpu_plugin() -> Any:
@@ -42,6 +42,6 @@ def gpu_plugin() -> Any:
 
     class OneGpuEach(WorkerPlugin):
         def setup(self, worker: Any) -> None:
-            take_gpu(int(worker.name))
+            use_gpu(int(worker.name))
 
     return OneGpuEach()

@@ -14,14 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from dia.data.engines.gpus import gpu_plugin, take_next_gpu
+from dia.data.engines.gpus import gpu_plugin, use_next_gpu
 from dia.data.engines.slurm import SlurmConfig, await_workers, open_slurm
 from dia.errors import UserError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 AHEAD = 3  # jobs handed out for each worker, so that none waits and the list of jobs is not held
-GO_ON = "what is finished is kept; run the same command again to go on"
+RESUME_HINT = "what is finished is kept; run the same command again to go on"
 
 
 @dataclass
@@ -75,12 +75,12 @@ def _run_local(
     context = multiprocessing.get_context(
         "spawn"
     )  # a fork would inherit threads and locks of what is loaded here
-    first = (take_next_gpu, (context.Value("i", 0),)) if gpu else (None, ())
+    first = (use_next_gpu, (context.Value("i", 0),)) if gpu else (None, ())
     with ProcessPoolExecutor(workers, context, *first) as pool:
         try:
             yield from _in_order_of_completion(lambda job: pool.submit(function, job), jobs, AHEAD * workers)
         except BrokenProcessPool as error:
-            raise UserError(f"a worker process died (killed, or out of memory); {GO_ON}") from error
+            raise UserError(f"a worker process died (killed, or out of memory); {RESUME_HINT}") from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -119,12 +119,14 @@ def _run_dask(
             for future in finished:
                 yield future.result()
         except KilledWorker as error:
-            raise UserError(f"Dask gave a shard up whose workers kept dying ({error}); {GO_ON}") from error
+            raise UserError(
+                f"Dask gave a shard up whose workers kept dying ({error}); {RESUME_HINT}"
+            ) from error
         except (OSError, TimeoutError, RuntimeError, FutureCancelledError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # of the work itself, such as a full disk
             raise UserError(
-                f"the Dask cluster was lost ({type(error).__name__}: {error}); {GO_ON}"
+                f"the Dask cluster was lost ({type(error).__name__}: {error}); {RESUME_HINT}"
             ) from error
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from dia.data.clip import Emotion
 from dia.data.recordings.measures import Arrays
 from dia.data.segmentation import TimedTurn
-from dia.judges.prosody import Contour, arousal_features, usual_apart
+from dia.judges.prosody import Contour, arousal_features, robust_deviation
 
 FEWEST = 6  # stretches of a voice that tell what is usual for it
 
@@ -31,7 +31,7 @@ def with_arousal(pieces: list[TimedTurn], prosody: Arrays, origin: str) -> list[
     for numbers in by_voice.values():
         if len(numbers) < FEWEST:
             continue
-        scores = usual_apart(np.stack([features[number] for number in numbers]))
+        scores = robust_deviation(np.stack([features[number] for number in numbers]))
         for number, score in zip(numbers, scores, strict=True):
             emotion = Emotion(
                 origin, arousal=float(np.tanh(score / 2)), confidence=min(1.0, len(numbers) / 20)

@@ -12,11 +12,11 @@ from dia.data.recordings.measures import SAMPLE_RATE, Arrays, Stage
 from dia.data.recordings.settings import RecordingsConfig
 from dia.dialogue import Script
 from dia.errors import UserError
-from dia.judges.events import DetectorMissing, EventDetector
+from dia.judges.events import DetectorUnavailable, EventDetector
 from dia.judges.prosody import HIGHEST, LOWEST, contour
-from dia.judges.quality import QualityPredictor
+from dia.judges.quality import DistillMos
 from dia.judges.recording import Recording
-from dia.judges.speakers import SpeakerEncoder
+from dia.judges.speakers import ResemblyzerEncoder
 from dia.judges.transcription import Whisper
 from dia.types import Waveform
 
@@ -58,8 +58,8 @@ class Voices:
     name = "voices"
 
     @cached_property
-    def _encoder(self) -> SpeakerEncoder:
-        return SpeakerEncoder()
+    def _encoder(self) -> ResemblyzerEncoder:
+        return ResemblyzerEncoder()
 
     @property
     def identity(self) -> dict[str, str]:
@@ -103,7 +103,7 @@ class Events:
     def __init__(self) -> None:
         try:
             self._detector = EventDetector()
-        except DetectorMissing as error:
+        except DetectorUnavailable as error:
             raise UserError(f"nonverbal sounds cannot be labelled: {error}") from error
 
     @property
@@ -147,8 +147,8 @@ class Quality:
         self.mos = mos
 
     @cached_property
-    def _predictor(self) -> QualityPredictor:
-        return QualityPredictor()
+    def _predictor(self) -> DistillMos:
+        return DistillMos()
 
     @property
     def identity(self) -> dict[str, str]:

@@ -32,9 +32,9 @@ from dia.evaluation.metrics.protocol import (
 from dia.evaluation.metrics.words import NORMALISER, normalisation_stamp
 from dia.evaluation.shared_models import Hearing
 from dia.judges.recording import Recording, Times
-from dia.judges.speakers import Embedding, VoiceEncoder
-from dia.judges.transcription import HeardWord, transcript
-from dia.judges.words import heard_words, reference_words
+from dia.judges.speakers import Embedding, SpeakerEncoder
+from dia.judges.transcription import RecognisedWord, transcript
+from dia.judges.words import reference_words, transcript_words
 
 SHORTEST = 0.01  # seconds of a segment; MeetEval refuses one that ends where it begins
 COLLAR = 5.0  # seconds that tcpWER forgives, MeetEval's usual one
@@ -103,7 +103,7 @@ class PermutedSimilarity:
 
     name, version, reads = "cpsim", "1", ("voices",)
 
-    def __init__(self, hearing: Hearing, encoder: VoiceEncoder | None = None) -> None:
+    def __init__(self, hearing: Hearing, encoder: SpeakerEncoder | None = None) -> None:
         self.hearing, self.encoder = hearing, encoder or hearing.encoder
 
     def provenance(self) -> Origin:
@@ -154,7 +154,7 @@ def best_permutation(found: Sequence[Embedding], wanted: Sequence[Embedding]) ->
     )
 
 
-def _joined(encoder: VoiceEncoder, recording: Recording, times: Sequence[Times]) -> Embedding | None:
+def _joined(encoder: SpeakerEncoder, recording: Recording, times: Sequence[Times]) -> Embedding | None:
     """The embedding of several stretches as one."""
     rate_ = recording.sample_rate
     waveform = np.concatenate(
@@ -164,12 +164,12 @@ def _joined(encoder: VoiceEncoder, recording: Recording, times: Sequence[Times])
     return encoder.embed(joined, (0.0, len(waveform) / rate_))
 
 
-def _segment(voice: int, run: Sequence[HeardWord]) -> dict[str, Any]:
+def _segment(voice: int, run: Sequence[RecognisedWord]) -> dict[str, Any]:
     """What one voice says at a stretch, for MeetEval; normalised as a whole, for "twenty five" is one
     number.
     """
     start, end = run[0].start, max(run[-1].end, run[0].start + SHORTEST)
-    words = " ".join(heard_words(transcript(list(run))))
+    words = " ".join(transcript_words(transcript(list(run))))
     return {
         "session_id": "clip",
         "speaker": f"v{voice}",

@@ -13,7 +13,7 @@ from dia.evaluation.turn_alignment import ScriptWord
 from dia.inference.guard import GuardLimits, sound_findings
 from dia.judges.recording import Recording
 from dia.judges.transcription import transcript
-from dia.judges.words import heard_words, reference_words
+from dia.judges.words import reference_words, transcript_words
 
 KINDS = ("no_end", "truncated", "loop", "silence", "too_fast", "too_slow", "clipped_end")
 ROUNDS = 2  # more rounds of a phrase than the script has that are a loop
@@ -50,7 +50,7 @@ class Failures:
                 self.limits,
             )
         }
-        heard = heard_words(transcript(self.hearing.words(recording)))
+        heard = transcript_words(transcript(self.hearing.words(recording)))
         if lost := lost_at_the_end(self.hearing.script_words(recording)):
             found["truncated"] = f"the last {lost} words of the script are not heard"
         if phrase := looped(heard, reference_words(recording.script)):

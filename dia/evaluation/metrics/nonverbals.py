@@ -20,8 +20,8 @@ from dia.judges.events import HOP, SAMPLE_RATE, WINDOW, Calibration, EventDetect
 from dia.judges.prosody import pauses_of
 from dia.judges.recording import Recording
 from dia.judges.transcription import transcript
-from dia.judges.unavailable import JudgeMissing
-from dia.judges.words import spoken_names, word_errors
+from dia.judges.unavailable import JudgeUnavailable
+from dia.judges.words import count_spoken_names, word_errors
 
 
 class NonverbalAdherence:
@@ -41,7 +41,7 @@ class NonverbalAdherence:
         self.detector, self.missing = detector, ""
         try:
             self.detector = detector or EventDetector()
-        except JudgeMissing as missing:
+        except JudgeUnavailable as missing:
             self.missing = f"not measured: {missing}"
 
     def provenance(self) -> Origin:
@@ -68,7 +68,7 @@ class NonverbalAdherence:
             "pauses": pauses_of(waveform), "speakers": [turn.speaker for turn in recording.script.turns],
             "asked": asked_slots(recording.script), "seconds": recording.seconds,
             "errors": errors.errors, "word_count": max(errors.words, 1),
-            "read_aloud": spoken_names([*names, *_spellings(names)], recording.script, heard),
+            "read_aloud": count_spoken_names([*names, *_spellings(names)], recording.script, heard),
         }  # fmt: skip
 
     def summarise(self, clips: Sequence[Clip]) -> list[Row]:

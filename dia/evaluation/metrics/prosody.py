@@ -37,10 +37,10 @@ from dia.judges.prosody import (
     loud_frames,
     pauses_of,
     pitch_track,
-    usual_apart,
+    robust_deviation,
 )
 from dia.judges.recording import Recording
-from dia.judges.words import heard_words
+from dia.judges.words import transcript_words
 
 PAUSE = 0.2  # seconds of quiet inside the speech that are a pause
 NO_VOICE = "there is no voice to hear"
@@ -72,7 +72,7 @@ class Prosody:
         pauses = [
             stop - start for start, stop in pauses_of(waveform, PAUSE) if start >= begin and stop <= end
         ]
-        words = [word for word in self.hearing.words(recording) if heard_words(word.text)]
+        words = [word for word in self.hearing.words(recording) if transcript_words(word.text)]
         spoken = words[-1].end - words[0].start if words else 0.0
         return {
             "rate": len(words) / spoken if spoken > 0 else None,
@@ -179,7 +179,9 @@ def clip_arousal(clips: Sequence[Clip]) -> list[tuple[Clip, float]]:
         own = [turn for turn in turns if turn[1] == speaker]
         if len(own) < FEWEST:
             continue
-        for (place, *_), score in zip(own, usual_apart(np.array([turn[2:] for turn in own])), strict=True):
+        for (place, *_), score in zip(
+            own, robust_deviation(np.array([turn[2:] for turn in own])), strict=True
+        ):
             found.setdefault(place, []).append(float(score))
     return [(clips[place], float(np.mean(scores))) for place, scores in sorted(found.items())]
 

@@ -17,7 +17,7 @@ from dia.evaluation.prompts import Prompt
 from dia.evaluation.statistics import Estimate, estimate_rate, estimate_ratio
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording
-from dia.judges.unavailable import JudgeMissing
+from dia.judges.unavailable import JudgeUnavailable
 
 NOT_MEASURED = "not_measured"  # the key of a clip's reason
 Values = dict[str, Any]  # plain JSON: texts, numbers, true and false, None, lists and dictionaries of them
@@ -130,7 +130,7 @@ def origin_of(*judges: Any, needs: Sequence[str] = ()) -> Origin:
             return f"not measured: {name} is not installed; install the extra `evaluation`"
     try:
         return tuple(judge.provenance for judge in judges)
-    except JudgeMissing as missing:
+    except JudgeUnavailable as missing:
         return f"not measured: {missing}"
 
 

@@ -22,7 +22,7 @@ from dia.judges.ctc import CtcModel
 from dia.judges.emotion import DimensionalEmotion
 from dia.judges.events import Calibration
 from dia.judges.pocketsphinx import PocketSphinx
-from dia.judges.quality import DNSMOS_ANSWERS, DnsMos, QualityPredictor, UtMos
+from dia.judges.quality import DNSMOS_ANSWERS, DistillMos, DnsMos, UtMos
 from dia.judges.speaker_encoders import EcapaEncoder, WavLMEncoder
 from dia.judges.transcription import Recogniser, Whisper
 
@@ -55,7 +55,7 @@ def metrics_of(config: JudgesConfig, calibration: Mapping[str, Calibration]) -> 
         PredictedEmotion(DimensionalEmotion(config.emotion))
         if config.emotion
         else _off("emotion", "emotion"),
-        PredictedQuality(QualityPredictor()),
+        PredictedQuality(DistillMos()),
         PredictedQuality(DnsMos(), "dnsmos", tuple(DNSMOS_ANSWERS.values())),
         PredictedQuality(UtMos(config.utmos), "utmos") if config.utmos else _off("utmos", "utmos"),
         Prosody(hearing),

@@ -20,7 +20,7 @@ from dia.evaluation.metrics.protocol import (
 )
 from dia.evaluation.shared_models import Hearing
 from dia.judges.recording import Recording, Times
-from dia.judges.speakers import Embedding, VoiceEncoder
+from dia.judges.speakers import Embedding, SpeakerEncoder
 
 DRIFT_SECONDS = 4.5  # of a speaker in a clip, that a first and a last third of 1.5 s each exist
 
@@ -33,7 +33,7 @@ class SpeakerSimilarity:
     reads = ("voices",)
 
     def __init__(
-        self, hearing: Hearing, encoder: VoiceEncoder | None = None, name: str = "similarity"
+        self, hearing: Hearing, encoder: SpeakerEncoder | None = None, name: str = "similarity"
     ) -> None:
         self.hearing, self.encoder, self.name, self.version = hearing, encoder or hearing.encoder, name, "1"
 
@@ -144,7 +144,11 @@ def _compared(
 
 
 def _drift(
-    encoder: VoiceEncoder, recording: Recording, speakers: list[int], turns: list[Times | None], speaker: int
+    encoder: SpeakerEncoder,
+    recording: Recording,
+    speakers: list[int],
+    turns: list[Times | None],
+    speaker: int,
 ) -> float | None:
     """Similarity of the first and the last third of what one speaker says, joined; None for less than 4.5
     s.

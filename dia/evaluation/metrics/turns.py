@@ -25,7 +25,7 @@ from dia.evaluation.metrics.protocol import (
 from dia.evaluation.shared_models import Hearing
 from dia.evaluation.turn_alignment import script_words
 from dia.judges.recording import Recording
-from dia.judges.speakers import Embedding, VoiceEncoder
+from dia.judges.speakers import Embedding, SpeakerEncoder
 
 
 class TurnAccuracy:
@@ -33,7 +33,7 @@ class TurnAccuracy:
 
     name, version, reads = "turns", "1", ("voices",)
 
-    def __init__(self, hearing: Hearing, encoder: VoiceEncoder | None = None) -> None:
+    def __init__(self, hearing: Hearing, encoder: SpeakerEncoder | None = None) -> None:
         self.hearing, self.encoder = hearing, encoder or hearing.encoder
 
     def provenance(self) -> Origin:

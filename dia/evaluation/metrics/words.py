@@ -18,7 +18,7 @@ from dia.evaluation.metrics.protocol import (
     ratio,
 )
 from dia.judges.recording import Recording
-from dia.judges.transcription import HeardWord, transcript
+from dia.judges.transcription import RecognisedWord, transcript
 from dia.judges.words import character_errors, normalisation, word_errors
 
 CATASTROPHIC = 0.5  # errors by words above which a clip counts as failed
@@ -46,7 +46,7 @@ class WordErrorRate:
 
     def measure(self, recording: Recording, context: Context) -> Values:
         """Return the transcript, errors and words, characters, and tags read aloud."""
-        heard: list[HeardWord] = self.ear.words(recording)
+        heard: list[RecognisedWord] = self.ear.words(recording)
         text = transcript(heard)
         words, (wrong, characters) = (
             word_errors(recording.script, text),

@@ -15,7 +15,7 @@ from dia.evaluation.cache import ContentCache
 from dia.evaluation.ground_truth import ground_truth
 from dia.judges.events import Calibration, EventDetector, calibrate
 from dia.judges.recording import Recording
-from dia.judges.unavailable import JudgeMissing
+from dia.judges.unavailable import JudgeUnavailable
 
 CALIBRATION_CLIPS = 200  # of the training split, beside all of validation
 VOICE_CLIPS = 60
@@ -45,12 +45,12 @@ def load_calibration_data(splits: Mapping[str, Dataset] | None, kept: ContentCac
         return Labelled(voices, {}, NO_DATA, 0)
     try:
         detector = EventDetector()
-    except JudgeMissing as missing:
+    except JudgeUnavailable as missing:
         return Labelled(voices, {}, str(missing), len(found))
     scores = [
         kept.values(_key(detector, recording), partial(detector.scores, recording)) for recording in found
     ]
-    return Labelled(voices, calibrate(scores, [recording.asked_tags for recording in found]), "", len(found))
+    return Labelled(voices, calibrate(scores, [recording.script_tags for recording in found]), "", len(found))
 
 
 def _key(detector: EventDetector, recording: Recording) -> str:

@@ -16,7 +16,7 @@ from dia.evaluation.metrics.protocol import Clip, Context
 from dia.evaluation.prompts import Prompt
 from dia.evaluation.shared_models import Hearing
 from dia.judges.recording import Recording
-from dia.judges.transcription import HeardWord
+from dia.judges.transcription import RecognisedWord
 
 SCRIPT = "[S1] red bread [S2] cold milk [S1] warm tea [S2] old cake"
 WORDS = ["red", "bread", "cold", "milk", "warm", "tea", "old", "cake"]
@@ -30,7 +30,7 @@ class ScoredClip(Hearing):
 
     def __init__(self, words, voices):
         self._words = [
-            HeardWord(f" {word}", 2.0 * place, 2.0 * place + 1.9) for place, word in enumerate(words)
+            RecognisedWord(f" {word}", 2.0 * place, 2.0 * place + 1.9) for place, word in enumerate(words)
         ]
         self._voices = voices
 

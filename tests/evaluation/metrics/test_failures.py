@@ -12,7 +12,7 @@ from dia.evaluation.prompts import Prompt
 from dia.evaluation.shared_models import Hearing
 from dia.evaluation.turn_alignment import match_words
 from dia.judges.recording import Recording
-from dia.judges.transcription import HeardWord
+from dia.judges.transcription import RecognisedWord
 
 SCRIPT = "[S1] we walked along the river until the light was gone and then we went home again."
 WORDS = Script.parse(SCRIPT).words().rstrip(".").split()
@@ -25,7 +25,8 @@ class Ear:
 
     def words(self, _):
         return [
-            HeardWord(f" {word}", 0.3 * place, 0.3 * place + 0.25) for place, word in enumerate(self.said)
+            RecognisedWord(f" {word}", 0.3 * place, 0.3 * place + 0.25)
+            for place, word in enumerate(self.said)
         ]
 
 

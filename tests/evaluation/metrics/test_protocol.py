@@ -16,8 +16,8 @@ from dia.evaluation.metrics.words import WordErrorRate
 from dia.evaluation.prompts import Prompt
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording
-from dia.judges.transcription import HeardWord
-from dia.judges.unavailable import JudgeMissing
+from dia.judges.transcription import RecognisedWord
+from dia.judges.unavailable import JudgeUnavailable
 
 SCRIPT = "[S1] Bread and butter. (laughs) [S2] Fresh milk."
 WAVE = np.linspace(-0.5, 0.5, 16_000, dtype=np.float32)
@@ -36,7 +36,7 @@ class Ear:
         self.provenance = Provenance("ear", "1", 16_000, "none", True)
 
     def words(self, _):
-        return [HeardWord(f" {word}", place, place + 1) for place, word in enumerate(self.text.split())]
+        return [RecognisedWord(f" {word}", place, place + 1) for place, word in enumerate(self.text.split())]
 
 
 def test_a_key_is_all_that_a_value_depends_on():
@@ -112,7 +112,7 @@ def test_a_missing_judge_is_a_reason():
     class Gone:
         @property
         def provenance(self):
-            raise JudgeMissing("it is not here")
+            raise JudgeUnavailable("it is not here")
 
     assert PredictedQuality(Gone()).provenance() == "not measured: it is not here"
     rows = Unavailable("utmos", "no model").summarise([Clip(PROMPT, 0, {NOT_MEASURED: "no model"})])
