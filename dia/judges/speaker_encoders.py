@@ -16,7 +16,7 @@ import torch
 
 from dia.judges.onnx import session_of_one_thread
 from dia.judges.provenance import Provenance
-from dia.judges.speakers import SAMPLE_RATE, Embedding
+from dia.judges.speakers import SAMPLE_RATE, Embedding, SpeakerEncoder
 from dia.judges.unavailable import loading_judge
 from dia.types import Waveform
 
