@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import dac
 import numpy as np
 import torch
 from datasets import load_from_disk
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from dia.benchmark.processes import Cost, run_watched
 from dia.benchmark.sounds import LENGTHS, write_corpus
+from dia.codecs.dac_package import build_dac, dac_package
 from dia.codecs.registry import load_codec
 from dia.config.bench_tasks import BenchPrepareConfig
 
@@ -87,7 +87,7 @@ def weights_of(plan: PreparationPlan) -> str:
         return plan.config.codec.name
     torch.manual_seed(0)
     path = plan.folder / "weights.pth"
-    dac.DAC().save(str(path), package=False)
+    build_dac().save(str(path), package=False)
     return str(path)
 
 
@@ -181,7 +181,7 @@ def dac_codes(folder: Path) -> list[NDArray[np.int64]]:
     Its files are pickles; these were written a moment ago by the command itself.
     """
     files = sorted(folder.glob("*.dac"))
-    return [dac.DACFile.load(path).codes[0].numpy().T for path in files]
+    return [dac_package().DACFile.load(path).codes[0].numpy().T for path in files]
 
 
 def _count_equal(

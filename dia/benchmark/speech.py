@@ -5,12 +5,12 @@ alone.
 from itertools import chain
 from typing import Any
 
-import dac
 import torch
 
 from dia.benchmark.decoding import TEXT, generate_theirs
 from dia.benchmark.timing import now, seconds_of
 from dia.codecs.dac import DacCodec
+from dia.codecs.dac_package import build_dac
 from dia.codecs.delay import undelay
 from dia.codecs.protocol import Codec
 from dia.codecs.registry import load_codec
@@ -32,7 +32,7 @@ def open_codec(name: str, config: DiaConfig, device: torch.device) -> Codec:
     if name != "random":
         return load_codec(name, str(device))
     torch.manual_seed(0)
-    model = dac.DAC(
+    model = build_dac(
         sample_rate=44_100, n_codebooks=config.channels, codebook_size=config.decoder.codebook_size
     )
     return DacCodec(model.to(device), "random")

@@ -13,13 +13,13 @@ import pickle
 import zipfile
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dac
 import torch
 from torch import Tensor, nn
 
 from dia.codecs.dac_encoder import encode_in_chunks
+from dia.codecs.dac_package import build_dac, dac_package
 from dia.codecs.protocol import (
     CodecShape,
     CodecType,
@@ -29,6 +29,9 @@ from dia.codecs.protocol import (
     require_whole_frames,
 )
 from dia.errors import UserError, one_line
+
+if TYPE_CHECKING:
+    import dac
 
 WEIGHTS = "weights.pth"
 PUBLISHED = {
@@ -46,7 +49,7 @@ class DacCodec:
     input of a wrong shape.
     """
 
-    def __init__(self, model: dac.DAC, name: str) -> None:
+    def __init__(self, model: "dac.DAC", name: str) -> None:
         self.name = name
         self.fingerprint = fingerprint(model.encoder, model.quantizer)
         self.audio_fingerprint = fingerprint(model.quantizer, model.decoder)
@@ -118,7 +121,7 @@ def download_dac(name: str) -> Path:
         UserError: When the download fails.
     """
     try:
-        return Path(dac.utils.download(model_type=name.removeprefix("dac_")))
+        return Path(dac_package().utils.download(model_type=name.removeprefix("dac_")))
     except (OSError, ValueError) as error:  # the package raises ValueError when a server refuses
         raise UserError(
             f"the DAC model {name} cannot be downloaded ({error}); check the network, or give a file"
@@ -133,10 +136,10 @@ def load_dac(path: Path, name: str, device: str = "cpu") -> DacCodec:
     """
     path = path / WEIGHTS if path.is_dir() else path
     content = _read(path, device)
-    parameters = inspect.signature(dac.DAC).parameters
+    parameters = inspect.signature(dac_package().DAC).parameters
     settings = {key: value for key, value in content["metadata"]["kwargs"].items() if key in parameters}
     try:
-        model = dac.DAC(**settings)
+        model = build_dac(**settings)
         model.load_state_dict(content["state_dict"])
     except (RuntimeError, TypeError, ValueError, AttributeError) as error:
         raise UserError(

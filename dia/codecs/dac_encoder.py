@@ -12,17 +12,20 @@ Legend: B batch, D width, L steps of a layer's input.
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
-from dac.model.dac import Encoder, EncoderBlock, ResidualUnit
 from torch import Tensor, nn
+
+if TYPE_CHECKING:  # importing the package takes seconds
+    from dac.model.dac import Encoder, EncoderBlock, ResidualUnit
 
 # steps: 2 MB of the first block's activations, 8 MB of the third's, whose convolutions do more with each
 CHUNK = 8192
 UNITS_REACH = 3 * (1 + 3 + 9)  # steps on either side that reach through three residual units of width 7
 
 
-def encode_in_chunks(encoder: Encoder, waveform_BDL: Tensor, size: int = CHUNK) -> Tensor:
+def encode_in_chunks(encoder: "Encoder", waveform_BDL: Tensor, size: int = CHUNK) -> Tensor:
     """Return what ``encoder(waveform_BDL)`` returns: latents (B, D, L / hop). L is a multiple of the hop."""
     first, *blocks, snake, last = encoder.block
     hidden = waveform_BDL
@@ -50,11 +53,11 @@ def _in_chunks(
     return torch.cat(outputs, dim=-1)
 
 
-def _first_block(block: EncoderBlock, first: nn.Module, waveform_BDL: Tensor) -> Tensor:
+def _first_block(block: "EncoderBlock", first: nn.Module, waveform_BDL: Tensor) -> Tensor:
     return _block(block, first(waveform_BDL))
 
 
-def _block(block: EncoderBlock, hidden_BDL: Tensor) -> Tensor:
+def _block(block: "EncoderBlock", hidden_BDL: Tensor) -> Tensor:
     *units, snake, down = block.block
     for unit in units:
         hidden_BDL = _residual(unit, hidden_BDL)
@@ -62,7 +65,7 @@ def _block(block: EncoderBlock, hidden_BDL: Tensor) -> Tensor:
     return output
 
 
-def _residual(unit: ResidualUnit, hidden_BDL: Tensor) -> Tensor:
+def _residual(unit: "ResidualUnit", hidden_BDL: Tensor) -> Tensor:
     first_snake, wide, second_snake, narrow = unit.block
     inner = wide(_snake(hidden_BDL, first_snake.alpha))
     output: Tensor = narrow(_snake(inner, second_snake.alpha, inner))

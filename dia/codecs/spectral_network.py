@@ -20,9 +20,9 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 import torchaudio
-from dac.nn.quantize import ResidualVectorQuantize
 from torch import Tensor, nn
 
+from dia.codecs.dac_package import build_quantizer
 from dia.codecs.flow_refiner import CodeNoise, DetailFlow
 
 SOFTEST = -4.6  # natural log of the smallest magnitude told apart; loud speech has magnitudes of about 20
@@ -134,7 +134,7 @@ class SpectralNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = SpectralEncoder(config)
-        self.quantizer = ResidualVectorQuantize(
+        self.quantizer = build_quantizer(
             config.latent_width,
             config.codebooks,
             config.codebook_size,
