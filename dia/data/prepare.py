@@ -1,7 +1,7 @@
-"""Preparation: units of a source become shards, on whatever engine, and the shards a data set, once.
+"""Preparation of a data set: units of a source become shards on an engine, and shards become a data set.
 
-The same request again finds its folder and does nothing; one that was stopped goes on with the shards that
-are missing.
+A data set lies in a folder named after the hash of its request. If the folder exists, nothing is done; an
+interrupted preparation resumes with the missing shards.
 """
 
 import errno
@@ -13,17 +13,20 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
 from dia.codecs.protocol import Codec
 from dia.codecs.registry import portable_name
 from dia.data.engines.run import RESUME_HINT, EngineConfig, run_jobs
-from dia.data.prepared import CARD, finish_prepared, folder_for, folder_of_parts, open_prepared, read_card
-from dia.data.shards import ShardJob, ShardReport, Storing, build_shard, finished_report
+from dia.data.prepared import CARD, finish_prepared, folder_for, open_prepared, parts_folder, read_card
+from dia.data.shards import ShardJob, ShardReport, StorageFormat, build_shard, finished_report
 from dia.data.source import Source, Unit
+from dia.data.sources.declaration import is_declaration_file
 from dia.data.sources.settings import SourceConfig, open_source, source_problems
 from dia.errors import UserError
 from dia.home import in_home
+from dia.progress import Progress
+
+SHOWN_REASONS = 10
+WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 @dataclass
@@ -59,10 +62,8 @@ class DataConfig(SourceConfig):
 
 
 @dataclass
-class Summary:
-    """What became of everything: clips and hours by split, labels by kind, counts by sentence, and units that
-    were left out.
-    """
+class PreparationSummary:
+    """Totals over all shards: clips and hours by split, labels by kind, events, and unreadable units."""
 
     clips: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -73,7 +74,7 @@ class Summary:
     left_out: list[dict[str, str]] = field(default_factory=list)
 
     def add(self, report: ShardReport) -> None:
-        """Take a shard in."""
+        """Add the report of a shard."""
         self.clips[report.split] += report.rows
         self.seconds[report.split] = self.seconds.get(report.split, 0.0) + report.seconds
         self.tags.update(report.tags)
@@ -82,8 +83,8 @@ class Summary:
         self.counts.update(report.counts)
         self.left_out += report.left_out
 
-    def figures(self) -> dict[str, Any]:
-        """Return it as plain values, sorted: the same whatever came first."""
+    def statistics(self) -> dict[str, Any]:
+        """Return the totals as plain values, sorted: they do not depend on the order of the shards."""
         return {
             "clips": dict(sorted(self.clips.items())),
             "hours": {split: round(seconds / 3600, 3) for split, seconds in sorted(self.seconds.items())},
@@ -95,88 +96,102 @@ class Summary:
 
 
 def prepare(config: DataConfig, codec: Codec | None, engine: EngineConfig | None = None) -> Path:
-    """Return the folder of the prepared data set, made now unless it is there. ``codec`` None makes no codes.
+    """Return the folder of the prepared data set; build it unless it exists.
 
-    Raises :class:`UserError` for a sample rate below the codec's, for labels that no table knows, for a lost
-    worker or cluster, and when nothing could be read.
+    Without ``codec`` no codes are stored.
+    Raises :class:`UserError` for a sample rate below the codec's, labels without a mapping, a lost worker or
+    cluster, a folder that cannot be written, and when no clip could be read.
     """
     source = open_source(config)
     request = _request(config, source, codec)
     folder = folder_of_request(config, codec)
     if folder.exists():
         return folder
-    storing = _storing(config, codec)
+    storage = _storage_format(config, codec)
     try:
-        reports = _make_shards(
-            source, folder_of_parts(folder).resolve(), storing, config.shard_units, engine or EngineConfig()
+        reports = _build_shards(
+            source, parts_folder(folder).resolve(), storage, config.shard_units, engine or EngineConfig()
         )
         summary = summarise(reports)
-        finish_prepared(
-            folder, reports, {"request": request, "figures": summary.figures(), "left_out": summary.left_out}
-        )
+        card = {"request": request, "figures": summary.statistics(), "left_out": summary.left_out}
+        finish_prepared(folder, reports, card)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        if error.errno not in WRITE_ERRORS:
             raise
         raise UserError(
-            f"{folder_of_parts(folder)} cannot be written ({error.strerror}); make room, then: {RESUME_HINT}"
+            f"{parts_folder(folder)} cannot be written ({error.strerror}); free space or change its "
+            f"permissions; {RESUME_HINT}"
         ) from error
     return folder
 
 
 def folder_of_request(config: DataConfig, codec: Codec | None) -> Path:
-    """Return where a request's data set lies, or will lie. Raises :class:`UserError` when its source is not
-    there.
+    """Return the folder of a request's data set, whether it exists or not.
+
+    Raises :class:`UserError` when the source does not exist.
     """
-    return folder_for(in_home(config.root), config.name, _request(config, open_source(config), codec))
+    return folder_for(
+        in_home(config.root), _data_set_name(config), _request(config, open_source(config), codec)
+    )
 
 
 def find_prepared(config: DataConfig, codec_name: str) -> list[Path]:
-    """Return the data sets of this request that lie there, tokenized by a codec of this name: one, or none.
+    """Return the existing data sets (none or one) of this request that a codec of this name tokenized.
 
-    It is found without the codec's weights. Raises :class:`UserError` when its source is not there.
+    The weights of the codec are not needed. Raises :class:`UserError` when the source does not exist.
     """
-    asked = _request(config, open_source(config), None) | {"codec": ""}
-    found = []
-    for folder in sorted(in_home(config.root).glob(f"{config.name}-*")):
-        if (folder / CARD).is_file() and read_card(folder)["request"] | {"codec": ""} == asked:
+    request = _request(config, open_source(config), None) | {"codec": ""}
+    folders = []
+    for folder in sorted(in_home(config.root).glob(f"{_data_set_name(config)}-*")):
+        if (folder / CARD).is_file() and read_card(folder)["request"] | {"codec": ""} == request:
             rows = open_prepared(folder)["train"]
-            found += [folder] if len(rows) and rows[0]["codec"] == codec_name else []
-    return found
+            folders += [folder] if len(rows) and rows[0]["codec"] == codec_name else []
+    return folders
 
 
-def _storing(config: DataConfig, codec: Codec | None) -> Storing:
+def _data_set_name(config: DataConfig) -> str:
+    """The name before the hash of the folder; for a declaration file (`data=corpus` names it) its stem."""
+    return Path(config.name).stem if is_declaration_file(config.name) else config.name
+
+
+def _storage_format(config: DataConfig, codec: Codec | None) -> StorageFormat:
     batch = 1 if config.device == "cpu" else 16
     if codec is None:
-        return Storing(config.sample_rate, config.keep_audio, "", "", "", config.device, batch)
+        return StorageFormat(config.sample_rate, config.keep_audio, "", "", "", config.device, batch)
     if codec.sample_rate > config.sample_rate:
         raise UserError(
-            f"data.sample_rate={config.sample_rate} would cut off what the codec {codec.name} can say at {codec.sample_rate} "
-            f"hertz; set data.sample_rate={codec.sample_rate}"
+            f"data.sample_rate={config.sample_rate} is below the {codec.sample_rate} hertz of the codec "
+            f"{codec.name}; set data.sample_rate={codec.sample_rate}"
         )
-    name, fingerprint, file = codec.name, codec.fingerprint, portable_name(codec.name)
-    return Storing(config.sample_rate, config.keep_audio, name, fingerprint, file, config.device, batch)
+    return StorageFormat(
+        config.sample_rate,
+        config.keep_audio,
+        codec.name,
+        codec.fingerprint,
+        portable_name(codec.name),
+        config.device,
+        batch,
+    )
 
 
-def summarise(reports: list[ShardReport]) -> Summary:
-    """Return what became of everything. Raises :class:`UserError` with the reasons when there is no clip at
-    all.
-    """
-    summary = Summary()
+def summarise(reports: list[ShardReport]) -> PreparationSummary:
+    """Return the totals of all shards. Raises :class:`UserError` with the reasons when there is no clip."""
+    summary = PreparationSummary()
     for report in reports:
         summary.add(report)
     if not sum(summary.clips.values()):
-        raise UserError("\n".join(["nothing could be prepared:", *_reasons(summary)]))
+        raise UserError("\n".join(["no clip could be prepared:", *_reasons(summary)]))
     return summary
 
 
-def _make_shards(
-    source: Source, parts: Path, storing: Storing, size: int, engine: EngineConfig
+def _build_shards(
+    source: Source, parts: Path, storage: StorageFormat, units_per_shard: int, engine: EngineConfig
 ) -> list[ShardReport]:
-    """Return the reports of all shards, in order; those that are there and whole are not made again."""
+    """Return the reports of all shards, sorted. Complete shards of an earlier run are not built again."""
     reports: list[ShardReport] = []
 
-    def missing() -> Iterator[ShardJob]:
-        for job in plan_shards(source, parts, storing, size):
+    def missing_jobs() -> Iterator[ShardJob]:
+        for job in plan_shards(source, parts, storage, units_per_shard):
             if report := finished_report(job):
                 reports.append(report)
                 continue
@@ -184,51 +199,48 @@ def _make_shards(
                 path.parent.mkdir(parents=True, exist_ok=True)
             yield job
 
-    columns = (
-        TextColumn("preparing {task.fields[hours]:.2f} h of sound, {task.fields[pace]:.1f} h an hour"),
-        BarColumn(),
-    )
-    with Progress(
-        *columns, TextColumn("{task.completed}/{task.total} units"), TimeRemainingColumn()
-    ) as progress:
-        total = source.count()
-        bar = progress.add_task("", total=total, hours=0.0, pace=0.0)
-        begun, made = time.monotonic(), 0.0
-        for report in run_jobs(engine, build_shard, missing(), storing.device == "cuda"):
+    total, begin, seconds = source.count(), time.monotonic(), 0.0
+    with Progress("Preparing", total, unit="units") as progress:
+        for report in run_jobs(engine, build_shard, missing_jobs(), storage.device == "cuda"):
             reports.append(report)
-            made += report.seconds
-            pace = made / max(time.monotonic() - begun, 1e-3)
-            done = min(total or len(reports) * size, len(reports) * size)
+            seconds += report.seconds
+            done = len(reports) * units_per_shard
             progress.update(
-                bar, completed=done, hours=sum(item.seconds for item in reports) / 3600, pace=pace
+                done if total is None else min(total, done),
+                hours_of_audio=sum(item.seconds for item in reports) / 3600,
+                times_real_time=seconds / max(time.monotonic() - begin, 1e-3),
             )
     return sorted(reports, key=lambda report: (report.split, report.name))
 
 
-def plan_shards(source: Source, parts: Path, storing: Storing, size: int) -> Iterator[ShardJob]:
-    """Yield the shards of a source: ``size`` units of one split each, in the source's order."""
+def plan_shards(
+    source: Source, parts: Path, storage: StorageFormat, units_per_shard: int
+) -> Iterator[ShardJob]:
+    """Yield the jobs of a source: ``units_per_shard`` units of one split each, in the source's order."""
     waiting: dict[str, list[Unit]] = {}
     numbers = Counter[str]()
 
-    def job(split: str) -> ShardJob:
+    def next_job(split: str) -> ShardJob:
         numbers[split] += 1
-        return ShardJob(str(parts), split, numbers[split] - 1, source, tuple(waiting.pop(split)), storing)
+        return ShardJob(str(parts), split, numbers[split] - 1, source, tuple(waiting.pop(split)), storage)
 
     for unit in source.units():
         waiting.setdefault(unit.split, []).append(unit)
-        if len(waiting[unit.split]) == size:
-            yield job(unit.split)
+        if len(waiting[unit.split]) == units_per_shard:
+            yield next_job(unit.split)
     for split in sorted(waiting):
-        yield job(split)
+        yield next_job(split)
 
 
-def _reasons(summary: Summary) -> list[str]:
-    """The first reasons why clips were left out or dropped."""
-    found = [f"  - {item['id']}: {item['error']}" for item in summary.left_out[:10]]
-    return found + [f"  - {count} times {what}" for what, count in islice(summary.counts.items(), 10)]
+def _reasons(summary: PreparationSummary) -> list[str]:
+    """The first reasons why units could not be read or clips were dropped."""
+    errors = [f"  - {item['id']}: {item['error']}" for item in summary.left_out[:SHOWN_REASONS]]
+    return errors + [
+        f"  - {count} times {event}" for event, count in islice(summary.counts.items(), SHOWN_REASONS)
+    ]
 
 
 def _request(config: DataConfig, source: Source, codec: Codec | None) -> dict[str, Any]:
-    """Everything the result depends on; where it lies and who makes it is left out."""
+    """Everything that the content of the data set depends on, without its location and its engine."""
     stored = {key: getattr(config, key) for key in ("sample_rate", "keep_audio", "shard_units", "device")}
     return source.request() | stored | {"codec": codec.fingerprint if codec else "none"}

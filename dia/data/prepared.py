@@ -1,9 +1,9 @@
-"""A prepared data set on disk: an ordinary `datasets` folder with a card that says what it was made from.
+"""A prepared data set on disk: an ordinary `datasets` folder with a card that records its request.
 
-Shards gather in a folder under a hidden name, which is renamed when the last one is there: a folder that
-exists is whole. Its name ends in a hash of the request, so that another request never meets an older answer.
-The files beside the shards are written here and not by `datasets`, which would put times and random
-fingerprints into them.
+Shards are collected in a hidden folder that is renamed when the last one is written: an existing data set is
+complete. Its name ends in a hash of the request, so that different requests never share a folder.
+The files beside the shards are written here and not by `datasets`, which would store times and random
+fingerprints.
 """
 
 import hashlib
@@ -24,32 +24,36 @@ CARD, PAGE = "dia.json", "page.html"
 
 
 def folder_for(root: Path, name: str, request: dict[str, Any]) -> Path:
-    """Return where the answer to ``request`` lies: ``root/name-<hash>``."""
+    """Return the folder of the data set for ``request``: ``root/name-<hash>``."""
     digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
     return root / f"{name}-{digest[:10]}"
 
 
-def folder_of_parts(folder: Path) -> Path:
-    """Return where the shards of a data set gather until all are there."""
+def parts_folder(folder: Path) -> Path:
+    """Return the hidden folder that collects the shards of a data set until it is complete."""
     return folder.with_name(f".{folder.name}.parts")
 
 
 def finish_prepared(folder: Path, reports: Iterable[ShardReport], card: dict[str, Any]) -> None:
-    """Turn the folder of parts into the data set. Raises ``OSError`` as the file system does."""
-    parts = folder_of_parts(folder)
-    for left in parts.rglob(".*"):  # what a process that was killed had begun to write
-        left.unlink()
+    """Write the files beside the shards and rename the folder of parts to ``folder``. Raises ``OSError``."""
+    parts = parts_folder(folder)
+    for temporary in parts.rglob(".*"):  # incomplete files of a killed process
+        temporary.unlink()
     by_split: dict[str, list[ShardReport]] = {}
     sorted_reports = sorted(reports, key=lambda report: (report.split, report.name))
     for report in sorted_reports:
         by_split.setdefault(report.split, []).append(report)
-    for split, found in by_split.items():
-        fingerprint = hashlib.sha256("".join(report.sha256 for report in found).encode()).hexdigest()[:16]
+    for split, shards in by_split.items():
+        fingerprint = hashlib.sha256("".join(report.sha256 for report in shards).encode()).hexdigest()[:16]
         state: dict[str, Any] = {
-            "_data_files": [{"filename": f"{report.name}.arrow"} for report in found], "_fingerprint": fingerprint,
-            "_format_columns": None, "_format_kwargs": {}, "_format_type": None, "_output_all_columns": False,
+            "_data_files": [{"filename": f"{report.name}.arrow"} for report in shards],
+            "_fingerprint": fingerprint,
+            "_format_columns": None,
+            "_format_kwargs": {},
+            "_format_type": None,
+            "_output_all_columns": False,
             "_split": split,
-        }  # fmt: skip
+        }
         write_json(parts / split / "state.json", state)
         write_json(parts / split / "dataset_info.json", {"features": FEATURES.to_dict()})
     write_json(parts / "dataset_dict.json", {"splits": sorted(by_split)})
@@ -60,12 +64,17 @@ def finish_prepared(folder: Path, reports: Iterable[ShardReport], card: dict[str
     parts.rename(folder)
 
 
-def open_prepared(folder: Path) -> DatasetDict:
-    """Open a prepared data set. Raises :class:`UserError` when it is missing or damaged."""
+def require_prepared(folder: Path) -> None:
+    """Raise :class:`UserError` unless there is a prepared data set at ``folder``."""
     if not (folder / CARD).is_file():
         raise UserError(
             f"there is no prepared data set at {folder}; run `python -m dia.prepare` with the same recipe"
         )
+
+
+def open_prepared(folder: Path) -> DatasetDict:
+    """Open a prepared data set. Raises :class:`UserError` when it is missing or damaged."""
+    require_prepared(folder)
     try:
         return DatasetDict(load_from_disk(str(folder)))
     except (OSError, ValueError) as error:
@@ -75,15 +84,19 @@ def open_prepared(folder: Path) -> DatasetDict:
 
 
 def split_fingerprints(folder: Path) -> dict[str, str]:
-    """Return by split a digest of the data, which depends on every byte of the shards and on nothing else."""
-    found = {}
-    for path in sorted(folder.glob("*/state.json")):
-        found[path.parent.name] = str(json.loads(path.read_text(encoding="utf-8"))["_fingerprint"])
-    return found
+    """Return by split a digest that depends on every byte of the shards and on nothing else."""
+    return {
+        path.parent.name: str(json.loads(path.read_text(encoding="utf-8"))["_fingerprint"])
+        for path in sorted(folder.glob("*/state.json"))
+    }
 
 
-def verify_prepared(folder: Path) -> list[str]:
-    """Return the names of shards whose bytes are not what their reports say."""
+def damaged_shards(folder: Path) -> list[str]:
+    """Return the shards of a prepared data set that are missing or differ from the checksum of their report.
+
+    Raises :class:`UserError` when there is no data set at ``folder``.
+    """
+    require_prepared(folder)
     damaged = []
     for path in sorted((folder / REPORTS).glob("*/*.json")):
         report = ShardReport(**json.loads(path.read_text(encoding="utf-8")))
@@ -94,6 +107,6 @@ def verify_prepared(folder: Path) -> list[str]:
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """Return the card of a prepared data set: what it was made from, its figures, and what was left out."""
+    """Return the card of a prepared data set: its request, statistics (`figures`) and unreadable units."""
     card: dict[str, Any] = json.loads((folder / CARD).read_text(encoding="utf-8"))
     return card

@@ -1,4 +1,4 @@
-"""The preview page of a prepared data set: sample clips with audio and labels, dropped clips, unreadable units.
+"""The preview page of a prepared data set: sample clips with labels, dropped clips, unreadable units.
 
 The page is a single HTML file (template `preview.html.j2`).
 """

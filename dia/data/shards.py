@@ -1,8 +1,7 @@
-"""One shard: a run of units read, labelled, tokenized and written as an Arrow file, with a report beside it.
+"""One shard: consecutive units, read, labelled, tokenized and written as an Arrow file, with a JSON report.
 
-The Arrow file is written under another name, synced and renamed, and the report after it: a shard with a
-report is whole, and the report holds its sha256. A unit that cannot be read is left out and named in the
-report; the rest goes on.
+The Arrow file is written atomically, the report after it: a shard with a report is complete, and the report
+stores its SHA-256. A unit that cannot be read is skipped and listed in the report.
 """
 
 import json
@@ -29,19 +28,18 @@ from dia.data.tokenization import Tokenizer
 from dia.errors import UserError
 from dia.files import atomic_write, file_sha256, write_text
 
-GROUP = 16  # clips in memory at a time, tokenized together
+CLIPS_PER_GROUP = 16  # in memory at a time, tokenized together
 REPORTS = "reports"
-ONE_AT_A_TIME = (
-    threading.Lock()
-)  # models and their threads belong to the process; somebody else's Dask worker may have several
+# Models and torch's number of threads belong to the process, and a worker of a foreign Dask cluster may run
+# several tasks in one process.
+SHARD_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Storing:
-    """How clips are stored: hertz of the sound, whether it is kept, and the codec (empty: no codes) with its
-    fingerprint.
+class StorageFormat:
+    """How clips are stored: sample rate in hertz, whether audio is stored, and the codec (empty: no codes).
 
-    ``codec`` is what rows say, ``codec_file`` what opens it wherever a worker runs.
+    ``codec`` is the name that rows store; ``codec_file`` loads the codec on any worker.
     """
 
     sample_rate: int
@@ -55,14 +53,14 @@ class Storing:
 
 @dataclass(frozen=True)
 class ShardJob:
-    """What a worker is given: units of one split, where they come from, and where they go."""
+    """The work of one shard: units of one split, their source, and the folder and format to write."""
 
     folder: str
     split: str
     number: int
     source: Source
     units: tuple[Unit, ...]
-    storing: Storing
+    storage: StorageFormat
 
     @property
     def name(self) -> str:
@@ -71,20 +69,21 @@ class ShardJob:
 
     @property
     def path(self) -> Path:
-        """The Arrow file."""
+        """Path of the Arrow file."""
         return Path(self.folder) / self.split / f"{self.name}.arrow"
 
     @property
     def report_path(self) -> Path:
-        """The report beside it."""
+        """Path of the report."""
         return Path(self.folder) / REPORTS / self.split / f"{self.name}.json"
 
 
 @dataclass
 class ShardReport:
-    """What a shard holds and what became of its units.
+    """The content of a shard and the result of its units.
 
-    ``labels`` counts kinds by origin; ``left_out`` are units that could not be read, with the error.
+    ``labels`` counts labels by kind and origin, ``counts`` events of processing (mapped, removed, dropped).
+    ``dropped`` are clips that a rule refused, ``left_out`` units that could not be read, with the error.
     """
 
     split: str
@@ -101,7 +100,7 @@ class ShardReport:
 
 
 def finished_report(job: ShardJob) -> ShardReport | None:
-    """Return the report of a shard that is there already and whole, None when it has to be made."""
+    """Return the report of a shard that exists and is intact, otherwise None."""
     try:
         report = ShardReport(**json.loads(job.report_path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -110,22 +109,22 @@ def finished_report(job: ShardJob) -> ShardReport | None:
 
 
 def build_shard(job: ShardJob) -> ShardReport:
-    """Make a shard unless it is there, and return its report.
+    """Build a shard unless it exists, and return its report.
 
-    Raises :class:`UserError` for labels that no table knows, and ``OSError`` when it cannot be written.
+    Raises :class:`UserError` for labels without a mapping, and ``OSError`` when the shard cannot be written.
     """
     if report := finished_report(job):
         return report
-    with ONE_AT_A_TIME:
+    with SHARD_LOCK:
         threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # see engine.py
+        torch.set_num_threads(1)  # the result must not depend on the machine; see dia/data/engines/run.py
         try:
-            return _make(job)
+            return _build(job)
         finally:
             torch.set_num_threads(threads)
 
 
-def _make(job: ShardJob) -> ShardReport:
+def _build(job: ShardJob) -> ShardReport:
     tally, left_out = Tally(), list[dict[str, str]]()
     report = ShardReport(job.split, job.name, 0, 0.0, "")
     tags, emotions, labels = Counter[str](), Counter[str](), Counter[str]()
@@ -134,7 +133,7 @@ def _make(job: ShardJob) -> ShardReport:
             pa.OSFile(str(temporary), "wb") as file,
             pa.ipc.new_stream(file, FEATURES.arrow_schema) as writer,
         ):
-            for clips in _groups(_clips(job, tally, left_out), GROUP):
+            for clips in _groups(_clips(job, tally, left_out), CLIPS_PER_GROUP):
                 rows = _rows(clips, job)
                 writer.write_table(pa.Table.from_pylist(rows, FEATURES.arrow_schema))
                 report.rows += len(rows)
@@ -144,16 +143,22 @@ def _make(job: ShardJob) -> ShardReport:
                 labels.update(_label_kinds(rows))
         report.sha256 = file_sha256(temporary)
     report = replace(
-        report, tags=_sorted(tags), emotions=_sorted(emotions), labels=_sorted(labels), counts=_sorted(tally.counts),
-        dropped=tally.dropped, left_out=left_out,
-    )  # fmt: skip
+        report,
+        tags=_sorted(tags),
+        emotions=_sorted(emotions),
+        labels=_sorted(labels),
+        counts=_sorted(tally.counts),
+        dropped=tally.dropped,
+        left_out=left_out,
+    )
     write_json(job.report_path, asdict(report))
     return report
 
 
 def _clips(job: ShardJob, tally: Tally, left_out: list[dict[str, str]]) -> Iterator[Clip]:
-    """The clips of all units at the stored sample rate. Raises :class:`UserError` when labels are unknown,
-    with all of them.
+    """The clips of all units at the stored sample rate.
+
+    Raises :class:`UserError` that lists all labels without a mapping.
     """
     for unit in job.units:
         try:
@@ -162,10 +167,10 @@ def _clips(job: ShardJob, tally: Tally, left_out: list[dict[str, str]]) -> Itera
             left_out.append({"id": unit.id, "error": str(error)})
             continue
         if tally.unknown:
-            continue  # nothing is stored; the rest is only read so that all unknown labels are named at once
+            continue  # the shard fails; further units are read to list all unknown labels
         for clip in clips:
-            waveform = resample(clip.waveform, clip.sample_rate, job.storing.sample_rate)
-            yield replace(clip, waveform=waveform, sample_rate=job.storing.sample_rate)
+            waveform = resample(clip.waveform, clip.sample_rate, job.storage.sample_rate)
+            yield replace(clip, waveform=waveform, sample_rate=job.storage.sample_rate)
     if tally.unknown:
         listed = "\n".join(f"  - {label!r}, {count} times" for label, count in sorted(tally.unknown.items()))
         raise UserError(
@@ -180,24 +185,25 @@ def _groups(clips: Iterator[Clip], size: int) -> Iterator[tuple[Clip, ...]]:
 
 
 def _rows(clips: tuple[Clip, ...], job: ShardJob) -> list[dict[str, Any]]:
-    storing = job.storing
+    storage = job.storage
     codes = [np.zeros((0, 0), dtype=np.uint16)] * len(clips)
-    if storing.codec:
-        codec = _codec(storing.codec_file, storing.codec_fingerprint, storing.device)
-        codes = Tokenizer(codec, storing.batch).codes([clip.waveform for clip in clips], storing.sample_rate)
+    if storage.codec:
+        codec = _codec(storage.codec_file, storage.codec_fingerprint, storage.device)
+        codes = Tokenizer(codec, storage.batch).codes([clip.waveform for clip in clips], storage.sample_rate)
     return [
-        row_of(clip, job.split, codes_TC, storing.codec or "none", storing.sample_rate, storing.keep_audio)
+        row_of(clip, job.split, codes_TC, storage.codec or "none", storage.sample_rate, storage.keep_audio)
         for clip, codes_TC in zip(clips, codes, strict=True)
     ]
 
 
 @cache
 def _codec(name: str, expected: str, device: str) -> Codec:
-    """The codec, opened once a process; a worker on another machine must have the same one, and a GPU if it
-    is asked for.
+    """The codec, loaded once per process.
+
+    Raises :class:`UserError` for a codec with another fingerprint and for a missing GPU.
     """
     if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("data.device=cuda, but a worker sees no GPU; set data.device=cpu, or give it one")
+        raise UserError("data.device=cuda, but a worker has no GPU; set data.device=cpu, or give it one")
     codec = load_codec(name, device)
     require_codec(codec, expected, "this data set")
     return codec
@@ -208,19 +214,19 @@ def _emotions(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _label_kinds(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """What is known of turns and sounds, and who says it, once for each label."""
+    """The kind and origin of each label."""
     for emotion in _emotions(rows):
         for name in ("label", "intensity", "valence", "arousal", "dominance"):
             if emotion[name] is not None:
                 yield f"{'category' if name == 'label' else name} by {emotion['origin']}"
-    for sound in (sound for row in rows for sound in row["nonverbals"]):
+    for sound in (item for row in rows for item in row["nonverbals"]):
         yield f"nonverbal by {sound['origin']}"
         if sound["start"] is not None:
             yield f"nonverbal time by {sound['origin']}"
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON whole or not at all, synced."""
+    """Write JSON atomically and sync it to disk."""
     write_text(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 

@@ -21,7 +21,7 @@ from dia.audio.files import write_audio
 from dia.codecs.registry import load_codec
 from dia.data.engines.run import EngineConfig, run_jobs
 from dia.data.prepare import DataConfig, prepare
-from dia.data.prepared import folder_of_parts, read_card, verify_prepared
+from dia.data.prepared import damaged_shards, parts_folder, read_card
 from dia.errors import UserError
 
 RATE = 16_000
@@ -91,7 +91,7 @@ def test_a_prepared_data_set_opens_with_datasets_and_knows_its_bytes(uninterrupt
     row = rows["train"][0]
     assert row["script"] == "[S1] Clip 0. (laughs)" and row["turns"][0]["emotions"][0]["origin"] == "human"
     assert np.array(row["codes"]).shape == (row["frames"], 8) and row["audio"]["bytes"][:4] == b"fLaC"
-    assert verify_prepared(folder) == [] and "Clip 0" in (folder / "page.html").read_text()
+    assert damaged_shards(folder) == [] and "Clip 0" in (folder / "page.html").read_text()
     assert read_card(folder)["figures"]["tags"] == {"laughs": 8}
 
 
@@ -114,7 +114,7 @@ def test_codes_are_those_of_each_clip_alone(uninterrupted, corpus):
 def test_a_stopped_preparation_goes_on_and_damage_is_made_again(corpus, uninterrupted, tmp_path):
     codec, config = load_codec("codec_nano"), config_for(corpus, tmp_path)
     folder = prepare(config, codec, EngineConfig(workers=0))
-    parts = folder_of_parts(folder)
+    parts = parts_folder(folder)
     folder.rename(parts)
     shards = sorted(parts.glob("train/*.arrow"))
     shards[0].write_bytes(shards[0].read_bytes()[:-100])  # cut short
@@ -339,7 +339,9 @@ def test_a_lost_scheduler_is_said_and_the_next_one_goes_on(corpus, uninterrupted
 
 def test_sound_is_not_stored_below_the_codecs_rate(corpus, tmp_path):
     codec = load_codec("codec_nano")
-    with pytest.raises(UserError, match=r"data\.sample_rate=8000 would cut off.*set data\.sample_rate=16000"):
+    with pytest.raises(
+        UserError, match=r"data\.sample_rate=8000 is below the .* hertz of.*set data\.sample_rate=16000"
+    ):
         prepare(config_for(corpus, tmp_path, sample_rate=8000), codec, EngineConfig(workers=0))
     assert not list(tmp_path.iterdir())
 
@@ -360,7 +362,7 @@ def test_a_gpu_that_is_not_there_is_said(corpus, tmp_path):
 
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
-    with pytest.raises(UserError, match=r"data\.device=cuda, but a worker sees no GPU"):
+    with pytest.raises(UserError, match=r"data\.device=cuda, but a worker has no GPU"):
         prepare(
             config_for(corpus, tmp_path, device="cuda"), load_codec("codec_nano"), EngineConfig(workers=0)
         )

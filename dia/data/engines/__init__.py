@@ -1,1 +1,1 @@
-"""Engines that run preparation jobs: this process, several processes, a Dask cluster, SLURM."""
+"""Engines that run preparation jobs: the current process, several processes, a Dask cluster, or SLURM."""

@@ -1,7 +1,6 @@
-"""A GPU for each worker of a machine: what a worker sees is decided before its torch looks.
+"""Assign one GPU to each worker of a machine by setting CUDA_VISIBLE_DEVICES before CUDA is initialised.
 
-A worker sees one GPU, and calls it `cuda` as it would its only one. Workers beyond the number of GPUs share
-them.
+A worker uses its GPU as `cuda`. If there are more workers than GPUs, they share them.
 """
 
 import os
@@ -13,23 +12,21 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def visible_gpus() -> list[str]:
-    """Return the GPUs that this process sees, as CUDA is told of them."""
-    told = os.environ.get(VISIBLE)
-    return (
-        [name for name in told.split(",") if name]
-        if told is not None
-        else [str(n) for n in range(torch.cuda.device_count())]
-    )
+    """Return the GPUs visible to this process, as names for CUDA_VISIBLE_DEVICES."""
+    names = os.environ.get(VISIBLE)
+    if names is None:
+        return [str(number) for number in range(torch.cuda.device_count())]
+    return [name for name in names.split(",") if name]
 
 
 def use_gpu(number: int) -> None:
-    """Let this process see the GPU of worker ``number`` alone; nothing changes where there is none."""
+    """Restrict this process to the GPU of worker ``number``; without GPUs nothing changes."""
     if gpus := visible_gpus():
         os.environ[VISIBLE] = gpus[number % len(gpus)]
 
 
 def use_next_gpu(counter: Any) -> None:
-    """Take the GPU of the next number: the initializer of a pool's processes, which share the counter."""
+    """Initializer of a process pool: use the GPU of the next number of the shared ``counter``."""
     with counter.get_lock():
         number = counter.value
         counter.value += 1
@@ -37,7 +34,7 @@ def use_next_gpu(counter: Any) -> None:
 
 
 def gpu_plugin() -> Any:
-    """Return a plugin of Dask that gives each worker of a local cluster, whose names are numbers, its GPU."""
+    """Return a Dask plugin that assigns a GPU to each worker of a local cluster, named by numbers."""
     from distributed import WorkerPlugin
 
     class OneGpuEach(WorkerPlugin):

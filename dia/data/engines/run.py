@@ -1,8 +1,7 @@
-"""Where shards are made: in this process, in several on this machine, or on a Dask cluster. The shards are
-the same.
+"""Run preparation jobs in this process, in several local processes, or on a Dask cluster.
 
-Every process computes with one thread: sums are then added in the same order everywhere, and a data set is
-the same byte for byte whatever the engine, the number of workers or the order of completion.
+Each process computes with one thread, so that floating-point sums have one order: a data set is identical
+byte for byte on every engine, with any number of workers and in any order of completion.
 """
 
 import logging
@@ -20,8 +19,8 @@ from dia.errors import UserError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
-AHEAD = 3  # jobs handed out for each worker, so that none waits and the list of jobs is not held
-RESUME_HINT = "what is finished is kept; run the same command again to go on"
+JOBS_PER_WORKER = 3  # submitted at a time: no worker is idle, and the list of jobs stays short
+RESUME_HINT = "finished shards are reused: run the same command again to resume"
 
 
 @dataclass
@@ -56,10 +55,10 @@ class EngineConfig:
 def run_jobs(
     config: EngineConfig, function: Callable[[Job], Result], jobs: Iterator[Job], gpu: bool
 ) -> Iterator[Result]:
-    """Yield the results of all jobs as they come. ``gpu`` says that each wants a GPU of its own (a Dask
-    resource).
+    """Yield the results of all jobs in order of completion.
 
-    Raises :class:`UserError` when a worker or the scheduler is lost, and what ``function`` raises.
+    ``gpu`` gives each worker a GPU of its own (on Dask the resource `GPU`). Raises :class:`UserError` when a
+    worker or the scheduler is lost, and whatever ``function`` raises.
     """
     if config.kind == "dask":
         yield from _run_dask(config, function, jobs, gpu)
@@ -72,13 +71,13 @@ def run_jobs(
 def _run_local(
     workers: int, function: Callable[[Job], Result], jobs: Iterator[Job], gpu: bool
 ) -> Iterator[Result]:
-    context = multiprocessing.get_context(
-        "spawn"
-    )  # a fork would inherit threads and locks of what is loaded here
-    first = (use_next_gpu, (context.Value("i", 0),)) if gpu else (None, ())
-    with ProcessPoolExecutor(workers, context, *first) as pool:
+    context = multiprocessing.get_context("spawn")  # a fork would inherit the threads and locks of libraries
+    initializer = (use_next_gpu, (context.Value("i", 0),)) if gpu else (None, ())
+    with ProcessPoolExecutor(workers, context, *initializer) as pool:
         try:
-            yield from _in_order_of_completion(lambda job: pool.submit(function, job), jobs, AHEAD * workers)
+            yield from _in_order_of_completion(
+                lambda job: pool.submit(function, job), jobs, JOBS_PER_WORKER * workers
+            )
         except BrokenProcessPool as error:
             raise UserError(f"a worker process died (killed, or out of memory); {RESUME_HINT}") from error
         finally:
@@ -107,40 +106,40 @@ def _run_dask(
         from distributed.client import FutureCancelledError
     except ImportError as error:
         raise UserError("engine=dask needs Dask; install the extra `cluster`") from error
-    needs = {"GPU": 1} if gpu else {}
-    with _client(config, needs) as client:
+    resources = {"GPU": 1} if gpu else {}
+    with _client(config, resources) as client:
         finished = as_completed(loop=client.loop)
         try:
-            ahead = AHEAD * max(config.workers, len(client.scheduler_info(n_workers=-1)["workers"]))
+            ahead = JOBS_PER_WORKER * max(config.workers, len(client.scheduler_info(n_workers=-1)["workers"]))
             for job in jobs:
-                finished.add(client.submit(function, job, pure=False, resources=needs))
+                finished.add(client.submit(function, job, pure=False, resources=resources))
                 if finished.count() >= ahead:
                     yield next(finished).result()
             for future in finished:
                 yield future.result()
         except KilledWorker as error:
             raise UserError(
-                f"Dask gave a shard up whose workers kept dying ({error}); {RESUME_HINT}"
+                f"Dask gave up a shard whose workers died repeatedly ({error}); {RESUME_HINT}"
             ) from error
         except (OSError, TimeoutError, RuntimeError, FutureCancelledError) as error:
             if isinstance(error, OSError) and error.errno is not None:
-                raise  # of the work itself, such as a full disk
+                raise  # an error of the job itself, such as a full disk
             raise UserError(
                 f"the Dask cluster was lost ({type(error).__name__}: {error}); {RESUME_HINT}"
             ) from error
 
 
 @contextmanager
-def _client(config: EngineConfig, needs: dict[str, int]) -> Iterator[Any]:
-    """A client of the cluster that the config names; one that was started here ends with it."""
+def _client(config: EngineConfig, resources: dict[str, int]) -> Iterator[Any]:
+    """A client of the configured cluster. A cluster that this function starts is closed at the end."""
     from distributed import Client, LocalCluster
 
-    for name in list(logging.root.manager.loggerDict):  # a lost worker or scheduler is reported once, by us
+    for name in list(logging.root.manager.loggerDict):  # losses are reported once, as a UserError
         if name.split(".")[0] in ("distributed", "tornado", "asyncio"):
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
     if config.scheduler == "slurm":
-        cluster: Any = open_slurm(config.slurm, config.workers, bool(needs))
+        cluster: Any = open_slurm(config.slurm, config.workers, bool(resources))
     elif config.scheduler:
         try:
             client = Client(config.scheduler, timeout="20s")
@@ -157,14 +156,13 @@ def _client(config: EngineConfig, needs: dict[str, int]) -> Iterator[Any]:
             threads_per_worker=1,
             processes=True,
             dashboard_address=None,
-            resources=needs,
+            resources=resources,
         )
     with cluster, Client(cluster) as client:
-        if needs and config.scheduler != "slurm":
+        if resources and config.scheduler != "slurm":
             client.register_plugin(gpu_plugin())
         if config.scheduler == "slurm":
             await_workers(client, cluster, config.patience, config.slurm.logs)
-            cluster.adapt(
-                minimum=config.workers, maximum=config.workers
-            )  # a job that reached its walltime is followed by another
+            # replaces each job that reached its wall time
+            cluster.adapt(minimum=config.workers, maximum=config.workers)
         yield client

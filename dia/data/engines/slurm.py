@@ -1,8 +1,7 @@
-"""Workers that SLURM runs: what a job is asked for with, whether SLURM would take it, and whether any job
-ever starts.
+"""Dask workers as SLURM jobs: job options, a check before submission, and the wait for the first worker.
 
-`dask-jobqueue` writes the job scripts and submits them. What it leaves to wait for ever is asked for here:
-`sbatch --test-only` before anything is submitted, and `squeue` until the first worker has come.
+`dask-jobqueue` writes and submits the job scripts, but waits for ever if a job is refused or never starts.
+Therefore `sbatch --test-only` runs before submission, and `squeue` is polled until the first worker connects.
 """
 
 import logging
@@ -17,9 +16,9 @@ from typing import Any
 from dia.errors import UserError, one_line
 from dia.home import in_home
 
-POLL = 5.0  # seconds between two looks at the queue
-GONE = 4  # looks at a queue without any of the jobs after which they are given up
-log = logging.getLogger(__name__)
+POLL_SECONDS = 5.0  # between two queries of the queue
+MISSES = 4  # consecutive queries without any of the jobs, after which they count as ended
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -60,8 +59,8 @@ class SlurmConfig:
 def job_options(config: SlurmConfig, gpu: bool) -> dict[str, Any]:
     """Return the arguments of `dask_jobqueue.SLURMCluster`.
 
-    A core is a process of one thread; with a GPU a job is one process, which says so to Dask. A worker ends
-    by itself before its walltime, so that a shard is handed on and not killed.
+    Each core runs one process with one thread; a GPU job runs one process with the Dask resource `GPU`.
+    Workers retire before their wall time, so that their shards move to other workers.
     """
     worker, directives = [], list(config.directives)
     if limit := walltime_seconds(config.walltime):
@@ -82,24 +81,30 @@ def job_options(config: SlurmConfig, gpu: bool) -> dict[str, Any]:
         if (value := getattr(config, name))
     }
     return chosen | {
-        "cores": config.cores, "processes": 1 if gpu else config.cores, "memory": config.memory, "walltime": config.walltime,
-        "worker_extra_args": worker, "job_extra_directives": directives, "job_script_prologue": list(config.prologue),
-        "log_directory": str(in_home(config.logs)), "scheduler_options": {"dashboard_address": None},
-    }  # fmt: skip
+        "cores": config.cores,
+        "processes": 1 if gpu else config.cores,
+        "memory": config.memory,
+        "walltime": config.walltime,
+        "worker_extra_args": worker,
+        "job_extra_directives": directives,
+        "job_script_prologue": list(config.prologue),
+        "log_directory": str(in_home(config.logs)),
+        "scheduler_options": {"dashboard_address": None},
+    }
 
 
 def walltime_seconds(walltime: str) -> int:
-    """Return the seconds of SLURM's `minutes`, `minutes:seconds`, `hours:minutes:seconds` or
-    `days-hours[:minutes[:seconds]]`.
+    """Return a SLURM time limit in seconds, 0 for no limit.
 
-    0 is no limit. Raises ``ValueError`` for anything else.
+    The formats are `minutes`, `minutes:seconds`, `hours:minutes:seconds` and
+    `days-hours[:minutes[:seconds]]`. Raises ``ValueError`` for anything else.
     """
     if walltime.lower() in ("infinite", "unlimited", "0"):
         return 0
     match = re.fullmatch(r"(?:(?P<days>\d+)-)?(?P<clock>\d+(?::\d+){0,2})", walltime)
     if match is None:
         raise ValueError(
-            f"engine.slurm.walltime={walltime} is none of SLURM's; write 04:00:00, or 1-00:00:00 for a day"
+            f"engine.slurm.walltime={walltime} is not a SLURM time limit; write 04:00:00, or 1-00:00:00 for a day"
         )
     clock = [int(part) for part in match["clock"].split(":")]
     if match["days"] is not None:
@@ -112,15 +117,18 @@ def walltime_seconds(walltime: str) -> int:
 
 
 def open_slurm(config: SlurmConfig, workers: int, gpu: bool) -> Any:
-    """Return a cluster that has asked SLURM for its workers. Raises :class:`UserError` when SLURM would
-    refuse them.
+    """Return a cluster that has submitted its worker jobs.
+
+    Raises :class:`UserError` when no scheduler can start or SLURM refuses the jobs.
     """
     from dask_jobqueue import SLURMCluster
 
     try:
         cluster: Any = SLURMCluster(**job_options(config, gpu))
     except (OSError, ValueError) as error:
-        raise UserError(f"no scheduler can be started with this engine.slurm: {one_line(error)}") from error
+        raise UserError(
+            f"the Dask scheduler cannot start with this engine.slurm: {one_line(error)}"
+        ) from error
     try:
         require_accepted(cluster.job_script())
     except UserError:
@@ -131,62 +139,66 @@ def open_slurm(config: SlurmConfig, workers: int, gpu: bool) -> Any:
 
 
 def require_accepted(script: str) -> None:
-    """Raise :class:`UserError` with SLURM's words unless it would take this job."""
+    """Raise :class:`UserError` with SLURM's message when it refuses this job script."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "job.sh"
         path.write_text(script, encoding="utf-8")
-        done = _asked_slurm(["sbatch", "--test-only", str(path)])
+        done = _run_slurm(["sbatch", "--test-only", str(path)])
     if done.returncode:
         header = "\n".join(line for line in script.splitlines() if line.startswith("#SBATCH"))
-        said = " ".join(done.stderr.split())
+        message = " ".join(done.stderr.split())
         raise UserError(
-            f"SLURM refuses the job of a worker ({said}); change engine.slurm. It was asked for:\n{header}"
+            f"SLURM refuses the job of a worker ({message}); change engine.slurm. Its options:\n{header}"
         )
 
 
 def await_workers(client: Any, cluster: Any, minutes: float, logs: str) -> None:
-    """Return when the first worker has come. Raises :class:`UserError` when none comes, with what SLURM says
-    of the jobs.
+    """Wait until the first worker connects.
+
+    Raises :class:`UserError` with the states of the jobs and the end of a log when no worker connects within
+    ``minutes`` or all jobs have ended.
     """
-    until, missing, said = time.monotonic() + 60 * minutes, 0, ""
+    deadline = time.monotonic() + 60 * minutes
+    misses, logged = 0, ""
     while not client.scheduler_info(n_workers=-1)["workers"]:
         jobs = [str(job.job_id) for job in cluster.workers.values() if job.job_id]
         states = job_states(jobs) if jobs else []
-        missing = missing + 1 if jobs and not states else 0
-        if missing >= GONE:
+        misses = misses + 1 if jobs and not states else 0
+        if misses >= MISSES:
             raise UserError(
-                f"SLURM's jobs {', '.join(jobs)} ended before a worker came from them.{_last_words(jobs, logs)}"
+                f"the SLURM jobs {', '.join(jobs)} ended before a worker connected.{_log_end(jobs, logs)}"
             )
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             waiting = "; ".join(states) or "no job is in the queue"
             raise UserError(
-                f"no worker came within engine.patience={minutes:g} minutes: {waiting}.{_last_words(jobs, logs)}"
+                f"no worker connected within engine.patience={minutes:g} minutes: {waiting}."
+                f"{_log_end(jobs, logs)}"
             )
-        if states and "; ".join(states) != said:
-            said = "; ".join(states)
-            log.warning("waiting for SLURM: %s", said)
-        time.sleep(POLL)
+        if states and "; ".join(states) != logged:
+            logged = "; ".join(states)
+            logger.warning("waiting for SLURM: %s", logged)
+        time.sleep(POLL_SECONDS)
 
 
 def job_states(jobs: list[str]) -> list[str]:
-    """Return number, state and reason of the jobs that are still in the queue."""
-    done = _asked_slurm(["squeue", "--noheader", "--jobs", ",".join(jobs), "--format", "job %i is %T (%r)"])
+    """Return number, state and reason of each job that is still in the queue."""
+    done = _run_slurm(["squeue", "--noheader", "--jobs", ",".join(jobs), "--format", "job %i is %T (%r)"])
     return [line.strip() for line in done.stdout.splitlines() if line.strip()]
 
 
-def _asked_slurm(command: list[str]) -> "subprocess.CompletedProcess[str]":
+def _run_slurm(command: list[str]) -> "subprocess.CompletedProcess[str]":
     try:
         return subprocess.run(command, capture_output=True, text=True)
     except FileNotFoundError as error:
         raise UserError(
-            f"engine.scheduler=slurm needs {command[0]}, which is not here; start from a login node"
+            f"engine.scheduler=slurm needs {command[0]}, which this machine lacks; start from a login node"
         ) from error
 
 
-def _last_words(jobs: list[str], logs: str) -> str:
-    """The end of what the first job that said something wrote."""
-    written = [
+def _log_end(jobs: list[str], logs: str) -> str:
+    """The end of the first error log that is not empty."""
+    paths = [
         path for job in jobs for path in sorted(in_home(logs).glob(f"*-{job}.err")) if path.stat().st_size
     ]
-    ends = [f"\n{path}:\n{path.read_text(errors='replace')[-1500:].strip()}" for path in written[:1]]
-    return "".join(ends) or f" What they wrote, if anything, lies in {logs}."
+    ends = [f"\n{path}:\n{path.read_text(errors='replace')[-1500:].strip()}" for path in paths[:1]]
+    return "".join(ends) or f" Their logs, if any, are in {logs}."

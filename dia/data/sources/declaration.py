@@ -1,13 +1,18 @@
-"""Corpora as declarations: the schema of data/corpora/*.yaml, which say how a row becomes a clip.
+"""The schema of corpus declarations: one YAML file per corpus that defines how a row becomes a labelled clip.
 
-A declaration names the columns of the corpus as its card documents them, what each is read as, and what its
-labels mean here. Nothing is guessed from a row: a column that is missing and a label without a mapping are
-errors.
+The shipped declarations are `data/corpora/*.yaml`; any other file is used by its path
+(`data.corpus=path/to/my_corpus.yaml`). A declaration lists the columns of the corpus as its card documents them,
+the role of each column, and how its labels map to the tags and emotions of this project. A missing column and a
+label without a mapping are errors.
+
+The fields of a declaration enter the hash of a prepared data set: renaming one invalidates prepared data.
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
+import yaml
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -17,39 +22,40 @@ from dia.resources import declaration, resource
 
 LAYOUTS = ("clip", "script", "conversation", "sound")
 USES = ("train", "evaluation")
+DECLARATION_SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass
 class Hub:
-    """Where the Hub has it: ``path`` is the data set's id, ``data_files`` patterns by split for those without
-    a builder.
+    """A data set on the Hugging Face Hub: ``path`` is its id.
+
+    ``data_files`` are file patterns by split, for repositories without a loading configuration.
     """
 
     path: str = MISSING
     config: str | None = None
     data_files: dict[str, str] | None = None
     local_only: bool = False
-    """Whether nobody may take it from the Hub: a local copy in the same columns is read."""
+    """Whether the corpus must not be downloaded from the Hub; a local copy with the same columns is read."""
 
 
 @dataclass
 class Files:
-    """Where a local copy has it: ``audio`` is a pattern of sound files, ``manifest`` one of tables that name
-    them.
-    """
+    """The files of a local copy: ``audio`` is a glob pattern of audio files, ``manifest`` one of table files."""
 
     audio: str | None = None
     manifest: str | None = None
     line: str | None = None
-    """A pattern of the lines of a manifest that is neither JSONL nor CSV; its groups are the columns."""
+    """Regular expression for the lines of a manifest that is neither JSONL nor CSV; its groups are the columns."""
     sound: str | None = None
-    """Path of a row's sound, made of its columns, where no column holds it."""
+    """Template of a row's audio path (`clips/{id}.wav`), where no column holds the path."""
 
 
 @dataclass
 class Roles:
-    """Which column is what. ``cuts`` are (first, past the last) samples of each turn; ``region`` the seconds
-    of an event.
+    """The column for each role.
+
+    ``cuts`` holds the sample range [first, last) of each turn, ``region`` the start and end of an event in seconds.
     """
 
     audio: str = "audio"
@@ -68,8 +74,9 @@ class Roles:
 
 @dataclass
 class Names:
-    """Columns that stand in a name: the groups of ``pattern``, searched for in the text of ``column``
-    (`audio`: its path).
+    """Columns encoded in a file name: the named groups of ``pattern``, matched against the text of ``column``.
+
+    For the column `audio` the text is the path.
     """
 
     column: str = "audio"
@@ -78,11 +85,11 @@ class Names:
 
 @dataclass
 class Marks:
-    """Marks of sounds inside a text. ``pattern`` finds them; its first group, if it has one, is the label.
+    """Marks of nonverbal sounds inside a text. ``pattern`` matches them; its first group, if any, is the label.
 
-    ``tags`` gives a label's tag, ``drop`` labels are taken out of the text (with the reason), ``drop_clip``
-    ones take the clip with them: their sound would stay unexplained. ``strip`` are patterns that are not
-    words.
+    ``tags`` maps labels to tags. Labels in ``drop`` are removed from the text, labels in ``drop_clip`` drop the
+    clip, whose audio would contain a sound without a tag; the values of both are the reason. ``strip`` are
+    patterns of text that is not spoken.
     """
 
     pattern: str | None = None
@@ -94,9 +101,7 @@ class Marks:
 
 @dataclass
 class Scale:
-    """A number in a column. ``low`` and ``high`` of the source become -1 and 1 (intensity: 0 and 1); or a
-    table of words.
-    """
+    """A numeric column: ``low`` and ``high`` map to -1 and 1 (intensity: 0 and 1), or ``labels`` maps words."""
 
     column: str = MISSING
     low: float = -1.0
@@ -106,9 +111,7 @@ class Scale:
 
 @dataclass
 class EmotionRule:
-    """How turns are spoken, as the source says: ``labels`` maps its words to data/emotions.yaml, null claims
-    nothing.
-    """
+    """Emotion labels: ``labels`` maps those of the corpus to data/emotions.yaml; null stores no label."""
 
     column: str | None = None
     labels: dict[str, str | None] = field(default_factory=dict)
@@ -121,7 +124,7 @@ class EmotionRule:
 
 @dataclass
 class SoundRule:
-    """A nonverbal sound that is a label of its own, not a mark in a text: the whole clip is that sound."""
+    """For the layout `sound`: the whole clip is one nonverbal sound, whose label is in ``column``."""
 
     column: str = MISSING
     tags: dict[str, str] = field(default_factory=dict)
@@ -130,9 +133,7 @@ class SoundRule:
 
 @dataclass
 class Keep:
-    """A clip is kept when a column's number is ``at_least`` and ``at_most`` so much, or its text one of
-    ``one_of``.
-    """
+    """A filter on a column: a number within ``at_least`` and ``at_most``, or a text in ``one_of``."""
 
     at_least: float | None = None
     at_most: float | None = None
@@ -141,7 +142,10 @@ class Keep:
 
 @dataclass
 class Declaration:
-    """One corpus. ``uses`` says what it may be used for, ``splits`` maps our splits to the source's."""
+    """One corpus.
+
+    ``uses`` lists the permitted uses, ``splits`` maps the splits of this project to those of the corpus.
+    """
 
     name: str = MISSING
     title: str = MISSING
@@ -149,64 +153,86 @@ class Declaration:
     commercial_ok: bool = MISSING
     uses: list[str] = MISSING
     card: str = MISSING
-    """Where the facts of this file come from."""
+    """The page that documents the corpus."""
     layout: str = "clip"
     language: str = "en"
     hub: Hub | None = None
     files: Files | None = None
     splits: dict[str, str] = field(default_factory=lambda: {"train": "train"})
     columns: dict[str, str] = field(default_factory=dict)
-    """Every documented column and its type."""
+    """Every documented column with its type."""
     roles: Roles = field(default_factory=Roles)
     names: Names | None = None
     texts: dict[str, str] | None = None
-    """Text by the value of the text column, where the source names sentences by a code."""
+    """Texts by the value of the text column, where that column holds sentence codes."""
     marks: Marks = field(default_factory=Marks)
     emotion: EmotionRule = field(default_factory=EmotionRule)
     sound: SoundRule | None = None
     keep: dict[str, Keep] = field(default_factory=dict)
 
     def problems(self) -> list[str]:
-        """Return what the tables of this project do not know, one sentence each."""
-        found = (
-            [f"layout {self.layout} is none of {', '.join(LAYOUTS)}"] if self.layout not in LAYOUTS else []
-        )
+        """Return everything that is not valid, one sentence each."""
+        problems = []
+        if self.layout not in LAYOUTS:
+            problems.append(f"layout: {self.layout} is unknown; choose one of {', '.join(LAYOUTS)}")
         if (self.hub is None) == (self.files is None):
-            found.append("either hub or files says where it is")
-        found += [f"{use} is no use; there are {', '.join(USES)}" for use in self.uses if use not in USES]
+            problems.append("give either hub or files, which define where the rows are")
+        problems += [
+            f"uses: {use} is unknown; choose from {', '.join(USES)}" for use in self.uses if use not in USES
+        ]
         tags = [*self.marks.tags.values(), *(self.sound.tags.values() if self.sound else ())]
-        found += [f"({tag}) is no tag of data/tags.yaml" for tag in tags if tag not in known_tags()]
+        problems += [f"({tag}) is not a tag of data/tags.yaml" for tag in tags if tag not in known_tags()]
         emotions = declaration("data/emotions.yaml")
         labels = (label for label in self.emotion.labels.values() if label and label not in emotions)
-        found += [f"{label} is not in data/emotions.yaml" for label in labels]
-        return found
+        problems += [f"{label} is not in data/emotions.yaml" for label in labels]
+        return problems
 
 
 def corpora() -> list[str]:
-    """Return the names of all declared corpora, sorted."""
+    """Return the names of all shipped corpora, sorted."""
     return sorted(path.stem for path in resource("data/corpora").glob("*.yaml"))
 
 
-def read_declaration(name: str) -> Declaration:
-    """Return a corpus's declaration. Raises :class:`UserError` when there is none, or it says what the schema
-    does not know.
+def is_declaration_file(corpus: str) -> bool:
+    """Return whether ``data.corpus`` is the path of a declaration rather than the name of a shipped corpus."""
+    return corpus.endswith(DECLARATION_SUFFIXES)
+
+
+def read_declaration(corpus: str) -> Declaration:
+    """Return the declaration of a shipped corpus by its name, or of any other by the path of its YAML file.
+
+    Raises :class:`UserError` when there is no such declaration, and with every problem of an invalid one.
     """
-    if name not in corpora():
+    if is_declaration_file(corpus):
+        return _read_declaration_file(Path(corpus))
+    if corpus not in corpora():
         raise UserError(
-            f"there is no corpus {name!r} in data/corpora; there are: demo, recordings, {', '.join(corpora())}"
+            f"there is no corpus {corpus!r}; choose one of demo, recordings, {', '.join(corpora())}, or give the path "
+            "of a declaration: data.corpus=path/to/corpus.yaml"
         )
-    return parse_declaration(name, declaration(f"data/corpora/{name}.yaml"))
+    return parse_declaration(corpus, declaration(f"data/corpora/{corpus}.yaml"))
 
 
-def parse_declaration(name: str, content: dict[str, Any]) -> Declaration:
-    """Return the typed declaration. Raises :class:`UserError` with every problem at once."""
+def _read_declaration_file(path: Path) -> Declaration:
+    if not path.is_file():
+        raise UserError(f"data.corpus={path}: there is no such file; give the YAML declaration of a corpus")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not YAML: {one_line(error)}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is not a corpus declaration: it must be a mapping of keys; see data/corpora")
+    return parse_declaration(path.stem, content, str(path))
+
+
+def parse_declaration(name: str, content: dict[str, Any], file: str = "") -> Declaration:
+    """Return the typed declaration. Raises :class:`UserError` with every problem, naming the ``file``."""
+    file = file or f"data/corpora/{name}.yaml"
     try:
         merged = OmegaConf.merge(OmegaConf.structured(Declaration), {"name": name}, content)
         parsed = cast(Declaration, OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
-        raise UserError(f"data/corpora/{name}.yaml: {one_line(error)}") from error
+        raise UserError(f"{file}: {one_line(error)}") from error
     if problems := parsed.problems():
-        raise UserError(
-            "\n".join([f"data/corpora/{name}.yaml:", *(f"  - {problem}" for problem in problems)])
-        )
+        raise UserError("\n".join([f"{file}:", *(f"  - {problem}" for problem in problems)]))
     return parsed

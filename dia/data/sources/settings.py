@@ -7,7 +7,7 @@ from dia.data.recordings.settings import RecordingsConfig
 from dia.data.segmentation import DialogueLimits
 from dia.data.source import Source
 from dia.data.sources.corpus import CorpusSource
-from dia.data.sources.declaration import USES, corpora, read_declaration
+from dia.data.sources.declaration import USES, corpora, is_declaration_file, read_declaration
 from dia.data.sources.demo import DemoConfig, DemoSource
 from dia.data.sources.marks import UNKNOWN
 from dia.errors import UserError
@@ -21,7 +21,8 @@ class SourceConfig:
     """What is read."""
 
     corpus: str = "demo"
-    """`demo`, `recordings`, or a name of data/corpora (`local` is your own folder with a table)."""
+    """`demo`, `recordings`, a name of data/corpora (`local` is your own folder with a table), or the path of a
+    YAML declaration of your own."""
     path: str = ""
     """Folder of recordings, of `local`, or of a local copy of a corpus; empty asks the Hub."""
     licence: str = "any"
@@ -46,7 +47,12 @@ def source_problems(config: SourceConfig) -> list[str]:
         ("licence", config.licence, LICENCES), ("use", config.use, USES), ("unknown", config.unknown, UNKNOWN),
         ("corpus", config.corpus, ("demo", "recordings", *corpora())),
     ):  # fmt: skip
-        if value not in choices:
+        if key == "corpus" and is_declaration_file(value):
+            if not Path(value).is_file():
+                found.append(
+                    f"data.corpus={value}: there is no such file; give the YAML declaration of a corpus"
+                )
+        elif value not in choices:
             found.append(f"data.{key}={value} is unknown; choose one of {', '.join(choices)}")
     if config.limit < 0:
         found.append(f"data.limit={config.limit} must be 0 (all) or more")

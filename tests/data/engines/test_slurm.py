@@ -64,7 +64,7 @@ def test_every_choice_reaches_the_script(tmp_path):
     assert script.index("module load ffmpeg") < script.index("/opt/python")
 
 
-def test_a_gpu_is_asked_for_once_and_told_to_dask(tmp_path):
+def test_a_gpu_is_requested_once_and_declared_to_dask(tmp_path):
     script = script_of(SlurmConfig(cores=4, logs=str(tmp_path)), gpu=True)
     assert "#SBATCH --gres=gpu:1" in script and "--resources GPU=1" in script and "--nworkers" not in script
     own = script_of(SlurmConfig(directives=["--gres=gpu:a100:1"], logs=str(tmp_path)), gpu=True)
@@ -86,7 +86,7 @@ def test_walltimes_are_read_as_slurm_reads_them(days, hours, minutes, seconds):
     )
 
 
-def test_bad_settings_are_named_before_anything_is_asked():
+def test_bad_settings_are_reported_before_submission():
     config = EngineConfig("dask", 1, "slurm", SlurmConfig(cores=0, walltime="an hour"), patience=0)
     problems = "\n".join(config.problems())
     assert all(part in problems for part in ("slurm.cores=0", "slurm.walltime=an hour", "patience=0"))
@@ -100,7 +100,7 @@ def programs(folder, monkeypatch, **scripts):
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 
 
-def test_slurms_refusal_is_said_with_what_was_asked(tmp_path, monkeypatch):
+def test_a_refusal_is_reported_with_the_options_of_the_job(tmp_path, monkeypatch):
     programs(tmp_path, monkeypatch, sbatch="echo 'sbatch: error: Invalid account' >&2; exit 1")
     with pytest.raises(UserError, match=r"(?s)Invalid account.*#SBATCH -A speech"):
         require_accepted("#!/bin/sh\n#SBATCH -A speech\nwork\n")
@@ -120,15 +120,15 @@ def waiting(*numbers):
 
 
 def test_jobs_that_wait_for_ever_are_given_up_with_slurms_reason(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(slurm, "POLL", 0.01)
+    monkeypatch.setattr(slurm, "POLL_SECONDS", 0.01)
     programs(tmp_path, monkeypatch, squeue="echo 'job 7 is PENDING (Resources)'")
     with pytest.raises(UserError, match=r"patience=0.001 minutes: job 7 is PENDING \(Resources\)"):
         await_workers(*waiting("7"), 0.001, str(tmp_path))
     assert caplog.text.count("waiting for SLURM") == 1
 
 
-def test_jobs_that_die_at_once_are_said_with_their_last_words(tmp_path, monkeypatch):
-    monkeypatch.setattr(slurm, "POLL", 0.01)
+def test_jobs_that_end_at_once_are_reported_with_the_end_of_their_log(tmp_path, monkeypatch):
+    monkeypatch.setattr(slurm, "POLL_SECONDS", 0.01)
     programs(tmp_path, monkeypatch, squeue="exit 1")
     (tmp_path / "dask-worker-7.err").write_text("python: No such file or directory")
     with pytest.raises(UserError, match=r"(?s)jobs 7, 8 ended before a worker.*No such file"):
@@ -136,7 +136,7 @@ def test_jobs_that_die_at_once_are_said_with_their_last_words(tmp_path, monkeypa
 
 
 def test_waiting_ends_with_the_first_worker(tmp_path, monkeypatch):
-    monkeypatch.setattr(slurm, "POLL", 0.01)
+    monkeypatch.setattr(slurm, "POLL_SECONDS", 0.01)
     programs(tmp_path, monkeypatch, squeue="echo 'job 7 is RUNNING (None)'")
     begun = time.monotonic()
     client, cluster = waiting("7")
