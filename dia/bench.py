@@ -26,8 +26,8 @@ from dia.benchmark.training_report import show_training, training_results
 from dia.benchmark.variants import Variant
 from dia.checkpoint import load_checkpoint
 from dia.checkpoint.locate import resolve_checkpoint
-from dia.config.bench_tasks import BenchPrepareConfig, BenchTrainConfig
-from dia.config.compose import BenchConfig, run_one_of
+from dia.config.bench import BenchConfig, BenchPrepareConfig, BenchTrainConfig
+from dia.config.compose import run_one_of
 from dia.errors import UserError
 from dia.files import write_text
 
@@ -85,8 +85,8 @@ def _training_plan(config: BenchTrainConfig) -> TrainingPlan:
     _raise(problems + _out_problems(config.out))
     threads = config.threads or len(os.sched_getaffinity(0))
     return TrainingPlan(
-        config.model, config.precision, config.rounds, config.steps, config.warm, config.clips,
-        Lengths(config.median_frames, config.deviation), threads, config.curves,
+        config.model, config.precision, config.rounds, config.steps, config.warmup_steps, config.clips,
+        Lengths(config.median_frames, config.deviation), threads, config.loss_curve_steps,
     )  # fmt: skip
 
 
@@ -117,11 +117,7 @@ def _plan(config: BenchConfig) -> Plan:
             variants.append(Variant.parse(name))
         except ValueError as error:
             problems.append(str(error))
-    problems += [f"{key}={value} must be {least} or more" for key, value, least in (
-        ("rounds", config.rounds, 1), ("steps", config.steps, 8), ("seconds", config.seconds, 0), ("batch", config.batch, 1),
-    ) if value < least]  # fmt: skip
-    if config.device not in ("cpu", "cuda"):
-        problems.append(f"device={config.device} is unknown; choose cpu or cuda")
+    problems += config.problems()
     if config.device == "cuda" and not torch.cuda.is_available():
         problems.append("device=cuda, but torch sees no GPU; choose cpu")
     _raise(problems + _out_problems(config.out))

@@ -18,19 +18,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dia.config.compose import EvalConfig, run_one_of
+from dia.config.compose import run_one_of
+from dia.config.eval import EvalConfig
 from dia.config.judges import CalibrateConfig
+from dia.config.listening_test import ListenConfig, VotesConfig
+from dia.config.systems import RecordConfig
 from dia.errors import EXIT_INCOMPLETE, UserError
 from dia.evaluation.calibration import calibrate_on_real
 from dia.evaluation.comparison import Comparison, comparison_table
 from dia.evaluation.report import HEADLINES, table
 from dia.files import write_text
 from dia.listening_test.commands import count_votes, write_test
-from dia.listening_test.settings import ListenConfig, VotesConfig
 from dia.pipelines.evaluation.run import Evaluation, evaluate
 from dia.pipelines.evaluation.write_results import write
 from dia.systems.record import record as record_system
-from dia.systems.settings import RecordConfig
 
 
 def main(config: EvalConfig) -> None:

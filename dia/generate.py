@@ -7,7 +7,8 @@ import numpy as np
 
 from dia.audio.stretch import require_speed, stretch
 from dia.codecs.protocol import frames_per_second
-from dia.config.compose import GenerateConfig, run
+from dia.config.compose import run
+from dia.config.generate import GenerateConfig
 from dia.errors import UserError
 from dia.inference import Voice
 from dia.model import Dia

@@ -9,16 +9,19 @@ import sys
 from collections import Counter
 
 from dia.codecs.registry import load_codec
-from dia.config.compose import TrainConfig, run, validate
+from dia.config.compose import run
+from dia.config.train import TrainConfig
 from dia.data.prepare import prepare
 from dia.data.prepared import read_card
 from dia.errors import EXIT_INCOMPLETE
+from dia.pipelines.check_config import complete, validate
 
 
 def main(config: TrainConfig) -> None:
     """Prepare what the config's data part asks for and say what it holds. Raises ``UserError`` as its parts
     do.
     """
+    config = complete(config)
     validate(config)
     codec = load_codec(config.codec.name) if config.data.tokens else None
     folder = prepare(config.data, codec, config.engine)

@@ -16,9 +16,10 @@ from typing import cast
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from dia.config.aliases import SWEEP_ALIASES, rename_arguments
+from dia.config.sweep import SweepConfig
 from dia.errors import UserError, one_line
 from dia.home import in_home
-from dia.pipelines.sweep.settings import SweepConfig
 
 
 def main(arguments: list[str]) -> None:
@@ -36,7 +37,7 @@ def main(arguments: list[str]) -> None:
         report.prepare_once(trainings)
     folder = in_home(config.folder).absolute() / config.name
     opened = study.open_study(config, axes, overrides, folder)
-    trials = Trials(folder, overrides, config.figure, config.devices)
+    trials = Trials(folder, overrides, config.metric, config.devices)
 
     with ended_by_signals(trials.end):
         study.search(opened, config, axes, trials)
@@ -66,6 +67,7 @@ def read_arguments(arguments: list[str]) -> tuple[SweepConfig, list[str]]:
     unknown keys.
     """
     own = [argument.removeprefix("sweep.") for argument in arguments if argument.startswith("sweep.")]
+    own = rename_arguments(own, SWEEP_ALIASES)
     try:
         read = OmegaConf.merge(OmegaConf.structured(SweepConfig), OmegaConf.from_dotlist(own))
         config = cast(SweepConfig, OmegaConf.to_object(read))

@@ -7,7 +7,9 @@ SIGUSR1 and saved.
 
 import sys
 
-from dia.config.compose import TrainConfig, run
+from dia.config.compose import run
+from dia.config.train import TrainConfig
+from dia.pipelines.check_config import complete
 from dia.pipelines.plan import plan
 from dia.pipelines.train_codec import train_codec
 from dia.pipelines.train_dia import train_dia
@@ -20,6 +22,7 @@ TRY_AGAIN = 75  # EX_TEMPFAIL
 
 def main(config: TrainConfig) -> None:
     """Run the config's task, or print its plan. Raises ``UserError`` as its parts do."""
+    config = complete(config)
     if config.plan:
         return plan(config)
     task = TASKS.get(config.task, train_dia)  # an unknown one is told with all other problems

@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from dia.codecs.spectral_network import SpectralCodecConfig
+from dia.config.codec import SpectralCodecConfig
 from dia.network import DecoderConfig, DiaConfig, DiaNetwork, EncoderConfig
 
 # how long an example takes is no property of the code: the first one may import a library
@@ -12,10 +12,10 @@ settings.register_profile("dia", deadline=None)
 settings.load_profile("dia")
 
 TINY = DiaConfig(
-    EncoderConfig(layers=2, width=32, inner_width=64, heads=2, head_width=16),
+    EncoderConfig(layers=2, hidden_size=32, intermediate_size=64, heads=2, head_dim=16),
     DecoderConfig(
-        layers=2, width=64, inner_width=128, heads=4, key_value_heads=2, head_width=16,
-        cross_heads=2, cross_head_width=16, codebook_size=32, max_positions=64,
+        layers=2, hidden_size=64, intermediate_size=128, heads=4, key_value_heads=2, head_dim=16,
+        cross_heads=2, cross_head_dim=16, codebook_size=32, max_positions=64,
     ),
     [0, 2, 3, 4],
 )  # fmt: skip

@@ -17,8 +17,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dia import sweep, weights
 from dia.config.command_line import words_as_key
-from dia.config.compose import compose, quote_text, typed, validate
+from dia.config.compose import compose, quote_text, typed
 from dia.errors import UserError
+from dia.pipelines.check_config import complete, validate
 from dia.resources import SHIPPED_CHECKPOINTS
 
 ROOT = Path(__file__).parent.parent
@@ -157,11 +158,11 @@ def _compose_door(door: str, arguments: list[str]) -> None:
 def _compose_training(door: str, arguments: list[str]) -> None:
     composed = compose("train", arguments)
     if (
-        composed.init and composed.init not in SHIPPED_CHECKPOINTS
+        composed.init_from and composed.init_from not in SHIPPED_CHECKPOINTS
     ):  # its shape would be read from the checkpoint
         OmegaConf.to_object(composed)
     else:
-        validate(typed(composed))
+        validate(complete(typed(composed)))
 
 
 def _compose_sweep(door: str, arguments: list[str]) -> None:

@@ -10,15 +10,16 @@ from dia import generate
 from dia.checkpoint import load_checkpoint, save_checkpoint
 from dia.checkpoint.adapter import load_adapter, merge_adapter
 from dia.codecs.registry import load_codec
-from dia.config.compose import compose, quote_text, recipes, typed, validate
+from dia.config.compose import compose, quote_text, recipes, typed
+from dia.config.data import LabelsConfig
 from dia.data.dataset import DatasetShare, PreparedClips
-from dia.data.labels import LabelsConfig
 from dia.data.prepare import prepare
 from dia.data.prepared import open_prepared
 from dia.data.voice_filter import select_voices
 from dia.errors import UserError
 from dia.model import Dia
 from dia.network import DiaNetwork
+from dia.pipelines.check_config import complete, validate
 from dia.resources import resource
 from dia.train import TASKS
 from dia.training.checkpointing import newest
@@ -43,11 +44,11 @@ def config_of(world, name, runs, *more):
     where = (
         world.codec_training()
         if recipe.task == "codec"
-        else [f"init={world.init}"]
-        if recipe.init
+        else [f"init_from={world.init}"]
+        if recipe.init_from
         else world.shape()
     )
-    config = typed(compose("train", [f"+recipe={name}", *world.overrides(runs), *where, *more]))
+    config = complete(typed(compose("train", [f"+recipe={name}", *world.overrides(runs), *where, *more])))
     validate(config)
     return config
 
@@ -161,7 +162,11 @@ class Crash(Exception):
 
 @pytest.mark.parametrize(
     "name, more",
-    [("lora", ["trainer.activations=layers"]), ("cfg_distill", []), ("base", ["schedule.warmup_steps=1"])],
+    [
+        ("lora", ["trainer.activation_checkpointing=layers"]),
+        ("cfg_distill", []),
+        ("base", ["schedule.warmup_steps=1"]),
+    ],
 )
 def test_a_run_that_goes_on_ends_with_the_same_weights(world, tmp_path, monkeypatch, name, more):
     more = ["trainer.steps=4", *more]
@@ -185,7 +190,12 @@ def test_a_run_that_goes_on_ends_with_the_same_weights(world, tmp_path, monkeypa
 def test_a_run_that_goes_on_stops_early_where_an_unbroken_one_does(world, tmp_path, monkeypatch, where):
     # no validation is that much better than the first, so it is the model of step 2 that is kept, and step 8
     # is the last
-    more = ["trainer.steps=20", "trainer.validate_every=2", "early_stop.patience=3", "early_stop.least=100"]
+    more = [
+        "trainer.steps=20",
+        "trainer.validate_every=2",
+        "early_stopping.patience=3",
+        "early_stopping.min_delta=100",
+    ]
     run = train(world, "finetune", tmp_path / "whole", *more)
     assert json.loads((run / "finished.json").read_text()) == {"steps": 8}
     step = getattr(DiaModule, where)
@@ -210,5 +220,7 @@ def test_a_run_does_not_go_on_from_another_base(world, tmp_path):
     torch.manual_seed(1)
     save_checkpoint(DiaNetwork(TINY), tmp_path / "other", None)
     with pytest.raises(UserError, match="has other weights than when the run"):
-        train(world, "finetune", tmp_path, f"init={tmp_path / 'other'}", "resume=true", "trainer.steps=3")
+        train(
+            world, "finetune", tmp_path, f"init_from={tmp_path / 'other'}", "resume=true", "trainer.steps=3"
+        )
     assert (run / "model").is_dir()

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
+from dia.config.sweep import SweepConfig
 from dia.errors import UserError
-from dia.pipelines.sweep.settings import SweepConfig
 from dia.pipelines.sweep.space import Choices, Range, literal, read_space
 from dia.pipelines.sweep.study import STUDY, open_study, outcomes, search
 from dia.pipelines.sweep.trial import TrialFailed, Trials
@@ -30,8 +30,10 @@ WORDS = st.one_of(st.sampled_from(["true", "null", "NaN", "1e3"]), st.text("abc 
 def test_three_trials_are_trained_two_at_a_time(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     world = TinyWorld(tmp_path / "tiny")
-    small = [item for item in world.overrides(tmp_path) if not item.startswith(("runs=", "batch.frames="))]
-    command = [*small, *world.shape(), "sweep.space={batch.frames: [150, 200, 250]}", "sweep.sampler=grid", "sweep.name=frames",
+    small = [
+        item for item in world.overrides(tmp_path) if not item.startswith(("runs=", "batch.max_frames="))
+    ]
+    command = [*small, *world.shape(), "sweep.space={batch.max_frames: [150, 200, 250]}", "sweep.sampler=grid", "sweep.name=frames",
                "sweep.devices=[0, 1]"]  # fmt: skip
     main(command)
     said = capsys.readouterr().out
@@ -42,7 +44,7 @@ def test_three_trials_are_trained_two_at_a_time(tmp_path, monkeypatch, capsys):
     )
     folder = tmp_path / "sweeps" / "frames"
     rows = list(csv.DictReader((folder / "results.csv").open()))
-    assert sorted(row["batch.frames"] for row in rows) == ["150", "200", "250"]
+    assert sorted(row["batch.max_frames"] for row in rows) == ["150", "200", "250"]
     assert all(row["state"] == "complete" and float(row["value"]) > 0 for row in rows)
     assert {path.name for path in folder.glob("trial-*")} == {
         f"trial-{number:04d}{end}" for number in range(3) for end in ("", ".log")
@@ -50,7 +52,7 @@ def test_three_trials_are_trained_two_at_a_time(tmp_path, monkeypatch, capsys):
     main(command)
     assert not (folder / "trial-0003").exists(), "all of the grid has been tried"
     with pytest.raises(UserError, match="other settings"):
-        main([*command, "sweep.take=best"])
+        main([*command, "sweep.select=best"])
 
 
 class Pretended(Trials):
@@ -161,7 +163,7 @@ def test_everything_wrong_is_said_at_once():
     with pytest.raises(UserError) as caught:
         main([
             "sweep.name=a/b", "sweep.trials=-1", "sweep.sampler=magic", "run_name=mine", "seed=1", "trainer.steps=0",
-            "sweep.space={optim.learning_rate: {low: 2, high: 1}, seed: [1, 2], optim.beta3: [1], batch.frames: []}",
+            "sweep.space={optim.learning_rate: {low: 2, high: 1}, seed: [1, 2], optim.beta3: [1], batch.max_frames: []}",
         ])  # fmt: skip
     for part in (
         "sweep.name='a/b'", "sweep.trials=-1", "sweep.sampler=magic", "low is not below its high", "beta3", "no choice",

@@ -46,8 +46,8 @@ class TinyWorld:
             f"runs={runs}", "data=corpus", "data.corpus=local", f"data.path={self.corpus}", "data.name=tiny",
             "data.streaming=false", f"data.root={self.folder / 'prepared'}", f"data.sample_rate={RATE}", "engine.workers=0",
             f"codec.name={self.codec}", "trainer=cpu", "trainer.strategy=single", "trainer.devices=0",
-            "trainer.precision=32-true", "trainer.accumulate=1", f"trainer.steps={steps}", "trainer.validate_every=1",
-            "trainer.checkpoint_every=1", "batch.frames=200", "logger.wandb=disabled", "validation.speak_every=0",
+            "trainer.precision=32-true", "trainer.gradient_accumulation_steps=1", f"trainer.steps={steps}", "trainer.validate_every=1",
+            "trainer.checkpoint_every=1", "batch.max_frames=200", "logger.wandb=disabled", "validation.generate_every=0",
         ]  # fmt: skip
 
     def shape(self) -> list[str]:
@@ -58,9 +58,9 @@ class TinyWorld:
         """Overrides of the codec's own training."""
         small = [
             "codec_training.steps=2",
-            "codec_training.detail_from=1",
-            "codec_training.samples=6400",
-            "codec_training.clips=2",
+            "codec_training.refiner_start=1",
+            "codec_training.clip_samples=6400",
+            "codec_training.batch_size=2",
         ]
         return [*(f"spectral.{key}={value}" for key, value in _flat(asdict(TINY_CODEC))), *small]
 

@@ -82,7 +82,7 @@ def generate_theirs(
     made: torch.Tensor = model.generate(
         input_ids=text, attention_mask=mask.long(), decoder_input_ids=ids,
         decoder_attention_mask=torch.ones(1, 1, dtype=torch.long, device=model.device),
-        do_sample=True, guidance_scale=3.0, temperature=1.2, top_p=0.95, top_k=min(45, config.decoder.vocabulary),
+        do_sample=True, guidance_scale=3.0, temperature=1.2, top_p=0.95, top_k=min(45, config.decoder.vocab_size),
         min_new_tokens=steps, max_new_tokens=steps, stopping_criteria=[ticks] if ticks else None, **more,
     )  # fmt: skip
     return made

@@ -143,4 +143,4 @@ def bytes_of_attention(config: DiaConfig, weights: str, steps: int, rows: int = 
     always the same.
     """
     decoder, size = config.decoder, 2.0 if weights in ("bf16", "fp16") else 4.0
-    return size * 2 * rows * decoder.layers * steps * decoder.key_value_heads * decoder.head_width
+    return size * 2 * rows * decoder.layers * steps * decoder.key_value_heads * decoder.head_dim

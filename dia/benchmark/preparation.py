@@ -21,7 +21,7 @@ from dia.benchmark.processes import Cost, run_watched
 from dia.benchmark.sounds import LENGTHS, write_corpus
 from dia.codecs.dac_package import build_dac, dac_package
 from dia.codecs.registry import load_codec
-from dia.config.bench_tasks import BenchPrepareConfig
+from dia.config.bench import BenchPrepareConfig
 
 STARTING = 0.5  # seconds of sound of a run that is nothing but its start
 SHARD_UNITS = 2  # small shards, so that the last one keeps no core waiting for long

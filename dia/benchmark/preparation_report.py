@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dia.benchmark.preparation import OURS, THEIRS, Comparison, Growth
-from dia.config.bench_tasks import BenchPrepareConfig
+from dia.config.bench import BenchPrepareConfig
 
 MEBIBYTE = 1 << 20
 

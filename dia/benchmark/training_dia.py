@@ -22,8 +22,9 @@ from dia.benchmark.training_job import (
     Trained,
     TrainingJob,
 )
-from dia.config.divergence import DivergenceConfig
-from dia.config.training import FIRST_CHANNEL_WEIGHT, LoggerConfig, TrainerConfig
+from dia.config.callbacks import DivergenceConfig
+from dia.config.optimizer import OptimConfig, ScheduleConfig
+from dia.config.trainer import FIRST_CHANNEL_WEIGHT, LoggerConfig, TrainerConfig
 from dia.data.batching import Batch, BatchList, Dropout, Span, TrainingBatches, collate
 from dia.network import DiaNetwork
 from dia.training.callbacks.divergence import Guard
@@ -32,7 +33,6 @@ from dia.training.dia_module import DiaModule
 from dia.training.distributed_env import distributed_env
 from dia.training.loggers import build_loggers
 from dia.training.objectives import CrossEntropy
-from dia.training.optimization import OptimConfig, ScheduleConfig
 from dia.training.resume import RunFingerprint
 from dia.training.run_folder import Ready, Run
 from dia.training.trainer import build_trainer
@@ -62,7 +62,7 @@ def train_ours(job: TrainingJob) -> Trained:
     torch.manual_seed(SEED)
     network, weight = DiaNetwork(job.config), 1.0 if job.equal else FIRST_CHANNEL_WEIGHT
     optim = OptimConfig(
-        LEARNING_RATE, *BETAS, weight_decay=0.0 if job.equal else WEIGHT_DECAY, clip_norm=CLIP_NORM
+        LEARNING_RATE, *BETAS, weight_decay=0.0 if job.equal else WEIGHT_DECAY, max_grad_norm=CLIP_NORM
     )
     task = DiaModule(network, CrossEntropy(weight), optim, ScheduleConfig(1, 1.0), job.steps, weight, SEED)
     watch = Watch(job.clips.frames)

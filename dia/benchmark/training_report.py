@@ -8,8 +8,8 @@ from rich.table import Table
 
 from dia.benchmark.training import FASTER, LEANER, TrainingCosts, TrainingPlan
 from dia.benchmark.training_job import OURS
+from dia.config.lora import LoraConfig
 from dia.planning.model_stats import Trained
-from dia.training.lora import LoraConfig
 
 MEGABYTE = 1e6
 

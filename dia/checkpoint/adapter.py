@@ -20,6 +20,7 @@ from torch import Tensor
 from dia.checkpoint.files import read_json, read_tensors, write_json
 from dia.checkpoint.folder import write_folder
 from dia.checkpoint.transformers_layout import HEAD, PREFIX
+from dia.config.aliases import MODEL_ALIASES, rename_nested
 from dia.errors import UserError
 from dia.network import DiaConfig, DiaNetwork
 from dia.types import flatten
@@ -211,6 +212,7 @@ def _our_name(name: str) -> str:
 
 def _config_of(content: dict[str, Any]) -> DiaConfig:
     """The config that :func:`asdict` wrote. Raises ``KeyError`` and ``TypeError`` for anything else."""
+    content, _ = rename_nested(content, MODEL_ALIASES)  # adapters of earlier versions
     made = DiaConfig()
     return DiaConfig(**{
         **content, "encoder": type(made.encoder)(**content["encoder"]), "decoder": type(made.decoder)(**content["decoder"]),

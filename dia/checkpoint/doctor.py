@@ -24,8 +24,8 @@ def describe(source: Source) -> list[str]:
     return [
         f"layout      {source.layout}",
         f"generation  {source.generation}, cross_rope={config.cross_rope} (told by {source.told_by})",
-        f"network     encoder {config.encoder.layers} x {config.encoder.width}, decoder {config.decoder.layers} x "
-        f"{config.decoder.width}, {config.channels} channels of {config.decoder.codebook_size} codes",
+        f"network     encoder {config.encoder.layers} x {config.encoder.hidden_size}, decoder {config.decoder.layers} x "
+        f"{config.decoder.hidden_size}, {config.channels} channels of {config.decoder.codebook_size} codes",
         f"weights     {weights:,} in {len(source.tensors)} tensors, {size / 1e9:.3f} GB, "
         + ", ".join(f"{count} {name}" for name, count in sorted(types.items())),
         f"codec       {codec.name if codec else 'not named'}",

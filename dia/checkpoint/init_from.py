@@ -13,7 +13,7 @@ from dia.checkpoint import read_config
 from dia.checkpoint.locate import resolve_checkpoint
 from dia.codecs.registry import codec_path
 from dia.codecs.spectral import read_config as read_codec_config
-from dia.codecs.spectral_network import SpectralCodecConfig
+from dia.config.codec import SpectralCodecConfig
 from dia.errors import UserError
 from dia.network import DecoderConfig, DiaConfig, EncoderConfig
 
@@ -32,7 +32,7 @@ def filled_shape(model: DiaConfig, init: str) -> DiaConfig:
         return model
     if not init:
         raise UserError(
-            "model=checkpoint takes its shape from a checkpoint, and init is empty; give init=PATH or a Hub id"
+            "model=checkpoint takes its shape from a checkpoint, and init_from is empty; give init_from=PATH or a Hub id"
         )
     try:
         shape = asdict(read_config(resolve_checkpoint(init)))
@@ -56,13 +56,13 @@ def initial_problems(init: str, model: DiaConfig) -> list[str]:
     try:
         shape = dict(_flat(asdict(read_config(resolve_checkpoint(init)))))
     except UserError as error:
-        return [f"init={init}: {error}"]
+        return [f"init_from={init}: {error}"]
     wrong = [(key, value) for key, value in _flat(asdict(model)) if shape[key] != value]
     if not wrong:
         return []
     listed = ", ".join(f"model.{key}={value} (it has {shape[key]})" for key, value in wrong[:SHOWN])
     more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
-    return [f"init={init} contradicts {listed}{more}; leave them out, and take model=checkpoint"]
+    return [f"init_from={init} contradicts {listed}{more}; leave them out, and take model=checkpoint"]
 
 
 def initial_codec_problems(codec: str, shape: SpectralCodecConfig) -> list[str]:
@@ -72,9 +72,9 @@ def initial_codec_problems(codec: str, shape: SpectralCodecConfig) -> list[str]:
     try:
         own = asdict(read_codec_config(codec_path(codec)))
     except UserError as error:
-        return [f"codec_training.decoder_of={codec}: {error}"]
+        return [f"codec_training.finetune_decoder_of={codec}: {error}"]
     return [
-        f"codec_training.decoder_of={codec} has {key}={own[key]}, spectral.{key} is {value}; leave it out"
+        f"codec_training.finetune_decoder_of={codec} has {key}={own[key]}, spectral.{key} is {value}; leave it out"
         for key, value in asdict(shape).items()
         if own[key] != value
     ]

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dia.config.model import DIA_DELAYS
 from dia.network import DecoderConfig, DiaConfig, EncoderConfig
-from dia.network.config import DIA_DELAYS
 
 NAMES = {"mlp.gate_up_proj.weight": "mlp.wi_fused.weight", "mlp.down_proj.weight": "mlp.wo.weight"}
 HEAD, NARI_HEAD = "logits_dense.weight", "decoder.logits_dense.weight"
@@ -65,7 +65,7 @@ def to_nari_tensors(state: dict[str, Tensor], config: DiaConfig) -> dict[str, Te
             }
         elif name == HEAD:
             theirs[NARI_HEAD] = _kernel(
-                tensor, (config.decoder.width,), (config.channels, config.decoder.vocabulary)
+                tensor, (config.decoder.hidden_size,), (config.channels, config.decoder.vocab_size)
             )
         else:
             kept = next(
@@ -97,25 +97,25 @@ def _kernel_axes(name: str, config: DiaConfig) -> tuple[tuple[int, ...], tuple[i
     in_encoder = name.startswith("encoder.")
     size: EncoderConfig | DecoderConfig = config.encoder if in_encoder else config.decoder
     if name.endswith("gate_up_proj.weight"):
-        return (size.width,), (2, size.inner_width)
+        return (size.hidden_size,), (2, size.intermediate_size)
     if name.endswith("down_proj.weight"):
-        return (size.inner_width,), (size.width,)
-    heads, memory_heads, head_width, memory_width = _attention_sizes(name, config)
+        return (size.intermediate_size,), (size.hidden_size,)
+    heads, memory_heads, head_dim, memory_width = _attention_sizes(name, config)
     if name.endswith("o_proj.weight"):
-        return (heads, head_width), (size.width,)
+        return (heads, head_dim), (size.hidden_size,)
     if name.endswith("q_proj.weight"):
-        return (size.width,), (heads, head_width)
-    return (memory_width,), (memory_heads, head_width)
+        return (size.hidden_size,), (heads, head_dim)
+    return (memory_width,), (memory_heads, head_dim)
 
 
 def _attention_sizes(name: str, config: DiaConfig) -> tuple[int, int, int, int]:
     """Return heads, key-value heads, head width and the width of what is attended to."""
     encoder, decoder = config.encoder, config.decoder
     if name.startswith("encoder."):
-        return encoder.heads, encoder.heads, encoder.head_width, encoder.width
+        return encoder.heads, encoder.heads, encoder.head_dim, encoder.hidden_size
     if ".cross_attention." in name:
-        return decoder.cross_heads, decoder.cross_heads, decoder.cross_head_width, encoder.width
-    return decoder.heads, decoder.key_value_heads, decoder.head_width, decoder.width
+        return decoder.cross_heads, decoder.cross_heads, decoder.cross_head_dim, encoder.hidden_size
+    return decoder.heads, decoder.key_value_heads, decoder.head_dim, decoder.hidden_size
 
 
 def is_nested(content: dict[str, Any]) -> bool:
@@ -133,13 +133,13 @@ def from_nested_config(content: dict[str, Any]) -> DiaConfig:
     encoder, decoder = model["encoder"], model["decoder"]
     return DiaConfig(
         encoder=EncoderConfig(
-            layers=encoder["n_layer"], width=encoder["n_embd"], inner_width=encoder["n_hidden"], heads=encoder["n_head"],
-            head_width=encoder["head_dim"], vocabulary=model["src_vocab_size"], max_positions=_whole(data["text_length"]),
+            layers=encoder["n_layer"], hidden_size=encoder["n_embd"], intermediate_size=encoder["n_hidden"], heads=encoder["n_head"],
+            head_dim=encoder["head_dim"], vocab_size=model["src_vocab_size"], max_positions=_whole(data["text_length"]),
         ),
         decoder=DecoderConfig(
-            layers=decoder["n_layer"], width=decoder["n_embd"], inner_width=decoder["n_hidden"],
-            heads=decoder["gqa_query_heads"], key_value_heads=decoder["kv_heads"], head_width=decoder["gqa_head_dim"],
-            cross_heads=decoder["cross_query_heads"], cross_head_width=decoder["cross_head_dim"],
+            layers=decoder["n_layer"], hidden_size=decoder["n_embd"], intermediate_size=decoder["n_hidden"],
+            heads=decoder["gqa_query_heads"], key_value_heads=decoder["kv_heads"], head_dim=decoder["gqa_head_dim"],
+            cross_heads=decoder["cross_query_heads"], cross_head_dim=decoder["cross_head_dim"],
             codebook_size=model["tgt_vocab_size"] - 4, max_positions=_whole(data["audio_length"]),
         ),
         delays=list(data.get("delay_pattern", DIA_DELAYS)),
@@ -156,15 +156,15 @@ def to_nested_config(config: DiaConfig) -> dict[str, Any]:
         "version": "1.0",
         "model": {
             "encoder": {
-                "n_layer": encoder.layers, "n_embd": encoder.width, "n_hidden": encoder.inner_width,
-                "n_head": encoder.heads, "head_dim": encoder.head_width,
+                "n_layer": encoder.layers, "n_embd": encoder.hidden_size, "n_hidden": encoder.intermediate_size,
+                "n_head": encoder.heads, "head_dim": encoder.head_dim,
             },
             "decoder": {
-                "n_layer": decoder.layers, "n_embd": decoder.width, "n_hidden": decoder.inner_width,
-                "gqa_query_heads": decoder.heads, "kv_heads": decoder.key_value_heads, "gqa_head_dim": decoder.head_width,
-                "cross_query_heads": decoder.cross_heads, "cross_head_dim": decoder.cross_head_width,
+                "n_layer": decoder.layers, "n_embd": decoder.hidden_size, "n_hidden": decoder.intermediate_size,
+                "gqa_query_heads": decoder.heads, "kv_heads": decoder.key_value_heads, "gqa_head_dim": decoder.head_dim,
+                "cross_query_heads": decoder.cross_heads, "cross_head_dim": decoder.cross_head_dim,
             },
-            "src_vocab_size": encoder.vocabulary, "tgt_vocab_size": decoder.vocabulary, "dropout": 0.0,
+            "src_vocab_size": encoder.vocab_size, "tgt_vocab_size": decoder.vocab_size, "dropout": 0.0,
             "normalization_layer_epsilon": config.norm_epsilon, "weight_dtype": "float32",
             "rope_min_timescale": 1, "rope_max_timescale": int(config.rope_theta),
         },
@@ -189,14 +189,14 @@ def config_of_nari_tensors(tensors: dict[str, Tensor]) -> DiaConfig:
     vocabulary, width = tensors["encoder.embedding.weight"].shape
     return DiaConfig(
         encoder=EncoderConfig(
-            layers=_layers(tensors, "encoder"), width=width, inner_width=tensors["encoder.layers.0.mlp.wi_fused.weight"].shape[2],
-            heads=query[1], head_width=query[2], vocabulary=vocabulary,
+            layers=_layers(tensors, "encoder"), hidden_size=width, intermediate_size=tensors["encoder.layers.0.mlp.wi_fused.weight"].shape[2],
+            heads=query[1], head_dim=query[2], vocab_size=vocabulary,
         ),
         decoder=DecoderConfig(
-            layers=_layers(tensors, "decoder"), width=own[0],
-            inner_width=tensors["decoder.layers.0.mlp.wi_fused.weight"].shape[2], heads=own[1],
-            key_value_heads=tensors["decoder.layers.0.self_attention.k_proj.weight"].shape[1], head_width=own[2],
-            cross_heads=cross[1], cross_head_width=cross[2],
+            layers=_layers(tensors, "decoder"), hidden_size=own[0],
+            intermediate_size=tensors["decoder.layers.0.mlp.wi_fused.weight"].shape[2], heads=own[1],
+            key_value_heads=tensors["decoder.layers.0.self_attention.k_proj.weight"].shape[1], head_dim=own[2],
+            cross_heads=cross[1], cross_head_dim=cross[2],
             codebook_size=tensors[NARI_HEAD].shape[2] - 4,
         ),
         delays=list(DIA_DELAYS[: tensors[NARI_HEAD].shape[1]]),

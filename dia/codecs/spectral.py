@@ -27,7 +27,8 @@ from dia.codecs.protocol import (
     require_codes,
     require_whole_frames,
 )
-from dia.codecs.spectral_network import SpectralCodecConfig, SpectralNetwork
+from dia.codecs.spectral_network import SpectralNetwork
+from dia.config.codec import SpectralCodecConfig
 from dia.errors import UserError, one_line
 from dia.files import atomic_write, write_text
 

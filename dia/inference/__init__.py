@@ -2,10 +2,10 @@
 scripts, a guard.
 """
 
+from dia.config.sampling import Sampling
 from dia.inference.engine import Generated, Request, generate_codes, stream_codes
 from dia.inference.guard import Finding, Guarded, GuardLimits
 from dia.inference.quantization import quantize
-from dia.inference.sampling import Sampling
 from dia.inference.synthesizer import Speech, Synthesizer
 from dia.inference.voice import Voice
 

@@ -12,7 +12,7 @@ from functools import cache
 
 import torch
 
-from dia.inference.sampling import Sampling
+from dia.config.sampling import Sampling
 from dia.inference.step import State, advance
 from dia.network import DiaNetwork
 from dia.network.cache import BLOCK, DecoderCache

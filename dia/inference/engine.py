@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dia.config.sampling import Sampling
 from dia.dialogue.text import PAD_ID, encode_text
 from dia.errors import UserError
 from dia.inference.compiled import StepRunner
-from dia.inference.sampling import Sampling
 from dia.inference.step import FREE, State
 from dia.network import DiaNetwork
 

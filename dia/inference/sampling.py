@@ -16,68 +16,21 @@ Legend: B item, C codec channel, V ids per channel, K candidates of a channel.
 """
 
 from dataclasses import dataclass
-from math import isfinite
 
 import torch
 from torch import Tensor
 
+from dia.config.sampling import Sampling
+
 FORBIDDEN = float("-inf")
 TINY = 1e-6
-SPECIALS = 4  # ids of a channel that are no code: EOS, PAD, BOS and one that is never used
 
 
-@dataclass
-class Sampling:
-    """How codes are drawn. ``cfg_scale`` 0 turns guidance off; ``temperature`` 0 takes the largest.
-
-    ``cfg_final`` is the scale that guidance reaches, along a line, ``cfg_steps`` steps after the prompt
-    (None: it stays): strong guidance is what makes Dia hurry, and the first seconds are where it is needed
-    most. ``cfg_rescale`` (0 to 1) brings guided logits back to the spread of the conditional ones (Lin et al.
-    2023, arXiv 2305.08891, section 3.4). ``draw_guided`` draws from the guided logits, as the first release
-    of Dia does; 0626 draws from the conditional ones, and guidance only says which ids may be drawn, so there
-    a rescale changes nothing unless there is no filter.
-    """
-
-    cfg_scale: float = 3.0
-    temperature: float = 1.2
-    top_p: float = 0.95
-    cfg_filter_top_k: int | None = 45
-    cfg_final: float | None = None
-    cfg_steps: int = 172
-    cfg_rescale: float = 0.0
-    draw_guided: bool = False
-
-    def problems(self) -> list[str]:
-        """Return what is out of range, one sentence each with its remedy."""
-        found = []
-        for name, scale in (("cfg_scale", self.cfg_scale), ("cfg_final", self.cfg_final)):
-            if scale is not None and not (isfinite(scale) and scale >= 0):
-                found.append(f"{name}={scale} must be 0 (off) or more; Dia-1.6B speaks best at 3 to 4")
-        if self.cfg_steps < 1:
-            found.append(f"cfg_steps={self.cfg_steps} must be 1 or more; 172 are two seconds of Dia-1.6B")
-        if not 0 <= self.cfg_rescale <= 1:
-            found.append(f"cfg_rescale={self.cfg_rescale} is a share; choose 0 (off) to 1, usual is .7")
-        if not (isfinite(self.temperature) and self.temperature >= 0):
-            found.append(f"temperature={self.temperature} must be 0 (no rng) or more; usual are 1.2 to 1.8")
-        if not 0 < self.top_p <= 1:
-            found.append(f"top_p={self.top_p} must be above 0 and at most 1; usual are 0.9 to 0.95")
-        if self.cfg_filter_top_k is not None and self.cfg_filter_top_k <= SPECIALS:
-            found.append(
-                f"cfg_filter_top_k={self.cfg_filter_top_k} must be {SPECIALS + 1} or more, so that the special ids alone "
-                "cannot fill it, or null for no filter"
-            )
-        return found
-
-    @property
-    def guided(self) -> bool:
-        """Whether any step is guided, so that unconditional rows are needed."""
-        return self.cfg_scale != 0 or bool(self.cfg_final)
-
-    def scale_at(self, step_B: Tensor) -> Tensor:
-        """Return the scale (B, 1, 1), fp32, of each item's own step, counted from 0 after its prompt."""
-        final = self.cfg_scale if self.cfg_final is None else self.cfg_final
-        way_B = (step_B.float() / self.cfg_steps).clamp(0, 1)
-        return (self.cfg_scale + (final - self.cfg_scale) * way_B)[:, None, None]
+def guidance_scale(sampling: Sampling, step_B: Tensor) -> Tensor:
+    """Return the guidance scale (B, 1, 1), fp32, of each item's own step, counted from 0 after its prompt."""
+    final = sampling.cfg_scale if sampling.cfg_final is None else sampling.cfg_final
+    progress_B = (step_B.float() / sampling.cfg_steps).clamp(0, 1)
+    return (sampling.cfg_scale + (final - sampling.cfg_scale) * progress_B)[:, None, None]
 
 
 @dataclass(frozen=True)

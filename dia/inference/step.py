@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dia.inference.sampling import Sampling, sample
+from dia.config.sampling import Sampling
+from dia.inference.sampling import sample
 from dia.network import DiaNetwork
 from dia.network.cache import DecoderCache
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from dia.codecs.protocol import Codec
+from dia.config.sampling import Sampling
 from dia.errors import UserError
 from dia.inference.engine import Request, generate_codes, stream_codes
-from dia.inference.sampling import Sampling
 from dia.inference.streaming import chunk_frames, stream_waveforms
 from dia.network import DiaNetwork
 from dia.types import Waveform

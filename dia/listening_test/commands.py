@@ -6,6 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from dia.config.choices import AudioPlacement
+from dia.config.listening_test import ListenConfig, VotesConfig
 from dia.errors import UserError
 from dia.files import write_bytes
 from dia.home import existing
@@ -13,7 +15,6 @@ from dia.listening_test.answers import Answers, read_answers
 from dia.listening_test.page import Page, make_page
 from dia.listening_test.recorded import read_systems
 from dia.listening_test.result import listening_results, show_results
-from dia.listening_test.settings import ListenConfig, VotesConfig
 
 
 def write_test(config: ListenConfig) -> Page:
@@ -25,10 +26,10 @@ def write_test(config: ListenConfig) -> Page:
         [str(existing(folder)) for folder in (*config.folders, config.reference) if folder]
     )
     page = make_page(systems, config, systems[-1].name if config.reference else "")
-    if config.sounds == "beside":
-        config.sound_folder.mkdir()
+    if config.audio is AudioPlacement.beside:
+        config.audio_folder.mkdir()
         for name, flac in page.sounds.items():
-            write_bytes(config.sound_folder / f"{name}.flac", flac)
+            write_bytes(config.audio_folder / f"{name}.flac", flac)
     write_bytes(config.key, (json.dumps(page.key, indent=1) + "\n").encode())
     write_bytes(Path(config.out), page.html.encode())  # last: with it the test is whole
     return page

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dia.config.listening_test import ListenConfig
 from dia.listening_test.recorded import Clip, System
-from dia.listening_test.settings import ListenConfig
 from dia.listening_test.sound import NotComparable, match, prepare_clip, spoil
 from dia.types import Waveform
 

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from dia.audio.files import flac_bytes
+from dia.config.choices import AudioPlacement
+from dia.config.listening_test import ListenConfig
 from dia.dialogue import Script
 from dia.errors import UserError
 from dia.listening_test.design import Form, Trial, blocks, comparisons, forms
 from dia.listening_test.key import Names, key_of
 from dia.listening_test.material import SPOILT, Material, material_of
 from dia.listening_test.recorded import System
-from dia.listening_test.settings import ListenConfig
 from dia.listening_test.sound import SAMPLE_RATE
 
 HERE = Path(__file__).parent
@@ -127,8 +128,8 @@ def _html(content: dict[str, Any], sounds: dict[str, bytes], config: ListenConfi
 
 
 def _address(name: str, flac: bytes, config: ListenConfig) -> str:
-    if config.sounds == "beside":
-        return f"{config.sound_folder.name}/{name}.flac"
+    if config.audio is AudioPlacement.beside:
+        return f"{config.audio_folder.name}/{name}.flac"
     return f"data:audio/flac;base64,{base64.b64encode(flac).decode()}"
 
 

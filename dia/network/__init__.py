@@ -1,6 +1,6 @@
 """The Dia network: a byte encoder and a decoder of delayed codec channels; one device, no training code."""
 
-from dia.network.config import DecoderConfig, DiaConfig, EncoderConfig
+from dia.config.model import DecoderConfig, DiaConfig, EncoderConfig
 from dia.network.dia import DiaNetwork
 
 __all__ = ["DecoderConfig", "DiaConfig", "DiaNetwork", "EncoderConfig"]

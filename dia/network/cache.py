@@ -18,8 +18,8 @@ BLOCK = 64  # steps
 class LayerCache:
     """Keys and values of one self-attention layer."""
 
-    def __init__(self, batch: int, heads: int, head_width: int, like: Tensor) -> None:
-        self.keys_BKTH = like.new_zeros(batch, heads, 0, head_width)
+    def __init__(self, batch: int, heads: int, head_dim: int, like: Tensor) -> None:
+        self.keys_BKTH = like.new_zeros(batch, heads, 0, head_dim)
         self.values_BKTH = torch.zeros_like(self.keys_BKTH)
 
     def write(self, positions_T: Tensor, keys_BKTH: Tensor, values_BKTH: Tensor) -> None:

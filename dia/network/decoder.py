@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dia.config.model import DiaConfig
 from dia.network.cache import BLOCK, DecoderCache, LayerCache
-from dia.network.config import DiaConfig
 from dia.network.layers import Attention, GatedSiLU, RMSNorm, rotary_angles, rotate
 
 Angles = tuple[Tensor, Tensor]
@@ -44,16 +44,20 @@ class DecoderLayer(nn.Module):
     def __init__(self, config: DiaConfig) -> None:
         super().__init__()
         size, self.cross_rope = config.decoder, config.cross_rope
-        self.pre_sa_norm = RMSNorm(size.width, config.norm_epsilon)
+        self.pre_sa_norm = RMSNorm(size.hidden_size, config.norm_epsilon)
         self.self_attention = Attention(
-            size.width, size.width, size.heads, size.key_value_heads, size.head_width
+            size.hidden_size, size.hidden_size, size.heads, size.key_value_heads, size.head_dim
         )
-        self.pre_ca_norm = RMSNorm(size.width, config.norm_epsilon)
+        self.pre_ca_norm = RMSNorm(size.hidden_size, config.norm_epsilon)
         self.cross_attention = Attention(
-            size.width, config.encoder.width, size.cross_heads, size.cross_heads, size.cross_head_width
+            size.hidden_size,
+            config.encoder.hidden_size,
+            size.cross_heads,
+            size.cross_heads,
+            size.cross_head_dim,
         )
-        self.pre_mlp_norm = RMSNorm(size.width, config.norm_epsilon)
-        self.mlp = GatedSiLU(size.width, size.inner_width)
+        self.pre_mlp_norm = RMSNorm(size.hidden_size, config.norm_epsilon)
+        self.mlp = GatedSiLU(size.hidden_size, size.intermediate_size)
 
     def memory(self, memory_BSD: Tensor, angles: Angles) -> tuple[Tensor, Tensor]:
         """Return cross-attention's keys and values of the text; ``angles`` turn the keys where the checkpoint
@@ -107,9 +111,9 @@ class Decoder(nn.Module):
         super().__init__()
         self.config = config
         size = config.decoder
-        self.embeddings = ChannelEmbedding(config.channels, size.vocabulary, size.width)
+        self.embeddings = ChannelEmbedding(config.channels, size.vocab_size, size.hidden_size)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(size.layers))
-        self.norm = RMSNorm(size.width, config.norm_epsilon)
+        self.norm = RMSNorm(size.hidden_size, config.norm_epsilon)
 
     def forward(self, tokens_BTC: Tensor, memory_BSD: Tensor, memory_mask_BS: Tensor) -> Tensor:
         """Return features (B, T, D) of whole sequences, each step seeing itself and what came before."""
@@ -129,7 +133,7 @@ class Decoder(nn.Module):
         ``block`` steps.
         """
         size, batch = self.config.decoder, memory_BSD.shape[0]
-        layers = [LayerCache(batch, size.key_value_heads, size.head_width, memory_BSD) for _ in self.layers]
+        layers = [LayerCache(batch, size.key_value_heads, size.head_dim, memory_BSD) for _ in self.layers]
         position = torch.zeros((), dtype=torch.long, device=memory_BSD.device)
         return DecoderCache(
             layers, self._memories(memory_BSD), memory_mask_BS[:, None, None, :], position, steps, block
@@ -167,8 +171,8 @@ class Decoder(nn.Module):
     def _angles(self, positions_T: Tensor) -> tuple[Angles, Angles]:
         """Rotary angles of self-attention and of cross-attention."""
         size, theta = self.config.decoder, self.config.rope_theta
-        return rotary_angles(positions_T, size.head_width, theta), rotary_angles(
-            positions_T, size.cross_head_width, theta
+        return rotary_angles(positions_T, size.head_dim, theta), rotary_angles(
+            positions_T, size.cross_head_dim, theta
         )
 
     def _memory_angles(self, memory_BSD: Tensor) -> Angles:

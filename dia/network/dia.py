@@ -7,8 +7,8 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from dia.config.model import DiaConfig
 from dia.network.cache import BLOCK, DecoderCache
-from dia.network.config import DiaConfig
 from dia.network.decoder import Decoder
 from dia.network.encoder import Encoder
 from dia.network.linear import Linear
@@ -32,7 +32,7 @@ class DiaNetwork(nn.Module):
         self.config = config
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
-        self.logits_dense = Linear(config.decoder.width, config.channels * config.decoder.vocabulary)
+        self.logits_dense = Linear(config.decoder.hidden_size, config.channels * config.decoder.vocab_size)
         if initializer_range is not None:
             self.apply(partial(_initialise, deviation=initializer_range))
 
@@ -70,7 +70,7 @@ class DiaNetwork(nn.Module):
     def logits(self, features_BTD: Tensor) -> Tensor:
         """Return logits (B, T, C, V) of decoder features."""
         return self.logits_dense(features_BTD).unflatten(
-            -1, (self.config.channels, self.config.decoder.vocabulary)
+            -1, (self.config.channels, self.config.decoder.vocab_size)
         )
 
 

@@ -6,7 +6,7 @@ Legend: B batch, S text byte, D width.
 import torch
 from torch import Tensor, nn
 
-from dia.network.config import DiaConfig
+from dia.config.model import DiaConfig
 from dia.network.layers import Attention, GatedSiLU, RMSNorm, rotary_angles, rotate
 
 
@@ -16,10 +16,12 @@ class EncoderLayer(nn.Module):
     def __init__(self, config: DiaConfig) -> None:
         super().__init__()
         size = config.encoder
-        self.pre_sa_norm = RMSNorm(size.width, config.norm_epsilon)
-        self.self_attention = Attention(size.width, size.width, size.heads, size.heads, size.head_width)
-        self.post_sa_norm = RMSNorm(size.width, config.norm_epsilon)
-        self.mlp = GatedSiLU(size.width, size.inner_width)
+        self.pre_sa_norm = RMSNorm(size.hidden_size, config.norm_epsilon)
+        self.self_attention = Attention(
+            size.hidden_size, size.hidden_size, size.heads, size.heads, size.head_dim
+        )
+        self.post_sa_norm = RMSNorm(size.hidden_size, config.norm_epsilon)
+        self.mlp = GatedSiLU(size.hidden_size, size.intermediate_size)
 
     def forward(self, x_BSD: Tensor, angles: tuple[Tensor, Tensor], mask_B11S: Tensor) -> Tensor:
         """Return features of the same shape; ``mask_B11S`` is true where there is text."""
@@ -36,9 +38,9 @@ class Encoder(nn.Module):
     def __init__(self, config: DiaConfig) -> None:
         super().__init__()
         self.config = config
-        self.embedding = nn.Embedding(config.encoder.vocabulary, config.encoder.width)
+        self.embedding = nn.Embedding(config.encoder.vocab_size, config.encoder.hidden_size)
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder.layers))
-        self.norm = RMSNorm(config.encoder.width, config.norm_epsilon)
+        self.norm = RMSNorm(config.encoder.hidden_size, config.norm_epsilon)
 
     def forward(self, text_BS: Tensor, mask_BS: Tensor) -> Tensor:
         """Return features (B, S, D) of byte ids (B, S). ``mask_BS`` is true where there is text.
@@ -46,7 +48,7 @@ class Encoder(nn.Module):
         What stands at padded places has no meaning and is masked in cross-attention.
         """
         positions = torch.arange(text_BS.shape[1], device=text_BS.device)
-        angles = rotary_angles(positions, self.config.encoder.head_width, self.config.rope_theta)
+        angles = rotary_angles(positions, self.config.encoder.head_dim, self.config.rope_theta)
         x_BSD = self.embedding(text_BS)
         for layer in self.layers:
             x_BSD = layer(x_BSD, angles, mask_BS[:, None, None, :])

@@ -37,10 +37,10 @@ class RMSNorm(nn.Module):
 class GatedSiLU(nn.Module):
     """Feed-forward ``down(silu(gate(x)) * up(x))`` with gate and up in one matrix, gate first."""
 
-    def __init__(self, width: int, inner_width: int) -> None:
+    def __init__(self, width: int, intermediate_size: int) -> None:
         super().__init__()
-        self.gate_up_proj = Linear(width, 2 * inner_width)
-        self.down_proj = Linear(inner_width, width)
+        self.gate_up_proj = Linear(width, 2 * intermediate_size)
+        self.down_proj = Linear(intermediate_size, width)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Return features of the same shape."""
@@ -60,9 +60,9 @@ def _lean() -> bool:
     return torch.is_grad_enabled() and not torch.compiler.is_compiling()
 
 
-def rotary_angles(positions_T: Tensor, head_width: int, theta: float) -> tuple[Tensor, Tensor]:
+def rotary_angles(positions_T: Tensor, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:
     """Return cosine and sine (T, H) in fp32 for positions (T,); the two halves of a head share the angles."""
-    exponents = torch.arange(0, head_width, 2, dtype=torch.float32, device=positions_T.device) / head_width
+    exponents = torch.arange(0, head_dim, 2, dtype=torch.float32, device=positions_T.device) / head_dim
     angles = positions_T.float()[:, None] / theta**exponents
     angles = torch.cat((angles, angles), dim=-1)
     return angles.cos(), angles.sin()
@@ -115,15 +115,15 @@ class Attention(nn.Module):
     """
 
     def __init__(
-        self, width: int, memory_width: int, heads: int, key_value_heads: int, head_width: int
+        self, width: int, memory_width: int, heads: int, key_value_heads: int, head_dim: int
     ) -> None:
         super().__init__()
-        self.head_width = head_width
+        self.head_dim = head_dim
         self.qkv_proj: nn.Module | None = None
-        self.q_proj = Linear(width, heads * head_width)
-        self.k_proj = Linear(memory_width, key_value_heads * head_width)
-        self.v_proj = Linear(memory_width, key_value_heads * head_width)
-        self.o_proj = Linear(heads * head_width, width)
+        self.q_proj = Linear(width, heads * head_dim)
+        self.k_proj = Linear(memory_width, key_value_heads * head_dim)
+        self.v_proj = Linear(memory_width, key_value_heads * head_dim)
+        self.o_proj = Linear(heads * head_dim, width)
 
     def queries(self, x_BTD: Tensor) -> Tensor:
         """Return the queries (B, N, T, H)."""
@@ -166,4 +166,4 @@ class Attention(nn.Module):
         return out
 
     def _heads(self, x_BTF: Tensor) -> Tensor:
-        return x_BTF.unflatten(-1, (-1, self.head_width)).transpose(1, 2)
+        return x_BTF.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)

@@ -7,7 +7,7 @@ import lightning as L
 from datasets import Dataset, concatenate_datasets
 
 from dia.codecs.protocol import Codec, frames_per_second
-from dia.config.compose import TrainConfig
+from dia.config.train import TrainConfig
 from dia.data.batching import BatchList, TrainingBatches
 from dia.evaluation.validation_metrics import Listener
 from dia.pipelines.build_model import spoken_sampling
@@ -26,18 +26,20 @@ def build_callbacks(
     """Return the callbacks that watch and change nothing."""
     found = [
         Throughput(config.model, frames_per_second(codec), config.trainer.precision, config.lora.rank > 0),
-        Guard(config.guard, folder),
+        Guard(config.divergence, folder),
         TextGain(),
     ]
-    return found + ([speaking(config, codec, splits)] if config.validation.speak_every else [])
+    return found + ([speaking(config, codec, splits)] if config.validation.generate_every else [])
 
 
 def watched_loaders(
     config: TrainConfig, folder: Path, trainer: L.Trainer, batches: TrainingBatches, held_out: BatchList
 ) -> tuple[WatchedLoader, WatchedLoader]:
     """Return the loaders of training and of validation; a stall of either ends the run."""
-    watchdog = Watchdog(config.guard.stall_seconds, folder, trainer.global_rank, lambda: trainer.global_step)
-    training = WatchedLoader(batches, watchdog, "training", config.trainer.loader_processes)
+    watchdog = Watchdog(
+        config.watchdog.timeout_seconds, folder, trainer.global_rank, lambda: trainer.global_step
+    )
+    training = WatchedLoader(batches, watchdog, "training", config.trainer.num_workers)
     return training, WatchedLoader(held_out, watchdog, "validation")
 
 
@@ -49,7 +51,7 @@ def speaking(config: TrainConfig, codec: Codec, splits: Mapping[str, Dataset]) -
     scripts = list(spoken["script"])
     room = round(settings.max_seconds * frames_per_second(codec)) + 2 + max(config.model.delays)
     return GenerateSamples(
-        codec, scripts, spoken_sampling(config), min(room, config.model.decoder.max_positions), settings.speak_every,
+        codec, scripts, spoken_sampling(config), min(room, config.model.decoder.max_positions), settings.generate_every,
         Listener(list(spoken), concatenate_datasets(labelled)),
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ from dia.checkpoint import load_checkpoint
 from dia.checkpoint.adapter import Base, weights_fingerprint
 from dia.checkpoint.locate import resolve_checkpoint
 from dia.codecs.protocol import Codec, require_codec
-from dia.config.compose import TrainConfig
+from dia.config.train import TrainConfig
 from dia.errors import UserError
 from dia.files import write_text
 from dia.inference import Sampling
@@ -44,7 +44,11 @@ def begin(config: TrainConfig, codec: Codec) -> Start:
     """
     L.seed_everything(config.seed)
     network = initial_network(config, codec)
-    base = Base(config.init, weights_fingerprint(network.state_dict().items())) if config.init else None
+    base = (
+        Base(config.init_from, weights_fingerprint(network.state_dict().items()))
+        if config.init_from
+        else None
+    )
     objective = OBJECTIVES[config.objective](config, network)
     if config.lora.rank:
         add_adapters(network, config.lora)
@@ -53,11 +57,11 @@ def begin(config: TrainConfig, codec: Codec) -> Start:
 
 def initial_network(config: TrainConfig, codec: Codec) -> DiaNetwork:
     """Return random weights, or those of the checkpoint `init`. Raises as :func:`begin` does."""
-    if not config.init:
+    if not config.init_from:
         return DiaNetwork(config.model, config.initializer_range)
-    opened = load_checkpoint(resolve_checkpoint(config.init))
+    opened = load_checkpoint(resolve_checkpoint(config.init_from))
     if opened.codec is not None and opened.codec.fingerprint:
-        require_codec(codec, opened.codec.fingerprint, f"init={config.init}")
+        require_codec(codec, opened.codec.fingerprint, f"init_from={config.init_from}")
     return opened.network
 
 
@@ -76,7 +80,7 @@ def require_same_base(folder: Path, base: Base | None) -> None:
         return
     if json.loads(note.read_text(encoding="utf-8"))["fingerprint"] != base.fingerprint:
         raise UserError(
-            f"init={base.name} has other weights than when the run {folder} began, so it cannot go on exactly; put the old "
+            f"init_from={base.name} has other weights than when the run {folder} began, so it cannot go on exactly; put the old "
             "checkpoint back, or begin another run"
         )
 

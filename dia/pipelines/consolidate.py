@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 from torch.distributed.checkpoint import FileSystemReader, load
@@ -17,7 +17,8 @@ from dia.checkpoint.adapter import merge_tensors
 from dia.checkpoint.folder import save_state
 from dia.checkpoint.source import LIGHTNING_PREFIX
 from dia.codecs.registry import load_codec
-from dia.config.compose import TrainConfig
+from dia.config.compose import read_train_config
+from dia.config.train import TrainConfig
 from dia.errors import UserError, one_line
 from dia.network import DiaNetwork
 from dia.pipelines.build_model import spoken_sampling
@@ -56,9 +57,8 @@ def read_run_config(run: Path) -> TrainConfig:
     run's.
     """
     try:
-        config = OmegaConf.merge(OmegaConf.structured(TrainConfig), OmegaConf.load(run / CONFIG))
-        return cast(TrainConfig, OmegaConf.to_object(config))
-    except (OmegaConfBaseException, OSError) as error:
+        return read_train_config(cast(DictConfig, OmegaConf.load(run / CONFIG)))
+    except (OmegaConfBaseException, OSError, ValueError) as error:
         raise UserError(
             f"{run / CONFIG} is no run's config ({one_line(error)}); name the folder of a run"
         ) from error
@@ -90,6 +90,6 @@ def network_state(state: dict[str, Tensor], config: TrainConfig) -> dict[str, Te
             add_adapters(network, config.lora)
     found = {name: state[LIGHTNING_PREFIX + name] for name in network.state_dict()}
     trained = [name for name, parameter in network.named_parameters() if parameter.requires_grad]
-    if config.average.decay:
+    if config.ema.decay:
         found |= {name: state[f"{AVERAGE_PREFIX}{number}"] for number, name in enumerate(trained)}
     return found

@@ -3,8 +3,9 @@
 from rich.console import Console
 
 from dia.codecs.registry import codec_shape
-from dia.config.compose import TrainConfig
+from dia.config.train import TrainConfig
 from dia.errors import UserError
+from dia.pipelines.check_config import price_problems
 from dia.pipelines.preflight import require_none
 from dia.planning.model_stats import Trained
 from dia.planning.planner import Job, Planner
@@ -35,21 +36,22 @@ def plan_problems(config: TrainConfig) -> list[str]:
     """Return what is wrong with the keys that a plan depends on; a checkpoint to start from need not be
     there.
     """
-    parts = (config.trainer, config.batch, config.optim, config.lora, config.average, config.planning)
+    parts = (config.trainer, config.batch, config.optim, config.lora, config.ema, config.planning)
     found = [f"model.{problem}" for problem in config.model.problems()]
-    if config.planning.gpus > 1 and not config.trainer.spreads:
+    if config.planning.gpus > 1 and not config.trainer.strategy.distributed:
         found.append(
             f"planning.gpus={config.planning.gpus}, but trainer.strategy=single is for one; choose trainer=ddp or fsdp2"
         )
-    return found + [problem for part in parts for problem in part.problems()]
+    problems = [problem for part in parts for problem in part.problems()]
+    return found + problems + price_problems(config)
 
 
 def job_of(config: TrainConfig) -> Job:
     """Return what is planned of a config."""
     trainer = config.trainer
     return Job(
-        gpus_of(config), trainer.strategy, trainer.precision, trainer.activations, config.optim.kind, config.batch.frames,
-        trainer.accumulate, trainer.steps, config.average.decay > 0,
+        gpus_of(config), trainer.strategy, trainer.precision, trainer.activation_checkpointing, config.optim.kind, config.batch.max_frames,
+        trainer.gradient_accumulation_steps, trainer.steps, config.ema.decay > 0,
     )  # fmt: skip
 
 
@@ -58,5 +60,5 @@ def gpus_of(config: TrainConfig) -> int:
     trainer = config.trainer
     if config.planning.gpus:
         return config.planning.gpus
-    usual = 8 if trainer.spreads else 1
+    usual = 8 if trainer.strategy.distributed else 1
     return (trainer.devices or usual) * (trainer.nodes or 1)

@@ -17,12 +17,13 @@ from omegaconf import OmegaConf
 
 from dia.codecs.protocol import Codec
 from dia.codecs.registry import codec_shape
-from dia.config.compose import TrainConfig, config_problems
+from dia.config.train import TrainConfig
 from dia.data.batching import decoder_steps
 from dia.data.prepare import find_prepared, folder_of_request, prepare
 from dia.data.prepared import open_prepared, read_card, split_fingerprints
 from dia.errors import UserError
 from dia.home import in_home
+from dia.pipelines.check_config import config_problems
 from dia.training.distributed_env import distributed_env, process_problems
 from dia.training.resume import RunFingerprint, data_changed, relevant
 from dia.training.run_folder import Ready, acquire_run
@@ -149,9 +150,9 @@ def _fit_problems(rows: Dataset, where: str, config: TrainConfig) -> list[str]:
     longest, place = int(frames.max()), int(frames.argmax())
     name, steps = rows[place]["id"], decoder_steps(longest, config.model)
     found = []
-    if steps > config.batch.frames:
+    if steps > config.batch.max_frames:
         found.append(
-            f"batch.frames={config.batch.frames} is below the longest clip of {where}: {name} takes {steps} steps; raise it, "
+            f"batch.max_frames={config.batch.max_frames} is below the longest clip of {where}: {name} takes {steps} steps; raise it, "
             "or prepare shorter clips"
         )
     if longest > config.model.max_frames:

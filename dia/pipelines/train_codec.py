@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 from dia.codecs.registry import codec_path, load_codec
 from dia.codecs.spectral import load_network, save_spectral
 from dia.codecs.spectral_network import SpectralNetwork
-from dia.config.compose import TrainConfig
+from dia.config.train import TrainConfig
 from dia.data.codec_dataset import TrainingCrops, load_split_audio
 from dia.pipelines.preflight import as_yaml, opened_data, preflight
 from dia.training.codec_module import CodecModule
@@ -20,7 +20,7 @@ from dia.training.trainer import build_trainer
 
 def train_codec(config: TrainConfig) -> Path:
     """Train the spectral codec and return the run folder. Raises ``UserError`` as its parts do."""
-    ready, begun = preflight(config), config.codec_training.decoder_of
+    ready, begun = preflight(config), config.codec_training.finetune_decoder_of
     codec = (
         load_codec(begun) if begun and config.data.tokens else None
     )  # what it tokenized holds the sound as well
@@ -32,16 +32,22 @@ def train_codec(config: TrainConfig) -> Path:
 def _train(config: TrainConfig, splits: DatasetDict, ready: Ready) -> Path:
     training, claimed = config.codec_training, ready.run
     L.seed_everything(config.seed)
-    begun = training.decoder_of
+    begun = training.finetune_decoder_of
     network = load_network(codec_path(begun)) if begun else SpectralNetwork(config.spectral)
     sound = load_split_audio(splits["train"], config.spectral.sample_rate)
     begin_run(claimed.folder, as_yaml(config))
     task = CodecModule(network, training, config.schedule, config.seed)
     loggers = build_loggers(config.logger, config.run_name, claimed.folder)
     trainer = build_trainer(config.trainer, ready, [], loggers, training.steps, manual=True)
-    holding = round(training.sounds * training.clips)
+    holding = round(training.nonverbal_fraction * training.batch_size)
     crops = TrainingCrops(
-        sound, training.clips, training.samples, holding, config.seed, claimed.steps_done, training.steps
+        sound,
+        training.batch_size,
+        training.clip_samples,
+        holding,
+        config.seed,
+        claimed.steps_done,
+        training.steps,
     )
     trainer.fit(task, DataLoader(crops, batch_size=None), ckpt_path=claimed.checkpoint, weights_only=True)
     close_loggers(loggers)

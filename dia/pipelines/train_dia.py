@@ -11,7 +11,7 @@ from datasets import Dataset
 from dia.checkpoint import CodecReference
 from dia.codecs.protocol import Codec
 from dia.codecs.registry import load_codec
-from dia.config.compose import TrainConfig
+from dia.config.train import TrainConfig
 from dia.data.batching import (
     BatchList,
     Clips,
@@ -60,7 +60,7 @@ def _train(config: TrainConfig, codec: Codec, splits: Mapping[str, Dataset], rea
     start = begin(config, codec)
     network = start.network
     drop_residuals(network, config.dropout)
-    checkpoint_activations(network, config.trainer.activations)
+    checkpoint_activations(network, config.trainer.activation_checkpointing)
     if config.trainer.compile:
         compile_layers(network)
     require_fitting(network, codec)
@@ -70,17 +70,17 @@ def _train(config: TrainConfig, codec: Codec, splits: Mapping[str, Dataset], rea
         begin_run(claimed.folder, as_yaml(config))
         write_base(claimed.folder, start.base)
         write_marginal(claimed.folder, train, validation, config)
-    weight, averaging = config.batch.first_channel_weight, config.average.decay > 0
+    weight, averaging = config.batch.first_channel_weight, config.ema.decay > 0
     steps, schedule = config.trainer.steps, config.schedule
     task = DiaModule(network, start.objective, config.optim, schedule, steps, weight, config.seed, averaging)
     reference = CodecReference(codec.name, codec.fingerprint)
     export = Exporter(claimed.folder, reference, spoken_sampling(config), config.lora, start.base)
-    stop = EarlyStopping(config.early_stop) if config.early_stop.patience else None
+    stop = EarlyStopping(config.early_stopping) if config.early_stopping.patience else None
     callbacks: list[L.Callback] = [*([stop] if stop else []), SaveModel(export, stop)]
     callbacks += build_callbacks(config, claimed.folder, codec, splits)
     if averaging:
         callbacks.append(
-            ExponentialMovingAverage(config.average.decay)
+            ExponentialMovingAverage(config.ema.decay)
         )  # last: the others see the average that it puts in for validation
     loggers = build_loggers(config.logger, config.run_name, claimed.folder)
     trainer = build_trainer(config.trainer, ready, callbacks, loggers, config.trainer.steps)
@@ -124,7 +124,7 @@ def write_marginal(folder: Path, train: Clips, validation: Clips, config: TrainC
 def _batches(
     config: TrainConfig, claimed: Run, trainer: L.Trainer, train: Clips, validation: Clips
 ) -> tuple[TrainingBatches, BatchList]:
-    accumulate = config.trainer.accumulate
+    accumulate = config.trainer.gradient_accumulation_steps
     span = Span(
         claimed.steps_done * accumulate,
         config.trainer.steps * accumulate,
@@ -134,10 +134,10 @@ def _batches(
     batch = config.batch
     dropout, short_first = (
         Dropout(batch.text_dropout, batch.code_dropout),
-        ShortClipsFirst(batch.short_epochs, batch.short_share),
+        ShortClipsFirst(config.curriculum.epochs, config.curriculum.shortest_fraction),
     )
-    batches = TrainingBatches(train, config.model, batch.frames, dropout, config.seed, span, short_first)
-    held_out = validation_batches(validation, config.model, config.batch.frames)
+    batches = TrainingBatches(train, config.model, batch.max_frames, dropout, config.seed, span, short_first)
+    held_out = validation_batches(validation, config.model, config.batch.max_frames)
     return batches, BatchList(
         batches_of_rank(held_out, trainer.global_rank, trainer.world_size, config.model)
     )

@@ -10,13 +10,14 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from dia.config.training import FIRST_CHANNEL_WEIGHT
+from dia.config.lora import LoraConfig
+from dia.config.trainer import FIRST_CHANNEL_WEIGHT
 from dia.inference import Sampling
 from dia.network import DiaConfig, DiaNetwork
 from dia.planning.memory_tracer import Asked, Build, FakeBatch
 from dia.training.activation_checkpointing import checkpoint_activations
 from dia.training.distillation import GuidedDistillation
-from dia.training.lora import LoraConfig, add_adapters
+from dia.training.lora import add_adapters
 from dia.training.loss import channel_weights
 from dia.training.objectives import CrossEntropy, Objective
 from dia.training.optimizers import ORTHOGONAL

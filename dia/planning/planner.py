@@ -75,7 +75,7 @@ class Planner:
             self.model.decoder.max_positions,
             job.frames,
         )
-        size = round(max(1, steps - tail) / self.frame_rate * self.settings.text_bytes_a_second)
+        size = round(max(1, steps - tail) / self.frame_rate * self.settings.text_bytes_per_second)
         return BatchShape(
             max(1, job.frames // steps), steps, min(max(1, size), self.model.encoder.max_positions)
         )

@@ -23,12 +23,12 @@ def show_plan(planner: Planner, job: Job, console: Console) -> None:
     console.print("\n[bold]work", _work(planner, job), sep="\n")
     console.print(
         f"\n[bold]time and money[/bold] at {settings.mfu:.0%} of the data sheet's operations: assumed (planning.mfu, "
-        "planning.dollars_an_hour)", _time(planner, job), sep="\n",
+        "planning.dollars_per_gpu_hour)", _time(planner, job), sep="\n",
     )  # fmt: skip
     if not planner.fits(job):
         console.print("\n[bold]what to change", _remedies(planner, job), sep="\n")
     elif most := most_frames(planner, job):
-        console.print(f"\nit fits; the largest batch.frames that would is about {most:,}")
+        console.print(f"\nit fits; the largest batch.max_frames that would is about {most:,}")
     for note in notes(job):
         console.print(f"[dim]{note}")
 
@@ -86,7 +86,7 @@ def _time(planner: Planner, job: Job) -> Table:
         "dollars",
         title=f"time and money at {settings.mfu:.0%} of the data sheet: assumed",
     )
-    for gpu, price in settings.dollars_an_hour.items():
+    for gpu, price in settings.dollars_per_gpu_hour.items():
         taken = planner.hours(job, gpu)
         table.add_row(
             f"{job.gpus} x {gpu}",

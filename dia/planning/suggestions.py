@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
+from dia.config.choices import ActivationCheckpointing
 from dia.planning.planner import GIGABYTE, Job, Memory, Planner
-from dia.training.activation_checkpointing import MODES
 
 SHOWN = 3  # combinations that are named
 
@@ -37,7 +37,7 @@ def remedies(planner: Planner, job: Job) -> list[Remedy]:
 
 
 def most_frames(planner: Planner, job: Job) -> int:
-    """Return the largest batch.frames that fits, a multiple of 100; 0 when even one clip does not.
+    """Return the largest batch.max_frames that fits, a multiple of 100; 0 when even one clip does not.
 
     Memory is a straight line in the clips of a batch, which two plans tell.
     """
@@ -54,10 +54,11 @@ Change = dict[str, tuple[str, Any]]
 
 def _options(job: Job) -> list[list[Change]]:
     """Of each kind of change all that save memory, and none."""
-    saving = MODES[MODES.index(job.activations) + 1 :]
+    modes = list(ActivationCheckpointing)
+    saving = modes[modes.index(job.activations) + 1 :]
     activations: list[Change] = [
         {},
-        *({"activations": (f"trainer.activations={mode}", mode)} for mode in saving),
+        *({"activations": (f"trainer.activation_checkpointing={mode}", mode)} for mode in saving),
     ]
     spread: list[Change] = [{}]
     if job.gpus > 1 and job.strategy != "fsdp2":
@@ -75,8 +76,11 @@ def _changes(planner: Planner, job: Job) -> list[Change]:
         times = -(-job.frames // frames)
         frames = job.frames // times // 100 * 100 or frames
         fewer: Change = {
-            "frames": (f"batch.frames={frames}", frames),
-            "accumulate": (f"trainer.accumulate={job.accumulate * times}", job.accumulate * times),
+            "frames": (f"batch.max_frames={frames}", frames),
+            "accumulate": (
+                f"trainer.gradient_accumulation_steps={job.accumulate * times}",
+                job.accumulate * times,
+            ),
         }
         single.insert(0, fewer)
     return single

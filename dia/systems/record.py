@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from dia.config.systems import RecordConfig
 from dia.errors import UserError
 from dia.evaluation.prompts import Prompt, prompts_sha256, suite_prompts
 from dia.home import in_home
@@ -26,7 +27,6 @@ from dia.systems.protocol import BringsPrompts, System
 from dia.systems.recording_files import redactor
 from dia.systems.retry import Asker, Stopped
 from dia.systems.run_folder import ATTEMPTS, RunFolder
-from dia.systems.settings import RecordConfig
 from dia.systems.takes import Maker
 
 Row = dict[str, Any]

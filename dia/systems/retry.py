@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from dia.config.systems import RetryConfig
 from dia.errors import UserError
 from dia.systems.jobs import Job
 from dia.systems.protocol import Answer, Refusal, System
 from dia.systems.run_folder import RunFolder
-from dia.systems.settings import RetryConfig
 from dia.systems.sound import BadSound, decode, ending
 
 Row = dict[str, Any]
@@ -33,8 +33,8 @@ def wait_before_next(refusal: Refusal, attempt: int, retry: RetryConfig, rng: fl
     if not refusal.again or attempt >= retry.attempts:
         return None
     if refusal.retry_after is not None:
-        return None if refusal.retry_after > retry.longest_seconds else refusal.retry_after * (1 + rng / 10)
-    return min(retry.longest_seconds, retry.first_seconds * 2.0 ** (attempt - 1)) * (1 + rng) / 2
+        return None if refusal.retry_after > retry.max_wait_seconds else refusal.retry_after * (1 + rng / 10)
+    return min(retry.max_wait_seconds, retry.min_wait_seconds * 2.0 ** (attempt - 1)) * (1 + rng) / 2
 
 
 @dataclass

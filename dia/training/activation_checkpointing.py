@@ -12,7 +12,6 @@ from torch.utils.checkpoint import checkpoint
 
 from dia.network import DiaNetwork
 
-MODES = ("off", "mlp", "layers")
 RANDOM = (
     "dropout",
     "residual_dropout",

@@ -24,6 +24,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.fabric.utilities.types import _PATH
 from lightning.pytorch.callbacks import Checkpoint
 
+from dia.config.aliases import rename_flat
 from dia.files import file_sha256, remove, sync, write_text
 from dia.training.resume import RunFingerprint
 
@@ -166,7 +167,8 @@ class CheckpointFiles(TorchCheckpointIO):
 def _read(path: Path) -> Manifest:
     """Return the manifest of a whole checkpoint. Raises ``ValueError`` for one that is not."""
     content = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    manifest = Manifest(content["step"], content["files"], RunFingerprint(**content["facts"]))
+    facts = content["facts"] | {"config": rename_flat(content["facts"]["config"])}  # keys of earlier versions
+    manifest = Manifest(content["step"], content["files"], RunFingerprint(**facts))
     for name, wanted in manifest.files.items():
         if file_sha256(path / name if name else path) != wanted:
             raise ValueError(f"{name or path.name} has other bytes than were written")

@@ -17,8 +17,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dia.codecs.flow_refiner import frequency_weights
 from dia.codecs.spectral_network import SpectralNetwork
-from dia.config.codec_training import CodecTraining
-from dia.training.schedule import ScheduleConfig, share_at
+from dia.config.codec import CodecTraining
+from dia.config.optimizer import ScheduleConfig
+from dia.training.schedule import share_at
 
 
 class CodecModule(L.LightningModule):
@@ -32,10 +33,8 @@ class CodecModule(L.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.network, self.training_config, self.schedule, self.seed = network, training, schedule, seed
-        self.keeps_codes = bool(training.decoder_of)
-        self.averaged = AveragedModel(
-            network.detail, multi_avg_fn=get_ema_multi_avg_fn(training.average_decay)
-        )
+        self.keeps_codes = bool(training.finetune_decoder_of)
+        self.averaged = AveragedModel(network.detail, multi_avg_fn=get_ema_multi_avg_fn(training.ema_decay))
         weights_K = frequency_weights(network.config.n_fft // 2 + 1, network.config.sample_rate)
         self.register_buffer("weights_K", weights_K, persistent=False)
 
@@ -58,7 +57,7 @@ class CodecModule(L.LightningModule):
         codes_optimizer, detail_optimizer = cast(list[torch.optim.Optimizer], self.optimizers())
         step = self.global_step
         torch.manual_seed(self.seed + step)  # a run that goes on draws what it would have drawn
-        if step < self.training_config.detail_from:
+        if step < self.training_config.refiner_start:
             losses, optimizer = self._codes_losses(waveform_BL), codes_optimizer
         else:
             losses, optimizer = self._detail_losses(waveform_BL), detail_optimizer
@@ -123,6 +122,8 @@ class CodecModule(L.LightningModule):
 def learning_rate(step: int, training: CodecTraining, schedule: ScheduleConfig) -> float:
     """Return the learning rate at a step: each of the two stages has a schedule of its own steps."""
     begin, end = (
-        (0, training.detail_from) if step < training.detail_from else (training.detail_from, training.steps)
+        (0, training.refiner_start)
+        if step < training.refiner_start
+        else (training.refiner_start, training.steps)
     )
     return training.learning_rate * share_at(step - begin, end - begin, schedule)

@@ -16,6 +16,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
+from dia.config.optimizer import OptimConfig, ScheduleConfig
 from dia.network import DiaNetwork
 from dia.training.callbacks.ema import WeightAverage
 from dia.training.distributed import is_sharded, shard
@@ -24,8 +25,8 @@ from dia.training.loggers import log_metrics_now
 from dia.training.lora import frozen
 from dia.training.loss import ChannelSums, channel_weights, weighted_loss
 from dia.training.objectives import DelayedBatch, Objective
-from dia.training.optimization import OptimConfig, build_optimizer
-from dia.training.schedule import ScheduleConfig, build_schedule
+from dia.training.optimization import build_optimizer
+from dia.training.schedule import build_schedule
 
 # targets; dividing by what a batch usually has keeps gradients in fp16's range until the true count is known
 USUAL_COUNT = 1000
@@ -117,7 +118,7 @@ class DiaModule(L.LightningModule):
         """Make the gradient that of the loss over all targets of the step, clip it, and log the step."""
         assert self.step_sums is not None
         sums, self.step_sums = self._of_all_ranks(self.step_sums), None
-        norm = scale_and_clip(self.network.parameters(), self._to_mean(sums), self.optim.clip_norm)
+        norm = scale_and_clip(self.network.parameters(), self._to_mean(sums), self.optim.max_grad_norm)
         figures, rate = self._figures("train", sums), float(optimizer.param_groups[0]["lr"])
         self.log_dict(
             {"train/loss": figures["train/loss"], "train/learning_rate": rate}, prog_bar=True, logger=False

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from dia.inference.sampling import Sampling, guide
+from dia.config.sampling import Sampling
+from dia.inference.sampling import guidance_scale, guide
 from dia.network import DiaNetwork
 from dia.training.loss import ChannelSums
 from dia.training.objectives import DelayedBatch
@@ -75,7 +76,7 @@ class GuidedDistillation:
             cond_PCV, uncond_PCV = (
                 teacher.logits(features[part]).float() for features in (cond_RD, uncond_RD)
             )
-            kept = guide(cond_PCV, uncond_PCV, self.sampling, self.sampling.scale_at(steps_B[part]))
+            kept = guide(cond_PCV, uncond_PCV, self.sampling, guidance_scale(self.sampling, steps_B[part]))
             yield begin, Wanted(kept.ids_BCK, kept.logits_BCK.log_softmax(-1))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 
-from dia.config.training import TrainerConfig
+from dia.config.trainer import TrainerConfig
 
 TORCHRUN = ("WORLD_SIZE", "LOCAL_WORLD_SIZE", "RANK")
 SRUN = ("SLURM_NTASKS", "SLURM_NNODES", "SLURM_PROCID")
@@ -51,7 +51,7 @@ def process_problems(settings: TrainerConfig, found: Processes) -> list[str]:
 
     0 devices or nodes in the settings are as many as were started.
     """
-    if not settings.spreads:
+    if not settings.strategy.distributed:
         several = f"{found.starter} started {found.world} processes; choose trainer=ddp or trainer=fsdp2"
         return [several] if found.world > 1 else []
     if not found.starter:

@@ -8,9 +8,10 @@ from torch import Tensor
 from dia.checkpoint import CodecReference
 from dia.checkpoint.adapter import Base, merge_tensors, save_adapter
 from dia.checkpoint.folder import save_state
+from dia.config.lora import LoraConfig
 from dia.inference import Sampling
 from dia.network import DiaConfig
-from dia.training.lora import LoraConfig, adapter_of
+from dia.training.lora import adapter_of
 
 
 @dataclass(frozen=True)

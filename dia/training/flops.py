@@ -39,9 +39,9 @@ def forward_flops(config: DiaConfig, clips: Iterable[tuple[int, int]]) -> float:
     """Return the operations of a forward pass over clips of (decoder steps, text bytes)."""
     by_step, by_byte = _product_weights(config)
     decoder, encoder = config.decoder, config.encoder
-    own = 2 * decoder.layers * decoder.heads * decoder.head_width
-    cross = 2 * decoder.layers * decoder.cross_heads * decoder.cross_head_width
-    text = 2 * encoder.layers * encoder.heads * encoder.head_width
+    own = 2 * decoder.layers * decoder.heads * decoder.head_dim
+    cross = 2 * decoder.layers * decoder.cross_heads * decoder.cross_head_dim
+    text = 2 * encoder.layers * encoder.heads * encoder.head_dim
     return 2.0 * sum(
         by_step * steps + by_byte * size + own * steps * steps + cross * steps * size + text * size * size
         for steps, size in clips
@@ -72,21 +72,24 @@ def recomputed_flops(config: DiaConfig, clips: Iterable[tuple[int, int]], activa
     whole = list(clips)
     steps, size = (sum(lengths) for lengths in zip(*whole, strict=True))
     decoder, encoder = config.decoder, config.encoder
-    down = steps * decoder.layers * decoder.width * decoder.inner_width
-    down += size * encoder.layers * encoder.width * encoder.inner_width
+    down = steps * decoder.layers * decoder.hidden_size * decoder.intermediate_size
+    down += size * encoder.layers * encoder.hidden_size * encoder.intermediate_size
     if activations == "mlp":
         return 2.0 * 2 * down
-    head = decoder.width * config.channels * decoder.vocabulary
+    head = decoder.hidden_size * config.channels * decoder.vocab_size
     return forward_flops(config, whole) - 2.0 * (down + head * steps)
 
 
 def _product_weights(config: DiaConfig) -> tuple[int, int]:
     """How many weights a decoder step and a text byte are multiplied with; embeddings are looked up."""
     decoder, encoder = config.decoder, config.encoder
-    own = decoder.width * decoder.head_width * (2 * decoder.heads + 2 * decoder.key_value_heads)
-    asking = 2 * decoder.width * decoder.cross_heads * decoder.cross_head_width
-    told = 2 * encoder.width * decoder.cross_heads * decoder.cross_head_width
-    by_step = decoder.layers * (own + asking + 3 * decoder.width * decoder.inner_width)
-    by_step += decoder.width * config.channels * decoder.vocabulary
-    text = 4 * encoder.width * encoder.heads * encoder.head_width + 3 * encoder.width * encoder.inner_width
+    own = decoder.hidden_size * decoder.head_dim * (2 * decoder.heads + 2 * decoder.key_value_heads)
+    asking = 2 * decoder.hidden_size * decoder.cross_heads * decoder.cross_head_dim
+    told = 2 * encoder.hidden_size * decoder.cross_heads * decoder.cross_head_dim
+    by_step = decoder.layers * (own + asking + 3 * decoder.hidden_size * decoder.intermediate_size)
+    by_step += decoder.hidden_size * config.channels * decoder.vocab_size
+    text = (
+        4 * encoder.hidden_size * encoder.heads * encoder.head_dim
+        + 3 * encoder.hidden_size * encoder.intermediate_size
+    )
     return by_step, encoder.layers * text + decoder.layers * told

@@ -7,7 +7,7 @@ import lightning as L
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from dia.config.training import LoggerConfig
+from dia.config.trainer import LoggerConfig
 from dia.files import write_text
 from dia.training.metrics_file import MetricsFile
 from dia.training.run_folder import METRICS

@@ -8,47 +8,14 @@ Legend: B clip, T step, O output features, I input features, R rank.
 """
 
 import math
-from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dia.checkpoint.adapter import Adapter, Base
+from dia.config.lora import TARGETS, LoraConfig
 from dia.network import DiaConfig, DiaNetwork
-
-PARTS = ("self_attention", "cross_attention", "mlp")
-LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_up_proj", "down_proj")
-TARGETS = (
-    *LAYERS,
-    *(f"{part}.{layer}" for part in PARTS for layer in LAYERS if (part == "mlp") == (layer in LAYERS[4:])),
-)
-
-
-@dataclass
-class LoraConfig:
-    """Adapters instead of all weights. ``rank`` 0 is off: every weight is trained."""
-
-    rank: int = 0
-    alpha: float = 64.0
-    """The product of the two matrices counts alpha / rank times; twice the rank is usual."""
-    dropout: float = 0.0
-    """Share of a layer's input features that its adapter does not see, in training."""
-    targets: list[str] = field(default_factory=lambda: list(LAYERS))
-    """Linear layers by the end of their name: `q_proj`, or `cross_attention.q_proj` for those alone."""
-
-    def problems(self) -> list[str]:
-        """Return what is out of range, one sentence each with its remedy."""
-        found = (
-            [] if self.rank >= 0 else [f"lora.rank={self.rank} must be 0 (off) or more; usual are 8 to 128"]
-        )
-        if self.alpha <= 0:
-            found.append(f"lora.alpha={self.alpha} must be above 0; usual is twice the rank")
-        if not 0 <= self.dropout < 1:
-            found.append(f"lora.dropout={self.dropout} is a share; choose 0 to below 1 (usual 0 to .1)")
-        if unknown := [target for target in self.targets if target not in TARGETS]:
-            found.append(f"lora.targets={unknown} are no layers; choose from {', '.join(TARGETS)}")
-        return found if self.targets else [*found, f"lora.targets is empty; choose from {', '.join(TARGETS)}"]
 
 
 class LoraLinear(nn.Module):

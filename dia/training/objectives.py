@@ -11,7 +11,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from dia.config.training import FIRST_CHANNEL_WEIGHT
+from dia.config.trainer import FIRST_CHANNEL_WEIGHT
 from dia.network import DiaNetwork
 from dia.training.fused_cross_entropy import head_sums
 from dia.training.loss import ChannelSums, channel_weights

@@ -7,7 +7,6 @@ from typing import Any
 
 from torch import nn
 
-GROUPS = ("matrices", "head", "embeddings", "norms", "adapters")
 STILL = ("embeddings", "norms")  # without decay by default: their size has a meaning of its own
 HEAD = "logits_dense."
 
@@ -40,15 +39,3 @@ def parameter_groups(
             decay = group_decay(group_of(name, parameter), weight_decay, changed)
             by_decay.setdefault(decay, []).append(parameter)
     return [{"params": by_decay[decay], "weight_decay": decay} for decay in sorted(by_decay, reverse=True)]
-
-
-def decay_problems(changed: Mapping[str, float]) -> list[str]:
-    """Return what of ``optim.group_decay`` cannot be, one sentence each with its remedy."""
-    found = [
-        f"optim.group_decay has {name}; its kinds are {', '.join(GROUPS)}"
-        for name in changed
-        if name not in GROUPS
-    ]
-    return found + [
-        f"optim.group_decay.{name}={value} must be 0 or more" for name, value in changed.items() if value < 0
-    ]

@@ -17,14 +17,14 @@ from dia.types import flatten
 
 # keys that change where and how often things are written or told, and no weight
 IRRELEVANT_KEYS = (
-    "run_name", "runs", "resume", "logger", "validation", "guard", "plan", "planning", "sampling", "engine", "data", "mix",
+    "run_name", "runs", "resume", "logger", "validation", "divergence", "watchdog", "plan", "planning", "sampling", "engine", "data", "mix",
     "trainer.checkpoint_every",
-    "trainer.validate_every", "trainer.loader_processes", "trainer.devices", "trainer.nodes",
+    "trainer.validate_every", "trainer.num_workers", "trainer.devices", "trainer.nodes",
 )  # fmt: skip
 # which of them do decide on weights in some runs
 CONDITIONALLY_RELEVANT: dict[str, Callable[[dict[str, Any]], bool]] = {
     "sampling": lambda config: config.get("objective") == "guided_distillation",
-    "trainer.validate_every": lambda config: config.get("early_stop", {}).get("patience", 0) > 0,
+    "trainer.validate_every": lambda config: config.get("early_stopping", {}).get("patience", 0) > 0,
 }
 
 

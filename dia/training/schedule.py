@@ -7,63 +7,13 @@ plateau can be given more steps, or be cooled down early. Its decay is 1 - sqrt 
 
 import logging
 import math
-from dataclasses import dataclass
 
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
+from dia.config.optimizer import ScheduleConfig
+
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class ScheduleConfig:
-    """Warm-up, then ``kind``: down to ``final_fraction`` of the learning rate."""
-
-    warmup_steps: int | None = 100
-    """Optimizer steps of the warm-up; this or ``warmup_fraction``."""
-    final_fraction: float = 0.05
-    """Share of the learning rate at the last step."""
-    kind: str = "cosine"
-    """`cosine`, or `wsd`: all of the learning rate until the decay."""
-    warmup_fraction: float | None = None
-    """Warm-up as a share of all steps."""
-    decay_fraction: float = 0.2
-    """Share of all steps, the last ones, over which `wsd` decays."""
-
-    def problems(self) -> list[str]:
-        """Return what is out of range, one sentence each with its remedy."""
-        found = (
-            []
-            if self.kind in SHAPES
-            else [f"schedule.kind={self.kind} is unknown; choose one of {', '.join(SHAPES)}"]
-        )
-        if (self.warmup_steps is None) == (self.warmup_fraction is None):
-            found.append(
-                f"schedule.warmup_steps={self.warmup_steps} and schedule.warmup_fraction={self.warmup_fraction}: give one of "
-                "them, and null for the other"
-            )
-        if self.warmup_steps is not None and self.warmup_steps < 1:
-            found.append(f"schedule.warmup_steps={self.warmup_steps} must be above 0")
-        for key, share in (
-            ("warmup_fraction", self.warmup_fraction), ("decay_fraction", self.decay_fraction),
-            ("final_fraction", self.final_fraction),
-        ):  # fmt: skip
-            if share is not None and not 0 <= share <= 1:
-                found.append(f"schedule.{key}={share} is a share; choose 0 to 1")
-        return found
-
-    def warmup(self, steps: int) -> int:
-        """Return the steps of the warm-up of a run of ``steps``, one at least."""
-        wanted = (
-            self.warmup_steps
-            if self.warmup_steps is not None
-            else round((self.warmup_fraction or 0.0) * steps)
-        )
-        return max(1, wanted)
-
-    def decay(self, steps: int) -> int:
-        """Return the step at which the decay of a run of ``steps`` begins."""
-        return self.warmup(steps) if self.kind == "cosine" else steps - round(self.decay_fraction * steps)
 
 
 def build_schedule(optimizer: torch.optim.Optimizer, config: ScheduleConfig, steps: int) -> LambdaLR:

@@ -4,7 +4,7 @@ import lightning as L
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import Logger
 
-from dia.config.training import TrainerConfig
+from dia.config.trainer import TrainerConfig
 from dia.network.layers import attend_without_plans
 from dia.training.checkpointing import CHECKPOINTS, CheckpointFiles, ResumableCheckpoint
 from dia.training.distributed import build_strategy, cluster
@@ -36,8 +36,8 @@ def build_trainer(
         strategy=build_strategy(settings.strategy, found),
         precision=settings.precision,  # type: ignore[arg-type]  # a string from the config; `validate` knows the names that Lightning's type lists
         max_steps=steps, max_epochs=-1,  # a finished run goes on when it is given more steps
-        accumulate_grad_batches=1 if manual else settings.accumulate,
-        val_check_interval=None if manual else settings.validate_every * settings.accumulate,
+        accumulate_grad_batches=1 if manual else settings.gradient_accumulation_steps,
+        val_check_interval=None if manual else settings.validate_every * settings.gradient_accumulation_steps,
         check_val_every_n_epoch=1 if manual else None, num_sanity_val_steps=0, log_every_n_steps=10,
         callbacks=[RichProgressBar(), saver, *callbacks], logger=loggers, use_distributed_sampler=False,
         plugins=[CheckpointFiles(), cluster(found)],

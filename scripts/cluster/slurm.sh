@@ -22,8 +22,8 @@ refused() { # a command that must fail with 2 and say something
 }
 asked=("${prepare[@]}" data.root="$folder/refused" "${slurm[@]}")
 refused "invalid partition" "${asked[@]}" engine.slurm.queue=nowhere
-refused "PENDING" "${asked[@]}" engine.slurm.queue=asleep engine.patience=0.3
-refused "no/such/python" "${asked[@]}" engine.slurm.python=/no/such/python engine.patience=5
+refused "PENDING" "${asked[@]}" engine.slurm.queue=asleep engine.startup_minutes=0.3
+refused "no/such/python" "${asked[@]}" engine.slurm.python=/no/such/python engine.startup_minutes=5
 echo "what is refused, never starts or dies at once is said, and leaves no job"
 
 "$python" - <<PYTHON

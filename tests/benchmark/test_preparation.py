@@ -19,7 +19,7 @@ from dia.benchmark.preparation import OURS, THEIRS, Comparison, PreparationPlan,
 from dia.benchmark.preparation_report import preparation_results, show_preparation
 from dia.benchmark.processes import Cost, descendants, run_watched
 from dia.benchmark.sounds import lengths_of, voice_like, write_corpus
-from dia.config.bench_tasks import BenchCodec, BenchPrepareConfig
+from dia.config.bench import BenchCodec, BenchPrepareConfig
 
 BALLAST = "import subprocess, sys; data = bytearray({size} << 20); data[::4096] = b'x' * len(data[::4096])"
 

@@ -7,8 +7,8 @@ import time
 
 from rich.console import Console
 
+from dia.config.listening_test import ListenConfig, VotesConfig
 from dia.listening_test.commands import count_votes, write_test
-from dia.listening_test.settings import ListenConfig, VotesConfig
 from tests.browser.chromium import chromium, needs_chromium
 from tests.listening_test.runs import record
 
@@ -199,7 +199,7 @@ def test_sounds_beside_the_page_play_a_missing_one_is_said_and_an_answer_can_be_
         listener.press("1", "\ue007")
         listener.hear("A")
         listener.hear("B")
-        for path in config.sound_folder.iterdir():
+        for path in config.audio_folder.iterdir():
             path.rename(path.with_suffix(".gone"))
         listener.choose(0)
         listener.finish()

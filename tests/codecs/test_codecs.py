@@ -10,7 +10,8 @@ from dia.codecs.dac_encoder import encode_in_chunks
 from dia.codecs.protocol import fold_weight_norm, pad_to_frames, require_codec
 from dia.codecs.registry import load_codec
 from dia.codecs.spectral import SpectralCodec, save_spectral
-from dia.codecs.spectral_network import SpectralCodecConfig, SpectralNetwork
+from dia.codecs.spectral_network import SpectralNetwork
+from dia.config.codec import SpectralCodecConfig
 from dia.errors import UserError
 
 SMALL = SpectralCodecConfig(

@@ -17,11 +17,12 @@ from dia.codecs.protocol import (
     require_whole_frames,
 )
 from dia.codecs.registry import CODEC_TYPES, codec_shape, load_codec, portable_name, register_codec
-from dia.config.compose import compose, typed, validate
+from dia.config.compose import compose, typed
 from dia.data.prepare import prepare
 from dia.data.prepared import open_prepared
 from dia.errors import UserError
 from dia.model import Dia
+from dia.pipelines.check_config import validate
 from dia.train import TASKS
 from tests.tiny_world import RATE, TinyWorld
 

@@ -14,11 +14,12 @@ import soundfile
 from datasets import Audio, Features, List, Value
 
 from dia.audio.files import flac_bytes
+from dia.config.data import SourceConfig, corpora
 from dia.data.clip import script_of
 from dia.data.source import Tally
 from dia.data.sources.corpus import CorpusSource, nearest_boundary
-from dia.data.sources.declaration import corpora, parse_declaration, read_declaration
-from dia.data.sources.settings import SourceConfig, open_source
+from dia.data.sources.declaration import parse_declaration, read_declaration
+from dia.data.sources.settings import open_source
 from dia.errors import UserError
 from dia.resources import declaration
 

@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
+from dia.config.data import DataConfig, DemoConfig
+from dia.config.engine import EngineConfig
 from dia.data.batching import (
     Dropout,
     Example,
@@ -18,10 +20,9 @@ from dia.data.batching import (
     plan_epoch,
     unigram_cross_entropy,
 )
-from dia.data.engines.run import EngineConfig
-from dia.data.prepare import DataConfig, prepare
+from dia.data.prepare import prepare
 from dia.data.prepared import open_prepared, read_card
-from dia.data.sources.demo import DemoConfig, emotions
+from dia.data.sources.demo import emotions
 from dia.data.sources.demo_scripts import draw_sentences, plan_clips, split_of, stated_feeling
 from dia.data.sources.nonverbal_sounds import MAKERS, make_nonverbal
 from dia.data.sources.voices import STYLES, Strength

@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 
+from dia.config.recordings import RecordingsConfig
 from dia.data.recordings.decisions import voiced_words
 from dia.data.recordings.diarization import PyannoteTurns
 from dia.data.recordings.measures import SAMPLE_RATE
-from dia.data.recordings.settings import RecordingsConfig
 from dia.data.recordings.source import points_of
 from dia.errors import UserError
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dia.data.labels import LabelsConfig, emotion_name, joined_text, partner_keys, sampling_weights, text_of
+from dia.config.data import LabelsConfig
+from dia.data.labels import emotion_name, joined_text, partner_keys, sampling_weights, text_of
 from dia.dialogue import Script
 from dia.dialogue.lint import lint
 

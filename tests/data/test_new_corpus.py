@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from dia.audio.files import write_audio
-from dia.data.engines.run import EngineConfig
-from dia.data.prepare import DataConfig, prepare
+from dia.config.data import DataConfig
+from dia.config.engine import EngineConfig
+from dia.data.prepare import prepare
 from dia.data.prepared import open_prepared, read_card
 from dia.data.sources.declaration import read_declaration
 from dia.data.sources.settings import source_problems

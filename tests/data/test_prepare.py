@@ -19,8 +19,10 @@ from datasets import load_from_disk
 
 from dia.audio.files import write_audio
 from dia.codecs.registry import load_codec
-from dia.data.engines.run import EngineConfig, run_jobs
-from dia.data.prepare import DataConfig, prepare
+from dia.config.data import DataConfig
+from dia.config.engine import EngineConfig
+from dia.data.engines.run import run_jobs
+from dia.data.prepare import prepare
 from dia.data.prepared import damaged_shards, parts_folder, read_card
 from dia.errors import UserError
 

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from dia.audio.files import write_audio
+from dia.config.data import DataConfig, DialogueLimits
+from dia.config.engine import EngineConfig
+from dia.config.recordings import RecordingsConfig, Thresholds
 from dia.data.clip import LabelledNonverbal, LabelledTurn
-from dia.data.engines.run import EngineConfig
-from dia.data.prepare import DataConfig, prepare
+from dia.data.prepare import prepare
 from dia.data.prepared import open_prepared
 from dia.data.recordings.arousal import with_arousal
 from dia.data.recordings.decisions import (
@@ -24,8 +26,7 @@ from dia.data.recordings.decisions import (
     without_laughter,
 )
 from dia.data.recordings.measures import measured
-from dia.data.recordings.settings import RecordingsConfig, Thresholds
-from dia.data.segmentation import DialogueLimits, TimedTurn, dialogue_of, group_turns
+from dia.data.segmentation import TimedTurn, dialogue_of, group_turns
 from dia.judges.events import DetectorUnavailable, EventDetector
 
 LIMITS = Thresholds()

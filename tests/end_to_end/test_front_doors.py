@@ -22,7 +22,7 @@ from dia.model import Dia
 
 SMALL = (
     "data.demo.clips={train: 6, validation: 2, test: 2}", "engine.workers=0", "trainer.validate_every=4", "validation.scripts=1",
-    "validation.max_seconds=1", "validation.speak_every=2", "batch.frames=300", "logger.wandb=disabled",
+    "validation.max_seconds=1", "validation.generate_every=2", "batch.max_frames=300", "logger.wandb=disabled",
     "trainer.checkpoint_every=2",
 )  # fmt: skip
 

@@ -65,11 +65,11 @@ def work(tmp_path_factory):
     """
     folder = tmp_path_factory.mktemp("gpu")
     make_noise(folder)
-    there = ("trainer.accelerator=cuda", "trainer.loader_processes=2")
+    there = ("trainer.accelerator=cuda", "trainer.num_workers=2")
     for name, *overrides in (
         ("cpu",),
         ("cuda", *there),
-        ("fused", *there, "trainer.compile=true", "trainer.activations=layers"),
+        ("fused", *there, "trainer.compile=true", "trainer.activation_checkpointing=layers"),
     ):
         process = start(folder, name, *overrides)
         process.join()

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 from dia.errors import UserError
 from dia.inference import Request, Sampling, generate_codes
 from dia.inference.engine import known_rows, stream_codes
-from dia.inference.sampling import draw, forbid_specials, guide, keep_top_p, sample, settle_eos
+from dia.inference.sampling import (
+    draw,
+    forbid_specials,
+    guidance_scale,
+    guide,
+    keep_top_p,
+    sample,
+    settle_eos,
+)
 from dia.network import DiaNetwork
 from tests.conftest import TINY
 
@@ -99,9 +107,9 @@ def test_top_p_keeps_the_one_that_crosses():
 
 def test_guidance_that_falls_along_a_line():
     sampling = Sampling(cfg_scale=3.0, cfg_final=1.0, cfg_steps=10)
-    assert sampling.scale_at(torch.tensor([0, 5, 10, 99])).flatten().tolist() == [3.0, 2.0, 1.0, 1.0]
+    assert guidance_scale(sampling, torch.tensor([0, 5, 10, 99])).flatten().tolist() == [3.0, 2.0, 1.0, 1.0]
     cond, uncond = logits(1), logits(2)
-    told = guide(cond, uncond, sampling, sampling.scale_at(torch.tensor([5, 5, 5])))
+    told = guide(cond, uncond, sampling, guidance_scale(sampling, torch.tensor([5, 5, 5])))
     assert torch.equal(told.ids_BCK, guide(cond, uncond, Sampling(cfg_scale=2.0)).ids_BCK)
 
 

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
+from dia.config.listening_test import ListenConfig, VotesConfig
 from dia.errors import UserError
 from dia.listening_test.answers import read_answers
 from dia.listening_test.commands import write_test
-from dia.listening_test.settings import ListenConfig, VotesConfig
 from tests.listening_test.runs import record
 
 

@@ -18,11 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dia.audio.files import waveform_from_bytes
+from dia.config.listening_test import ListenConfig
 from dia.errors import UserError
 from dia.listening_test.commands import write_test
 from dia.listening_test.design import Trial, blocks, comparisons, forms
 from dia.listening_test.recorded import read_systems
-from dia.listening_test.settings import ListenConfig
 from dia.listening_test.sound import SAMPLE_RATE, NotComparable, loudness, match, prepare_clip, spoil, trim
 from tests.listening_test.runs import hum, read_rows, record, write_rows
 

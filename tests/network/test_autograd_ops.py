@@ -36,7 +36,7 @@ def test_training_and_inference_agree(tiny):
 
 
 def test_attention_trained_under_autocast_on_a_cpu_answers_in_bf16_as_it_speaks_and_learns_as_in_fp32():
-    attention = Attention(64, 64, heads=4, key_value_heads=2, head_width=16)
+    attention = Attention(64, 64, heads=4, key_value_heads=2, head_dim=16)
     x_BTD = torch.randn(2, 9, 64)
     answers, gradients = [], []
     for autocast in (False, True):

@@ -40,8 +40,8 @@ def test_dia_1_6b_has_its_parameters():
 
 def test_impossible_shapes_are_all_reported():
     with pytest.raises(ValueError) as caught:
-        DiaNetwork(DiaConfig(decoder=DecoderConfig(heads=5, key_value_heads=2, head_width=3), delays=[1, 0]))
-    assert all(key in str(caught.value) for key in ("delays", "key_value_heads", "head_width"))
+        DiaNetwork(DiaConfig(decoder=DecoderConfig(heads=5, key_value_heads=2, head_dim=3), delays=[1, 0]))
+    assert all(key in str(caught.value) for key in ("delays", "key_value_heads", "head_dim"))
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from dia.codecs.registry import codec_shape, load_codec
 from dia.codecs.spectral import save_spectral
 from dia.codecs.spectral_network import SpectralNetwork
 from dia.config.compose import compose
-from dia.data.engines.run import EngineConfig
+from dia.config.engine import EngineConfig
 from dia.data.prepare import prepare
 from dia.errors import UserError
 from dia.pipelines import train_dia as dia_run
@@ -58,7 +58,7 @@ def leave_a_checkpoint(config, world, **facts):
 def test_all_problems_come_in_one_message_before_anything_is_loaded(work, monkeypatch):
     other = next((work / "other").glob("noise-*")).relative_to(work)
     bad = config_of(
-        "batch.frames=20",
+        "batch.max_frames=20",
         f"mix={{{other}: 0.3}}",
         "model.delays=[0,1,2]",
         "trainer.steps=0",
@@ -71,8 +71,8 @@ def test_all_problems_come_in_one_message_before_anything_is_loaded(work, monkey
     with pytest.raises(UserError) as caught:
         dia_run.train_dia(bad)
     for part in (
-        "batch.frames=20 is below the longest clip of prepared/noise-",  # the data of the run
-        f"batch.frames=20 is below the longest clip of {other}",  # what is mixed in
+        "batch.max_frames=20 is below the longest clip of prepared/noise-",  # the data of the run
+        f"batch.max_frames=20 is below the longest clip of {other}",  # what is mixed in
         f"{other} is tokenized by the codec codec, not by codec_nano",
         "the model has 3 channels (model.delays) of 512 codes (model.decoder.codebook_size), the codec codec_nano 8 of 512",
         "the number of processes was 2, is 1",
@@ -85,8 +85,8 @@ def test_all_problems_come_in_one_message_before_anything_is_loaded(work, monkey
 def test_what_only_the_data_tell_comes_before_the_network(work, monkeypatch):
     """The data are not there yet, so nobody can know how long they are before they are prepared."""
     monkeypatch.setattr(dia_run, "begin", lambda *_: pytest.fail("a network was made"))
-    with pytest.raises(UserError, match=r"batch.frames=20 is below the longest clip"):
-        dia_run.train_dia(config_of("batch.frames=20", "data.root=elsewhere"))
+    with pytest.raises(UserError, match=r"batch.max_frames=20 is below the longest clip"):
+        dia_run.train_dia(config_of("batch.max_frames=20", "data.root=elsewhere"))
     assert not (work / "runs").exists()
 
 

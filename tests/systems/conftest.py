@@ -5,9 +5,9 @@ import json
 import pytest
 from omegaconf import OmegaConf
 
+from dia.config.systems import RecordConfig, RetryConfig
 from dia.resources import resource
 from dia.systems.record import record
-from dia.systems.settings import RecordConfig, RetryConfig
 from tests.systems.vendor import KEY, Vendor, serving
 
 PROMPTS = (
@@ -54,7 +54,7 @@ def recording(vendor, suite, tmp_path):
         said = []
         config = RecordConfig(
             system=content, suite=suite, out=str(tmp_path / "out"), takes=takes, confirm=keys.pop("confirm", True),
-            retry=RetryConfig(attempts=attempts, first_seconds=0.0), **keys,
+            retry=RetryConfig(attempts=attempts, min_wait_seconds=0.0), **keys,
         )  # fmt: skip
         return record(config, said.append), said
 

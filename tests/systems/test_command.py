@@ -20,7 +20,7 @@ def command(*arguments):
 @pytest.fixture
 def asked(suite, vendor, tmp_path):
     return command("system=elevenlabs", f"system.base_url={vendor.url}", f"suite={suite}", f"out={tmp_path / 'out'}", "takes=3",
-                   "confirm=true", "retry.first_seconds=0", "retry.attempts=2", "system.concurrency=1")  # fmt: skip
+                   "confirm=true", "retry.min_wait_seconds=0", "retry.attempts=2", "system.concurrency=1")  # fmt: skip
 
 
 def run(line):

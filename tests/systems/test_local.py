@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dia.config.systems import RecordConfig
 from dia.errors import UserError
 from dia.systems import orpheus
 from dia.systems.csm import Csm
@@ -18,7 +19,6 @@ from dia.systems.orpheus import Orpheus, codes_of, load_snac
 from dia.systems.protocol import Refusal
 from dia.systems.record import record
 from dia.systems.script_rendering import Line
-from dia.systems.settings import RecordConfig
 from tests.systems.conftest import declared, lines_of
 from tests.systems.tiny_models import CODES, save_csm, save_dia, save_orpheus, save_snac
 

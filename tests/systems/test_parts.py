@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from dia.audio.files import write_audio
 from dia.config import compose as conf
 from dia.config.compose import compose
+from dia.config.systems import RecordConfig, RetryConfig
 from dia.dialogue import Script
 from dia.dialogue.tags import known_tags
 from dia.errors import UserError
@@ -27,7 +28,6 @@ from dia.systems.recording_files import Log, keep, redactor
 from dia.systems.retry import wait_before_next
 from dia.systems.run_folder import RunFolder
 from dia.systems.script_rendering import in_dialect
-from dia.systems.settings import RecordConfig, RetryConfig
 from dia.systems.sound import BadSound, Sound, decode, ending
 from dia.systems.takes import join
 from tests.systems.conftest import declared, lines_of
@@ -113,7 +113,7 @@ def test_a_turn_of_which_nothing_is_left_is_dropped_and_told():
 
 @given(st.integers(1, 12), st.floats(0, 1), st.one_of(st.none(), st.floats(0, 200)))
 def test_waits_grow_are_bounded_and_keep_what_is_asked(attempt, rng, asked):
-    retry = RetryConfig(attempts=10, first_seconds=1.0, longest_seconds=60.0)
+    retry = RetryConfig(attempts=10, min_wait_seconds=1.0, max_wait_seconds=60.0)
     wait = wait_before_next(Refusal("x", "", retry_after=asked, again=True), attempt, retry, rng)
     if attempt >= 10 or (asked is not None and asked > 60):
         assert wait is None
@@ -276,8 +276,8 @@ def test_an_unknown_key_of_a_system_is_told_by_its_declaration():
 
 def test_what_is_wrong_with_the_command_is_told_at_once():
     with pytest.raises(UserError) as caught:
-        RecordConfig(takes=-1, run_id="../x", retry=RetryConfig(attempts=0, first_seconds=-1)).require()
+        RecordConfig(takes=-1, run_id="../x", retry=RetryConfig(attempts=0, min_wait_seconds=-1)).require()
     assert all(
         part in str(caught.value)
-        for part in ("takes=-1", "run_id='../x'", "retry.attempts=0", "retry.first_seconds=-1")
+        for part in ("takes=-1", "run_id='../x'", "retry.attempts=0", "retry.min_wait_seconds=-1")
     )

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from dia.audio.files import write_audio
+from dia.config.systems import RecordConfig
 from dia.errors import UserError
 from dia.systems.read_recordings import read_recorded
 from dia.systems.record import record
 from dia.systems.recording_files import bytes_sha256
-from dia.systems.settings import RecordConfig
 from dia.systems.sound import wav_bytes
 from tests.systems.conftest import declared, lines_of
 

@@ -4,16 +4,15 @@ import lightning as L
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
-from dia.config.training import LoggerConfig, TrainerConfig
+from dia.config.optimizer import OptimConfig, ScheduleConfig
+from dia.config.trainer import LoggerConfig, TrainerConfig
 from dia.network import DiaNetwork
 from dia.training.dia_module import DiaModule
 from dia.training.distributed_env import distributed_env
 from dia.training.loggers import build_loggers
 from dia.training.objectives import CrossEntropy
-from dia.training.optimization import OptimConfig
 from dia.training.resume import RunFingerprint
 from dia.training.run_folder import Ready, Run
-from dia.training.schedule import ScheduleConfig
 from dia.training.trainer import build_trainer
 from tests.conftest import TINY
 from tests.training.clips import RandomClips

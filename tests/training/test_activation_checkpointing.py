@@ -5,8 +5,9 @@ gradients.
 import pytest
 import torch
 
+from dia.config.choices import ActivationCheckpointing
 from dia.network import DiaNetwork
-from dia.training.activation_checkpointing import MODES, checkpoint_activations, compile_layers
+from dia.training.activation_checkpointing import checkpoint_activations, compile_layers
 from dia.training.objectives import CrossEntropy
 from dia.training.residual_dropout import drop_residuals
 from tests.conftest import TINY
@@ -25,7 +26,7 @@ def gradients(change, precision=None):
     return [sums.cross_entropy_C.detach(), *(parameter.grad for parameter in network.parameters())]
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", list(ActivationCheckpointing))
 @pytest.mark.parametrize("precision", [None, torch.bfloat16])
 def test_what_is_made_again_is_what_was_kept(mode, precision):
     kept = gradients(lambda network: checkpoint_activations(network, "off"), precision)
@@ -33,7 +34,7 @@ def test_what_is_made_again_is_what_was_kept(mode, precision):
     assert all(torch.equal(one, other) for one, other in zip(kept, made, strict=True))
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", list(ActivationCheckpointing))
 def test_dropout_is_made_again_as_it_was(mode):
     kept, made = (
         gradients(
@@ -64,7 +65,7 @@ def kept_numbers(mode):
 
 
 def test_each_mode_keeps_less_than_the_one_before():
-    off, mlp, layers = (kept_numbers(mode) for mode in MODES)
+    off, mlp, layers = (kept_numbers(mode) for mode in list(ActivationCheckpointing))
     assert mlp < 0.75 * off and layers < 0.35 * off
 
 

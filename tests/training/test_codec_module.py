@@ -7,11 +7,12 @@ from torch.utils.data import DataLoader
 
 from dia.codecs.protocol import fingerprint
 from dia.codecs.spectral_network import SpectralNetwork
-from dia.config.compose import compose, validate
+from dia.config.compose import compose
+from dia.config.optimizer import ScheduleConfig
 from dia.data.codec_dataset import FULL_SCALE, SplitAudio, TrainingCrops
 from dia.errors import UserError
+from dia.pipelines.check_config import validate
 from dia.training.codec_module import CodecModule, CodecTraining, learning_rate
-from dia.training.schedule import ScheduleConfig
 from tests.conftest import TINY_CODEC
 
 SOUND = SplitAudio(
@@ -19,9 +20,9 @@ SOUND = SplitAudio(
 )
 
 
-def fresh_task(steps=6, detail_from=3, **given):
+def fresh_task(steps=6, refiner_start=3, **given):
     torch.manual_seed(0)
-    training = CodecTraining(steps=steps, detail_from=detail_from, average_decay=0.5, **given)
+    training = CodecTraining(steps=steps, refiner_start=refiner_start, ema_decay=0.5, **given)
     return CodecModule(SpectralNetwork(TINY_CODEC), training, ScheduleConfig(2, 0.1), seed=0)
 
 
@@ -67,7 +68,7 @@ def test_stage_one_learns_codes_and_stage_two_leaves_them(tmp_path):
 
 
 def test_where_only_the_decoder_learns_on_codes_stay(tmp_path):
-    task = fresh_task(decoder_of="a codec")
+    task = fresh_task(finetune_decoder_of="a codec")
     codes, decoder = fingerprint(task.network.encoder, task.network.quantizer), copied(task.network.decoder)
     train(task, tmp_path, 3)
     assert fingerprint(task.network.encoder, task.network.quantizer) == codes and changed(
@@ -105,25 +106,24 @@ def test_the_finished_network_has_the_averaged_flow(tmp_path):
 
 
 def test_the_learning_rate_warms_up_and_falls_in_each_stage():
-    training = CodecTraining(steps=200, detail_from=100, learning_rate=1.0)
+    training = CodecTraining(steps=200, refiner_start=100, learning_rate=1.0)
     rates = [learning_rate(step, training, ScheduleConfig(10, 0.1)) for step in range(200)]
     for stage in (rates[:100], rates[100:]):
         assert stage[0] == pytest.approx(0.1) and max(stage) > 0.97 and stage[-1] < 0.11
 
 
 def test_wrong_codec_training_is_reported_whole():
-    config = compose("train", ["+recipe=codec_nano", "codec_training.steps=10", "codec_training.detail_from=10",
-                               "codec_training.samples=1000", "codec_training.sounds=2", "codec_training.decoder_of=nowhere",
-                               "codec_training.clips=0", "trainer.precision=8-bit"])  # fmt: skip
+    config = compose("train", ["+recipe=codec_nano", "codec_training.steps=10", "codec_training.refiner_start=10",
+                               "codec_training.clip_samples=1000", "codec_training.nonverbal_fraction=2", "codec_training.finetune_decoder_of=nowhere",
+                               "codec_training.batch_size=0"])  # fmt: skip
     with pytest.raises(UserError) as caught:
         validate(OmegaConf.to_object(config))
     for part in (
-        "detail_from=10",
-        "samples=1000",
+        "refiner_start=10",
+        "clip_samples=1000",
         "multiple of 640",
-        "clips=0",
-        "sounds=2",
-        "decoder_of=nowhere",
-        "trainer.precision=8-bit",
+        "batch_size=0",
+        "nonverbal_fraction=2",
+        "finetune_decoder_of=nowhere",
     ):
         assert part in str(caught.value), part

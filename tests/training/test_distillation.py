@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from dia.checkpoint import CodecReference, save_checkpoint
 from dia.data.batching import collate
 from dia.inference import Request, Sampling, generate_codes
-from dia.inference.sampling import guide
+from dia.inference.sampling import guidance_scale, guide
 from dia.model import Dia
 from dia.training.distillation import GuidedDistillation, without_guidance
 from tests.conftest import TINY
@@ -40,7 +40,7 @@ def test_the_loss_is_the_divergence_from_what_guided_inference_draws_from(tiny, 
     wanted = torch.zeros(4)
     for clip in range(4):
         for step in range(cond.shape[1]):
-            scale = sampling.scale_at(torch.tensor([step]))
+            scale = guidance_scale(sampling, torch.tensor([step]))
             kept = guide(cond[clip, step][None], uncond[clip, step][None], sampling, scale)
             for channel in range(4):
                 if given.targets_BTC[clip, step, channel] <= TINY.decoder.eos:

@@ -25,7 +25,7 @@ def work(tmp_path_factory):
     """Runs of one process that takes two batches a step, and of two processes that take one each."""
     folder = tmp_path_factory.mktemp("parallel")
     make_noise(folder)
-    process = start(folder, "one", *STEPS, "trainer.accumulate=2")
+    process = start(folder, "one", *STEPS, "trainer.gradient_accumulation_steps=2")
     process.join()
     assert process.exitcode == 0, (folder / "one.log").read_text()[-3000:]
     torchrun = Path(sys.executable).parent / "torchrun"
@@ -81,7 +81,7 @@ def test_a_run_of_one_process_goes_on_with_two_as_it_would_have_alone(work):
     longer = ("trainer.steps=12", "trainer.validate_every=4", "resume=true")
     for name in ("alone", "joined"):
         shutil.copytree(work / "runs" / "one", work / "runs" / name)
-    alone = start(work, "alone", *longer, "trainer.accumulate=2")
+    alone = start(work, "alone", *longer, "trainer.gradient_accumulation_steps=2")
     alone.join()
     both = start_two(work, "joined", *longer, "trainer.strategy=ddp")
     for process in both:

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from tests.training.whole_runs import make_noise, start, start_two
 
-STEPS = ("trainer.steps=6", "trainer.validate_every=3", "init=runs/first", "average.decay=0.7")
+STEPS = ("trainer.steps=6", "trainer.validate_every=3", "init_from=runs/first", "ema.decay=0.7")
 WAYS = {
     "lora": ("lora.rank=4", "lora.dropout=0.1"),
     "distilled": ("objective=guided_distillation", "sampling.cfg_filter_top_k=20", "batch.text_dropout=0"),
@@ -33,7 +33,7 @@ def work(tmp_path_factory):
 @pytest.mark.parametrize("way", WAYS)
 def test_two_processes_go_the_way_of_one(work, way):
     one, two = f"{way}-one", f"{way}-two"
-    ended(work, one, start(work, one, *STEPS, *WAYS[way], "trainer.accumulate=2"))
+    ended(work, one, start(work, one, *STEPS, *WAYS[way], "trainer.gradient_accumulation_steps=2"))
     ended(work, two, *start_two(work, two, *STEPS, *WAYS[way], "trainer.strategy=fsdp2"))
     for file in (
         "model/model.safetensors",

@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dia.config.divergence import FEWEST, DivergenceConfig
+from dia.config.callbacks import MIN_MEDIAN_WINDOW, DivergenceConfig, WatchdogConfig
 from dia.training.callbacks.divergence import Divergence, Guard, TrainingFailed
 from dia.training.checkpointing import CHECKPOINTS, newest
 from tests.training.small_run import fit, task
@@ -85,7 +85,7 @@ def test_of_many_micro_batches_the_broken_one_is_named(tmp_path):
         def on_train_batch_start(self, trainer, task, batch, batch_idx):
             task.network.decoder.norm.weight.data[0] = float("nan") if batch_idx == 7 else 1.0
 
-    written, _ = failed(tmp_path, [Once()], accumulate=3)
+    written, _ = failed(tmp_path, [Once()], gradient_accumulation_steps=3)
     assert written["step"] == 2 and written["batches"] == [["clip-2", "clip-3"]]
 
 
@@ -97,7 +97,7 @@ def test_a_learning_rate_far_too_high_diverges_for_real(tmp_path):
             if trainer.global_step >= 30:
                 trainer.optimizers[0].param_groups[0]["lr"] = 3.0
 
-    guard = DivergenceConfig(divergence_steps=5)
+    guard = DivergenceConfig(patience=5)
     written, said = failed(tmp_path, [Raise()], 200, module=module, guard=guard, checkpoint_every=1000)
     assert written["kind"] == "diverged" and 30 < written["step"] < 60
     assert written["details"]["loss"] > written["details"]["limit"] and "1.5 times its median" in said
@@ -114,26 +114,25 @@ def test_a_healthy_run_is_left_alone_and_clears_what_an_earlier_one_wrote(tmp_pa
     assert again.divergence.losses == guard.divergence.losses
 
 
-@given(st.lists(st.floats(0.1, 10), min_size=FEWEST, max_size=60), st.integers(1, 10))
+@given(st.lists(st.floats(0.1, 10), min_size=MIN_MEDIAN_WINDOW, max_size=60), st.integers(1, 10))
 def test_divergence_needs_so_many_losses_in_a_row(losses, patience):
-    guard = Divergence(DivergenceConfig(divergence_steps=patience, divergence_factor=200))
+    guard = Divergence(DivergenceConfig(patience=patience, factor=200))
     assert not any(guard.add(loss) for loss in losses)
     assert [guard.add(1e5) for _ in range(patience)] == [False] * (patience - 1) + [True]
     guard.above = 0
-    assert guard.limit < 1e5 and not Divergence(DivergenceConfig(divergence_steps=0)).add(float("inf"))
+    assert guard.limit < 1e5 and not Divergence(DivergenceConfig(patience=0)).add(float("inf"))
 
 
 def test_wrong_settings_are_all_named():
-    found = DivergenceConfig(
-        divergence_factor=1, divergence_steps=-1, median_steps=3, stall_seconds=-2
-    ).problems()
-    assert len(found) == 4 and all(problem.startswith("guard.") for problem in found)
+    problems = DivergenceConfig(factor=1, patience=-1, median_window=3).problems()
+    assert len(problems) == 3 and all(problem.startswith("divergence.") for problem in problems)
+    assert "watchdog.timeout_seconds=-2" in WatchdogConfig(timeout_seconds=-2).problems()[0]
 
 
 STALLED = """
     import time
     from pathlib import Path
-    from dia.config.divergence import DivergenceConfig
+    from dia.config.callbacks import DivergenceConfig
     from dia.training.callbacks.divergence import Guard
     from dia.training.callbacks.watchdog import WatchedLoader, Watchdog
     from tests.training.small_run import Batches, fit

@@ -12,11 +12,13 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 from torch.utils.data import DataLoader
 
-from dia.config.training import EarlyStoppingConfig, EMAConfig
+from dia.config.callbacks import EarlyStoppingConfig, EMAConfig
+from dia.config.choices import MonitorMode
+from dia.config.lora import LoraConfig
 from dia.errors import UserError
 from dia.training.callbacks.early_stopping import EarlyStopping
 from dia.training.callbacks.ema import ExponentialMovingAverage, WeightAverage, averaged, decay_at
-from dia.training.lora import LoraConfig, add_adapters
+from dia.training.lora import add_adapters
 from tests.network.test_network import inputs
 
 DECAY = 0.7
@@ -207,8 +209,11 @@ def test_what_was_stopped_stays_stopped_and_a_pause_changes_nothing(tmp_path):
 
 def test_a_larger_figure_may_be_better_and_an_unknown_one_is_named():
     task = fresh([1.0, 2.0, 3.0, 2.0, 2.0])
-    assert fit(task, [EarlyStopping(EarlyStoppingConfig(patience=2, goal="max"))], 20).global_step == 10
+    assert (
+        fit(task, [EarlyStopping(EarlyStoppingConfig(patience=2, mode=MonitorMode.max))], 20).global_step
+        == 10
+    )
     with pytest.raises(UserError, match="not logged; there are: validation/loss"):
         fit(fresh(), [EarlyStopping(EarlyStoppingConfig("validation/wer", 1))], 4)
-    found = " ".join(EarlyStoppingConfig("train/loss", -1, "low", -1.0).problems())
-    assert all(part in found for part in ("figure=train/loss", "patience=-1", "goal=low", "least=-1.0"))
+    found = " ".join(EarlyStoppingConfig("train/loss", -1, min_delta=-1.0).problems())
+    assert all(part in found for part in ("monitor=train/loss", "patience=-1", "min_delta=-1.0"))

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from dia.codecs.spectral import SpectralCodec
 from dia.codecs.spectral_network import SpectralNetwork
-from dia.config.training import LoggerConfig
+from dia.config.trainer import LoggerConfig
 from dia.inference import Sampling
 from dia.training.callbacks.audio_logging import spectrogram
 from dia.training.callbacks.generate_samples import GenerateSamples

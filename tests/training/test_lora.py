@@ -15,11 +15,12 @@ from dia.checkpoint.adapter import (
     save_adapter,
     weights_fingerprint,
 )
+from dia.config.lora import LAYERS, LoraConfig
 from dia.errors import UserError
 from dia.model import Dia
 from dia.network import DiaNetwork
 from dia.training.activation_checkpointing import checkpoint_activations
-from dia.training.lora import LAYERS, LoraConfig, LoraLinear, adapter_of, add_adapters
+from dia.training.lora import LoraLinear, adapter_of, add_adapters
 from tests.conftest import TINY
 from tests.network.test_network import inputs
 
@@ -144,10 +145,10 @@ def test_dia_opens_a_checkpoint_with_an_adapter(tiny, tmp_path, quantization, cl
 def test_an_adapter_of_another_shape_is_refused_whole(tiny, tmp_path):
     folder = saved(tiny, taught(tiny), tmp_path / "adapter")
     other = copy.deepcopy(TINY)
-    other.decoder.width, other.encoder.layers = 96, 1
+    other.decoder.hidden_size, other.encoder.layers = 96, 1
     with pytest.raises(
         UserError,
-        match=r"encoder.layers is 2 there and 1 here; decoder.width is 64 there and 96 here; decoder",
+        match=r"encoder.layers is 2 there and 1 here; decoder.hidden_size is 64 there and 96 here; decoder",
     ):
         merge_adapter(DiaNetwork(other), load_adapter(folder))
 

@@ -10,13 +10,12 @@ from lightning.pytorch.plugins import MixedPrecision
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 
+from dia.config.optimizer import OptimConfig, ScheduleConfig
 from dia.network import DiaNetwork
 from dia.training.dia_module import DiaModule
 from dia.training.fused_cross_entropy import head_sums
 from dia.training.loss import channel_sums, channel_weights, weighted_loss
 from dia.training.objectives import CrossEntropy
-from dia.training.optimization import OptimConfig
-from dia.training.schedule import ScheduleConfig
 from tests.conftest import TINY
 from tests.training.clips import RandomClips
 
@@ -34,7 +33,7 @@ def trained(batches, accumulate, precision="64-true", steps=1, plugins=None):
     """A tiny network after some steps on these batches, and what was logged."""
     torch.manual_seed(0)
     task = DiaModule(
-        DiaNetwork(TINY), CrossEntropy(4.0), OptimConfig(clip_norm=0.5), ScheduleConfig(2), 10, 4.0
+        DiaNetwork(TINY), CrossEntropy(4.0), OptimConfig(max_grad_norm=0.5), ScheduleConfig(2), 10, 4.0
     )
     seen = Seen()
     trainer = L.Trainer(
@@ -128,12 +127,12 @@ def test_logits_are_never_held_whole():
     config = replace(TINY, decoder=replace(TINY.decoder, codebook_size=1024))
     wide, batch = DiaNetwork(config), RandomClips([18, 19, 20, 20], config).batch(0, 1, 2, 3)
     logits, piece = (
-        steps * config.channels * config.decoder.vocabulary
+        steps * config.channels * config.decoder.vocab_size
         for steps in (batch.targets_BTC[..., 0].numel(), 16)
     )
     with LargestTensor() as seen:
         CrossEntropy(1.0, piece=16)(wide, batch).cross_entropy_C.sum().backward()
-    table = config.channels * config.decoder.vocabulary * config.decoder.width  # the head's own weights
+    table = config.channels * config.decoder.vocab_size * config.decoder.hidden_size  # the head's own weights
     assert seen.numbers <= max(piece, table) < logits
     with LargestTensor() as seen:
         wide(batch.text_BS, batch.text_mask_BS, batch.inputs_BTC)

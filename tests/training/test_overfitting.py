@@ -4,14 +4,13 @@ import lightning as L
 import torch
 from torch.utils.data import DataLoader
 
+from dia.config.optimizer import OptimConfig, ScheduleConfig
 from dia.dialogue.text import encode_text
 from dia.inference import Sampling
 from dia.inference.engine import Request, generate_codes
 from dia.network import DiaNetwork
 from dia.training.dia_module import DiaModule
 from dia.training.objectives import CrossEntropy
-from dia.training.optimization import OptimConfig
-from dia.training.schedule import ScheduleConfig
 from tests.conftest import TINY
 from tests.training.clips import RandomClips
 

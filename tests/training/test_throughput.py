@@ -12,12 +12,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
+from dia.config.choices import ActivationCheckpointing
+from dia.config.lora import LoraConfig
 from dia.network import DiaConfig, DiaNetwork
 from dia.planning.memory_tracer import BatchShape, FakeBatch
-from dia.training.activation_checkpointing import MODES, checkpoint_activations
+from dia.training.activation_checkpointing import checkpoint_activations
 from dia.training.callbacks.throughput import Step, Throughput, device_peak, measured_peak
 from dia.training.flops import PEAK_FLOPS, forward_flops, peak_flops, recomputed_flops, training_flops
-from dia.training.lora import LoraConfig, add_adapters
+from dia.training.lora import add_adapters
 from dia.training.loss import channel_weights
 from dia.training.objectives import CrossEntropy
 from tests.conftest import TINY
@@ -38,7 +40,7 @@ def test_operations_are_those_that_torch_counts():
     assert counter.get_total_flops() == training_flops(TINY, [(30, 11)] * 3)
 
 
-@pytest.mark.parametrize("activations", MODES)
+@pytest.mark.parametrize("activations", list(ActivationCheckpointing))
 def test_a_training_step_computes_what_is_counted(activations):
     network = DiaNetwork(TINY)
     checkpoint_activations(network, activations)
@@ -93,7 +95,7 @@ class Slow(L.Callback):
 def test_a_run_logs_rates_of_what_it_trained(tmp_path):
     clips = RandomClips([12, 20, 7, 15])
     throughput, steps = Throughput(TINY, 25.0, "32-true"), 6
-    made = trainer(tmp_path, [throughput, Slow()], steps, validate_every=2, accumulate=2)
+    made = trainer(tmp_path, [throughput, Slow()], steps, validate_every=2, gradient_accumulation_steps=2)
     made.log_every_n_steps = 1
     loaders = [DataLoader(Batches(count, clips), batch_size=None) for count in (2 * steps, 1)]
     begun = time.perf_counter()

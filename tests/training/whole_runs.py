@@ -20,11 +20,11 @@ from dia.errors import UserError
 RATE = 16_000
 # two layers of 32 features, speaking through codec_nano: eight channels of 512 codes
 TINY_RUN = (
-    "model.encoder={layers: 1, width: 16, inner_width: 32, heads: 2, head_width: 8}",
-    "model.decoder={layers: 2, width: 32, inner_width: 64, heads: 2, key_value_heads: 1, head_width: 16, cross_heads: 2, "
-    "cross_head_width: 16, codebook_size: 512, max_positions: 128}",
+    "model.encoder={layers: 1, hidden_size: 16, intermediate_size: 32, heads: 2, head_dim: 8}",
+    "model.decoder={layers: 2, hidden_size: 32, intermediate_size: 64, heads: 2, key_value_heads: 1, head_dim: 16, cross_heads: 2, "
+    "cross_head_dim: 16, codebook_size: 512, max_positions: 128}",
     "data.corpus=local", "data.name=noise", "data.path=noise", "data.keep_audio=false", "engine.workers=0",
-    "batch.frames=120", "validation.speak_every=0", "logger.wandb=disabled", "trainer.validate_every=6",
+    "batch.max_frames=120", "validation.generate_every=0", "logger.wandb=disabled", "trainer.validate_every=6",
     "trainer.checkpoint_every=3", "trainer.steps=20", "schedule.warmup_steps=4",
 )  # fmt: skip
 

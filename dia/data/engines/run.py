@@ -10,46 +10,17 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from dia.config.engine import EngineConfig
 from dia.data.engines.gpus import gpu_plugin, use_next_gpu
-from dia.data.engines.slurm import SlurmConfig, await_workers, open_slurm
+from dia.data.engines.slurm import await_workers, open_slurm
 from dia.errors import UserError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 JOBS_PER_WORKER = 3  # submitted at a time: no worker is idle, and the list of jobs stays short
 RESUME_HINT = "finished shards are reused: run the same command again to resume"
-
-
-@dataclass
-class EngineConfig:
-    """Where the work of preparing data is done."""
-
-    kind: str = "local"
-    """`local`, or `dask` (extra `cluster`)."""
-    workers: int = 2
-    """Processes; 0 works in this one (local only)."""
-    scheduler: str = ""
-    """Dask: address of a running scheduler; empty starts one on this machine; `slurm` asks SLURM for
-    workers.
-    """
-    slurm: SlurmConfig = field(default_factory=SlurmConfig)
-    patience: float = 60.0
-    """Minutes to wait for SLURM's first worker."""
-
-    def problems(self) -> list[str]:
-        """Return what is out of range, one sentence each with its remedy."""
-        found = []
-        if self.kind not in ("local", "dask"):
-            found.append(f"engine.kind={self.kind} is unknown; choose local or dask")
-        if self.workers < (self.kind == "dask"):
-            found.append(f"engine.workers={self.workers} must be {int(self.kind == 'dask')} or more")
-        if self.patience <= 0:
-            found.append(f"engine.patience={self.patience} are minutes; choose above 0")
-        found += self.slurm.problems()
-        return found
 
 
 def run_jobs(

@@ -9,51 +9,16 @@ import re
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dia.config.engine import SlurmConfig, walltime_seconds
 from dia.errors import UserError, one_line
 from dia.home import in_home
 
 POLL_SECONDS = 5.0  # between two queries of the queue
 MISSES = 4  # consecutive queries without any of the jobs, after which they count as ended
 logger = logging.getLogger(__name__)
-
-
-@dataclass
-class SlurmConfig:
-    """What is asked of SLURM for one job."""
-
-    queue: str = ""
-    """Partition; empty is the cluster's own choice, as for all that is empty here."""
-    account: str = ""
-    cores: int = 1
-    """Each is a worker; with a GPU they are one."""
-    memory: str = "8GB"
-    """Of all its workers together."""
-    walltime: str = "04:00:00"
-    interface: str = ""
-    """Network between the nodes, such as `ib0`."""
-    python: str = ""
-    """Of the nodes, when it is not the one here."""
-    prologue: list[str] = field(default_factory=list)
-    """Lines of the job's script before its worker."""
-    directives: list[str] = field(default_factory=list)
-    """More for `#SBATCH`, such as `--constraint=a100`; a job that wants a GPU asks for `--gres=gpu:1` unless
-    it does so here.
-    """
-    logs: str = "slurm-logs"
-    """Folder of what the jobs write."""
-
-    def problems(self) -> list[str]:
-        """Return what is out of range, one sentence each with its remedy."""
-        found = [] if self.cores >= 1 else [f"engine.slurm.cores={self.cores} must be 1 or more"]
-        try:
-            walltime_seconds(self.walltime)
-        except ValueError as error:
-            found.append(str(error))
-        return found
 
 
 def job_options(config: SlurmConfig, gpu: bool) -> dict[str, Any]:
@@ -91,29 +56,6 @@ def job_options(config: SlurmConfig, gpu: bool) -> dict[str, Any]:
         "log_directory": str(in_home(config.logs)),
         "scheduler_options": {"dashboard_address": None},
     }
-
-
-def walltime_seconds(walltime: str) -> int:
-    """Return a SLURM time limit in seconds, 0 for no limit.
-
-    The formats are `minutes`, `minutes:seconds`, `hours:minutes:seconds` and
-    `days-hours[:minutes[:seconds]]`. Raises ``ValueError`` for anything else.
-    """
-    if walltime.lower() in ("infinite", "unlimited", "0"):
-        return 0
-    match = re.fullmatch(r"(?:(?P<days>\d+)-)?(?P<clock>\d+(?::\d+){0,2})", walltime)
-    if match is None:
-        raise ValueError(
-            f"engine.slurm.walltime={walltime} is not a SLURM time limit; write 04:00:00, or 1-00:00:00 for a day"
-        )
-    clock = [int(part) for part in match["clock"].split(":")]
-    if match["days"] is not None:
-        hours, minutes, seconds = (*clock, 0, 0)[:3]
-    elif len(clock) == 3:
-        hours, minutes, seconds = clock
-    else:
-        hours, (minutes, seconds) = 0, (*clock, 0)[:2]
-    return ((int(match["days"] or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def open_slurm(config: SlurmConfig, workers: int, gpu: bool) -> Any:
@@ -171,7 +113,7 @@ def await_workers(client: Any, cluster: Any, minutes: float, logs: str) -> None:
         if time.monotonic() > deadline:
             waiting = "; ".join(states) or "no job is in the queue"
             raise UserError(
-                f"no worker connected within engine.patience={minutes:g} minutes: {waiting}."
+                f"no worker connected within engine.startup_minutes={minutes:g} minutes: {waiting}."
                 f"{_log_end(jobs, logs)}"
             )
         if states and "; ".join(states) != logged:

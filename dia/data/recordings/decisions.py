@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import AgglomerativeClustering
 
+from dia.config.recordings import Thresholds
 from dia.data.clip import LabelledNonverbal, LabelledTurn
 from dia.data.recordings.measures import SAMPLE_RATE, Arrays
-from dia.data.recordings.settings import Thresholds
 from dia.data.recordings.stages import FRAME
 from dia.data.segmentation import TimedTurn
 

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dia.audio.files import ENDINGS, read_sound, resample
+from dia.config.data import DialogueLimits
+from dia.config.recordings import RecordingsConfig
 from dia.data.clip import Clip
 from dia.data.recordings.arousal import with_arousal
 from dia.data.recordings.decisions import (
@@ -32,9 +34,8 @@ from dia.data.recordings.decisions import (
     without_laughter,
 )
 from dia.data.recordings.measures import SAMPLE_RATE, Arrays, Stage, measured
-from dia.data.recordings.settings import RecordingsConfig
 from dia.data.recordings.stages import MOS_SECONDS, stages
-from dia.data.segmentation import DialogueLimits, TimedTurn, dialogue_of, group_turns
+from dia.data.segmentation import TimedTurn, dialogue_of, group_turns
 from dia.data.source import Tally, Unit
 from dia.data.sources.tables import folder_version
 from dia.errors import UserError

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from dia.config.recordings import RecordingsConfig
 from dia.data.recordings.measures import SAMPLE_RATE, Arrays, Stage
-from dia.data.recordings.settings import RecordingsConfig
 from dia.dialogue import Script
 from dia.errors import UserError
 from dia.judges.events import DetectorUnavailable, EventDetector

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from dia.audio.files import read_sound, waveform_from_bytes
+from dia.config.data import DialogueLimits
 from dia.data.clip import Clip, Emotion, LabelledNonverbal, LabelledTurn
-from dia.data.segmentation import DialogueLimits, TimedTurn, dialogue_of, group_turns
+from dia.data.segmentation import TimedTurn, dialogue_of, group_turns
 from dia.data.source import Tally, Unit
 from dia.data.sources.declaration import Declaration, Marks, Scale
 from dia.data.sources.marks import DropClip, tag_of, turn_of

@@ -16,13 +16,13 @@ import yaml
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from dia.config.choices import CorpusUse
+from dia.config.data import corpora, is_declaration_file
 from dia.dialogue.tags import known_tags
 from dia.errors import UserError, one_line
-from dia.resources import declaration, resource
+from dia.resources import declaration
 
 LAYOUTS = ("clip", "script", "conversation", "sound")
-USES = ("train", "evaluation")
-DECLARATION_SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass
@@ -178,7 +178,9 @@ class Declaration:
         if (self.hub is None) == (self.files is None):
             problems.append("give either hub or files, which define where the rows are")
         problems += [
-            f"uses: {use} is unknown; choose from {', '.join(USES)}" for use in self.uses if use not in USES
+            f"uses: {use} is unknown; choose from {', '.join(CorpusUse)}"
+            for use in self.uses
+            if use not in list(CorpusUse)
         ]
         tags = [*self.marks.tags.values(), *(self.sound.tags.values() if self.sound else ())]
         problems += [f"({tag}) is not a tag of data/tags.yaml" for tag in tags if tag not in known_tags()]
@@ -186,16 +188,6 @@ class Declaration:
         labels = (label for label in self.emotion.labels.values() if label and label not in emotions)
         problems += [f"{label} is not in data/emotions.yaml" for label in labels]
         return problems
-
-
-def corpora() -> list[str]:
-    """Return the names of all shipped corpora, sorted."""
-    return sorted(path.stem for path in resource("data/corpora").glob("*.yaml"))
-
-
-def is_declaration_file(corpus: str) -> bool:
-    """Return whether ``data.corpus`` is the path of a declaration rather than the name of a shipped corpus."""
-    return corpus.endswith(DECLARATION_SUFFIXES)
 
 
 def read_declaration(corpus: str) -> Declaration:

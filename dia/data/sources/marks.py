@@ -8,7 +8,6 @@ from dia.data.source import Tally
 from dia.data.sources.declaration import Marks
 from dia.dialogue import Script, Turn
 
-UNKNOWN = ("raise", "drop_tag", "drop_clip")
 BRACKETS = re.compile(r"[()\[\]]")
 SPACES = re.compile(r"\s+")
 EXACT = re.compile(r"\s+([,.;:!?])")

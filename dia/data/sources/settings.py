@@ -1,64 +1,16 @@
 """Which source is read, by configuration: the demo corpus, a declared corpus, or raw recordings."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
-from dia.data.recordings.settings import RecordingsConfig
-from dia.data.segmentation import DialogueLimits
+from dia.config.data import SourceConfig
+from dia.config.recordings import RecordingsConfig
 from dia.data.source import Source
 from dia.data.sources.corpus import CorpusSource
-from dia.data.sources.declaration import USES, corpora, is_declaration_file, read_declaration
-from dia.data.sources.demo import DemoConfig, DemoSource
-from dia.data.sources.marks import UNKNOWN
+from dia.data.sources.declaration import read_declaration
+from dia.data.sources.demo import DemoSource
 from dia.errors import UserError
 from dia.home import in_home
-
-LICENCES = ("any", "commercial")
-
-
-@dataclass
-class SourceConfig:
-    """What is read."""
-
-    corpus: str = "demo"
-    """`demo`, `recordings`, a name of data/corpora (`local` is your own folder with a table), or the path of a
-    YAML declaration of your own."""
-    path: str = ""
-    """Folder of recordings, of `local`, or of a local copy of a corpus; empty asks the Hub."""
-    licence: str = "any"
-    """`commercial` refuses what does not allow commercial use."""
-    use: str = "train"
-    """What it is prepared for, `train` or `evaluation`; a corpus says what it may be used for."""
-    unknown: str = "raise"
-    """What becomes of a label without a mapping: `raise`, `drop_tag` or `drop_clip`."""
-    streaming: bool = False
-    """Read a corpus of the Hub without downloading it whole."""
-    limit: int = 0
-    """Rows of a corpus that are read; 0 is all."""
-    demo: DemoConfig = field(default_factory=DemoConfig)
-    recordings: RecordingsConfig = field(default_factory=RecordingsConfig)
-    dialogue: DialogueLimits = field(default_factory=DialogueLimits)
-
-
-def source_problems(config: SourceConfig) -> list[str]:
-    """Return what is out of range, one sentence each with its remedy."""
-    found = []
-    for key, value, choices in (
-        ("licence", config.licence, LICENCES), ("use", config.use, USES), ("unknown", config.unknown, UNKNOWN),
-        ("corpus", config.corpus, ("demo", "recordings", *corpora())),
-    ):  # fmt: skip
-        if key == "corpus" and is_declaration_file(value):
-            if not Path(value).is_file():
-                found.append(
-                    f"data.corpus={value}: there is no such file; give the YAML declaration of a corpus"
-                )
-        elif value not in choices:
-            found.append(f"data.{key}={value} is unknown; choose one of {', '.join(choices)}")
-    if config.limit < 0:
-        found.append(f"data.limit={config.limit} must be 0 (all) or more")
-    if config.corpus == "recordings":
-        found += config.recordings.problems()
-    return found + (config.demo.problems() if config.corpus == "demo" else []) + config.dialogue.problems()
 
 
 def open_source(config: SourceConfig) -> Source:

@@ -9,8 +9,9 @@ from datasets import Dataset
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dia.config.compose import EvalConfig
-from dia.data.prepare import DataConfig, prepare
+from dia.config.data import DataConfig
+from dia.config.eval import EvalConfig
+from dia.data.prepare import prepare
 from dia.data.prepared import open_prepared
 from dia.errors import UserError, one_line
 from dia.home import existing
@@ -35,12 +36,12 @@ def load_inputs(config: EvalConfig, needs_data: bool) -> Opened:
     Raises :class:`UserError` as its parts do.
     """
     if not config.ckpt:
-        if config.before:
-            raise UserError(f"before={config.before} is scored beside a checkpoint; give ckpt=... too")
+        if config.baseline:
+            raise UserError(f"baseline={config.baseline} is scored beside a checkpoint; give ckpt=... too")
         return Opened(None, None)
     dia, before = (
         _checkpoint(config, config.ckpt),
-        _checkpoint(config, config.before) if config.before else None,
+        _checkpoint(config, config.baseline) if config.baseline else None,
     )
     recorded = existing(config.ckpt) / "config.yaml"
     if not needs_data and not recorded.is_file():

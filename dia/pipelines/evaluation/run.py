@@ -18,7 +18,7 @@ from rich.progress import track
 
 from dia.audio.files import resample
 from dia.codecs.protocol import Codec, pad_to_frames
-from dia.config.compose import EvalConfig
+from dia.config.eval import EvalConfig
 from dia.errors import UserError
 from dia.evaluation.cache import ContentCache
 from dia.evaluation.ground_truth import REFERENCE

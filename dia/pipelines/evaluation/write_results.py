@@ -9,7 +9,7 @@ from typing import Any
 
 from datasets import Dataset
 
-from dia.config.compose import EvalConfig
+from dia.config.eval import EvalConfig
 from dia.evaluation.published import load_published
 from dia.evaluation.report import Learning, page
 from dia.files import atomic_write, write_text

@@ -15,12 +15,14 @@ from rich.console import Console
 from rich.table import Table
 
 from dia.codecs.registry import load_codec
-from dia.config import compose as conf
-from dia.config.compose import TrainConfig
+from dia.config.choices import MonitorMode, SearchSampler
+from dia.config.compose import compose, typed
+from dia.config.sweep import SET_BY_SWEEP, SweepConfig
+from dia.config.train import TrainConfig
 from dia.data.prepare import prepare
 from dia.errors import UserError, one_line
 from dia.files import write_text
-from dia.pipelines.sweep.settings import SET_BY_SWEEP, SweepConfig
+from dia.pipelines.check_config import complete, validate
 from dia.pipelines.sweep.space import Axis, literal, read_space
 from dia.pipelines.sweep.study import outcomes, run_of
 
@@ -33,7 +35,7 @@ def require_sound(config: SweepConfig, overrides: list[str]) -> tuple[list[Axis]
 
     Raises :class:`UserError` with everything that is wrong, these trainings included.
     """
-    axes, problems = read_space(config.space, config.sampler == "grid")
+    axes, problems = read_space(config.space, config.sampler is SearchSampler.grid)
     problems = config.problems() + problems
     given = {override.lstrip("+").partition("=")[0] for override in overrides}
     if twice := sorted(given & {axis.key for axis in axes}):
@@ -45,8 +47,8 @@ def require_sound(config: SweepConfig, overrides: list[str]) -> tuple[list[Axis]
     trainings: list[TrainConfig] = []
     for values in _checked_values(axes):
         try:
-            trainings.append(conf.typed(conf.compose("train", [*overrides, *values])))
-            conf.validate(trainings[-1])
+            trainings.append(complete(typed(compose("train", [*overrides, *values]))))
+            validate(trainings[-1])
         except (HydraException, OmegaConfBaseException, UserError) as error:
             problems.append(one_line(error))
     if problems:
@@ -80,7 +82,7 @@ def show(
     done = sorted(
         _in(ended, TrialState.COMPLETE),
         key=lambda trial: cast(float, trial.value),
-        reverse=config.goal == "max",
+        reverse=config.mode is MonitorMode.max,
     )
     failed = _in(ended, TrialState.FAIL)
     write_text(folder / RESULTS, _as_csv(ended, list(config.space)))
@@ -88,8 +90,8 @@ def show(
         f"\n  - {run_of(trial)}: {trial.user_attrs.get('failure', 'unknown')}" for trial in failed[:SHOWN]
     )
     if not done:
-        raise UserError(f"none of {len(ended)} trials gave {config.figure}:{reasons}")
-    table = Table("run", config.figure, *config.space, title=f"{config.name}: the best of {len(done)} trials")
+        raise UserError(f"none of {len(ended)} trials gave {config.metric}:{reasons}")
+    table = Table("run", config.metric, *config.space, title=f"{config.name}: the best of {len(done)} trials")
     for trial in done[:SHOWN]:
         table.add_row(
             run_of(trial), f"{trial.value:.4f}", *(_written(trial.params[key]) for key in config.space)

@@ -15,8 +15,10 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from dia.config.aliases import TRAIN_ALIASES, rename_arguments, rename_flat
+from dia.config.choices import MonitorMode, SearchSampler, TrialValue
+from dia.config.sweep import DEFAULT_TRIALS, SweepConfig
 from dia.errors import UserError
-from dia.pipelines.sweep.settings import USUAL_TRIALS, SweepConfig
 from dia.pipelines.sweep.space import Axis, Choices
 from dia.pipelines.sweep.trial import TrialFailed, Trials
 
@@ -40,23 +42,32 @@ def open_study(config: SweepConfig, axes: list[Axis], overrides: list[str], fold
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         storage=f"sqlite:///{folder / STUDY}", study_name=config.name, load_if_exists=True,
-        direction="minimize" if config.goal == "min" else "maximize", sampler=SAMPLERS[config.sampler](config.seed, axes),
+        direction="minimize" if config.mode is MonitorMode.min else "maximize", sampler=SAMPLERS[config.sampler](config.seed, axes),
         pruner=optuna.pruners.MedianPruner() if config.prune else optuna.pruners.NopPruner(),
     )  # fmt: skip
     request = {
         "space": config.space,
-        "figure": config.figure,
-        "goal": config.goal,
-        "take": config.take,
+        "figure": config.metric,
+        "goal": config.mode,
+        "take": config.select,
         "overrides": overrides,
     }
     asked = json.dumps(request, sort_keys=True)
-    if study.user_attrs.setdefault("request", asked) != asked:
+    if not same_request(study.user_attrs.get("request", asked), asked):
         raise UserError(
             f"{folder} holds a sweep with other settings; choose another sweep.name, or go on with the same command"
         )
     study.set_user_attr("request", asked)
     return study
+
+
+def same_request(stored: str, current: str) -> bool:
+    """Return whether two requests of a sweep are equal, also where the stored one has keys of an earlier version."""
+    before, now = ({**json.loads(text)} for text in (stored, current))
+    for request in (before, now):
+        request["overrides"] = rename_arguments(request["overrides"], TRAIN_ALIASES)
+        request["space"] = rename_flat(request["space"])
+    return before == now
 
 
 def search(study: optuna.Study, config: SweepConfig, axes: list[Axis], trials: Trials) -> None:
@@ -79,7 +90,7 @@ def search(study: optuna.Study, config: SweepConfig, axes: list[Axis], trials: T
 def wanted(config: SweepConfig, axes: list[Axis]) -> int:
     """Return how many trials a sweep makes in all."""
     all_of_grid = math.prod(len(axis.examples) for axis in axes)
-    return config.trials or (all_of_grid if config.sampler == "grid" else USUAL_TRIALS)
+    return config.trials or (all_of_grid if config.sampler is SearchSampler.grid else DEFAULT_TRIALS)
 
 
 def outcomes(study: optuna.Study) -> list[FrozenTrial]:
@@ -127,5 +138,5 @@ def _objective(config: SweepConfig, axes: list[Axis], trials: Trials) -> Callabl
 
 def taken(values: list[float], config: SweepConfig) -> float:
     """Return a trial's value of its figures."""
-    best: Callable[[list[float]], Any] = min if config.goal == "min" else max
-    return values[-1] if config.take == "last" else float(best(values))
+    best: Callable[[list[float]], Any] = min if config.mode is MonitorMode.min else max
+    return values[-1] if config.select is TrialValue.last else float(best(values))

@@ -19,7 +19,7 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
-from dia.config.divergence import FEWEST, DivergenceConfig
+from dia.config.callbacks import MIN_MEDIAN_WINDOW, DivergenceConfig
 from dia.errors import UserError
 from dia.files import write_text
 
@@ -57,24 +57,24 @@ class Divergence:
 
     def __init__(self, config: DivergenceConfig) -> None:
         self.config = config
-        self.losses: deque[float] = deque(maxlen=config.median_steps)
+        self.losses: deque[float] = deque(maxlen=config.median_window)
         self.above = 0
 
     def add(self, loss: float) -> bool:
         """Take a step's loss; return whether the run has diverged."""
-        if not self.config.divergence_steps:
+        if not self.config.patience:
             return False
-        if len(self.losses) >= FEWEST and loss > self.limit:
+        if len(self.losses) >= MIN_MEDIAN_WINDOW and loss > self.limit:
             self.above += 1
         else:
             self.above = 0
             self.losses.append(loss)
-        return self.above >= self.config.divergence_steps
+        return self.above >= self.config.patience
 
     @property
     def limit(self) -> float:
         """The highest loss that is not too high."""
-        return self.config.divergence_factor * statistics.median(self.losses)
+        return self.config.factor * statistics.median(self.losses)
 
 
 class Guard(L.Callback):
@@ -131,7 +131,7 @@ class Guard(L.Callback):
             return
         if self.divergence.add(float(loss)):
             above, limit = self.divergence.above, self.divergence.limit
-            message = f"the loss has been above {limit:.3f} ({self.config.divergence_factor} times its median) for {above} steps"
+            message = f"the loss has been above {limit:.3f} ({self.config.factor} times its median) for {above} steps"
             self._fail(trainer, "diverged", message, self.ids, {"loss": float(loss), "limit": limit})
 
     def state_dict(self) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from typing import Any
 
 import lightning as L
 
-from dia.config.training import STAGE, EarlyStoppingConfig
+from dia.config.callbacks import VALIDATION_PREFIX, EarlyStoppingConfig
+from dia.config.choices import MonitorMode
 from dia.errors import UserError
 
 
@@ -46,11 +47,15 @@ class EarlyStopping(L.Callback):
         """Compare with the best. Raises :class:`UserError` when the figure was not logged."""
         if trainer.sanity_checking:
             return
-        if self.config.figure not in trainer.callback_metrics:
-            known = ", ".join(sorted(name for name in trainer.callback_metrics if name.startswith(STAGE)))
-            raise UserError(f"early_stop.figure={self.config.figure} is not logged; there are: {known}")
-        value = float(trainer.callback_metrics[self.config.figure]) * (1 if self.config.goal == "min" else -1)
-        better = trainer.strategy.reduce_boolean_decision(value < self.best - self.config.least)
+        if self.config.monitor not in trainer.callback_metrics:
+            known = ", ".join(
+                sorted(name for name in trainer.callback_metrics if name.startswith(VALIDATION_PREFIX))
+            )
+            raise UserError(f"early_stopping.monitor={self.config.monitor} is not logged; there are: {known}")
+        value = float(trainer.callback_metrics[self.config.monitor]) * (
+            1 if self.config.mode is MonitorMode.min else -1
+        )
+        better = trainer.strategy.reduce_boolean_decision(value < self.best - self.config.min_delta)
         self.best, self.waited = (value, 0) if better else (self.best, self.waited + 1)
         if self.waited >= self.config.patience:
             trainer.should_stop = True

@@ -10,16 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dia.config.engine import EngineConfig, SlurmConfig, walltime_seconds
 from dia.data.engines import slurm
-from dia.data.engines.run import EngineConfig
-from dia.data.engines.slurm import (
-    SlurmConfig,
-    await_workers,
-    job_options,
-    job_states,
-    require_accepted,
-    walltime_seconds,
-)
+from dia.data.engines.slurm import await_workers, job_options, job_states, require_accepted
 from dia.errors import UserError
 
 

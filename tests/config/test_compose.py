@@ -1,14 +1,17 @@
 import pytest
 import torch
+from hydra.errors import HydraException
 
 from dia.config import compose as conf
-from dia.config.compose import TrainConfig, check_recipe_arguments, compose, quote_text, recipes, validate
+from dia.config.compose import check_recipe_arguments, compose, quote_text, recipes
+from dia.config.train import TrainConfig
 from dia.errors import UserError
 from dia.network import DiaNetwork
+from dia.pipelines.check_config import complete, validate
 
 
 def typed(*overrides) -> TrainConfig:
-    config = conf.typed(compose("train", list(overrides)))
+    config = complete(conf.typed(compose("train", list(overrides))))
     assert isinstance(config, TrainConfig)
     return config
 
@@ -16,7 +19,9 @@ def typed(*overrides) -> TrainConfig:
 @pytest.mark.parametrize("name", recipes())
 def test_every_recipe_composes_validates_and_builds(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    starts = ["init=dia_nano"] if compose("train", [f"+recipe={name}"]).init else []  # no Hub in tests
+    starts = (
+        ["init_from=dia_nano"] if compose("train", [f"+recipe={name}"]).init_from else []
+    )  # no Hub in tests
     config = typed(f"+recipe={name}", *starts)
     validate(config)
     with torch.device("meta"):
@@ -43,10 +48,9 @@ def test_all_problems_are_reported_at_once():
                 "initializer_range=0",
                 "dropout=1",
                 "batch.code_dropout=1",
-                "batch.short_share=0",
+                "curriculum.shortest_fraction=0",
                 "sampling.top_p=0",
                 "batch.text_dropout=1",
-                "logger.wandb=maybe",
                 "model.delays=[1]",
             )
         )
@@ -56,18 +60,17 @@ def test_all_problems_are_reported_at_once():
         "initializer_range=0",
         "  - dropout=1",
         "code_dropout=1",
-        "short_share=0",
+        "shortest_fraction=0",
         "top_p=0",
         "batch.text_dropout=1",
-        "logger.wandb=maybe",
         "delays=[1]",
     )
     assert all(key in str(caught.value) for key in wanted)
 
 
 def test_dictionaries_take_the_users_keys():
-    config = typed("mix={prepared/demo-1: 0.3}", "optim.group_decay={head: 0.1}")
-    assert config.mix == {"prepared/demo-1": 0.3} and config.optim.group_decay == {"head": 0.1}
+    config = typed("mix={prepared/demo-1: 0.3}", "optim.weight_decay_by_group={head: 0.1}")
+    assert config.mix == {"prepared/demo-1": 0.3} and config.optim.weight_decay_by_group == {"head": 0.1}
 
 
 @pytest.mark.parametrize(
@@ -78,14 +81,14 @@ def test_free_text_reaches_the_config_as_typed(text):
 
 
 def test_the_shape_is_that_of_the_checkpoint_and_contradictions_are_named():
-    shape = typed("+recipe=finetune", "init=dia_nano").model
+    shape = typed("+recipe=finetune", "init_from=dia_nano").model
     assert (shape.decoder.layers, shape.delays, shape.cross_rope) == (5, [0, 1, 2, 3, 4, 5, 6, 7], False)
-    assert shape == typed("+recipe=finetune", "init=dia_nano", "model=nano").model
+    assert shape == typed("+recipe=finetune", "init_from=dia_nano", "model=nano").model
     with pytest.raises(UserError) as caught:
         validate(
             typed(
                 "+recipe=finetune",
-                "init=dia_nano",
+                "init_from=dia_nano",
                 "model.decoder.layers=6",
                 "model.cross_rope=true",
                 "trainer.steps=0",
@@ -98,20 +101,25 @@ def test_the_shape_is_that_of_the_checkpoint_and_contradictions_are_named():
     ):
         assert part in str(caught.value), part
     with pytest.raises(UserError, match=r"contradicts model\.encoder\.layers=12"):
-        validate(typed("+recipe=finetune", "init=dia_nano", "model=dia_1_6b"))
+        validate(typed("+recipe=finetune", "init_from=dia_nano", "model=dia_1_6b"))
 
 
 def test_what_training_starts_from_is_checked_with_the_rest():
-    with pytest.raises(UserError, match="init is empty"):
+    with pytest.raises(UserError, match="init_from is empty"):
         typed("model=checkpoint")
     for overrides, said in (
         (["lora.rank=4"], "lora.rank=4 needs a checkpoint"),
         (["objective=guided_distillation"], "objective=guided_distillation needs a checkpoint"),
-        (["+recipe=cfg_distill", "init=dia_nano", "sampling.cfg_scale=0"], "guides nothing"),
-        (["+recipe=finetune", "init=./runs/nothing"], "init=./runs/nothing: there is no checkpoint at"),
-        (["objective=magic"], "objective=magic is unknown"),
+        (
+            ["+recipe=cfg_distill", "init_from=dia_nano", "sampling.cfg_scale=0"],
+            "has no guidance that could be distilled",
+        ),
+        (
+            ["+recipe=finetune", "init_from=./runs/nothing"],
+            "init_from=./runs/nothing: there is no checkpoint at",
+        ),
         (["schedule.warmup_fraction=.1"], "give one of them"),
-        (["early_stop.patience=-1", "average.decay=1"], "(?s)average.decay=1.*early_stop.patience=-1"),
+        (["early_stopping.patience=-1", "ema.decay=1"], "(?s)ema.decay=1.*early_stopping.patience=-1"),
     ):
         with pytest.raises(UserError, match=said):
             validate(typed(*overrides))
@@ -122,3 +130,20 @@ def test_several_runs_are_not_made_by_hydra(monkeypatch, capsys):
     with pytest.raises(SystemExit) as left:
         conf.run("train", print)
     assert left.value.code == 2 and "python -m dia.sweep" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argument", "allowed"),
+    [
+        ("logger.wandb=maybe", "offline, online, disabled"),
+        ("objective=magic", "cross_entropy, guided_distillation"),
+        ("trainer.precision=8-bit", "32-true, bf16-mixed, 16-mixed"),
+        ("optim.kind=sgd", "adamw, adamw8bit, muon"),
+        ("schedule.kind=step", "cosine, wsd"),
+        ("early_stopping.mode=low", "min, max"),
+    ],
+)
+def test_an_unknown_choice_is_refused_with_the_allowed_ones(argument, allowed):
+    with pytest.raises(HydraException) as caught:
+        compose("train", [argument])
+    assert allowed in str(caught.value.__cause__ or caught.value)

@@ -1,0 +1,81 @@
+"""Keys of `python -m dia.train` and `python -m dia.prepare`."""
+
+from dataclasses import dataclass, field
+
+from dia.config.callbacks import (
+    DivergenceConfig,
+    EarlyStoppingConfig,
+    EMAConfig,
+    ValidationConfig,
+    WatchdogConfig,
+)
+from dia.config.choices import ObjectiveKind, Resume, Task, coerce_choices
+from dia.config.codec import CodecConfig, CodecTraining, SpectralCodecConfig
+from dia.config.data import DataConfig, LabelsConfig
+from dia.config.engine import EngineConfig
+from dia.config.lora import LoraConfig
+from dia.config.model import DiaConfig
+from dia.config.optimizer import OptimConfig, ScheduleConfig
+from dia.config.planning import PlanConfig
+from dia.config.sampling import Sampling
+from dia.config.trainer import BatchConfig, CurriculumConfig, LoggerConfig, TrainerConfig
+
+
+@dataclass
+class TrainConfig:
+    """Everything that `python -m dia.train` and `python -m dia.prepare` read."""
+
+    task: Task = Task.dia
+    """`dia` trains a Dia network, `codec` the spectral codec."""
+    run_name: str = "run"
+    """Name of the run and of its folder."""
+    runs: str = "runs"
+    """Folder of run folders, relative to the working directory."""
+    seed: int = 0
+    """Seed of the weights, the batches and all random numbers of training."""
+    resume: Resume = Resume.auto
+    """`auto` resumes an interrupted run if the weights will be those of an uninterrupted one; `true` resumes even if they
+    will not; `false` never resumes."""
+    init_from: str = ""
+    """Checkpoint to start from: a path or a Hub id, in any layout; empty starts from random weights. `model=checkpoint`
+    takes the model's shape from it."""
+    initializer_range: float | None = 0.02
+    """Standard deviation of random weights. Dia's .02 suits a hidden size of 2,048; a network of 192 then never learns to
+    read its text (recipes/nano.md). null is torch's default: uniform within 1 / sqrt(inputs), embeddings of deviation
+    1."""
+    dropout: float = 0.0
+    """Residual dropout in training, for small models that see their data many times."""
+    objective: ObjectiveKind = ObjectiveKind.cross_entropy
+    """`cross_entropy`; or `guided_distillation`, which trains one pass to give what `init_from` gives with
+    classifier-free guidance at `sampling.cfg_scale`."""
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    ema: EMAConfig = field(default_factory=EMAConfig)
+    early_stopping: EarlyStoppingConfig = field(default_factory=EarlyStoppingConfig)
+    model: DiaConfig = field(default_factory=DiaConfig)
+    codec: CodecConfig = field(default_factory=CodecConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    voices: list[str] = field(default_factory=list)
+    """Train only on clips in which one of these voices speaks every turn; empty takes all clips."""
+    labels: LabelsConfig = field(default_factory=LabelsConfig)
+    mix: dict[str, float] = field(default_factory=dict)
+    """Prepared data sets (folders) that are mixed into the training split, with their share of the drawn clips:
+    `mix={FOLDER: .3}`."""
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
+    sampling: Sampling = field(default_factory=Sampling)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    divergence: DivergenceConfig = field(default_factory=DivergenceConfig)
+    watchdog: WatchdogConfig = field(default_factory=WatchdogConfig)
+    plan: bool = False
+    """Print the memory, hours and money that the run needs, and exit."""
+    planning: PlanConfig = field(default_factory=PlanConfig)
+    spectral: SpectralCodecConfig = field(default_factory=SpectralCodecConfig)
+    codec_training: CodecTraining = field(default_factory=CodecTraining)
+
+    def __post_init__(self) -> None:
+        coerce_choices(self)
