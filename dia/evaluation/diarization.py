@@ -14,7 +14,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 
 from dia.judges.transcription import RecognisedWord
 
-# mean similarity of windows of 1.6 s above which they are one voice (as in dia/data/recordings/settings.py)
+# mean similarity of windows of 1.6 s above which they are one voice (as in dia/config/recordings.py)
 SAME_VOICE = 0.72
 SHORTEST_RUN = (
     4  # windows (every .4 s) that a voice is heard on end; at a change of voices fewer of them are a mixture
