@@ -1,11 +1,15 @@
-# make demo   prepare, train, speak and score a small dialogue model, in minutes on a CPU
-# make test   style, types and tests
-PYTHON ?= python3.11
+# make demo    prepare a corpus, train a small dialogue model, generate and score: minutes on a CPU
+# make check   style, types and the fast tests: for every save
+# make test    style, types and all tests
+# make docs    the documentation as a site, in site/
+PYTHON ?= $(firstword $(foreach version,3.11 3.12 3.13,$(shell command -v python$(version))) python3)
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := demo-$(shell date +%Y%m%d-%H%M%S)
+# one process of tests a core, at most eight: each holds one to two GB
+WORKERS ?= logical
+PYTEST := $(BIN)/pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export WANDB_MODE ?= offline
 export TOKENIZERS_PARALLELISM ?= false
 # model files that tests and the evaluation may use, when they lie beside the checkout (see dia/judges/events.py)
@@ -13,12 +17,11 @@ ifneq ($(wildcard ../shared/models/.),)
 export DIA_MODELS ?= $(abspath ../shared/models)
 endif
 
-.PHONY: demo test lint install
+.PHONY: demo check test lint docs install
 install: $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[all]'
+$(VENV)/.installed: pyproject.toml constraints.txt scripts/install.sh
+	bash scripts/install.sh $(PYTHON) $(VENV)
 	touch $@
 
 demo: install
@@ -30,5 +33,11 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy dia
 
+check: lint
+	$(PYTEST) -m "not slow"
+
 test: lint
-	$(BIN)/pytest
+	$(PYTEST)
+
+docs: install
+	$(BIN)/mkdocs build --strict

@@ -1,4 +1,4 @@
-"""Tiny networks and codecs that every test may use."""
+"""The order of the tests and their markers, tiny networks and codecs."""
 
 import pytest
 import torch
@@ -10,6 +10,37 @@ from dia.network import DecoderConfig, DiaConfig, DiaNetwork, EncoderConfig
 # how long an example takes is no property of the code: the first one may import a library
 settings.register_profile("dia", deadline=None)
 settings.load_profile("dia")
+
+# Files that take longest, longest first: they start first, so that no core waits for one of them at the end.
+# All their tests carry the marker `slow`; other slow tests are decorated.
+LONGEST = (
+    "tests/test_recipes.py",
+    "tests/end_to_end/test_front_doors.py",
+    "tests/end_to_end/test_drop_in.py",
+    "tests/data/test_prepare.py",
+    "tests/training/test_resume.py",
+    "tests/training/test_distributed.py",
+    "tests/training/test_distributed_strategies.py",
+    "tests/evaluation/test_evaluation.py",
+    "tests/test_docs.py",
+    "tests/test_sweep.py",
+    "tests/benchmark/test_benchmark.py",
+    "tests/benchmark/test_preparation.py",
+    "tests/benchmark/test_training.py",
+    "tests/gpu/test_gpu.py",
+    "tests/end_to_end/test_notebook.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the tests and mark those of the slow files."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    files = {item: item.nodeid.partition("::")[0] for item in items}
+    for item in items:
+        if files[item] in places:
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: places.get(files[item], len(places)))  # stable: within a file as written
+
 
 TINY = DiaConfig(
     EncoderConfig(layers=2, hidden_size=32, intermediate_size=64, heads=2, head_dim=16),
