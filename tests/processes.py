@@ -8,6 +8,7 @@ import atexit
 import multiprocessing
 import os
 import runpy
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -84,6 +85,44 @@ def run_door(
 ) -> Finished:
     """Run ``python -m dia.DOOR ARGUMENTS`` to its end."""
     return start_door(door, *arguments, cwd=cwd, environment=environment).wait(timeout)
+
+
+def run_script(
+    script: Path,
+    *arguments: str,
+    cwd: Path | str,
+    environment: Mapping[str, str] | None = None,
+    timeout: float = 600,
+) -> Finished:
+    """Run ``python SCRIPT ARGUMENTS`` to its end, in a process that has the package imported."""
+    return start_process(_run_path, str(script), arguments, cwd=cwd, environment=environment).wait(timeout)
+
+
+def run_ranks(script: Path, *arguments: str, cwd: Path | str, count: int = 2) -> list[Finished]:
+    """Run a script in ``count`` processes that torchrun would have started, to the end of all."""
+    ranks = [
+        start_process(_run_path, str(script), arguments, cwd=cwd, environment=environment)
+        for environment in rank_environments(count)
+    ]
+    return [rank.wait() for rank in ranks]
+
+
+def rank_environments(count: int) -> list[dict[str, str]]:
+    """Return the environment variables that torchrun gives each of ``count`` processes on one machine."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {
+        "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+        "GROUP_RANK": "0", "TORCHELASTIC_RUN_ID": "test",
+    }  # fmt: skip
+    return [shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
+
+
+def _run_path(script: str, arguments: tuple[str, ...]) -> None:
+    sys.argv = [script, *arguments]
+    sys.path.insert(0, str(Path(script).parent))
+    runpy.run_path(script, run_name="__main__")
 
 
 def _run_module(module: str, arguments: tuple[str, ...]) -> None:

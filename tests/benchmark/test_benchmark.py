@@ -4,8 +4,6 @@ clock.
 
 import json
 import resource
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -31,6 +29,7 @@ from dia.checkpoint import save_checkpoint
 from dia.network import DiaConfig
 from tests.conftest import TINY
 from tests.network.test_network import inputs
+from tests.processes import run_door
 
 CPU = torch.device("cpu")
 
@@ -140,9 +139,7 @@ def test_models_are_one_for_each_variant(tiny):
 
 
 def bench(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "dia.bench", *arguments], cwd=cwd, capture_output=True, text=True, timeout=600
-    )
+    return run_door("bench", *arguments, cwd=cwd)
 
 
 def test_the_command_measures_and_writes_what_it_measured(tmp_path):

@@ -4,7 +4,6 @@ gives.
 
 import io
 import json
-import subprocess
 import sys
 
 import dac
@@ -20,6 +19,7 @@ from dia.benchmark.preparation_report import preparation_results, show_preparati
 from dia.benchmark.processes import Cost, descendants, run_watched
 from dia.benchmark.sounds import lengths_of, voice_like, write_corpus
 from dia.config.bench import BenchCodec, BenchPrepareConfig
+from tests.processes import run_door
 
 BALLAST = "import subprocess, sys; data = bytearray({size} << 20); data[::4096] = b'x' * len(data[::4096])"
 
@@ -94,8 +94,7 @@ def test_windows_of_dac_cut_no_clip(tmp_path):
 
 
 def bench(*arguments, cwd):
-    command = [sys.executable, "-m", "dia.bench", "prepare", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600)
+    return run_door("bench", "prepare", *arguments, cwd=cwd)
 
 
 def test_the_command_encodes_as_dac_does_and_says_how_fast(tmp_path):

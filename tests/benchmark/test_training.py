@@ -3,8 +3,6 @@ losses.
 """
 
 import random
-import subprocess
-import sys
 from dataclasses import asdict, replace
 from io import StringIO
 
@@ -30,6 +28,7 @@ from dia.benchmark.training_worker import train
 from dia.data.batching import decoder_steps, plan_epoch
 from dia.network import DiaConfig
 from tests.conftest import TINY
+from tests.processes import run_door
 
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("accelerate")
@@ -156,18 +155,8 @@ def test_figures_are_medians_and_ratios_of_them(monkeypatch):
 
 
 def test_impossible_settings_are_all_named_at_once(tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "dia.bench",
-        "train",
-        "rounds=0",
-        "warm=5",
-        "steps=5",
-        "precision=8-bit",
-        "out=no/x.json",
-    ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    command = ["train", "rounds=0", "warm=5", "steps=5", "precision=8-bit", "out=no/x.json"]
+    done = run_door("bench", *command, cwd=tmp_path)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert all(
         part in done.stderr for part in ("rounds=0", "steps=5 must be 6", "precision=8-bit", "out=no/x.json")

@@ -25,6 +25,7 @@ from dia.data.engines.run import run_jobs
 from dia.data.prepare import prepare
 from dia.data.prepared import damaged_shards, parts_folder, read_card
 from dia.errors import UserError
+from tests.processes import run_door, start_door
 
 RATE = 16_000
 CLIPS = 24
@@ -130,15 +131,7 @@ def test_a_stopped_preparation_goes_on_and_damage_is_made_again(corpus, uninterr
 
 
 def run(corpus, root, *options):
-    command = [
-        sys.executable,
-        "-m",
-        "dia.prepare",
-        "data=corpus",
-        "data.corpus=local",
-        f"data.path={corpus}",
-        f"data.root={root}",
-    ]
+    command = ["data=corpus", "data.corpus=local", f"data.path={corpus}", f"data.root={root}"]
     return [*command, "data.shard_units=4", *options]
 
 
@@ -153,9 +146,7 @@ def test_what_cannot_be_read_is_left_out_by_name_and_the_rest_goes_on(tmp_path):
         for name in ("empty", "lies", "folder", "text", "absent"):
             table.write(json.dumps({"audio": f"{name}.wav", "text": "[S1] Oh."}).encode() + b"\n")
         table.write(b'{"audio": "001.wav", "text": "[S1] caf\xe9"}\n{"audio": "001.wav"\n')
-    done = subprocess.run(
-        run(corpus, tmp_path / "out", "engine.workers=0"), capture_output=True, text=True, env=ENVIRONMENT
-    )
+    done = run_door("prepare", *run(corpus, tmp_path / "out", "engine.workers=0"), cwd=tmp_path)
     assert done.returncode == 3, done.stderr
     folder = next((tmp_path / "out").glob("local-*"))
     left_out = {item["id"]: item["error"] for item in read_card(folder)["left_out"]}
@@ -180,9 +171,7 @@ def test_unknown_labels_stop_it_with_all_of_them(tmp_path):
         table.write(
             '{"audio": "000.wav", "text": "[S1] Oh (yodels)."}\n{"audio": "001.wav", "text": "[S1] Oh.", "emotion": "wistful"}\n'
         )
-    done = subprocess.run(
-        run(corpus, tmp_path / "out", "engine.workers=0"), capture_output=True, text=True, env=ENVIRONMENT
-    )
+    done = run_door("prepare", *run(corpus, tmp_path / "out", "engine.workers=0"), cwd=tmp_path)
     assert (
         done.returncode == 2
         and "yodels" in done.stderr
@@ -199,18 +188,14 @@ def test_a_full_disk_is_said_and_nothing_is_lost(corpus, uninterrupted, tmp_path
     ).returncode:
         pytest.skip("a small file system cannot be mounted here")
     try:
-        done = subprocess.run(
-            run(corpus, disk, "data.name=local"), capture_output=True, text=True, env=ENVIRONMENT
-        )
+        done = run_door("prepare", *run(corpus, disk, "data.name=local"), cwd=tmp_path)
         assert done.returncode == 2 and "No space left" in done.stderr and "Traceback" not in done.stderr, (
             done.stderr
         )
         parts = next(disk.glob(".local-*"))
         assert not list(parts.rglob(".data-*")), "a half-written file was left behind"
         subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
-        done = subprocess.run(
-            run(corpus, disk, "data.name=local"), capture_output=True, text=True, env=ENVIRONMENT
-        )
+        done = run_door("prepare", *run(corpus, disk, "data.name=local"), cwd=tmp_path)
         assert done.returncode == 0 and digest(next(disk.glob("local-*"))) == uninterrupted[1]
     finally:
         subprocess.run(["umount", str(disk)], check=False)
@@ -233,7 +218,7 @@ def kill_tree(process):
     for pid, _, _ in children(process.pid):
         os.kill(pid, signal.SIGKILL)
     process.kill()
-    process.wait()
+    process.join()
 
 
 @pytest.mark.parametrize("number", range(20))
@@ -245,11 +230,12 @@ def test_killed_at_any_moment_and_started_again_it_is_the_same(number, corpus, u
     engine = ("engine=local", "engine=dask")[number % 2]
     victim = ("client", "worker")[number // 2 % 2]
     command = run(corpus, tmp_path, "data.name=local", engine, "engine.workers=2")
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRONMENT)
+    running = start_door("prepare", *command, cwd=tmp_path)
+    process = running.process
     begun, moment = time.monotonic(), rng.uniform(0.0, 4.0)
     while (
         not list(tmp_path.glob(".local-*.parts/*"))
-        and process.poll() is None
+        and process.exitcode is None
         and time.monotonic() - begun < 60
     ):
         time.sleep(0.02)  # the moment is counted from the first folder on: before it there is nothing to lose
@@ -257,10 +243,10 @@ def test_killed_at_any_moment_and_started_again_it_is_the_same(number, corpus, u
     workers = [pid for pid, _, arguments in children(process.pid) if "spawn_main" in arguments]
     if victim == "worker" and workers:
         os.kill(rng.choice(workers), signal.SIGKILL)
-        process.communicate(timeout=120)
+        running.wait(120)
     else:
         kill_tree(process)
-    again = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=240)
+    again = run_door("prepare", *command, cwd=tmp_path, timeout=240)
     assert again.returncode == 0, again.stderr
     assert digest(next(tmp_path.glob("local-*"))) == uninterrupted[1]
 
@@ -308,29 +294,23 @@ def test_a_lost_scheduler_is_said_and_the_next_one_goes_on(corpus, uninterrupted
         f"engine.scheduler={address}",
     )
     scheduler, worker = start()
-    said = {
-        "stdout": subprocess.DEVNULL,
-        "stderr": subprocess.PIPE,
-        "text": True,
-        "env": ENVIRONMENT,
-        "cwd": tmp_path,
-    }
-    client = subprocess.Popen(command, **said)
+    client = start_door("prepare", *command, cwd=tmp_path)
     try:
         begun = time.monotonic()
         while not list(tmp_path.glob(".local-*.parts/*/*.arrow")) and time.monotonic() - begun < 90:
             time.sleep(0.02)
         scheduler.kill()
-        _, error = client.communicate(timeout=180)
-        assert client.returncode in (0, 2) and "Traceback" not in error, error
-        assert client.returncode == 0 or "cluster was lost" in error
+        done = client.wait(180)
+        assert done.returncode in (0, 2) and "Traceback" not in done.stderr, done.stderr
+        assert done.returncode == 0 or "cluster was lost" in done.stderr
     finally:
-        for process in (client, scheduler, worker):
+        client.process.kill()
+        for process in (scheduler, worker):
             process.kill()
             process.wait()
     scheduler, worker = start()
     try:
-        again = subprocess.run(command, **said, timeout=180)
+        again = run_door("prepare", *command, cwd=tmp_path, timeout=180)
         assert again.returncode == 0, again.stderr
         assert digest(next(tmp_path.glob("local-*"))) == uninterrupted[1]
     finally:

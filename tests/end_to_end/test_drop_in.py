@@ -5,13 +5,12 @@ The network is a tiny random one in nari's layout with the channels and codes of
 itself.
 """
 
-import os
-import subprocess
-import sys
+import runpy
 from dataclasses import replace
 from pathlib import Path
 
 import dac
+import huggingface_hub
 import numpy as np
 import pytest
 import soundfile
@@ -21,6 +20,7 @@ from dia.model import ComputeDtype, Dia
 from dia.network import DiaConfig, DiaNetwork
 from tests.checkpoint.test_layouts import nari_folder
 from tests.conftest import TINY
+from tests.processes import start_process
 
 HUB_ID = "nari-labs/Dia-1.6B-0626"
 STEPS = 2_048  # the examples ask for 2,000
@@ -127,25 +127,23 @@ def home(tmp_path_factory):
     return home
 
 
+def run_offline(hub: str) -> None:
+    """Run ``script.py`` of the working folder as a process that the Hub's variables were set for would."""
+    huggingface_hub.constants.HF_HUB_CACHE, huggingface_hub.constants.HF_HUB_OFFLINE = hub, True
+    runpy.run_path("script.py", run_name="__main__")
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_the_calls_of_the_examples(home, tmp_path, name):
     for prompt in (home / "work").iterdir():
         (tmp_path / prompt.name).symlink_to(prompt)
     (tmp_path / "script.py").write_text(SCRIPTS[name])
-    settings = {
-        "HOME": str(home),
-        "HF_HUB_CACHE": str(home / "hub"),
-        "HF_HUB_OFFLINE": "1",
-        "CUDA_VISIBLE_DEVICES": "",
-    }
-    done = subprocess.run(
-        [sys.executable, "script.py"],
+    done = start_process(
+        run_offline,
+        str(home / "hub"),
         cwd=tmp_path,
-        env=os.environ | settings,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+        environment={"HOME": str(home), "CUDA_VISIBLE_DEVICES": ""},
+    ).wait()
     assert done.returncode == 0, done.stderr[-2_000:]
     assert "generate: " in done.stdout
     made = sorted(tmp_path.glob("made*.mp3"))

@@ -6,8 +6,6 @@ import csv
 import json
 import re
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -19,6 +17,7 @@ from safetensors.torch import load_file
 
 from dia.evaluation.prompts import suite_prompts
 from dia.model import Dia
+from tests.processes import run_door, start_door
 
 SMALL = (
     "data.demo.clips={train: 6, validation: 2, test: 2}", "engine.workers=0", "trainer.validate_every=4", "validation.scripts=1",
@@ -28,13 +27,7 @@ SMALL = (
 
 
 def dia(door, *arguments, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", f"dia.{door}", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+    return run_door(door, *arguments, cwd=cwd)
 
 
 @pytest.fixture(scope="module")
@@ -63,15 +56,14 @@ def test_a_run_leaves_what_it_promises(work):
 
 def test_a_killed_run_goes_on_to_the_same_weights(work):
     command = ["+recipe=demo", "run_name=killed", "trainer.steps=12", *SMALL]
-    running = subprocess.Popen(
-        [sys.executable, "-m", "dia.train", *command], cwd=work, stdout=subprocess.DEVNULL
-    )
+    running = start_door("train", *command, cwd=work).process
     checkpoint = work / "runs" / "killed" / "checkpoints" / "step-00000002.json"
     while not checkpoint.is_file():
-        assert running.poll() is None, "the run ended before its first checkpoint"
+        assert running.exitcode is None, "the run ended before its first checkpoint"
         time.sleep(0.02)
     running.kill()
-    assert running.wait() == -signal.SIGKILL
+    running.join()
+    assert running.exitcode == -signal.SIGKILL
     done = dia("train", *command, cwd=work)
     assert done.returncode == 0, done.stderr[-3000:]
     whole, resumed = (

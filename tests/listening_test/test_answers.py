@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 
 import pytest
 
@@ -12,6 +10,7 @@ from dia.errors import UserError
 from dia.listening_test.answers import read_answers
 from dia.listening_test.commands import write_test
 from tests.listening_test.runs import record
+from tests.processes import run_door
 
 
 @pytest.fixture(scope="module")
@@ -144,8 +143,8 @@ def test_wrong_settings_are_told_at_once():
 def test_the_command_prints_and_writes_what_was_found(made, tmp_path):
     answers = [answer(made, number, prefers("a" if number < 4 else "b")) for number in range(1, 6)]
     files = save(tmp_path, *answers, answer(made, 6, lambda left, right: "tie"))
-    command = [sys.executable, "-m", "dia.eval", "votes", *files, f"key={made}", f"out={tmp_path}/votes.json"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    command = ["votes", *map(str, files), f"key={made}", f"out={tmp_path}/votes.json"]
+    done = run_door("eval", *command, cwd=tmp_path)
     assert done.returncode == 3 and "listeners 6 (0 of 2)" in done.stderr, done.stderr
     found = json.loads((tmp_path / "votes.json").read_text())
     assert found["win_matrix"] == {"a": {"a": 0, "b": 9}, "b": {"a": 6, "b": 0}} and found["votes"] == 15
@@ -154,5 +153,5 @@ def test_the_command_prints_and_writes_what_was_found(made, tmp_path):
     assert "Krippendorff" in done.stdout and "how often the row was preferred" in " ".join(
         done.stdout.split()
     )
-    nothing = subprocess.run([*command[:4], "gone.json"], cwd=tmp_path, capture_output=True, text=True)
+    nothing = run_door("eval", "votes", "gone.json", cwd=tmp_path)
     assert nothing.returncode == 2 and "give key=" in nothing.stderr and "Traceback" not in nothing.stderr

@@ -6,8 +6,6 @@ import base64
 import json
 import random
 import re
-import subprocess
-import sys
 from collections import Counter
 from itertools import pairwise
 
@@ -25,6 +23,7 @@ from dia.listening_test.design import Trial, blocks, comparisons, forms
 from dia.listening_test.recorded import read_systems
 from dia.listening_test.sound import SAMPLE_RATE, NotComparable, loudness, match, prepare_clip, spoil, trim
 from tests.listening_test.runs import hum, read_rows, record, write_rows
+from tests.processes import run_door
 
 PROMPTS = [f"prompt-{number}" for number in range(5)]
 
@@ -299,18 +298,11 @@ def test_no_pair_is_an_error_with_the_reasons(tmp_path):
 
 def test_the_command_takes_folders_as_words_and_overwrites_nothing(tmp_path):
     runs = [record(tmp_path / "some, [runs] = x" / name, name, PROMPTS[:2]) for name in "ab"]
-    command = [
-        sys.executable,
-        "-m",
-        "dia.eval",
-        "listen",
-        *(str(run.relative_to(tmp_path)) for run in runs),
-        "checks=0",
-    ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    command = ["listen", *(str(run.relative_to(tmp_path)) for run in runs), "checks=0"]
+    done = run_door("eval", *command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "listen.html: 2 comparisons in 4 forms" in done.stdout and (tmp_path / "listen.key.json").is_file()
-    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    again = run_door("eval", *command, cwd=tmp_path)
     assert (
         again.returncode == 2
         and "listen.html exists" in again.stderr

@@ -1,7 +1,5 @@
 """Plans against what is measured: bytes that torch's allocator gave out, operations that torch counted."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from io import StringIO
 
@@ -24,6 +22,7 @@ from dia.planning.model_stats import STATES, Trained
 from dia.planning.planner import GIGABYTE, Job, Planner
 from dia.planning.suggestions import most_frames, remedies
 from dia.training.optimization import build_optimizer
+from tests.processes import run_door
 
 SMALL = DiaConfig(
     EncoderConfig(layers=3, hidden_size=64, intermediate_size=256, heads=4, head_dim=16),
@@ -262,8 +261,7 @@ def test_what_cannot_be_planned_is_said():
 
 
 def test_the_command_prints_a_plan_and_touches_nothing(tmp_path):
-    command = [sys.executable, "-m", "dia.train", "+recipe=base", "plan=true", "batch.max_frames=6000"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = run_door("train", "+recipe=base", "plan=true", "batch.max_frames=6000", cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     for part in ("1,611,160,576 parameters", "optimizer states", "it fits", "8 x H100", "dollars"):
         assert part in done.stdout, part

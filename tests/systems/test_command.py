@@ -3,18 +3,18 @@ goes on.
 """
 
 import signal
-import subprocess
-import sys
 import threading
+from pathlib import Path
 
 import pytest
 
+from tests.processes import run_door, start_door
 from tests.systems.conftest import lines_of
 from tests.systems.vendor import KEY
 
 
 def command(*arguments):
-    return [sys.executable, "-m", "dia.eval", "record", *arguments]
+    return ["record", *arguments]
 
 
 @pytest.fixture
@@ -24,20 +24,21 @@ def asked(suite, vendor, tmp_path):
 
 
 def run(line):
-    done = subprocess.run(line, capture_output=True, text=True, timeout=300)
+    done = run_door("eval", *line, cwd=Path.cwd())
     assert KEY not in done.stdout + done.stderr
     return done
 
 
 def test_a_killed_run_goes_on_and_nothing_is_paid_for_twice(asked, vendor, tmp_path):
     vendor.gate = threading.Event()  # every answer but the first waits: it is killed while it is being served
-    running = subprocess.Popen(asked, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    running = start_door("eval", *asked, cwd=tmp_path).process
     try:
         while len(vendor.requests) < 2:
-            assert running.poll() is None, "it ended before it could be killed"
+            assert running.exitcode is None, "it ended before it could be killed"
             threading.Event().wait(0.05)
         running.kill()
-        assert running.wait() == -signal.SIGKILL
+        running.join()
+        assert running.exitcode == -signal.SIGKILL
     finally:
         running.kill()
         vendor.gate.set()

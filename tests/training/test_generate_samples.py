@@ -1,12 +1,8 @@
 """A model that speaks while it trains: what is logged, and that training is none the wiser."""
 
 import csv
-import os
 import random
-import subprocess
-import sys
 import textwrap
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +17,7 @@ from dia.training.callbacks.audio_logging import spectrogram
 from dia.training.callbacks.generate_samples import GenerateSamples
 from dia.training.loggers import close_loggers
 from tests.conftest import TINY_CODEC
+from tests.processes import run_ranks
 from tests.training.small_run import Batches, task, trainer
 
 SCRIPTS = ["[S1] Hello there.", "[S2] Hello. (laughs)"]
@@ -111,7 +108,7 @@ DDP = """
     import torch
     from torch.utils.data import DataLoader
     from tests.training.small_run import Batches, task
-    from tests.training.test_speaking import speaking
+    from tests.training.test_generate_samples import speaking
 
     heard = []
 
@@ -138,7 +135,7 @@ SHARDED = """
     import torch.distributed as dist
     from torch.distributed.fsdp import fully_shard
     from tests.training.small_run import task
-    from tests.training.test_speaking import speaking
+    from tests.training.test_generate_samples import speaking
 
     dist.init_process_group("gloo")
     heard = []
@@ -170,18 +167,8 @@ def two_processes(folder, source):
     """Run a script on two processes; return what it saved."""
     script = folder / "script.py"
     script.write_text(textwrap.dedent(source))
-    here = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node=2",
-        script,
-        folder / "found.pt",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=here)
-    assert done.returncode == 0, done.stderr[-3000:]
+    for done in run_ranks(script, str(folder / "found.pt"), cwd=folder):
+        assert done.returncode == 0, done.stderr[-3000:]
     return torch.load(folder / "found.pt", weights_only=True)
 
 

@@ -8,7 +8,6 @@ other.
 import json
 import multiprocessing
 import os
-import socket
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from dia.audio.files import write_audio
 from dia.errors import UserError
+from tests.processes import PRELOADED, rank_environments
 
 RATE = 16_000
 # two layers of 32 features, speaking through codec_nano: eight channels of 512 codes
@@ -67,7 +67,7 @@ def start(
 ) -> multiprocessing.Process:
     """Start a run in a process that has its imports behind it: a forked copy of one that waits."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["dia.train", "tests.training.whole_runs"])
+    context.set_forkserver_preload(PRELOADED)
     process = context.Process(target=train, args=(folder, environment or {}, name, *overrides))
     process.start()
     return process
@@ -75,13 +75,7 @@ def start(
 
 def start_two(folder: Path, name: str, *overrides: str) -> list[multiprocessing.Process]:
     """Start a run of two processes, which torchrun would tell of each other so."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    told = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
-            "GROUP_RANK": "0", "TORCHELASTIC_RUN_ID": "test"}  # fmt: skip
-    ranks = ({"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2))
-    return [start(folder, name, *overrides, environment=told | rank) for rank in ranks]
+    return [start(folder, name, *overrides, environment=rank) for rank in rank_environments(2)]
 
 
 if __name__ == "__main__":
