@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PRELOADED = [
-    "dia.train", "dia.eval", "dia.generate", "dia.prepare", "dia.sweep", "dia.weights", "tests.processes",
+PRELOADED = [  # front doors, and what they import when they need it
+    "dia.train", "dia.eval", "dia.generate", "dia.prepare", "dia.sweep", "dia.weights", "dia.model",
+    "dia.pipelines.train_dia", "dia.pipelines.train_codec", "dia.pipelines.evaluation.run", "dia.data.prepare",
+    "tests.processes",
 ]  # fmt: skip
 
 
