@@ -14,7 +14,7 @@ from dia.pipelines.plan import plan
 from dia.pipelines.train_codec import train_codec
 from dia.pipelines.train_dia import train_dia
 from dia.training.checkpointing import Stopped
-from dia.training.distributed_env import distributed_env
+from dia.training.distributed import distributed_env
 
 TASKS = {"dia": train_dia, "codec": train_codec}
 TRY_AGAIN = 75  # EX_TEMPFAIL

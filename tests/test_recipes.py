@@ -219,7 +219,7 @@ def test_a_run_does_not_go_on_from_another_base(world, tmp_path):
     run = train(world, "finetune", tmp_path)
     torch.manual_seed(1)
     save_checkpoint(DiaNetwork(TINY), tmp_path / "other", None)
-    with pytest.raises(UserError, match="has other weights than when the run"):
+    with pytest.raises(UserError, match="has other weights than at the start of the run"):
         train(
             world, "finetune", tmp_path, f"init_from={tmp_path / 'other'}", "resume=true", "trainer.steps=3"
         )

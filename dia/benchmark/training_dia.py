@@ -27,14 +27,14 @@ from dia.config.optimizer import OptimConfig, ScheduleConfig
 from dia.config.trainer import FIRST_CHANNEL_WEIGHT, LoggerConfig, TrainerConfig
 from dia.data.batching import Batch, BatchList, Dropout, Span, TrainingBatches, collate
 from dia.network import DiaNetwork
-from dia.training.callbacks.divergence import Guard
+from dia.training.callbacks.divergence import DivergenceGuard
 from dia.training.callbacks.throughput import Throughput
 from dia.training.dia_module import DiaModule
-from dia.training.distributed_env import distributed_env
+from dia.training.distributed import distributed_env
 from dia.training.loggers import build_loggers
 from dia.training.objectives import CrossEntropy
 from dia.training.resume import RunFingerprint
-from dia.training.run_folder import Ready, Run
+from dia.training.run_folder import PreparedRun, RunState
 from dia.training.trainer import build_trainer
 
 FRAME_RATE = 44_100 / 512
@@ -74,9 +74,9 @@ def train_ours(job: TrainingJob) -> Trained:
         callbacks: list[L.Callback] = [
             watch,
             Throughput(job.config, FRAME_RATE, job.precision),
-            Guard(DivergenceConfig(), folder),
+            DivergenceGuard(DivergenceConfig(), folder),
         ]
-        ready = Ready(Run(folder), distributed_env({}), RunFingerprint({}, 1))
+        ready = PreparedRun(RunState(folder), distributed_env({}), RunFingerprint({}, 1))
         loggers = build_loggers(LoggerConfig(wandb="disabled"), "bench", folder)
         trainer = build_trainer(settings, ready, callbacks, loggers, job.steps)
         trainer.fit(task, DataLoader(batches_of(job), batch_size=None))

@@ -27,6 +27,7 @@ from dia.config.listening_test import ListenConfig, VotesConfig
 from dia.config.systems import RecordConfig
 from dia.config.train import TrainConfig
 from dia.errors import UserError
+from dia.log import configure_logging
 from dia.resources import resource
 
 CONFIGS = str(resource("configs").resolve())
@@ -144,6 +145,7 @@ def run(config_name: str, task: Callable[[Any], None]) -> None:
     with 2. Everything else keeps its traceback.
     """
     entered = []
+    configure_logging()
 
     @hydra.main(version_base="1.3", config_path=CONFIGS, config_name=config_name)
     def door(composed: DictConfig) -> None:

@@ -1,4 +1,4 @@
-"""What watches a run: its rates, its guards, and the judges that listen to it."""
+"""Build the callbacks that observe a run (throughput, divergence, samples) and the watched data loaders."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,50 +10,56 @@ from dia.codecs.protocol import Codec, frames_per_second
 from dia.config.train import TrainConfig
 from dia.data.batching import BatchList, TrainingBatches
 from dia.evaluation.validation_metrics import Listener
-from dia.pipelines.build_model import spoken_sampling
-from dia.training.callbacks.divergence import Guard
+from dia.pipelines.build_model import inference_sampling
+from dia.training.callbacks.divergence import DivergenceGuard
 from dia.training.callbacks.generate_samples import GenerateSamples
 from dia.training.callbacks.text_gain import TextGain
 from dia.training.callbacks.throughput import Throughput
 from dia.training.callbacks.watchdog import Watchdog, WatchedLoader
 
-COLUMNS = ["id", "script", "turns", "seconds", "audio"]  # what judges want of a row
+COLUMNS = ["id", "script", "turns", "seconds", "audio"]  # that judges read
 
 
 def build_callbacks(
     config: TrainConfig, folder: Path, codec: Codec, splits: Mapping[str, Dataset]
 ) -> list[L.Callback]:
-    """Return the callbacks that watch and change nothing."""
-    found = [
-        Throughput(config.model, frames_per_second(codec), config.trainer.precision, config.lora.rank > 0),
-        Guard(config.divergence, folder),
+    """Return the callbacks that observe training without changing it."""
+    frame_rate, only_adapters = frames_per_second(codec), config.lora.rank > 0
+    callbacks: list[L.Callback] = [
+        Throughput(config.model, frame_rate, config.trainer.precision, frozen=only_adapters),
+        DivergenceGuard(config.divergence, folder),
         TextGain(),
     ]
-    return found + ([speaking(config, codec, splits)] if config.validation.generate_every else [])
+    if config.validation.generate_every:
+        callbacks.append(generate_samples(config, codec, splits))
+    return callbacks
 
 
 def watched_loaders(
-    config: TrainConfig, folder: Path, trainer: L.Trainer, batches: TrainingBatches, held_out: BatchList
+    config: TrainConfig, folder: Path, trainer: L.Trainer, batches: TrainingBatches, validation: BatchList
 ) -> tuple[WatchedLoader, WatchedLoader]:
-    """Return the loaders of training and of validation; a stall of either ends the run."""
+    """Return the loaders of training and validation; a stall of either ends the run."""
     watchdog = Watchdog(
         config.watchdog.timeout_seconds, folder, trainer.global_rank, lambda: trainer.global_step
     )
     training = WatchedLoader(batches, watchdog, "training", config.trainer.num_workers)
-    return training, WatchedLoader(held_out, watchdog, "validation")
+    return training, WatchedLoader(validation, watchdog, "validation")
 
 
-def speaking(config: TrainConfig, codec: Codec, splits: Mapping[str, Dataset]) -> GenerateSamples:
-    """Return what speaks and judges the first scripts of the validation split."""
+def generate_samples(config: TrainConfig, codec: Codec, splits: Mapping[str, Dataset]) -> GenerateSamples:
+    """Return the callback that generates and scores the first scripts of the validation split."""
     settings = config.validation
-    spoken = _first(splits["validation"], settings.scripts)
+    clips = _first(splits["validation"], settings.scripts)
     labelled = [_first(splits[name], settings.calibration_clips) for name in ("validation", "train")]
-    scripts = list(spoken["script"])
-    room = round(settings.max_seconds * frames_per_second(codec)) + 2 + max(config.model.delays)
+    max_tokens = round(settings.max_seconds * frames_per_second(codec)) + 2 + max(config.model.delays)
     return GenerateSamples(
-        codec, scripts, spoken_sampling(config), min(room, config.model.decoder.max_positions), settings.generate_every,
-        Listener(list(spoken), concatenate_datasets(labelled)),
-    )  # fmt: skip
+        codec,
+        list(clips["script"]),
+        inference_sampling(config),
+        min(max_tokens, config.model.decoder.max_positions),
+        settings.generate_every,
+        Listener(list(clips), concatenate_datasets(labelled)),
+    )
 
 
 def _first(split: Dataset, count: int) -> Dataset:

@@ -1,6 +1,4 @@
-"""The network that a run starts with: random, or a checkpoint's; with adapters on it; with a teacher beside
-it.
-"""
+"""Build the network that a run starts with: random or a checkpoint's, with adapters, and its objective."""
 
 import copy
 import json
@@ -14,10 +12,10 @@ from dia.checkpoint import load_checkpoint
 from dia.checkpoint.adapter import Base, weights_fingerprint
 from dia.checkpoint.locate import resolve_checkpoint
 from dia.codecs.protocol import Codec, require_codec
+from dia.config.sampling import Sampling
 from dia.config.train import TrainConfig
 from dia.errors import UserError
 from dia.files import write_text
-from dia.inference import Sampling
 from dia.network import DiaNetwork
 from dia.training.distillation import GuidedDistillation, without_guidance
 from dia.training.lora import add_adapters
@@ -27,22 +25,20 @@ BASE = "base.json"  # in the run folder: which weights training started from
 
 
 @dataclass(frozen=True)
-class Start:
-    """The network to train, what it is asked for, and the checkpoint that it comes from (None: random
-    weights).
-    """
+class InitialModel:
+    """The network to train, its objective, and the checkpoint that it comes from (None: random weights)."""
 
     network: DiaNetwork
     objective: Objective
     base: Base | None
 
 
-def begin(config: TrainConfig, codec: Codec) -> Start:
-    """Return what a run starts with; it depends on the config, its seed and the checkpoint only.
+def build_model(config: TrainConfig, codec: Codec) -> InitialModel:
+    """Return what a run starts with, a function of the config, its seed and the checkpoint only.
 
-    Raises :class:`UserError` when the checkpoint is missing or damaged, or speaks through another codec.
+    Raises :class:`UserError` when the checkpoint is missing, corrupt, or belongs to another codec.
     """
-    L.seed_everything(config.seed)
+    L.seed_everything(config.seed, verbose=False)
     network = initial_network(config, codec)
     base = (
         Base(config.init_from, weights_fingerprint(network.state_dict().items()))
@@ -52,41 +48,39 @@ def begin(config: TrainConfig, codec: Codec) -> Start:
     objective = OBJECTIVES[config.objective](config, network)
     if config.lora.rank:
         add_adapters(network, config.lora)
-    return Start(network.train(), objective, base)
+    return InitialModel(network.train(), objective, base)
 
 
 def initial_network(config: TrainConfig, codec: Codec) -> DiaNetwork:
-    """Return random weights, or those of the checkpoint `init`. Raises as :func:`begin` does."""
+    """Return random weights, or those of the checkpoint `init_from`. Raises as :func:`build_model` does."""
     if not config.init_from:
         return DiaNetwork(config.model, config.initializer_range)
-    opened = load_checkpoint(resolve_checkpoint(config.init_from))
-    if opened.codec is not None and opened.codec.fingerprint:
-        require_codec(codec, opened.codec.fingerprint, f"init_from={config.init_from}")
-    return opened.network
+    loaded = load_checkpoint(resolve_checkpoint(config.init_from))
+    if loaded.codec is not None and loaded.codec.fingerprint:
+        require_codec(codec, loaded.codec.fingerprint, f"init_from={config.init_from}")
+    return loaded.network
 
 
 def write_base(folder: Path, base: Base | None) -> None:
-    """Note in a run's folder which weights it started from."""
+    """Record in the run folder which weights the run started from."""
     if base is not None:
         write_text(folder / BASE, json.dumps(asdict(base)) + "\n")
 
 
 def require_same_base(folder: Path, base: Base | None) -> None:
-    """Raise :class:`UserError` when the checkpoint `init` has changed since the run began: it could not go on
-    exactly.
-    """
+    """Raise :class:`UserError` if the checkpoint `init_from` has changed since the run started."""
     note = folder / BASE
     if base is None or not note.is_file():
         return
     if json.loads(note.read_text(encoding="utf-8"))["fingerprint"] != base.fingerprint:
         raise UserError(
-            f"init_from={base.name} has other weights than when the run {folder} began, so it cannot go on exactly; put the old "
-            "checkpoint back, or begin another run"
+            f"init_from={base.name} has other weights than at the start of the run {folder}, which therefore cannot "
+            "be resumed exactly; restore the old checkpoint, or start another run"
         )
 
 
-def spoken_sampling(config: TrainConfig) -> Sampling:
-    """Return how the trained network is drawn from; of one that was distilled without guidance."""
+def inference_sampling(config: TrainConfig) -> Sampling:
+    """Return the sampling of the trained network: without guidance if that was distilled."""
     return without_guidance(config.sampling) if config.objective == "guided_distillation" else config.sampling
 
 

@@ -1,4 +1,4 @@
-"""The plan of a run, from its config: nothing is loaded, prepared or allocated."""
+"""Plan a run from its config: memory, time and cost, without loading, preparing or allocating anything."""
 
 from rich.console import Console
 
@@ -11,20 +11,21 @@ from dia.planning.model_stats import Trained
 from dia.planning.planner import Job, Planner
 from dia.planning.report import show_plan
 
+USUAL_GPUS = 8  # of a distributed run whose number of processes is open
+
 
 def plan(config: TrainConfig, console: Console | None = None) -> None:
-    """Print the plan. Raises :class:`UserError` for what cannot be planned."""
+    """Print the plan. Raises :class:`UserError` with everything that prevents it."""
     settings = config.planning
     require_none(plan_problems(config))
     if config.task != "dia":
-        raise UserError(f"task={config.task} is not planned; plan=true is for task=dia")
+        raise UserError(f"plan=true supports task=dia only, not task={config.task}")
     frame_rate = settings.frame_rate or _frame_rate(config.codec.name)
     if frame_rate is None:
-        raise UserError(
-            f"the frames a second of the codec {config.codec.name} are not known; set planning.frame_rate"
-        )
-    trained = Trained(config.model, config.lora, config.objective == "guided_distillation", config.dropout)
-    show_plan(Planner(trained, settings, frame_rate), job_of(config), console or Console(width=120))
+        raise UserError(f"the frame rate of codec {config.codec.name} is unknown; set planning.frame_rate")
+    distilled = config.objective == "guided_distillation"
+    stats = Trained(config.model, config.lora, distilled, config.dropout)
+    show_plan(Planner(stats, settings, frame_rate), job_of(config), console or Console(width=120))
 
 
 def _frame_rate(codec: str) -> float | None:
@@ -33,32 +34,37 @@ def _frame_rate(codec: str) -> float | None:
 
 
 def plan_problems(config: TrainConfig) -> list[str]:
-    """Return what is wrong with the keys that a plan depends on; a checkpoint to start from need not be
-    there.
-    """
-    parts = (config.trainer, config.batch, config.optim, config.lora, config.ema, config.planning)
-    found = [f"model.{problem}" for problem in config.model.problems()]
+    """Return the problems of the keys that a plan reads; the initial checkpoint need not exist."""
+    problems = [f"model.{problem}" for problem in config.model.problems()]
     if config.planning.gpus > 1 and not config.trainer.strategy.distributed:
-        found.append(
-            f"planning.gpus={config.planning.gpus}, but trainer.strategy=single is for one; choose trainer=ddp or fsdp2"
+        problems.append(
+            f"planning.gpus={config.planning.gpus}, but trainer.strategy=single uses one GPU; choose "
+            "trainer=ddp or trainer=fsdp2"
         )
-    problems = [problem for part in parts for problem in part.problems()]
-    return found + problems + price_problems(config)
+    groups = (config.trainer, config.batch, config.optim, config.lora, config.ema, config.planning)
+    return problems + [problem for group in groups for problem in group.problems()] + price_problems(config)
 
 
 def job_of(config: TrainConfig) -> Job:
-    """Return what is planned of a config."""
+    """Return the keys of a config that memory and time depend on."""
     trainer = config.trainer
     return Job(
-        gpus_of(config), trainer.strategy, trainer.precision, trainer.activation_checkpointing, config.optim.kind, config.batch.max_frames,
-        trainer.gradient_accumulation_steps, trainer.steps, config.ema.decay > 0,
-    )  # fmt: skip
+        gpus=gpus_of(config),
+        strategy=trainer.strategy,
+        precision=trainer.precision,
+        activations=trainer.activation_checkpointing,
+        optimizer=config.optim.kind,
+        frames=config.batch.max_frames,
+        accumulate=trainer.gradient_accumulation_steps,
+        steps=trainer.steps,
+        averaged=config.ema.decay > 0,
+    )
 
 
 def gpus_of(config: TrainConfig) -> int:
-    """Return the number of GPUs that a plan is for."""
+    """Return the number of GPUs that a plan assumes."""
     trainer = config.trainer
     if config.planning.gpus:
         return config.planning.gpus
-    usual = 8 if trainer.strategy.distributed else 1
+    usual = USUAL_GPUS if trainer.strategy.distributed else 1
     return (trainer.devices or usual) * (trainer.nodes or 1)

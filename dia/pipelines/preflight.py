@@ -1,10 +1,11 @@
-"""What is checked before anything is made; each time all problems are told at once.
+"""Preflight checks of a training run; each of the two rounds reports all of its problems at once.
 
-The first time nothing has been loaded or written; the second time the codec and the data are open, and
-nothing of the run is there yet.
+The first runs before anything is loaded or written. The second runs with the codec and the data open, before
+anything of the run is written.
 """
 
 import json
+import logging
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -24,68 +25,72 @@ from dia.data.prepared import open_prepared, read_card, split_fingerprints
 from dia.errors import UserError
 from dia.home import in_home
 from dia.pipelines.check_config import config_problems
-from dia.training.distributed_env import distributed_env, process_problems
-from dia.training.resume import RunFingerprint, data_changed, relevant
-from dia.training.run_folder import Ready, acquire_run
+from dia.training.distributed import distributed_env, process_problems
+from dia.training.resume import RunFingerprint, changed_data, relevant
+from dia.training.run_folder import PreparedRun, acquire_run
 
-WAIT = 1.0  # seconds between looks at whether the first process has prepared the data
+POLL_SECONDS = 1.0  # between two checks whether rank 0 has prepared the data
+logger = logging.getLogger(__name__)
 
 
-def preflight(config: TrainConfig) -> Ready:
-    """Check what can be known before anything is loaded. Raises :class:`UserError` with every problem."""
-    found = distributed_env()
-    facts = RunFingerprint(relevant(as_plain(config)), found.world)
+def preflight(config: TrainConfig) -> PreparedRun:
+    """Check everything that is known before loading. Raises :class:`UserError` with every problem."""
+    processes = distributed_env()
+    fingerprint = RunFingerprint(relevant(as_plain(config)), processes.world_size)
     if config.trainer.accelerator != "cpu":
-        facts = replace(facts, processor="")  # it computes nothing there
-    run, claim_problems = acquire_run(in_home(config.runs) / config.run_name, config.resume, facts)
-    problems = [*config_problems(config), *process_problems(config.trainer, found)]
+        fingerprint = replace(fingerprint, processor="")  # the CPU does not compute the weights
+    state, run_problems = acquire_run(in_home(config.runs) / config.run_name, config.resume, fingerprint)
+    problems = [*config_problems(config), *process_problems(config.trainer, processes)]
     if config.task == "dia":
         problems += _codec_problems(config)
-        problems += (
-            _known_data_problems(config) if not config.data.problems() + config.model.problems() else []
-        )
-    if found.rank == 0:  # the others would see what the first one has begun to write
-        problems += claim_problems
+        if not config.data.problems() + config.model.problems():
+            problems += _prepared_data_problems(config)
+    if processes.rank == 0:  # the other ranks may see files that rank 0 has begun to write
+        problems += run_problems
     require_none(problems)
-    if run.kept and run.exact:
-        torch.set_num_threads(
-            run.kept.manifest.facts.threads
-        )  # they decide in which order products are summed up
-    return Ready(run, found, replace(facts, threads=torch.get_num_threads()))
+    if state.saved and state.exact:
+        # the number of threads decides the order of sums
+        torch.set_num_threads(state.saved.manifest.fingerprint.threads)
+    if state.saved:
+        logger.info("resuming at step %s from %s", f"{state.steps_done:,}", state.checkpoint)
+    return PreparedRun(state, processes, replace(fingerprint, threads=torch.get_num_threads()))
 
 
-def opened_data(config: TrainConfig, codec: Codec | None, ready: Ready) -> tuple[DatasetDict, Ready]:
-    """Return the prepared data, made now unless it is there, and the run with the facts of it.
+def open_data(
+    config: TrainConfig, codec: Codec | None, prepared: PreparedRun
+) -> tuple[DatasetDict, PreparedRun]:
+    """Return the prepared data, after preparing them if necessary, and the run with their fingerprint.
 
-    Raises :class:`UserError` with everything about it that does not go with the model, the codec or the
-    checkpoint.
+    Raises :class:`UserError` with every mismatch of data and model, codec or checkpoint.
     """
-    if ready.processes.rank == 0:
+    if prepared.processes.rank == 0:
         folder = prepare(config.data, codec, config.engine)
     else:
         folder = folder_of_request(config.data, codec)
-        while not folder.exists():  # the first process prepares; torchrun and srun end this one if that fails
-            time.sleep(WAIT)
+        while not folder.exists():  # rank 0 prepares; if it fails, torchrun and srun end this process
+            time.sleep(POLL_SECONDS)
     splits = open_prepared(folder)
-    facts = replace(ready.facts, data=_data_of(folder, config.mix))
-    problems = [] if codec is None or config.task == "codec" else [
-        *_fit_problems(splits["train"], str(folder), config),
-        *(problem for mixed in config.mix for problem in _codec_of_data_problems(Path(mixed), codec)),
-    ]  # fmt: skip
-    if ready.run.kept and (changed := data_changed(ready.run.kept.manifest.facts, facts)):
-        problems += [f"{problem}; give those again, or choose another run_name" for problem in changed]
+    fingerprint = replace(prepared.fingerprint, data=_data_fingerprints(folder, config.mix))
+    problems: list[str] = []
+    if codec is not None and config.task != "codec":
+        problems += _length_problems(splits["train"], str(folder), config)
+        for mixed in config.mix:
+            problems += _codec_of_data_problems(Path(mixed), codec)
+    if prepared.state.saved:
+        changes = changed_data(prepared.state.saved.manifest.fingerprint, fingerprint)
+        problems += [f"{change}; restore them, or choose another run_name" for change in changes]
     require_none(problems)
-    return splits, replace(ready, facts=facts)
+    return splits, replace(prepared, fingerprint=fingerprint)
 
 
 def require_none(problems: list[str]) -> None:
     """Raise :class:`UserError` with all problems, if there are any."""
     if problems:
-        raise UserError("the run cannot begin:\n" + "\n".join(f"  - {problem}" for problem in problems))
+        raise UserError("the run cannot start:\n" + "\n".join(f"  - {problem}" for problem in problems))
 
 
 def as_plain(config: TrainConfig) -> dict[str, Any]:
-    """Return the config as plain values, as JSON has them."""
+    """Return the config as plain JSON values."""
     plain: dict[str, Any] = json.loads(json.dumps(OmegaConf.to_container(OmegaConf.structured(config))))
     return plain
 
@@ -96,29 +101,28 @@ def as_yaml(config: TrainConfig) -> str:
 
 
 def _codec_problems(config: TrainConfig) -> list[str]:
-    """Whether the model has the codec's channels and codebook."""
+    """Compare the model's channels and codebook with the codec's."""
     try:
         shape = codec_shape(config.codec.name)
     except UserError as error:
         return [str(error)]
-    wanted = config.model.channels, config.model.decoder.codebook_size
-    if shape is None or (shape.channels, shape.codebook_size) == wanted:
+    of_model = config.model.channels, config.model.decoder.codebook_size
+    if shape is None or (shape.channels, shape.codebook_size) == of_model:
         return []
     return [
-        f"the model has {wanted[0]} channels (model.delays) of {wanted[1]} codes (model.decoder.codebook_size), the codec "
-        f"{config.codec.name} {shape.channels} of {shape.codebook_size}; choose a model and a codec that go together"
+        f"the model has {of_model[0]} channels (model.delays) of {of_model[1]} codes "
+        f"(model.decoder.codebook_size), but the codec {config.codec.name} has {shape.channels} of "
+        f"{shape.codebook_size}; choose a model and a codec that match"
     ]
 
 
-def _known_data_problems(config: TrainConfig) -> list[str]:
-    """What is wrong with data that lie prepared already: those of the config if there are some, and all that
-    is mixed in.
-    """
+def _prepared_data_problems(config: TrainConfig) -> list[str]:
+    """Check data that are prepared already: those of the config, if any, and all mixed-in data sets."""
     problems: list[str] = []
     folders = [Path(folder) for folder in config.mix]
     try:
         folders += find_prepared(config.data, config.codec.name)
-    except UserError as error:  # its source is not there, or may not be used so
+    except UserError as error:  # the source is missing, or its licence forbids this use
         problems.append(str(error))
     for folder in folders:
         try:
@@ -126,47 +130,49 @@ def _known_data_problems(config: TrainConfig) -> list[str]:
         except UserError as error:
             problems.append(str(error))
             continue
-        problems += _fit_problems(rows, str(folder), config)
+        problems += _length_problems(rows, str(folder), config)
         if (name := str(rows[0]["codec"])) != config.codec.name:
             problems.append(
-                f"{folder} is tokenized by the codec {name}, not by {config.codec.name}; prepare it with that one"
+                f"{folder} is tokenized with the codec {name}, not with {config.codec.name}; prepare it with "
+                "the latter"
             )
     return problems
 
 
 def _codec_of_data_problems(folder: Path, codec: Codec) -> Iterable[str]:
-    """Whether a data set's codes are those of this very codec."""
-    made = read_card(folder)["request"]["codec"]
-    if made != codec.fingerprint:
+    """Compare the codec that tokenized a data set with the codec of the run."""
+    fingerprint = read_card(folder)["request"]["codec"]
+    if fingerprint != codec.fingerprint:
         yield (
-            f"{folder} is tokenized by another codec (sha256 {made[:12]}) than {codec.name} (sha256 {codec.fingerprint[:12]}); "
-            "prepare it with that one"
+            f"{folder} is tokenized with another codec (SHA-256 {fingerprint[:12]}) than {codec.name} "
+            f"(SHA-256 {codec.fingerprint[:12]}); prepare it with the latter"
         )
 
 
-def _fit_problems(rows: Dataset, where: str, config: TrainConfig) -> list[str]:
-    """Whether the longest clip fits the model and a batch."""
+def _length_problems(rows: Dataset, where: str, config: TrainConfig) -> list[str]:
+    """Check that the longest clip fits into a batch and into the model."""
     frames = rows.data.column("frames").to_numpy()
-    longest, place = int(frames.max()), int(frames.argmax())
-    name, steps = rows[place]["id"], decoder_steps(longest, config.model)
-    found = []
+    longest, row = int(frames.max()), int(frames.argmax())
+    name, steps = rows[row]["id"], decoder_steps(longest, config.model)
+    problems = []
     if steps > config.batch.max_frames:
-        found.append(
-            f"batch.max_frames={config.batch.max_frames} is below the longest clip of {where}: {name} takes {steps} steps; raise it, "
-            "or prepare shorter clips"
+        problems.append(
+            f"batch.max_frames={config.batch.max_frames} is below the longest clip of {where}: {name} takes {steps} "
+            "steps; raise it, or prepare shorter clips"
         )
     if longest > config.model.max_frames:
-        found.append(
-            f"{name} of {where} has {longest} frames, the model takes {config.model.max_frames} "
+        problems.append(
+            f"{name} of {where} has {longest} frames, but the model takes at most {config.model.max_frames} "
             f"(model.decoder.max_positions={config.model.decoder.max_positions}); prepare shorter clips"
         )
-    return found
+    return problems
 
 
-def _data_of(folder: Path, mix: dict[str, float]) -> dict[str, str]:
-    found = split_fingerprints(folder)
+def _data_fingerprints(folder: Path, mix: dict[str, float]) -> dict[str, str]:
+    """Return the fingerprint of every split; those of mixed-in data sets begin with `mix` and a number."""
+    by_split = split_fingerprints(folder)
     for number, mixed in enumerate(mix):
-        found |= {
+        by_split |= {
             f"mix {number} {split}": digest for split, digest in split_fingerprints(Path(mixed)).items()
         }
-    return found
+    return by_split

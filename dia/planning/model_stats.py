@@ -22,7 +22,7 @@ from dia.training.loss import channel_weights
 from dia.training.objectives import CrossEntropy, Objective
 from dia.training.optimizers import ORTHOGONAL
 from dia.training.param_groups import group_of
-from dia.training.residual_dropout import drop_residuals
+from dia.training.residual_dropout import add_residual_dropout
 
 FP32 = 4  # bytes
 BLOCK, SMALLEST = (
@@ -100,7 +100,7 @@ class Trained:
 
         def made(config: DiaConfig) -> tuple[DiaNetwork, Asked]:
             network = self._made(config)
-            drop_residuals(network, self.dropout)
+            add_residual_dropout(network, self.dropout)
             checkpoint_activations(network, activations)
             teacher = DiaNetwork(config) if self.distilled else None
             objective = CrossEntropy() if teacher is None else GuidedDistillation(teacher, Sampling())

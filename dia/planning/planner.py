@@ -115,7 +115,7 @@ class Planner:
         shape, own = self.shape(job), 1 - self.settings.padding
         clips = [(shape.steps, shape.text_bytes)] * shape.clips
         batches, frames = job.gpus * job.accumulate, shape.clips * (shape.steps - 1 - max(self.model.delays))
-        flops = training_flops(self.model, clips, self.trained.frozen)
+        flops = training_flops(self.model, clips, frozen=self.trained.frozen)
         made = flops + recomputed_flops(self.model, clips, job.activations)
         made += (
             2 * forward_flops(self.model, clips) if self.trained.distilled else 0.0

@@ -1,8 +1,8 @@
-"""What is kept of a forward pass for its gradient, and what is made again: memory against time.
+"""Activation checkpointing and per-layer compilation of a Dia network.
 
-`off` keeps what the layers' operations keep. `mlp` makes the inside of each feed-forward again: half of what
-a layer keeps, for one of its largest products. `layers` keeps a layer's input only and makes the layer again:
-least memory, a third more time.
+`off` stores the activations that autograd needs. `mlp` recomputes the inside of each feed-forward block: half
+of a layer's activations, for one of its largest products. `layers` stores each layer's input only: least
+memory, one third more time.
 """
 
 from functools import partial
@@ -12,28 +12,29 @@ from torch.utils.checkpoint import checkpoint
 
 from dia.network import DiaNetwork
 
-RANDOM = (
-    "dropout",
-    "residual_dropout",
-)  # by which modules say that they are: adapters, and parts (dia/training/residual_dropout.py)
+# attributes that mark modules with dropout: adapters, and blocks of dia/training/residual_dropout.py
+DROPOUT_ATTRIBUTES = ("dropout", "residual_dropout")
 
 
 def checkpoint_activations(network: DiaNetwork, mode: str) -> None:
-    """Have parts of the network computed again for the gradient. Names of parameters stay as they are."""
+    """Recompute activations of the network in the backward pass, in place; parameter names stay the same."""
     layers = [*network.encoder.layers, *network.decoder.layers]
-    parts = {"off": [], "mlp": [layer.mlp for layer in layers], "layers": layers}[mode]
-    for part in parts:
-        _again(part, any(getattr(module, name, 0.0) > 0 for module in part.modules() for name in RANDOM))
+    blocks = {"off": [], "mlp": [layer.mlp for layer in layers], "layers": layers}[mode]
+    for block in blocks:
+        block.forward = partial(
+            checkpoint, block.forward, use_reentrant=False, preserve_rng_state=_has_dropout(block)
+        )
 
 
 def compile_layers(network: DiaNetwork, backend: str = "inductor") -> None:
-    """Compile each layer, for clips of any length. Layers of a kind share their code, so it is made twice,
-    not thirty times.
+    """Compile each layer for clips of any length.
+
+    Layers of one kind share their code, so two graphs are compiled instead of thirty.
     """
     for layer in [*network.encoder.layers, *network.decoder.layers]:
         layer.compile(dynamic=True, backend=backend)
 
 
-def _again(part: nn.Module, random: bool) -> None:
-    """Unless it is ``random``, no random state has to be kept for the second time."""
-    part.forward = partial(checkpoint, part.forward, use_reentrant=False, preserve_rng_state=random)
+def _has_dropout(block: nn.Module) -> bool:
+    """Whether the recomputation draws random numbers; else the RNG state need not be saved."""
+    return any(getattr(module, name, 0.0) > 0 for module in block.modules() for name in DROPOUT_ATTRIBUTES)

@@ -1,19 +1,18 @@
-"""Checkpoints for going on: each is written under another name, synced, renamed, and vouched for by a
-manifest beside it.
+"""Checkpoints for exact resuming: written atomically, with a manifest of SHA-256 checksums beside each.
 
 checkpoints/step-00000100.ckpt   Lightning's state: a file, or a folder of shards
-            step-00000100.json   the manifest: sha256 of every file, and the facts that going on exactly
-            depends on
+            step-00000100.json   the manifest: SHA-256 of every file, and the fingerprint of the run
 
-The manifest is written last: a state without one is not there. The last two are kept, so that a damaged one
-costs little.
+The manifest is written last: a state without one does not count. The newest two are retained, so that a
+corrupt one costs few steps. Lightning's ModelCheckpoint neither syncs nor verifies files, and does not save
+after a signal.
 """
 
 import json
 import logging
 import os
 import signal
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -24,130 +23,128 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.fabric.utilities.types import _PATH
 from lightning.pytorch.callbacks import Checkpoint
 
-from dia.config.aliases import rename_flat
 from dia.files import file_sha256, remove, sync, write_text
 from dia.training.resume import RunFingerprint
 
-CHECKPOINTS, KEPT = "checkpoints", 2
-log = logging.getLogger(__name__)
+CHECKPOINTS = "checkpoints"
+RETAINED = 2
+logger = logging.getLogger(__name__)
 
 
 class Stopped(Exception):
-    """The run was asked to stop (SIGUSR1), and has saved where it is."""
+    """Training stopped on SIGUSR1 after it had saved a checkpoint."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What vouches for a checkpoint: its step, the sha256 of its files by name, and the facts of the run that
-    wrote it.
-    """
+    """Description of a checkpoint: its step, SHA-256 by file name, and the fingerprint of its run."""
 
     step: int
     files: dict[str, str]
-    facts: RunFingerprint
+    fingerprint: RunFingerprint
 
 
 @dataclass(frozen=True)
 class SavedCheckpoint:
-    """A checkpoint that is whole."""
+    """An intact checkpoint."""
 
     path: Path
     manifest: Manifest
 
 
 class ResumableCheckpoint(Checkpoint):
-    """Saves the state every ``every`` optimizer steps, after the last one, and when SIGUSR1 arrives.
+    """Saves the state every ``every`` optimizer steps, after the last step, and on SIGUSR1.
 
-    Then it raises :class:`Stopped`. A signal reaches the processes of a run at different steps; all stop at
-    the first one that any of them knows of. A step that is validated (every ``validate_every``, 0: none) is
-    saved when it has been: what the validation decides, such as to stop early, would otherwise be unknown to
-    a run that goes on from there.
+    After SIGUSR1 it raises :class:`Stopped`. A signal reaches the processes of a run at different steps; all
+    stop at the first step at which any of them has received it. A step with a validation (every
+    ``validate_every`` steps, 0: never) is saved after the validation, because early stopping and other
+    decisions of the validation belong to the state.
     """
 
-    def __init__(self, folder: Path, every: int, facts: RunFingerprint, validate_every: int = 0) -> None:
-        self.folder, self.every, self.facts, self.validate_every = folder, every, facts, validate_every
-        self.seen, self.asked_to_stop, self.due, self.stopping = 0, False, False, False
+    def __init__(
+        self, folder: Path, every: int, fingerprint: RunFingerprint, validate_every: int = 0
+    ) -> None:
+        self.folder, self.every, self.fingerprint = folder, every, fingerprint
+        self.validate_every = validate_every
+        self.last_step = 0
+        self.signal_received = False
+        self.due = False
+        self.stopping = False
 
     def on_train_start(self, trainer: L.Trainer, task: L.LightningModule) -> None:
-        """Listen to SIGUSR1, which SLURM sends before a job's time is over."""
-        self.seen = trainer.global_step
-        signal.signal(signal.SIGUSR1, self._ask)
+        """Handle SIGUSR1, which SLURM sends before a job's time limit."""
+        self.last_step = trainer.global_step
+        signal.signal(signal.SIGUSR1, self._on_signal)
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        """Save when it is time. A batch that only accumulated changes nothing."""
+        """Save when a checkpoint is due. A batch that only accumulated gradients changes nothing."""
         step = trainer.global_step
-        if step == self.seen:
+        if step == self.last_step:
             return
-        self.seen = step
-        self.stopping = trainer.strategy.reduce_boolean_decision(self.asked_to_stop, all=False)
+        self.last_step = step
+        self.stopping = trainer.strategy.reduce_boolean_decision(self.signal_received, all=False)
         self.due = self.stopping or step % self.every == 0 or step == trainer.max_steps
         if not self.validate_every or step % self.validate_every:
-            self._save(trainer)
+            self._save_if_due(trainer)
 
     def on_validation_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
         """Save a step that waited for its validation; Lightning calls this after all other callbacks."""
-        self._save(trainer)
+        self._save_if_due(trainer)
 
-    def _save(self, trainer: L.Trainer) -> None:
+    def _save_if_due(self, trainer: L.Trainer) -> None:
         if self.due:
-            save(trainer, self.folder, self.facts)
+            save(trainer, self.folder, self.fingerprint)
         self.due = False
         if self.stopping:
-            raise Stopped(f"stopped at step {trainer.global_step}; the same command goes on from there")
+            raise Stopped(f"stopped at step {trainer.global_step}; run the same command again to resume")
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked_to_stop = True
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self.signal_received = True
 
 
-def save(trainer: L.Trainer, folder: Path, facts: RunFingerprint) -> None:
-    """Write a checkpoint of the trainer's step; called on every rank. Raises ``OSError`` as the file system
-    does.
-    """
-    final, made = (
-        folder / f"step-{trainer.global_step:08d}.ckpt",
-        folder / f".step-{trainer.global_step:08d}.ckpt",
-    )
+def save(trainer: L.Trainer, folder: Path, fingerprint: RunFingerprint) -> None:
+    """Write a checkpoint of the trainer's step; every rank must call it. Raises ``OSError``."""
+    final = folder / f"step-{trainer.global_step:08d}.ckpt"
+    partial = folder / f".{final.name}"
     if trainer.is_global_zero:
         folder.mkdir(parents=True, exist_ok=True)
-        remove(made)
-    trainer.strategy.barrier("a clean place")
-    trainer.save_checkpoint(made)  # waits for every rank
-    digests = _digests(made, trainer.global_rank, trainer.world_size)
+        remove(partial)
+    trainer.strategy.barrier("checkpoint folder is ready")
+    trainer.save_checkpoint(partial)  # waits for every rank
+    checksums = _checksums(partial, trainer.global_rank, trainer.world_size)
     if trainer.is_global_zero:
-        for path in (final.with_suffix(".json"), final):  # what lies there was not whole
+        for path in (final.with_suffix(".json"), final):  # an earlier one of this step is not intact
             remove(path)
-        os.replace(made, final)
-        manifest = Manifest(trainer.global_step, digests, facts)
-        write_text(final.with_suffix(".json"), json.dumps(asdict(manifest), indent=1) + "\n")
-        _forget_older(folder)
-    trainer.strategy.barrier("a checkpoint")
+        os.replace(partial, final)
+        _write_manifest(final.with_suffix(".json"), Manifest(trainer.global_step, checksums, fingerprint))
+        _remove_older(folder)
+    trainer.strategy.barrier("checkpoint is written")
 
 
 def newest(folder: Path) -> SavedCheckpoint | None:
-    """Return the newest whole checkpoint of a folder, None without one; newer ones that are damaged are told
-    in a warning.
-    """
-    for path in reversed(_all_in(folder)):
+    """Return the newest intact checkpoint of a folder, or None; corrupt ones are skipped with a warning."""
+    for path in reversed(_checkpoints(folder)):
         try:
-            return SavedCheckpoint(path, _read(path))
+            return SavedCheckpoint(path, _verified_manifest(path))
         except (OSError, ValueError, TypeError, KeyError) as error:
-            log.warning("the checkpoint %s is damaged (%s); going back to the one before", path, error)
+            logger.warning("the checkpoint %s is corrupt (%s); using the previous one", path, error)
     return None
 
 
 def manifests(folder: Path) -> list[Path]:
-    """Return the manifests of all checkpoints, whole or not, oldest first."""
+    """Return the manifests of all checkpoints, intact or not, oldest first."""
     return sorted(folder.glob("step-*.json"), key=step_of)
 
 
 def step_of(path: Path) -> int:
-    """Return the step that a checkpoint's name says."""
+    """Return the step in a checkpoint's file name."""
     return int(path.stem.removeprefix("step-"))
 
 
 class CheckpointFiles(TorchCheckpointIO):
-    """Writes straight into the file, where Lightning's own holds the whole checkpoint in memory first; reads
-    it mapped.
+    """Writes a checkpoint straight into its file and reads it memory-mapped.
+
+    Lightning's own plugin holds the whole checkpoint in memory before it writes.
     """
 
     def save_checkpoint(
@@ -159,49 +156,56 @@ class CheckpointFiles(TorchCheckpointIO):
     def load_checkpoint(
         self, path: _PATH, map_location: Any | None = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """Read a checkpoint; nothing is unpickled but tensors and plain values."""
+        """Read a checkpoint; only tensors and plain values are unpickled."""
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         return content
 
 
-def _read(path: Path) -> Manifest:
-    """Return the manifest of a whole checkpoint. Raises ``ValueError`` for one that is not."""
-    content = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    facts = content["facts"] | {"config": rename_flat(content["facts"]["config"])}  # keys of earlier versions
-    manifest = Manifest(content["step"], content["files"], RunFingerprint(**facts))
-    for name, wanted in manifest.files.items():
-        if file_sha256(path / name if name else path) != wanted:
-            raise ValueError(f"{name or path.name} has other bytes than were written")
+def _write_manifest(path: Path, manifest: Manifest) -> None:
+    stored = {
+        "step": manifest.step,
+        "files": manifest.files,
+        "facts": manifest.fingerprint.to_json(),
+    }
+    write_text(path, json.dumps(stored, indent=1) + "\n")
+
+
+def _verified_manifest(path: Path) -> Manifest:
+    """Return the manifest of a checkpoint. Raises ``ValueError`` if a file has another checksum."""
+    stored = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    manifest = Manifest(stored["step"], stored["files"], RunFingerprint.from_json(stored["facts"]))
+    for name, checksum in manifest.files.items():
+        if file_sha256(path / name if name else path) != checksum:
+            raise ValueError(f"the checksum of {name or path.name} differs from the manifest")
     return manifest
 
 
-def _all_in(folder: Path) -> list[Path]:
+def _checkpoints(folder: Path) -> list[Path]:
     """All checkpoints with a manifest, oldest first."""
     return [path.with_suffix(".ckpt") for path in manifests(folder)]
 
 
-def _digests(made: Path, rank: int, world: int) -> dict[str, str]:
-    """The sha256 of every file, synced; each rank sees to its part of a folder of shards. A single file has
-    no name.
-    """
-    files = sorted(path for path in made.rglob("*") if path.is_file()) if made.is_dir() else [made]
-    mine: dict[str, str] = {}
-    for path in files[rank::world]:
+def _checksums(checkpoint: Path, rank: int, world_size: int) -> dict[str, str]:
+    """Sync every file and return its SHA-256, shared among ranks. The name of a single file is empty."""
+    is_folder = checkpoint.is_dir()
+    files = sorted(path for path in checkpoint.rglob("*") if path.is_file()) if is_folder else [checkpoint]
+    own: dict[str, str] = {}
+    for path in files[rank::world_size]:
         sync(path)
-        mine[str(path.relative_to(made)) if made.is_dir() else ""] = file_sha256(path)
-    if world == 1:
-        return mine
-    parts: list[dict[str, str]] = [{} for _ in range(world)]
-    torch.distributed.all_gather_object(parts, mine)
-    return {name: digest for part in parts for name, digest in part.items()}
+        own[str(path.relative_to(checkpoint)) if is_folder else ""] = file_sha256(path)
+    if world_size == 1:
+        return own
+    gathered: list[dict[str, str]] = [{} for _ in range(world_size)]
+    torch.distributed.all_gather_object(gathered, own)
+    return {name: checksum for part in gathered for name, checksum in part.items()}
 
 
-def _forget_older(folder: Path) -> None:
-    """Keep the last two; what a crash left behind goes too."""
-    for path in _all_in(folder)[:-KEPT]:
+def _remove_older(folder: Path) -> None:
+    """Remove all but the newest checkpoints, and what a crash left incomplete."""
+    for path in _checkpoints(folder)[:-RETAINED]:
         remove(path.with_suffix(".json"))
         remove(path)
-    whole = {path.name for path in _all_in(folder)}
+    retained = {path.name for path in _checkpoints(folder)}
     for path in folder.iterdir():
-        if path.suffix == ".ckpt" and path.name not in whole:
+        if path.suffix == ".ckpt" and path.name not in retained:
             remove(path)

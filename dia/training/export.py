@@ -1,4 +1,4 @@
-"""What a run gives: a whole checkpoint, and what LoRA learned apart from it."""
+"""Export of a trained network: a complete checkpoint in `model/`, and the LoRA adapter in `adapter/`."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,17 +9,16 @@ from dia.checkpoint import CodecReference
 from dia.checkpoint.adapter import Base, merge_tensors, save_adapter
 from dia.checkpoint.folder import save_state
 from dia.config.lora import LoraConfig
-from dia.inference import Sampling
+from dia.config.sampling import Sampling
 from dia.network import DiaConfig
 from dia.training.lora import adapter_of
 
 
 @dataclass(frozen=True)
 class Exporter:
-    """Writes a network into the run ``folder``: `model/`, with adapters merged into it, and `adapter/` when
-    there are some.
+    """Writes a network into the run ``folder``: `model/` with adapters merged, and `adapter/` when there are any.
 
-    ``sampling`` becomes the checkpoint's own. ``base`` is the checkpoint that training started from.
+    ``sampling`` becomes the checkpoint's default. ``base`` is the checkpoint that training started from.
     """
 
     folder: Path
@@ -29,11 +28,9 @@ class Exporter:
     base: Base | None
 
     def __call__(self, config: DiaConfig, state: dict[str, Tensor]) -> None:
-        """Write the whole state of a network, which holds its adapters beside its weights. Raises ``OSError``
-        as files do.
-        """
+        """Write the unsharded state dict of a network, adapters included. Raises ``OSError``."""
         if self.lora.rank:
-            assert self.base is not None, "adapters are learned on a checkpoint"
+            assert self.base is not None, "LoRA needs a checkpoint to start from"
             adapter = adapter_of(state, self.lora, config, self.base)
             save_adapter(adapter, self.folder / "adapter")
             state = merge_tensors(state, adapter.scale)

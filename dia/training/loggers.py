@@ -1,4 +1,4 @@
-"""Where a run's figures go: a CSV file in its folder, and Weights & Biases unless it is disabled."""
+"""The loggers of a run: a CSV file in the run folder, and Weights & Biases unless it is disabled."""
 
 import secrets
 from pathlib import Path
@@ -12,39 +12,54 @@ from dia.files import write_text
 from dia.training.metrics_file import MetricsFile
 from dia.training.run_folder import METRICS
 
-WANDB_ID = ".wandb_id"  # in the run folder: a run that goes on is one run there too
+WANDB_ID = ".wandb_id"  # in the run folder, so that a resumed run continues its W&B run
 
 
 def build_loggers(config: LoggerConfig, run_name: str, folder: Path) -> list[Logger]:
-    """Return the logger of the CSV file, and W&B's unless it is disabled."""
+    """Return the CSV logger, and the W&B logger unless it is disabled."""
     loggers: list[Logger] = [MetricsFile(folder / METRICS)]
     if config.wandb != "disabled":
-        offline, known = config.wandb == "offline", _wandb_id(folder)
-        loggers.append(
-            WandbLogger(run_name, folder, offline=offline, id=known, project=config.project, resume="allow")
-        )
+        loggers.append(_wandb_logger(config, run_name, folder))
     return loggers
 
 
-def log_metrics_now(trainer: L.Trainer, figures: dict[str, float], step: int) -> None:
-    """Write figures at once. Lightning would write them after the step's checkpoint, and a run killed between
-    would lose them.
+def log_metrics_now(trainer: L.Trainer, metrics: dict[str, float], step: int) -> None:
+    """Write metrics immediately.
+
+    Lightning would write them after the checkpoint of the step, so a run killed in between would lose them.
     """
     for logger in trainer.loggers:
-        logger.log_metrics(figures, step=step)
+        logger.log_metrics(metrics, step=step)
 
 
 def close_loggers(loggers: list[Logger]) -> None:
-    """Finish what the loggers have begun, so that a notebook can start the next run."""
+    """Finalize the loggers, so that a notebook can start the next run in the same process."""
     for logger in loggers:
         logger.finalize("success")
         if isinstance(logger, WandbLogger):
             logger.experiment.finish()
 
 
+def _wandb_logger(config: LoggerConfig, run_name: str, folder: Path) -> WandbLogger:
+    import wandb
+
+    offline = config.wandb == "offline"
+    logger = WandbLogger(
+        run_name,
+        folder,
+        offline=offline,
+        id=_wandb_id(folder),
+        project=config.project,
+        settings=wandb.Settings(silent=True),  # its lines advertise more than they report
+        resume=None if offline else "allow",  # W&B ignores it offline, with a warning
+    )
+    logger._wandb_init.pop("anonymous", None)  # Lightning passes it, W&B warns that it has no effect
+    return logger
+
+
 @rank_zero_only
 def _wandb_id(folder: Path) -> str:
-    """The run's name at W&B; made once, by the first process, and the others log nothing there."""
+    """Return the run's id at W&B, created once; only rank 0 logs there."""
     path = folder / WANDB_ID
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)

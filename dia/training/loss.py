@@ -1,6 +1,6 @@
-"""The loss: cross-entropy per channel, by counts, PAD and BOS masked, channels weighted.
+"""The loss: cross-entropy per codec channel as sums and counts, PAD and BOS masked, channels weighted.
 
-Sums and counts stay apart until the end, so that they can be added over batches, micro-batches and ranks
+Sums and counts stay separate until the end, so that they can be added over batches, micro-batches and ranks
 without bias.
 
 Legend: B clip, T step, C codec channel, V ids per channel.
@@ -16,9 +16,7 @@ from torch import Tensor
 
 @dataclass
 class ChannelSums:
-    """Sums over targets, each (C,): cross-entropy in nats, correct guesses, targets; and the EOS part of
-    channel 0.
-    """
+    """Sums over targets: cross-entropy in nats (C,), correct predictions (C,), targets (C,), and EOS of channel 0."""
 
     cross_entropy_C: Tensor
     correct_C: Tensor
@@ -30,41 +28,42 @@ class ChannelSums:
         return ChannelSums(*[a + b for a, b in zip(self._all(), other._all(), strict=True)])
 
     def detach(self) -> "ChannelSums":
-        """Return the same sums without a gradient, in float64: counts stay exact however many are added."""
+        """Return the sums without gradient in float64, in which counts stay exact."""
         return ChannelSums(*[tensor.detach().double() for tensor in self._all()])
 
-    def reduced(self, add: Callable[[Tensor], Tensor]) -> "ChannelSums":
-        """Return the sums over all ranks; ``add`` adds one tensor over them, and is called once."""
+    def all_reduced(self, all_reduce: Callable[[Tensor], Tensor]) -> "ChannelSums":
+        """Return the sums over all ranks; ``all_reduce`` sums one tensor over ranks and is called once."""
         flat = torch.cat([tensor.reshape(-1) for tensor in self._all()])
-        parts = add(flat).split([tensor.numel() for tensor in self._all()])
-        return ChannelSums(*[part.view_as(tensor) for part, tensor in zip(parts, self._all(), strict=True)])
+        pieces = all_reduce(flat).split([tensor.numel() for tensor in self._all()])
+        shaped = [piece.view_as(tensor) for piece, tensor in zip(pieces, self._all(), strict=True)]
+        return ChannelSums(*shaped)
 
     def _all(self) -> list[Tensor]:
         return [getattr(self, field.name) for field in fields(self)]
 
 
 def channel_sums(logits_BTCV: Tensor, targets_BTC: Tensor, eos: int) -> ChannelSums:
-    """Return the sums over all targets that are a code or EOS; the ids above EOS (PAD, BOS) ask for nothing.
+    """Return the sums over all targets that are a code or EOS; ids above EOS (PAD, BOS) are masked.
 
-    EOS is counted apart in channel 0 only, because only channel 0 decides at inference when speech ends.
+    EOS is counted separately in channel 0 only, because channel 0 alone ends generation at inference.
     """
-    asked_BTC = targets_BTC <= eos
+    valid_BTC = targets_BTC <= eos
     logits_BTCV = logits_BTCV.to(torch.promote_types(logits_BTCV.dtype, torch.float32))
     cross_entropy_BTC = F.cross_entropy(logits_BTCV.flatten(0, 2), targets_BTC.flatten(), reduction="none")
-    cross_entropy_BTC = cross_entropy_BTC.view_as(targets_BTC) * asked_BTC
-    correct_BTC = (logits_BTCV.detach().argmax(-1) == targets_BTC) & asked_BTC
-    ends_BT = targets_BTC[..., 0] == eos
+    cross_entropy_BTC = cross_entropy_BTC.view_as(targets_BTC) * valid_BTC
+    correct_BTC = (logits_BTCV.detach().argmax(-1) == targets_BTC) & valid_BTC
+    is_eos_BT = targets_BTC[..., 0] == eos
     return ChannelSums(
         cross_entropy_BTC.sum((0, 1)),
         correct_BTC.sum((0, 1)),
-        asked_BTC.sum((0, 1)),
-        (cross_entropy_BTC[..., 0] * ends_BT).sum().detach(),
-        ends_BT.sum(),
+        valid_BTC.sum((0, 1)),
+        (cross_entropy_BTC[..., 0] * is_eos_BT).sum().detach(),
+        is_eos_BT.sum(),
     )
 
 
 def channel_weights(channels: int, first: float) -> Tensor:
-    """Return weights (C,): ``first`` for channel 0, 1 for the others. The community trains Dia with 4."""
+    """Return weights (C,): ``first`` for channel 0 (the community trains Dia with 4), 1 for the others."""
     weights = torch.ones(channels)
     weights[0] = first
     return weights

@@ -1,7 +1,6 @@
-"""metrics.csv: a row for each time something is logged, on the disk before the next step.
+"""A Lightning logger that appends every row to metrics.csv at once, so that a killed run loses no metrics.
 
-Lightning's own keeps fifty steps in memory and rewrites the file in place when a column is new: a run that is
-killed would lose figures that no later part logs again.
+Lightning's CSVLogger buffers fifty steps in memory and rewrites the file in place for a new column.
 """
 
 import csv
@@ -16,9 +15,7 @@ from dia.files import write_text
 
 
 class MetricsFile(Logger):
-    """Appends rows to a file; with a new column the file is written anew, whole or not at all. The first
-    column is ``step``.
-    """
+    """Appends rows to a CSV file whose first column is ``step``; a new column rewrites the file atomically."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -28,22 +25,22 @@ class MetricsFile(Logger):
 
     @property
     def name(self) -> str:
-        """Lightning names callbacks' folders by it; none has one here."""
+        """Lightning names callbacks' folders by it; no callback here has one."""
         return ""
 
     @property
     def version(self) -> str:
-        """As :attr:`name`."""
+        """Lightning names callbacks' folders by it; no callback here has one."""
         return ""
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
-        """Write a row. Raises ``OSError`` as the file system does."""
+        """Write a row. Raises ``OSError`` when the file system refuses it."""
         row = {"step": step} | {name: float(value) for name, value in metrics.items() if name != "step"}
         self.rows.append(row)
-        if new := [name for name in row if name not in self.columns]:
-            self.columns += sorted(new)
-        if new or len(self.rows) == 1:
+        new_columns = sorted(name for name in row if name not in self.columns)
+        self.columns += new_columns
+        if new_columns or len(self.rows) == 1:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_text(self.path, _as_csv(self.columns, self.rows, header=True))
             return
@@ -52,10 +49,10 @@ class MetricsFile(Logger):
 
     @rank_zero_only
     def log_hyperparams(self, *arguments: Any, **named: Any) -> None:
-        """The run folder has its config already."""
+        """Do nothing: the run folder holds the config."""
 
 
-def _as_csv(columns: list[str], rows: list[dict[str, Any]], header: bool) -> str:
+def _as_csv(columns: list[str], rows: list[dict[str, Any]], *, header: bool) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     if header:

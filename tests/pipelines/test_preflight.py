@@ -109,11 +109,11 @@ def test_processes_and_data_that_go_together_are_ready(work, monkeypatch):
     for name, value in {"WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2", "RANK": "3"}.items():
         monkeypatch.setenv(name, value)
     ready = preflight(config_of("trainer=ddp", "trainer.accelerator=cpu"))
-    assert (ready.processes.world, ready.processes.nodes, ready.processes.rank) == (
+    assert (ready.processes.world_size, ready.processes.nodes, ready.processes.rank) == (
         4,
         2,
         3,
-    ) and ready.facts.world == 4
+    ) and ready.fingerprint.world_size == 4
 
 
 def test_a_codec_shape_is_the_codecs_own(work):
@@ -138,6 +138,6 @@ def test_threads_are_those_of_the_checkpoint_where_a_run_goes_on_exactly(work, w
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        assert preflight(config).facts.threads == torch.get_num_threads() == taken
+        assert preflight(config).fingerprint.threads == torch.get_num_threads() == taken
     finally:
         torch.set_num_threads(before)

@@ -8,11 +8,11 @@ from dia.config.optimizer import OptimConfig, ScheduleConfig
 from dia.config.trainer import LoggerConfig, TrainerConfig
 from dia.network import DiaNetwork
 from dia.training.dia_module import DiaModule
-from dia.training.distributed_env import distributed_env
+from dia.training.distributed import distributed_env
 from dia.training.loggers import build_loggers
 from dia.training.objectives import CrossEntropy
 from dia.training.resume import RunFingerprint
-from dia.training.run_folder import Ready, Run
+from dia.training.run_folder import PreparedRun, RunState
 from dia.training.trainer import build_trainer
 from tests.conftest import TINY
 from tests.training.clips import RandomClips
@@ -38,7 +38,7 @@ def task(steps, learning_rate=1e-3):
 
 def trainer(folder, callbacks, steps, logger=LoggerConfig(wandb="disabled"), **settings) -> L.Trainer:
     given = TrainerConfig(**{"steps": steps, "validate_every": 1000, "checkpoint_every": 2} | settings)
-    ready = Ready(Run(folder), distributed_env({}), RunFingerprint({}, 1))
+    ready = PreparedRun(RunState(folder), distributed_env({}), RunFingerprint({}, 1))
     return build_trainer(given, ready, callbacks, build_loggers(logger, "test", folder), steps)
 
 

@@ -9,7 +9,7 @@ from dia.config.choices import ActivationCheckpointing
 from dia.network import DiaNetwork
 from dia.training.activation_checkpointing import checkpoint_activations, compile_layers
 from dia.training.objectives import CrossEntropy
-from dia.training.residual_dropout import drop_residuals
+from dia.training.residual_dropout import add_residual_dropout
 from tests.conftest import TINY
 from tests.training.clips import RandomClips
 
@@ -38,7 +38,10 @@ def test_what_is_made_again_is_what_was_kept(mode, precision):
 def test_dropout_is_made_again_as_it_was(mode):
     kept, made = (
         gradients(
-            lambda network, mode=each: (drop_residuals(network, 0.3), checkpoint_activations(network, mode))
+            lambda network, mode=each: (
+                add_residual_dropout(network, 0.3),
+                checkpoint_activations(network, mode),
+            )
         )
         for each in ("off", mode)
     )

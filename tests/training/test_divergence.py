@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dia.config.callbacks import MIN_MEDIAN_WINDOW, DivergenceConfig, WatchdogConfig
-from dia.training.callbacks.divergence import Divergence, Guard, TrainingFailed
+from dia.training.callbacks.divergence import DivergenceGuard, LossMonitor, TrainingFailed
 from dia.training.checkpointing import CHECKPOINTS, newest
 from tests.processes import run_script
 from tests.training.small_run import fit, task
@@ -31,7 +31,12 @@ class From(L.Callback):
 def failed(folder, callbacks, steps=8, **settings):
     """Run, and return what the guard wrote and said."""
     with pytest.raises(TrainingFailed) as caught:
-        fit(folder, [*callbacks, Guard(settings.pop("guard", DivergenceConfig()), folder)], steps, **settings)
+        fit(
+            folder,
+            [*callbacks, DivergenceGuard(settings.pop("guard", DivergenceConfig()), folder)],
+            steps,
+            **settings,
+        )
     return json.loads((folder / "failure.json").read_text()), str(caught.value)
 
 
@@ -65,7 +70,7 @@ def test_a_gradient_that_is_not_finite_is_found_though_the_loss_is(tmp_path):
 
 
 def test_in_fp16_the_scaler_sees_to_gradients(tmp_path):
-    guard, module = Guard(DivergenceConfig(), tmp_path), task(1)
+    guard, module = DivergenceGuard(DivergenceConfig(), tmp_path), task(1)
     module.network.decoder.norm.weight.grad = torch.full_like(
         module.network.decoder.norm.weight, float("inf")
     )
@@ -102,22 +107,22 @@ def test_a_learning_rate_far_too_high_diverges_for_real(tmp_path):
 
 def test_a_healthy_run_is_left_alone_and_clears_what_an_earlier_one_wrote(tmp_path):
     (tmp_path / "failure.json").write_text("{}")
-    guard = Guard(DivergenceConfig(), tmp_path)
+    guard = DivergenceGuard(DivergenceConfig(), tmp_path)
     fit(tmp_path, [guard], 6)
     assert not (tmp_path / "failure.json").exists()
-    assert len(guard.divergence.losses) == 6
-    again = Guard(DivergenceConfig(), tmp_path)
+    assert len(guard.monitor.losses) == 6
+    again = DivergenceGuard(DivergenceConfig(), tmp_path)
     again.load_state_dict(guard.state_dict())
-    assert again.divergence.losses == guard.divergence.losses
+    assert again.monitor.losses == guard.monitor.losses
 
 
 @given(st.lists(st.floats(0.1, 10), min_size=MIN_MEDIAN_WINDOW, max_size=60), st.integers(1, 10))
 def test_divergence_needs_so_many_losses_in_a_row(losses, patience):
-    guard = Divergence(DivergenceConfig(patience=patience, factor=200))
+    guard = LossMonitor(DivergenceConfig(patience=patience, factor=200))
     assert not any(guard.add(loss) for loss in losses)
     assert [guard.add(1e5) for _ in range(patience)] == [False] * (patience - 1) + [True]
     guard.above = 0
-    assert guard.limit < 1e5 and not Divergence(DivergenceConfig(patience=0)).add(float("inf"))
+    assert guard.limit < 1e5 and not LossMonitor(DivergenceConfig(patience=0)).add(float("inf"))
 
 
 def test_wrong_settings_are_all_named():
@@ -130,7 +135,7 @@ STALLED = """
     import time
     from pathlib import Path
     from dia.config.callbacks import DivergenceConfig
-    from dia.training.callbacks.divergence import Guard
+    from dia.training.callbacks.divergence import DivergenceGuard
     from dia.training.callbacks.watchdog import WatchedLoader, Watchdog
     from tests.training.small_run import Batches, fit
 
@@ -144,7 +149,7 @@ STALLED = """
     folder = Path({folder!r})
     step = []
     watchdog = Watchdog(3.0, folder, 0, lambda: 4)
-    fit(folder, [Guard(DivergenceConfig(), folder)], 8, loader=WatchedLoader(Stuck(8), watchdog, "training", {workers}))
+    fit(folder, [DivergenceGuard(DivergenceConfig(), folder)], 8, loader=WatchedLoader(Stuck(8), watchdog, "training", {workers}))
 """
 
 
@@ -154,12 +159,12 @@ def test_a_stalled_loader_ends_the_process_and_says_where_it_waits(tmp_path, wor
     script.write_text(textwrap.dedent(STALLED.format(folder=str(tmp_path), workers=workers)))
     done = run_script(script, cwd=tmp_path)
     assert done.returncode == 2, done.stderr[-2000:]
-    assert "the training loader has given no batch for 3 seconds" in done.stderr
+    assert "the training loader has yielded no batch for 3 seconds" in done.stderr
     written = json.loads((tmp_path / "failure.json").read_text())
     assert written["kind"] == "stalled" and written["step"] == 4
     if workers:
         assert any("alive" in line for line in written["details"]["workers"])
     else:
         assert written["batches"] == [["clip-0", "clip-1"]]
-        assert any("__iter__: time.sleep(600)" in line for line in written["details"]["waits_in"])
+        assert any("stalled.py" in line and "in __iter__" in line for line in written["details"]["stacks"])
     assert newest(tmp_path / CHECKPOINTS).manifest.step in (2, 4)

@@ -17,7 +17,7 @@ from dia.config.choices import MonitorMode
 from dia.config.lora import LoraConfig
 from dia.errors import UserError
 from dia.training.callbacks.early_stopping import EarlyStopping
-from dia.training.callbacks.ema import ExponentialMovingAverage, WeightAverage, averaged, decay_at
+from dia.training.callbacks.ema import ExponentialMovingAverage, WeightAverage, averaged_weights, decay_at
 from dia.training.lora import add_adapters
 from tests.network.test_network import inputs
 
@@ -95,7 +95,7 @@ def test_the_average_is_what_a_slow_sum_says_and_is_what_is_validated():
     assert all(torch.equal(own[name], remember.weights[-1][name]) for name in own), (
         "the weights themselves stay as they are"
     )
-    with averaged(task):
+    with averaged_weights(task):
         assert torch.allclose(task.network.weight, means[-1]["weight"], atol=1e-6)
     assert torch.equal(task.network.weight, own["weight"])
 
@@ -152,7 +152,7 @@ def test_a_sharded_average_takes_turns_with_the_weights_that_were_gathered(mesh)
         heard.append([task(data)])
         if task is sharded:
             sharded.reshard()  # as the step before a validation leaves it
-        with averaged(task):
+        with averaged_weights(task):
             heard[-1].append(task(data))
         heard[-1].append(task(data))
     sharded.reshard()
@@ -193,7 +193,7 @@ def test_training_stops_when_nothing_gets_better_and_the_best_is_known():
             saved.append(stop.improved)
 
     assert fit(task, [stop, Save()], 20).global_step == 8
-    assert saved == [True, True, False, False] and stop.best == 2.0
+    assert saved == [True, True, False, False] and stop.best_score == 2.0
 
 
 def test_what_was_stopped_stays_stopped_and_a_pause_changes_nothing(tmp_path):
@@ -213,7 +213,7 @@ def test_a_larger_figure_may_be_better_and_an_unknown_one_is_named():
         fit(task, [EarlyStopping(EarlyStoppingConfig(patience=2, mode=MonitorMode.max))], 20).global_step
         == 10
     )
-    with pytest.raises(UserError, match="not logged; there are: validation/loss"):
+    with pytest.raises(UserError, match="not logged; choose one of: validation/loss"):
         fit(fresh(), [EarlyStopping(EarlyStoppingConfig("validation/wer", 1))], 4)
     found = " ".join(EarlyStoppingConfig("train/loss", -1, min_delta=-1.0).problems())
     assert all(part in found for part in ("monitor=train/loss", "patience=-1", "min_delta=-1.0"))

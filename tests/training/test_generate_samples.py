@@ -60,7 +60,8 @@ def test_training_is_none_the_wiser(tmp_path):
         assert torch.equal(weight, heard.network.state_dict()[name]), name
 
 
-def test_figures_are_logged_and_what_is_missing_is_told_once(tmp_path, capsys):
+def test_metrics_are_logged_and_a_missing_one_is_reported_once(tmp_path, caplog):
+    caplog.set_level("INFO", logger="dia")
     run(tmp_path, [speaking()], steps=6)
     with (tmp_path / "metrics.csv").open() as file:
         spoken = [row for row in csv.DictReader(file) if row["validation/wer"]]
@@ -69,7 +70,7 @@ def test_figures_are_logged_and_what_is_missing_is_told_once(tmp_path, capsys):
         ("4", 0.25),
         ("6", 0.25),
     ]
-    assert capsys.readouterr().out.count("validation/similarity is not measured: nobody listens") == 1
+    assert caplog.text.count("not measured: validation/similarity (nobody listens)") == 1
 
 
 def test_a_run_that_goes_on_speaks_when_it_would_have(tmp_path):
@@ -178,7 +179,7 @@ def codes_of(network):
     callback = speaking(
         judge=lambda spoken: (heard.append([speech.codes_TC for speech in spoken]), ({}, {}))[1]
     )
-    callback.listen(callback._speak(network))
+    callback.score(callback._generate(network))
     return heard[0]
 
 

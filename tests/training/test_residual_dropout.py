@@ -2,16 +2,16 @@ import copy
 
 import torch
 
-from dia.training.residual_dropout import LAST, drop_residuals
+from dia.training.residual_dropout import LAST_PROJECTION, add_residual_dropout
 from tests.training.clips import RandomClips
 
 
 def test_every_part_loses_its_share_in_training_and_nothing_afterwards(tiny):
     batch, plain, seen = RandomClips([30, 40]).batch(0, 1), copy.deepcopy(tiny), []
-    drop_residuals(tiny, 0.25)
+    add_residual_dropout(tiny, 0.25)
     for layer in (*tiny.encoder.layers, *tiny.decoder.layers):
-        for part in LAST.keys() & dict(layer.named_children()).keys():
-            last = getattr(getattr(layer, part), LAST[part])
+        for part in LAST_PROJECTION.keys() & dict(layer.named_children()).keys():
+            last = getattr(getattr(layer, part), LAST_PROJECTION[part])
             last.register_forward_hook(
                 lambda module, inputs, out: seen.append(float((out == 0).float().mean()))
             )

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from dia.errors import UserError
 from dia.training.checkpointing import newest
-from dia.training.resume import RunFingerprint, data_changed, impossible, inexact
+from dia.training.resume import RunFingerprint, changed_data, incompatibilities, inexact_changes
 from dia.training.run_folder import begin_run, read_metrics, run_lock
 from tests.training.whole_runs import make_noise, start
 
@@ -128,7 +128,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(work, harm):
     harm(newest_one)
     assert finished(folder, name)
     log = (folder / f"{name}.log").read_text()
-    assert f"{newest_one.name} is damaged" in log and before.name in log
+    assert f"{newest_one.name} is corrupt" in log and before.name in log
     assert same_model(folder, "whole", name) and same_optimizer(folder, "whole", name)
 
 
@@ -136,7 +136,7 @@ def test_a_run_whose_checkpoints_are_all_damaged_is_not_begun_anew(work):
     for path in harmed(work[0], "ruined"):
         damage(path)
     assert not finished(work[0], "ruined")
-    assert "no whole checkpoint" in (work[0] / "ruined.log").read_text()
+    assert "no intact checkpoint" in (work[0] / "ruined.log").read_text()
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_what_would_end_in_other_weights_is_refused_whole_and_true_goes_on(work)
 def facts(**changed):
     given = {
         "config": {"model.norm_epsilon": 1e-5, "seed": 0},
-        "world": 2,
+        "world_size": 2,
         "data": {"train": "a"},
         "torch": "2.9",
         "processor": "AVX2",
@@ -178,21 +178,29 @@ def facts(**changed):
 
 
 def test_every_fact_that_changed_is_named():
-    assert impossible(facts(), facts()) == inexact(facts(), facts()) == data_changed(facts(), facts()) == []
-    assert impossible(facts(), facts(world=4)) == []
-    assert inexact(facts(), facts(world=4)) == ["the number of processes was 2, is 4"]
+    assert (
+        incompatibilities(facts(), facts())
+        == inexact_changes(facts(), facts())
+        == changed_data(facts(), facts())
+        == []
+    )
+    assert incompatibilities(facts(), facts(world_size=4)) == []
+    assert inexact_changes(facts(), facts(world_size=4)) == ["the number of processes was 2, is 4"]
     shards = {"trainer.strategy": "fsdp2", "model.norm_epsilon": 1e-5, "seed": 0}
     assert (
-        "of 2 processes, this run has 4; start 2"
-        in impossible(facts(config=shards), facts(config=shards, world=4))[0]
+        "of 2 processes, this run has 4; start 2 processes"
+        in incompatibilities(facts(config=shards), facts(config=shards, world_size=4))[0]
     )
     assert (
-        "model.norm_epsilon" in impossible(facts(), facts(config={"model.norm_epsilon": 1e-6, "seed": 0}))[0]
+        "model.norm_epsilon"
+        in incompatibilities(facts(), facts(config={"model.norm_epsilon": 1e-6, "seed": 0}))[0]
     )
-    told = inexact(facts(), facts(config={"model.norm_epsilon": 1e-5}, torch="2.10", processor="AVX512"))
-    assert told == ["seed was 0, is not there", "torch was 2.9, is 2.10", "the processor was AVX2, is AVX512"]
-    assert data_changed(facts(), facts(data={"train": "b", "mix 0 train": "c"}))[1].startswith(
-        "the data of train"
+    told = inexact_changes(
+        facts(), facts(config={"model.norm_epsilon": 1e-5}, torch="2.10", processor="AVX512")
+    )
+    assert told == ["seed was 0, is not set", "torch was 2.9, is 2.10", "the processor was AVX2, is AVX512"]
+    assert changed_data(facts(), facts(data={"train": "b", "mix 0 train": "c"}))[1].startswith(
+        "the data of split train"
     )
 
 

@@ -5,7 +5,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from dia.data.batching import BatchList
-from dia.training.callbacks.text_gain import TextGain, with_each_others_texts
+from dia.training.callbacks.text_gain import TextGain, with_exchanged_texts
 from dia.training.run_folder import read_metrics
 from tests.training.clips import RandomClips
 from tests.training.small_run import fit, task, trainer
@@ -21,7 +21,7 @@ def gain_of(folder, module, batches):
 
 def test_texts_move_on_by_one():
     batch = RandomClips([8, 6, 4]).batch(0, 1, 2)
-    other = with_each_others_texts(batch)
+    other = with_exchanged_texts(batch)
     assert torch.equal(other.text_BS[1], batch.text_BS[0]) and torch.equal(
         other.text_mask_BS[0], batch.text_mask_BS[2]
     )

@@ -17,7 +17,7 @@ from dia.config.lora import LoraConfig
 from dia.network import DiaConfig, DiaNetwork
 from dia.planning.memory_tracer import BatchShape, FakeBatch
 from dia.training.activation_checkpointing import checkpoint_activations
-from dia.training.callbacks.throughput import Step, Throughput, device_peak, measured_peak
+from dia.training.callbacks.throughput import StepWork, Throughput, device_peak, measured_peak
 from dia.training.flops import PEAK_FLOPS, forward_flops, peak_flops, recomputed_flops, training_flops
 from dia.training.lora import add_adapters
 from dia.training.loss import channel_weights
@@ -101,12 +101,12 @@ def test_a_run_logs_rates_of_what_it_trained(tmp_path):
     begun = time.perf_counter()
     made.fit(task(steps), *loaders)
     took = time.perf_counter() - begun
-    total = sum(throughput.window, Step())
+    total = sum(throughput.window, StepWork())
     assert (
         len(throughput.window) == steps and total.seconds < took - 1.0
     )  # of three validations the last is at the end
     assert total.frames == steps * (12 + 20 + 7 + 15)
-    assert total.steps == total.frames + steps * 4 * (1 + 4) and total.room == steps * 2 * (25 + 20)
+    assert total.steps == total.frames + steps * 4 * (1 + 4) and total.padded_steps == steps * 2 * (25 + 20)
     clips_of_a_step = [(frames + 5, 4 + frames) for frames in clips.frames]
     assert total.flops == steps * training_flops(TINY, clips_of_a_step)
     with (tmp_path / "metrics.csv").open() as file:
@@ -114,7 +114,7 @@ def test_a_run_logs_rates_of_what_it_trained(tmp_path):
     assert float(row["train/audio_hours_per_hour"]) == pytest.approx(
         float(row["train/frames_per_second"]) / 25, rel=1e-4
     )
-    assert float(row["train/padding_share"]) == pytest.approx(1 - total.steps / total.room, rel=1e-4)
+    assert float(row["train/padding_share"]) == pytest.approx(1 - total.steps / total.padded_steps, rel=1e-4)
     assert 0 < float(row["train/mfu"]) < 1 and float(row["train/memory_gb"]) > 0.1
     assert {"train/learning_rate", "train/gradient_norm"} <= row.keys()
     assert {

@@ -3,7 +3,7 @@ import torch.nn.functional as F
 
 from dia.training.loss import channel_sums, channel_weights, weighted_loss
 from dia.training.resume import RunFingerprint
-from dia.training.run_folder import Run, acquire_run, begin_run, read_metrics
+from dia.training.run_folder import RunState, acquire_run, begin_run, read_metrics
 
 
 def case(batch=2, steps=6):
@@ -57,6 +57,6 @@ def test_a_run_killed_as_it_began_begins_again(tmp_path):
     run.mkdir()
     (run / ".lock").touch()
     (run / ".4711-config.yaml").write_text("half")
-    assert acquire_run(run, "auto", RunFingerprint({}, 1)) == (Run(run), [])
+    assert acquire_run(run, "auto", RunFingerprint({}, 1)) == (RunState(run), [])
     (run / "notes.txt").touch()
     assert "holds no run" in acquire_run(run, "auto", RunFingerprint({}, 1))[1][0]

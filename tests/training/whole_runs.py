@@ -49,12 +49,14 @@ def train(folder: Path, environment: dict[str, str], name: str, *overrides: str)
     from omegaconf import OmegaConf
 
     from dia.config.compose import compose
+    from dia.log import configure_logging
     from dia.train import main
 
     os.chdir(folder)
     with open(f"{name}.log", "a") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
+    configure_logging()
     try:
         main(OmegaConf.to_object(compose("train", [*TINY_RUN, f"run_name={name}", *overrides])))
     except UserError as error:

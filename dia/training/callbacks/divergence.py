@@ -1,10 +1,9 @@
-"""Training that has gone wrong stops, says which clips it was at, and leaves the last good checkpoint as it
-is.
+"""A callback that stops training on a loss or gradient that is not finite, or on divergence.
 
-Three things are watched: a loss or gradient that is not finite, which is found before the optimizer takes it;
-a loss that stays far above its running median; and a loader that gives no batch
-(dia/training/callbacks/watchdog.py). What is found is written to `failure.json` in the run folder. Divergence
-and what is not finite end as :class:`TrainingFailed`, exit code 2.
+It names the clips of the step, writes `failure.json` to the run folder, and leaves the last good checkpoint
+untouched. A value that is not finite is detected before the optimizer applies it; a loss counts as diverged
+when it stays far above its running median. Both raise :class:`TrainingFailed`, exit code 2. A data loader
+that stalls is the watchdog's case (dia/training/callbacks/watchdog.py).
 """
 
 import json
@@ -24,18 +23,16 @@ from dia.errors import UserError
 from dia.files import write_text
 
 FAILURE = "failure.json"
-NAMED = 5  # parameters that are named
+NAMED_PARAMETERS = 5
 
 
 class TrainingFailed(UserError):
-    """Training cannot go on; the message says at which step, on which clips, and what to do."""
+    """Training cannot continue; the message names the step, the clips and the remedy."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong: ``batches`` are the clip ids of the step's micro-batches of this rank, or of
-    those whose loss is wrong.
-    """
+    """Content of `failure.json`. ``batches`` holds clip ids by micro-batch of this rank, faulty ones if known."""
 
     kind: str
     message: str
@@ -46,14 +43,14 @@ class Failure:
 
 
 def write_failure(folder: Path, failure: Failure) -> Path:
-    """Write it to the run folder: `failure.json` for rank 0, `failure-<rank>.json` for the others."""
+    """Write a failure to the run folder: `failure.json` on rank 0, `failure-<rank>.json` on the others."""
     path = folder / (FAILURE if failure.rank == 0 else f"failure-{failure.rank}.json")
     write_text(path, json.dumps(asdict(failure), indent=2) + "\n")
     return path
 
 
-class Divergence:
-    """Counts losses in a row that lie too far above the median of those that did not."""
+class LossMonitor:
+    """Counts consecutive losses that lie too far above the median of the earlier ones."""
 
     def __init__(self, config: DivergenceConfig) -> None:
         self.config = config
@@ -61,7 +58,7 @@ class Divergence:
         self.above = 0
 
     def add(self, loss: float) -> bool:
-        """Take a step's loss; return whether the run has diverged."""
+        """Add the loss of a step; return whether the run has diverged."""
         if not self.config.patience:
             return False
         if len(self.losses) >= MIN_MEDIAN_WINDOW and loss > self.limit:
@@ -73,75 +70,81 @@ class Divergence:
 
     @property
     def limit(self) -> float:
-        """The highest loss that is not too high."""
+        """The highest loss that is acceptable now."""
         return self.config.factor * statistics.median(self.losses)
 
 
-class Guard(L.Callback):
-    """Stops a run whose loss or gradient is not finite, or that has diverged. Batches have ``ids``."""
+class DivergenceGuard(L.Callback):
+    """Stops a run whose loss or gradient is not finite, or that has diverged. Batches must have ``ids``."""
 
     def __init__(self, config: DivergenceConfig, folder: Path) -> None:
         self.config, self.folder = config, folder
-        self.divergence = Divergence(config)
+        self.monitor = LossMonitor(config)
         self.ids: list[list[str]] = []
         self.losses: list[Tensor] = []
-        self.fresh = True
+        self.step_complete = True
+
+    @property
+    def state_key(self) -> str:
+        """The name of its state in checkpoints, which earlier versions wrote as well."""
+        return "Guard"
 
     def on_train_start(self, trainer: L.Trainer, task: L.LightningModule) -> None:
-        """Remove what an earlier attempt wrote: a run that goes on has not failed."""
+        """Remove the failure files of an earlier attempt."""
         for path in self.folder.glob("failure*.json") if trainer.is_global_zero else ():
             path.unlink()
 
     def on_train_batch_start(
         self, trainer: L.Trainer, task: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Remember whose turn it is."""
-        if self.fresh:
-            self.ids, self.losses, self.fresh = [], [], False
+        """Record the clip ids of a micro-batch."""
+        if self.step_complete:
+            self.ids, self.losses, self.step_complete = [], [], False
         self.ids.append(list(batch.ids))
 
     def on_before_backward(self, trainer: L.Trainer, task: L.LightningModule, loss: Tensor) -> None:
-        """Remember the loss; it is looked at once a step."""
+        """Record the loss without a device synchronization; it is checked once a step."""
         self.losses.append(loss.detach())
 
     def on_before_optimizer_step(
         self, trainer: L.Trainer, task: L.LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
-        """Raise :class:`TrainingFailed` before the optimizer takes a gradient that is not finite."""
-        self.fresh = True
+        """Raise :class:`TrainingFailed` before the optimizer applies a gradient that is not finite."""
+        self.step_complete = True
         finite = [math.isfinite(float(loss)) for loss in self.losses]
-        # in fp16 a gradient that is not finite tells the scaler to scale less, and is not taken
-        broken = [] if scales(trainer) else not_finite(task)
-        if all(finite) and not broken:
+        # in fp16 a gradient that is not finite makes the gradient scaler lower its scale and skip the step
+        parameters = [] if has_grad_scaler(trainer) else non_finite_gradients(task)
+        if all(finite) and not parameters:
             return
-        wrong = [ids for ids, is_finite in zip(self.ids, finite, strict=True) if not is_finite]
-        what = (
-            f"the loss is finite, but the gradient of {broken[0]} is not"
-            if not wrong
-            else "the loss is not finite"
-        )
-        self._fail(trainer, "not finite", what, wrong or self.ids, {"parameters": broken})
+        faulty = [ids for ids, is_finite in zip(self.ids, finite, strict=True) if not is_finite]
+        message = "the loss is not finite"
+        if not faulty:
+            message = f"the loss is finite, but the gradient of {parameters[0]} is not"
+        self._fail(trainer, "not finite", message, faulty or self.ids, {"parameters": parameters})
 
     def on_train_batch_end(
         self, trainer: L.Trainer, task: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Raise :class:`TrainingFailed` when the loss has been too high for too long."""
+        """Raise :class:`TrainingFailed` when the loss has been too high for too many steps."""
         loss = trainer.callback_metrics.get("train/loss")
-        if not self.fresh or loss is None:
+        if not self.step_complete or loss is None:
             return
-        if self.divergence.add(float(loss)):
-            above, limit = self.divergence.above, self.divergence.limit
-            message = f"the loss has been above {limit:.3f} ({self.config.factor} times its median) for {above} steps"
+        if self.monitor.add(float(loss)):
+            limit = self.monitor.limit
+            message = (
+                f"the loss has been above {limit:.3f} ({self.config.factor} times its median) "
+                f"for {self.monitor.above} steps"
+            )
             self._fail(trainer, "diverged", message, self.ids, {"loss": float(loss), "limit": limit})
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the losses that the median is of, so that a run that goes on is judged alike."""
-        return {"losses": list(self.divergence.losses), "above": self.divergence.above}
+        """Return the recent losses, so that a resumed run applies the same limit."""
+        return {"losses": list(self.monitor.losses), "above": self.monitor.above}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take them back."""
-        self.divergence.losses.extend(state_dict["losses"])
-        self.divergence.above = state_dict["above"]
+        """Restore the recent losses."""
+        self.monitor.losses.extend(state_dict["losses"])
+        self.monitor.above = state_dict["above"]
 
     def _fail(
         self, trainer: L.Trainer, kind: str, message: str, batches: list[list[str]], details: dict[str, Any]
@@ -150,31 +153,32 @@ class Guard(L.Callback):
         path = write_failure(self.folder, failure)
         ids = ", ".join(clip for batch in batches for clip in batch)
         raise TrainingFailed(
-            f"training stopped at step {failure.step}: {message}; clips {ids}. Written to {path}; the last checkpoint is as it "
-            f"was. Look at these clips, lower optim.learning_rate, or lengthen schedule.warmup_steps, and go on with resume=true"
+            f"training stopped at step {failure.step}: {message}; clips {ids}. Details are in {path}; the last "
+            "checkpoint is unchanged. Inspect these clips, lower optim.learning_rate, or lengthen "
+            "schedule.warmup_steps, and resume with resume=true"
         )
 
 
-def scales(trainer: L.Trainer) -> bool:
-    """Whether losses are scaled for fp16's range."""
+def has_grad_scaler(trainer: L.Trainer) -> bool:
+    """Return whether losses are scaled for the range of fp16."""
     return getattr(trainer.precision_plugin, "scaler", None) is not None
 
 
-def not_finite(module: nn.Module) -> list[str]:
-    """Return names of parameters (five at most) whose gradient is not finite; one wait for the device when
-    all are.
-    """
+def non_finite_gradients(module: nn.Module) -> list[str]:
+    """Return names of parameters (at most five) whose gradient is not finite; one device synchronization if none."""
     gradients = {
-        name: _own(weight.grad) for name, weight in module.named_parameters() if weight.grad is not None
+        name: _local(weight.grad) for name, weight in module.named_parameters() if weight.grad is not None
     }
-    if not gradients or bool(
-        torch.stack(torch._foreach_norm(list(gradients.values()))).float().sum().isfinite()
-    ):
+    if not gradients:
         return []
-    return [name for name, gradient in gradients.items() if not gradient.isfinite().all()][:NAMED]
+    norms = torch.stack(torch._foreach_norm(list(gradients.values())))
+    if bool(norms.float().sum().isfinite()):
+        return []
+    names = [name for name, gradient in gradients.items() if not gradient.isfinite().all()]
+    return names[:NAMED_PARAMETERS]
 
 
-def _own(gradient: Tensor) -> Tensor:
-    """The part of a sharded gradient that is here."""
-    local = getattr(gradient, "to_local", None)
-    return gradient if local is None else local()
+def _local(gradient: Tensor) -> Tensor:
+    """Return the local shard of a gradient."""
+    to_local = getattr(gradient, "to_local", None)
+    return gradient if to_local is None else to_local()

@@ -1,7 +1,6 @@
-"""A model in training speaks fixed scripts, so that one can hear it learn and the judges can tell by how
-much.
-"""
+"""A callback that generates speech of fixed scripts after validations and scores it with the judges."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -14,22 +13,20 @@ from dia.checkpoint.adapter import merge_tensors
 from dia.codecs.protocol import Codec
 from dia.inference import Sampling, Speech, Synthesizer
 from dia.network import DiaNetwork
-from dia.training.callbacks.audio_logging import log_sound
+from dia.training.callbacks.audio_logging import log_audio
 from dia.training.dia_module import DiaModule
 from dia.training.distributed import is_sharded, whole_state
 from dia.training.lora import LoraLinear
 
-Listen = Callable[[list[Speech]], tuple[dict[str, float], dict[str, str]]]
-"""From what was spoken to figures by name, and why others are missing."""
+Score = Callable[[list[Speech]], tuple[dict[str, float], dict[str, str]]]
+"""From generated speech to metrics by name, and the reason for each metric that is not measured."""
+logger = logging.getLogger(__name__)
 
 
 class GenerateSamples(L.Callback):
-    """Speaks fixed scripts on every ``every``-th validation and logs what ``listen`` hears in them; to W&B
-    also their sound.
+    """Generates fixed scripts at every ``every``-th validation and logs the metrics of ``score``; W&B gets audio.
 
-    ``listen`` is given by the front door, which knows the judges; what it cannot measure is printed once,
-    with the reason. Rank 0 speaks, with the weights whole (:func:`whole_network`), while the others wait. No
-    global random number is drawn.
+    Rank 0 generates with the unsharded weights while the others wait. Global random states stay unchanged.
     """
 
     def __init__(
@@ -39,81 +36,88 @@ class GenerateSamples(L.Callback):
         sampling: Sampling,
         max_tokens: int,
         every: int,
-        listen: Listen,
+        score: Score,
     ) -> None:
         self.codec, self.scripts, self.sampling = codec, scripts, sampling
-        self.max_tokens, self.every, self.listen = max_tokens, every, listen
+        self.max_tokens, self.every, self.score = max_tokens, every, score
         self.validations = 0
-        self.told: set[str] = set()
+        self.reported: set[str] = set()
+
+    @property
+    def state_key(self) -> str:
+        """The name of its state in checkpoints, which earlier versions wrote as well."""
+        return "SpeakScripts"
 
     def on_validation_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
-        """Speak with the weights as they are and log."""
+        """Generate with the current weights, score, and log."""
         assert isinstance(task, DiaModule)
         if trainer.sanity_checking or not self.scripts:
             return
         self.validations += 1
         if self.validations % self.every:
             return
-        network = whole_network(task.network, trainer.is_global_zero)
+        network = unsharded_network(task.network, needed_here=trainer.is_global_zero)
         if network is not None:
             with isolate_rng():
-                spoken = self._speak(network)
-                figures, missing = self.listen(spoken)
-            self._log(trainer, figures, spoken)
-            self._tell(missing)
-        trainer.strategy.barrier("scripts are spoken")
+                speech = self._generate(network)
+                metrics, not_measured = self.score(speech)
+            self._log(trainer, metrics, speech)
+            self._report(not_measured)
+        trainer.strategy.barrier("samples are generated")
 
     def state_dict(self) -> dict[str, Any]:
-        """Return how many validations there were, so that a run that goes on speaks when it would have."""
+        """Return the number of validations, so that a resumed run generates at the same steps."""
         return {"validations": self.validations}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take it back."""
+        """Restore the number of validations."""
         self.validations = state_dict["validations"]
 
-    def _speak(self, network: DiaNetwork) -> list[Speech]:
+    def _generate(self, network: DiaNetwork) -> list[Speech]:
         training = network.training
         network.eval()
         seeds = list(range(len(self.scripts)))
-        with torch.compiler.set_stance(
-            "force_eager"
-        ):  # layers compiled for training would be compiled again for every length
-            spoken = Synthesizer(network, self.codec).speak(
+        # layers compiled for training would be compiled again for every length
+        with torch.compiler.set_stance("force_eager"):
+            speech = Synthesizer(network, self.codec).speak(
                 self.scripts, seeds, self.sampling, self.max_tokens
             )
         network.train(training)
-        return spoken
+        return speech
 
-    def _log(self, trainer: L.Trainer, figures: dict[str, float], spoken: list[Speech]) -> None:
-        named = {f"validation/{name}": value for name, value in figures.items()}
-        for logger in trainer.loggers:
-            logger.log_metrics(named, step=trainer.global_step)
-            if isinstance(logger, WandbLogger):
-                log_sound(logger, self.scripts, spoken, trainer.global_step)
+    def _log(self, trainer: L.Trainer, metrics: dict[str, float], speech: list[Speech]) -> None:
+        named = {f"validation/{name}": value for name, value in metrics.items()}
+        for metrics_logger in trainer.loggers:
+            metrics_logger.log_metrics(named, step=trainer.global_step)
+            if isinstance(metrics_logger, WandbLogger):
+                log_audio(metrics_logger, self.scripts, speech, trainer.global_step)
 
-    def _tell(self, missing: dict[str, str]) -> None:
-        for name, reason in missing.items():
-            if f"{name}: {reason}" not in self.told:
-                self.told.add(f"{name}: {reason}")
-                print(f"validation/{name} is not measured: {reason}")
+    def _report(self, not_measured: dict[str, str]) -> None:
+        """Log once which metrics are missing, grouped by reason."""
+        names_by_reason: dict[str, list[str]] = {}
+        for name, reason in not_measured.items():
+            if name not in self.reported:
+                self.reported.add(name)
+                names_by_reason.setdefault(reason, []).append(f"validation/{name}")
+        for reason, names in names_by_reason.items():
+            logger.info("not measured: %s (%s)", ", ".join(names), reason)
 
 
-def whole_network(network: DiaNetwork, here: bool) -> DiaNetwork | None:
-    """Return the network with all of its weights where ``here`` is true, None elsewhere. All ranks must call
-    it.
+def unsharded_network(network: DiaNetwork, *, needed_here: bool) -> DiaNetwork | None:
+    """Return the network with all of its weights on ranks with ``needed_here``, None on the others.
 
-    It is the network itself unless its weights are sharded; then a copy is made of what is gathered, adapters
-    merged.
+    Every rank must call it. Without sharding it is the network itself; else a new one from the gathered
+    weights, with adapters merged.
     """
     if not is_sharded(network):
-        return network if here else None
+        return network if needed_here else None
     state = whole_state(network)
-    if not here:
+    if not needed_here:
         return None
-    if adapted := [module for module in network.modules() if isinstance(module, LoraLinear)]:
-        state = merge_tensors(state, adapted[0].scale)
+    adapter = next((module for module in network.modules() if isinstance(module, LoraLinear)), None)
+    if adapter is not None:
+        state = merge_tensors(state, adapter.scale)
     with torch.device("meta"):
         copy = DiaNetwork(network.config)
-    scales = [layer.scale for layer in network.modules() if isinstance(layer, LoraLinear)]
-    copy.load_state_dict(merge_tensors(state, scales[0]) if scales else state, assign=True)
+    copy.load_state_dict(state, assign=True)
     return copy.to(next(network.parameters()).device)

@@ -1,4 +1,4 @@
-"""What happens beside training: the model is saved for use."""
+"""A callback that exports the model after validations."""
 
 import lightning as L
 
@@ -9,19 +9,19 @@ from dia.training.export import Exporter
 
 
 class SaveModel(L.Callback):
-    """Exports the model after every validation; with ``stop``, which must come before it, only when this was
-    the best.
+    """Exports the model after every validation; with early stopping only after the best so far.
+
+    ``early_stopping`` must come before it in the list of callbacks.
     """
 
-    def __init__(self, export: Exporter, stop: EarlyStopping | None = None) -> None:
-        self.export, self.stop = export, stop
+    def __init__(self, export: Exporter, early_stopping: EarlyStopping | None = None) -> None:
+        self.export = export
+        self.early_stopping = early_stopping
 
     def on_validation_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
-        """Save on rank 0, which the others may have to give their shards; the sanity check before training
-        saves nothing.
-        """
+        """Export on rank 0; every rank takes part, because the weights may be sharded."""
         assert isinstance(task, DiaModule)
-        if trainer.sanity_checking or (self.stop is not None and not self.stop.improved):
+        if trainer.sanity_checking or (self.early_stopping is not None and not self.early_stopping.improved):
             return
         state = whole_state(task.network)
         if trainer.is_global_zero:

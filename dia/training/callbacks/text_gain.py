@@ -1,8 +1,8 @@
-"""Whether a model listens to the text: how much worse it guesses channel 0 when clips are given each other's
-texts.
+"""Whether a model reads its text: the rise of channel 0's loss when clips of a batch exchange their texts.
 
-The loss falls for thousands of steps while a model only learns what speech sounds like; that it has begun to
-read shows here first. Nothing is gained at 0; a model that speaks its text gains .5 nats and more.
+The loss falls for thousands of steps while a model learns only what speech sounds like; this metric shows
+first that it begins to use the text. It is 0 at the start, and .5 nats or more for a model that pronounces its
+text.
 """
 
 import copy
@@ -15,17 +15,15 @@ from dia.training.loggers import log_metrics_now
 from dia.training.loss import ChannelSums
 from dia.training.objectives import DelayedBatch
 
-BATCHES = 8  # of a validation, on each rank: enough to tell, and cheap
+BATCHES = 8  # per validation and rank: precise enough, and cheap
 
 
 class TextGain(L.Callback):
-    """Logs ``validation/text_gain``: nats a code of channel 0, with another clip's text less those with its
-    own.
-    """
+    """Logs ``validation/text_gain``: cross-entropy of channel 0 in nats with other texts minus with its own."""
 
     def __init__(self) -> None:
-        self.own: ChannelSums | None = None
-        self.other: ChannelSums | None = None
+        self.matched: ChannelSums | None = None
+        self.mismatched: ChannelSums | None = None
 
     def on_validation_batch_end(
         self,
@@ -36,33 +34,33 @@ class TextGain(L.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Measure a batch both ways."""
+        """Compute the sums of a batch with its own and with exchanged texts."""
         assert isinstance(task, DiaModule)
         if batch_idx >= BATCHES:
             return
-        for name, given in (("own", batch), ("other", with_each_others_texts(batch))):
-            sums: ChannelSums = task(
-                given
-            ).detach()  # on every rank, whatever it counts: shards are gathered together
-            if len(batch.text_BS) > 1:
-                known = getattr(self, name)
-                setattr(self, name, sums if known is None else known + sums)
+        # every rank runs both forward passes, even if it discards the sums: FSDP2 gathers shards in step
+        matched: ChannelSums = task(batch).detach()
+        mismatched: ChannelSums = task(with_exchanged_texts(batch)).detach()
+        if len(batch.text_BS) > 1:
+            self.matched = matched if self.matched is None else self.matched + matched
+            self.mismatched = mismatched if self.mismatched is None else self.mismatched + mismatched
 
     def on_validation_epoch_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
         """Log the difference."""
-        if self.own is None or self.other is None or trainer.sanity_checking:
+        if self.matched is None or self.mismatched is None or trainer.sanity_checking:
             return
-        add = trainer.strategy.reduce
-        own, other = (
-            sums.reduced(lambda tensor: add(tensor, reduce_op="sum")) for sums in (self.own, self.other)
+        matched, mismatched = (
+            sums.all_reduced(lambda tensor: trainer.strategy.reduce(tensor, reduce_op="sum"))
+            for sums in (self.matched, self.mismatched)
         )
-        self.own = self.other = None
-        gain = float((other.cross_entropy_C[0] - own.cross_entropy_C[0]) / own.count_C[0].clamp_min(1))
+        self.matched = self.mismatched = None
+        rise = mismatched.cross_entropy_C[0] - matched.cross_entropy_C[0]
+        gain = float(rise / matched.count_C[0].clamp_min(1))
         log_metrics_now(trainer, {"validation/text_gain": gain}, trainer.global_step - 1)
 
 
-def with_each_others_texts(batch: DelayedBatch) -> DelayedBatch:
-    """Return the batch with each clip's text given to the next, the last one's to the first."""
-    other = copy.copy(batch)
-    other.text_BS, other.text_mask_BS = batch.text_BS.roll(1, 0), batch.text_mask_BS.roll(1, 0)
-    return other
+def with_exchanged_texts(batch: DelayedBatch) -> DelayedBatch:
+    """Return the batch with each clip's text moved to the next clip, the last one's to the first."""
+    exchanged = copy.copy(batch)
+    exchanged.text_BS, exchanged.text_mask_BS = batch.text_BS.roll(1, 0), batch.text_mask_BS.roll(1, 0)
+    return exchanged
