@@ -184,7 +184,7 @@ def test_the_decay_warms_up(step, decay):
 def test_training_stops_when_nothing_gets_better_and_the_best_is_known():
     task, stop, saved = (
         fresh([3.0, 2.0, 2.5, 1.99, 2.2, 2.0, 1.0]),
-        EarlyStopping(EarlyStoppingConfig(patience=2, least=0.1)),
+        EarlyStopping(EarlyStoppingConfig(patience=2, min_delta=0.1)),
         [],
     )
 
