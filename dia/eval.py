@@ -24,47 +24,23 @@ from dia.config.judges import CalibrateConfig
 from dia.config.listening_test import ListenConfig, VotesConfig
 from dia.config.systems import RecordConfig
 from dia.errors import EXIT_INCOMPLETE, UserError
-from dia.evaluation.calibration import calibrate_on_real
-from dia.evaluation.comparison import Comparison, comparison_table
-from dia.evaluation.report import HEADLINES, table
+from dia.evaluation.calibration import calibrate_on_real, describe_calibration
+from dia.evaluation.terminal import print_results
 from dia.files import write_text
 from dia.listening_test.commands import count_votes, write_test
-from dia.pipelines.evaluation.run import Evaluation, evaluate
-from dia.pipelines.evaluation.write_results import write
+from dia.listening_test.settings import ListenConfig, VotesConfig
+from dia.pipelines.evaluation.evaluate import evaluate
+from dia.pipelines.evaluation.write_results import results_folder, write_results
 from dia.systems.record import record as record_system
 
 
 def main(config: EvalConfig) -> None:
-    """Score a checkpoint and recorded systems. Raises ``UserError`` for what is missing."""
-    found = evaluate(config)
-    written, console = write(config, found), Console(width=160)
-    results = json.loads((written.parent / "scores.json").read_text(encoding="utf-8"))
-    for measured in found.suites:
-        console.print(table(results, measured.suite.name))
-        headlines = [Comparison(**one) for one in measured.compared if one["score"] in HEADLINES]
-        if headlines:
-            console.print(comparison_table(headlines))
-    if results["training"]:
-        loss, marginal = results["training"]["loss"], results["training"]["marginal_loss"]
-        print(f"training loss {loss:.3f} nats; marginal token distribution {marginal:.3f}")
-    if found.timing:
-        print(f"speaks {found.timing['times_real_time']:.2f} times real time, one text at a time")
-    print(
-        f"{found.kept.found} of {found.kept.asked} takes and measurements were kept from before, in {config.cache}"
-    )
-    print(f"report: {written.resolve()}")
-    _exit_for_what_is_left_out(found)
-
-
-def _exit_for_what_is_left_out(found: Evaluation) -> None:
-    lines = list(found.problems)
-    for measured in found.suites:
-        failed = [system for system in measured.systems if system.failures]
-        lines += [
-            f"{measured.suite.name}: {system.name}: {len(system.failures)} takes failed" for system in failed
-        ]
-    if lines:
-        print(f"left out, {len(lines)}:", *(f"  - {line}" for line in lines), sep="\n", file=sys.stderr)
+    """Score checkpoints and recorded systems; exit with 3 when something is left out. Raises ``UserError``."""
+    results = evaluate(config)
+    report = write_results(results_folder(config), results)
+    print_results(results, report)
+    if left_out := results.left_out():
+        print(f"left out, {len(left_out)}:", *(f"  - {line}" for line in left_out), sep="\n", file=sys.stderr)
         sys.exit(EXIT_INCOMPLETE)
 
 
@@ -80,11 +56,7 @@ def calibrate(config: CalibrateConfig) -> None:
         raise UserError(f"the folder of out={config.out} is missing; make it, or write elsewhere")
     result = calibrate_on_real(config.folder, config.labels)
     write_text(Path(config.out), json.dumps(result, indent=2, allow_nan=False) + "\n")
-    for tag, found in result["tags"].items():
-        verdict = "measurable" if found["measurable"] else "not measurable"
-        heard = f"sensitivity {found['sensitivity']:.2f} ({found['with_tag']} recordings)"
-        quiet = f"specificity {found['specificity']:.2f} ({found['without_tag']})"
-        print(f"{tag}: {heard}, {quiet}, threshold {found['threshold']:.3f}: {verdict}")
+    print(*describe_calibration(result), sep="\n")
     print(f"wrote {config.out}")
     for path, error in result["unreadable"].items():
         print(f"left out: {path}: {error}", file=sys.stderr)

@@ -1,11 +1,13 @@
-"""What was spoken and measured before, kept by content: a second evaluation of the same asks nothing again.
+"""On-disk cache of takes and scores, addressed by content: a second evaluation recomputes nothing.
 
-A key says all that the answer depends on, so nothing here ever grows stale. Sound is kept as FLAC and read
-back before it is first used: what is scored now and what is scored from here later are the same samples.
+A key is the SHA-256 of everything that a value depends on, so entries never become stale. Audio is stored as
+FLAC and read back before its first use, so that the first and all later evaluations score identical samples.
 """
 
 import hashlib
 import json
+import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +19,13 @@ from dia.audio.files import flac_bytes, waveform_from_bytes
 from dia.files import write_bytes
 from dia.types import Waveform
 
+OLD_NAME, NAME = ".kept", ".cache"  # of the default folder, before and after it was renamed
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Take:
-    """What a system spoke: float32 (samples,) at ``sample_rate`` hertz, and whether it came to an end by
-    itself.
-    """
+    """One generation: float32 (samples,) at ``sample_rate`` hertz, and whether it ended by itself."""
 
     waveform: Waveform
     sample_rate: int
@@ -30,52 +33,51 @@ class Take:
 
 
 class ContentCache:
-    """Answers in a folder, two levels deep; written whole or not at all, so that evaluations may share it.
+    """Values and takes in a folder, two levels deep; writes are atomic, so evaluations may share it.
 
-    ``asked`` and ``found`` count keys looked for, and those that were there.
+    ``lookups`` and ``hits`` count keys that were looked up, and those that were present.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.asked = self.found = 0
+        self.lookups = self.hits = 0
 
-    def values(self, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Return the kept values of a key, else what ``make`` returns: plain JSON."""
-        self.asked += 1
-        path = self._path(key, "json")
-        known = _json(path)
-        if known is not None:
-            self.found += 1
-            return known
-        made = json.loads(json.dumps(make(), allow_nan=False))
-        self._write(key, "json", json.dumps(made).encode())
-        return dict(made)
+    def get_or_compute(self, key: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return the cached values of a key, else those that ``compute`` returns: plain JSON."""
+        self.lookups += 1
+        cached = _read_json(self._path(key, "json"))
+        if cached is not None:
+            self.hits += 1
+            return cached
+        content = json.dumps(compute(), allow_nan=False)
+        self._write(key, "json", content.encode())
+        return dict(json.loads(content))
 
-    def take(self, key: str) -> Take | None:
-        """Return the sound of a key, None when it is not there or damaged."""
-        self.asked += 1
-        described = _json(self._path(key, "json"))
-        sound = self._path(key, "flac")
-        if described is None or not sound.is_file():
+    def load_take(self, key: str) -> Take | None:
+        """Return the take of a key, None when it is missing or damaged."""
+        self.lookups += 1
+        described = _read_json(self._path(key, "json"))
+        audio = self._path(key, "flac")
+        if described is None or not audio.is_file():
             return None
-        content = sound.read_bytes()
+        content = audio.read_bytes()
         if hashlib.sha256(content).hexdigest() != described["sha256"]:
             return None
-        self.found += 1
-        return (
-            Take(*waveform_from_bytes(content), bool(described["ended"]))
-            if described["samples"]
-            else _nothing(described)
-        )
+        self.hits += 1
+        if not described["samples"]:
+            return Take(np.zeros(0, np.float32), int(described["sample_rate"]), bool(described["ended"]))
+        return Take(*waveform_from_bytes(content), bool(described["ended"]))
 
-    def put(self, key: str, take: Take) -> Take:
-        """Keep the sound of a key, and return it as it will be read."""
+    def store_take(self, key: str, take: Take) -> Take:
+        """Store a take, and return it as later evaluations will read it."""
         content = flac_bytes(take.waveform, take.sample_rate) if len(take.waveform) else b""
-        self._write(key, "flac", content)
         described = {
-            "sha256": hashlib.sha256(content).hexdigest(), "ended": take.ended, "samples": len(take.waveform),
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "ended": take.ended,
+            "samples": len(take.waveform),
             "sample_rate": take.sample_rate,
-        }  # fmt: skip
+        }
+        self._write(key, "flac", content)
         self._write(key, "json", json.dumps(described).encode())
         return Take(*waveform_from_bytes(content), take.ended) if content else take
 
@@ -88,19 +90,31 @@ class ContentCache:
         write_bytes(path, content)
 
 
-def key_of_take(**what: Any) -> str:
-    """Return the sha256 of all that a take depends on, plain values by name."""
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+def open_cache(folder: Path) -> ContentCache:
+    """Open the cache of a folder; one named `.cache` takes over a folder `.kept` of earlier versions.
+
+    The old folder is renamed where the new one is missing, and used as it is where it cannot be renamed.
+    """
+    old = folder.with_name(OLD_NAME)
+    if folder.name == NAME and not folder.exists() and old.is_dir():
+        try:
+            os.rename(old, folder)
+        except OSError as error:
+            logger.warning("%s cannot be renamed to %s (%s); it is used as it is", old, folder, error)
+            return ContentCache(old)
+        logger.info("renamed the cache %s to %s", old, folder)
+    return ContentCache(folder)
 
 
-def _nothing(described: dict[str, Any]) -> Take:
-    return Take(np.zeros(0, np.float32), int(described["sample_rate"]), bool(described["ended"]))
+def take_key(**dependencies: Any) -> str:
+    """Return the SHA-256 of everything that a take depends on, plain values by name."""
+    return hashlib.sha256(json.dumps(dependencies, sort_keys=True).encode()).hexdigest()
 
 
-def _json(path: Path) -> dict[str, Any] | None:
-    """The content of a file, None where it is missing or was cut off (by a full disk, say)."""
+def _read_json(path: Path) -> dict[str, Any] | None:
+    """Return the content of a file, None where it is missing or truncated (by a full disk, say)."""
     try:
-        found = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return content if isinstance(content, dict) else None

@@ -1,28 +1,23 @@
-"""One score of one system, clip by clip, and what a comparison needs of it: one figure a prompt.
+"""The input of a comparison: one score of one system over its clips, averaged per prompt.
 
-Takes of one prompt are not independent: everything here that claims certainty counts prompts, and takes only
-sharpen the figure of their prompt. A clip that could not be scored is NaN: it is left out of the figure and
-counted as a failure.
+Takes of one prompt are not independent. Everything that states a certainty counts prompts; more takes only
+make the mean of their prompt more precise. A clip that could not be scored is NaN: it is left out and counted
+as a failure.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from dia.evaluation.statistics import Estimate, estimate_mean, estimate_rate, estimate_ratio
 
 Floats = NDArray[np.float64]
 
 
 class Kind(StrEnum):
-    """How clips become a system's figure: a mean, a ratio of sums (errors by words), or a mean of values in
-    0..1.
-    """
+    """How clips are averaged: a mean, a ratio of sums (errors by words), or a mean of values in 0..1."""
 
     MEAN = "mean"
     RATIO = "ratio"
@@ -30,32 +25,36 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class PerPrompt:
-    """Means over the takes of each prompt, all (prompts,): numerator, denominator, variance of one take,
-    number of takes.
+class PromptMeans:
+    """Means over the takes of each prompt, all arrays (prompts,).
+
+    ``variances`` are those of one take's numerator, ``takes`` the numbers of takes.
     """
 
     prompts: tuple[str, ...]
-    top: Floats
-    bottom: Floats
-    variance: Floats
+    numerators: Floats
+    denominators: Floats
+    variances: Floats
     takes: Floats
 
-    def of(self, prompts: Sequence[str]) -> "PerPrompt":
+    def select(self, prompts: Sequence[str]) -> "PromptMeans":
         """Return these prompts, in this order. Raises ``KeyError`` for one that was not measured."""
         place = {name: number for number, name in enumerate(self.prompts)}
         chosen = np.array([place[name] for name in prompts], dtype=int)
-        return PerPrompt(
-            tuple(prompts), self.top[chosen], self.bottom[chosen], self.variance[chosen], self.takes[chosen]
+        return PromptMeans(
+            tuple(prompts),
+            self.numerators[chosen],
+            self.denominators[chosen],
+            self.variances[chosen],
+            self.takes[chosen],
         )
 
 
 @dataclass(frozen=True)
 class ClipValues:
-    """``numerators[i] / denominators[i]`` is what clip ``i`` scored on ``prompts[i]``; a NaN numerator is a
-    failure.
+    """``numerators[i] / denominators[i]`` is the score of clip ``i`` on ``prompts[i]``; NaN is a failure.
 
-    Made by :meth:`means`, :meth:`ratios` or :meth:`rates`. Raises ``ValueError`` with all that is wrong.
+    Create it by :meth:`means`, :meth:`ratios` or :meth:`rates`. Raises ``ValueError`` with all problems.
     """
 
     system: str
@@ -71,21 +70,19 @@ class ClipValues:
 
     @classmethod
     def means(cls, system: str, score: str, values: Iterable[float], prompts: Iterable[str]) -> "ClipValues":
-        """Values on a scale (similarity, MOS), averaged.
+        """Return values on a scale (similarity, MOS), which are averaged.
 
-        Where few clips have most of the sum (WER of each clip), give them to :meth:`ratios` with denominators
-        of 1: an interval made for such values holds the truth 94 to 96 times in 100, this one 92 to 94 times.
+        Where few clips have most of the sum (WER of each clip), use :meth:`ratios` with denominators of 1: an
+        interval for such values contains the true value 94 to 96 times in 100, this one 92 to 94 times.
         """
-        top = np.array(list(values), dtype=np.float64)
-        return cls(system, score, Kind.MEAN, tuple(prompts), top, np.ones_like(top))
+        numerators = np.array(list(values), dtype=np.float64)
+        return cls(system, score, Kind.MEAN, tuple(prompts), numerators, np.ones_like(numerators))
 
     @classmethod
     def rates(cls, system: str, score: str, values: Iterable[float], prompts: Iterable[str]) -> "ClipValues":
-        """Hits and misses, or shares of a clip, all in 0..1, averaged; their intervals stay honest near 0 and
-        1.
-        """
-        top = np.array(list(values), dtype=np.float64)
-        return cls(system, score, Kind.RATE, tuple(prompts), top, np.ones_like(top))
+        """Return hits and misses, or shares in 0..1; their intervals are valid near 0 and 1."""
+        numerators = np.array(list(values), dtype=np.float64)
+        return cls(system, score, Kind.RATE, tuple(prompts), numerators, np.ones_like(numerators))
 
     @classmethod
     def ratios(
@@ -96,11 +93,15 @@ class ClipValues:
         denominators: Iterable[float],
         prompts: Iterable[str],
     ) -> "ClipValues":
-        """Counts by counts (word errors by words), summed before they are divided; what they come to may be
-        skewed.
-        """
-        top, bottom = (np.array(list(values), dtype=np.float64) for values in (numerators, denominators))
-        return cls(system, score, Kind.RATIO, tuple(prompts), top, bottom)
+        """Return counts by counts (word errors by words), summed before division; they may be skewed."""
+        return cls(
+            system,
+            score,
+            Kind.RATIO,
+            tuple(prompts),
+            np.array(list(numerators), dtype=np.float64),
+            np.array(list(denominators), dtype=np.float64),
+        )
 
     @property
     def measured(self) -> NDArray[np.bool_]:
@@ -109,75 +110,42 @@ class ClipValues:
 
     @property
     def failures(self) -> int:
-        """How many clips have no value."""
+        """The number of clips without a value."""
         return int((~self.measured).sum())
 
     @property
     def seeds(self) -> int:
-        """Most takes that any prompt has, failures included."""
+        """The largest number of takes of a prompt, failures included."""
         return max(Counter(self.prompts).values(), default=0)
 
-    def estimate(self) -> Estimate:
-        """Return the system's figure with its own interval. Raises ``ValueError`` when no clip was
-        measured.
-        """
-        kept = self.measured
-        top, bottom = self.numerators[kept].tolist(), self.denominators[kept].tolist()
-        prompts = [name for name, keep in zip(self.prompts, kept, strict=True) if keep]
-        if self.kind is Kind.RATIO:
-            return estimate_ratio(top, bottom, prompts)
-        return (estimate_rate if self.kind is Kind.RATE else estimate_mean)(top, prompts)
-
-    def per_prompt(self) -> PerPrompt:
-        """Return one figure for each prompt that has a measured clip, prompts sorted."""
-        kept = self.measured
+    def per_prompt(self) -> PromptMeans:
+        """Return the means of each prompt that has a measured clip, prompts sorted."""
+        valid = self.measured
         names, cluster = np.unique(
-            np.array(self.prompts, dtype=object)[kept].astype(str), return_inverse=True
+            np.array(self.prompts, dtype=object)[valid].astype(str), return_inverse=True
         )
-        takes = np.bincount(cluster, minlength=len(names)).astype(np.float64)
-        top = np.bincount(cluster, weights=self.numerators[kept], minlength=len(names)) / takes
-        bottom = np.bincount(cluster, weights=self.denominators[kept], minlength=len(names)) / takes
-        squares = np.bincount(
-            cluster, weights=(self.numerators[kept] - top[cluster]) ** 2, minlength=len(names)
+        count = len(names)
+        takes = np.bincount(cluster, minlength=count).astype(np.float64)
+        numerators = np.bincount(cluster, weights=self.numerators[valid], minlength=count) / takes
+        denominators = np.bincount(cluster, weights=self.denominators[valid], minlength=count) / takes
+        deviations = (self.numerators[valid] - numerators[cluster]) ** 2
+        squares = np.bincount(cluster, weights=deviations, minlength=count)
+        return PromptMeans(
+            tuple(names.tolist()), numerators, denominators, squares / np.maximum(takes - 1, 1), takes
         )
-        return PerPrompt(tuple(names.tolist()), top, bottom, squares / np.maximum(takes - 1, 1), takes)
 
     def _problems(self) -> list[str]:
         if not len(self.prompts) == len(self.numerators) == len(self.denominators):
-            lengths = f"{len(self.prompts)} prompts, {len(self.numerators)} values, {len(self.denominators)} denominators"
-            return [f"{lengths}; give as many of each"]
+            return [
+                f"{len(self.prompts)} prompts, {len(self.numerators)} values, "
+                f"{len(self.denominators)} denominators; give as many of each"
+            ]
         known = self.numerators[np.isfinite(self.numerators)]
-        found = (
-            ["infinite values; a clip that cannot be scored is NaN"]
-            if np.isinf(self.numerators).any()
-            else []
-        )
+        problems = []
+        if np.isinf(self.numerators).any():
+            problems.append("infinite values; a clip that cannot be scored is NaN")
         if not (self.denominators >= 0).all():
-            found.append("denominators below 0 or not numbers")
+            problems.append("denominators below 0 or not numbers")
         if self.kind is Kind.RATE and len(known) and not (known.min() >= 0 and known.max() <= 1):
-            found.append(f"rates from {known.min():g} to {known.max():g}; give values in 0..1, or means")
-        return found
-
-
-def values_of(
-    rows: Iterable[Mapping[str, Any]], score: str, kind: Kind, numerator: str, denominator: str = ""
-) -> list[ClipValues]:
-    """Return one score of every system from per-clip rows, which have ``system``, ``prompt_id`` and the
-    columns named.
-
-    A row whose numerator is None counts as a failure. Raises ``ValueError`` naming the columns that a row
-    lacks.
-    """
-    by_system: dict[str, list[tuple[str, float, float]]] = {}
-    wanted = {"system", "prompt_id", numerator} | ({denominator} if denominator else set())
-    for number, row in enumerate(rows):
-        if lacking := sorted(wanted - row.keys()):
-            raise ValueError(f"row {number} lacks {', '.join(lacking)}")
-        top = float("nan") if row[numerator] is None else float(row[numerator])
-        bottom = float(row[denominator] or 0) if denominator else 1.0
-        by_system.setdefault(str(row["system"]), []).append((str(row["prompt_id"]), top, bottom))
-    made = []
-    for system, clips in by_system.items():
-        prompts, tops, bottoms = zip(*clips, strict=True)
-        made.append(ClipValues(system, score, kind, prompts, np.array(tops), np.array(bottoms)))
-    return made
+            problems.append(f"rates from {known.min():g} to {known.max():g}; give values in 0..1, or means")
+        return problems

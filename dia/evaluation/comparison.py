@@ -1,29 +1,27 @@
-"""Which system is better, by how much, and how sure that is: every pair, every score, one family of tests.
+"""Compare systems pairwise: the difference, its interval, a p-value corrected by Holm, and the power.
 
-One datum: ClipValues (per clip) -> PerPrompt (`clip_values.py`) -> Comparison (`paired.py`, `power.py`) -> a
-row of a table.
+:class:`ClipValues` (per clip) -> :class:`PromptMeans` (`clip_values.py`) -> :class:`Comparison` (`paired.py`,
+`power.py`).
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any
 
-from rich.markup import escape
-from rich.table import Table
-
-from dia.evaluation.clip_values import ClipValues, PerPrompt
+from dia.evaluation.clip_values import ClipValues, PromptMeans
 from dia.evaluation.paired import difference, holm, influence, interval, permutation_p
 from dia.evaluation.power import prompts_needed, smallest_difference
+
+LEVEL = 0.05  # corrected p-value below which a difference counts as shown
 
 
 @dataclass(frozen=True)
 class Comparison:
     """``first`` minus ``second`` on the prompts that both have measured, with its 95 % interval over prompts.
 
-    ``low`` and ``high`` are None where no two prompts differ. ``p`` is of the paired permutation test,
-    ``p_holm`` the same corrected for the family; ``left_out`` counts prompts that only one of them has.
-    ``prompts_needed`` would find ``difference`` in 80 of 100 experiments, and ``prompts`` find
+    ``low`` and ``high`` are None where no two prompts differ. ``p`` is that of the paired permutation test,
+    ``p_holm`` the same corrected for the family of comparisons. ``left_out`` counts prompts that only one of
+    them has. ``prompts_needed`` detect ``difference`` in 80 of 100 experiments, and ``prompts`` detect
     ``smallest_difference`` as often.
     """
 
@@ -42,98 +40,63 @@ class Comparison:
     prompts_needed: int | None
     smallest_difference: float | None
 
+    @property
+    def shown(self) -> bool:
+        """Whether the corrected p-value is below 5 %."""
+        return self.p_holm < LEVEL
+
 
 def compare(first: ClipValues, second: ClipValues, seed: int = 0) -> Comparison:
     """Compare two systems by one score; ``p_holm`` is ``p``, a family of one.
 
-    Raises ``ValueError`` when they are scored differently or share no prompt that was measured.
+    Raises ``ValueError`` when they are scored differently or share no measured prompt.
     """
     if (first.score, first.kind) != (second.score, second.kind):
         raise ValueError(
             f"{first.score} ({first.kind}) cannot be compared with {second.score} ({second.kind})"
         )
-    one, other, left_out = _shared(first, second)
+    one, other, left_out = _select_shared(first, second)
     low, high = interval(first.kind, one, other, seed) or (None, None)
     apart, p, prompts = difference(one, other), permutation_p(one, other, seed), len(one.prompts)
     deviation = float(influence(one, other).std(ddof=1)) if prompts > 1 else 0.0
     return Comparison(
-        first.score, first.system, second.system, apart, low, high, p, p, prompts, left_out,
-        (first.seeds, second.seeds), (first.failures, second.failures),
-        prompts_needed(apart, deviation), smallest_difference(prompts, deviation),
-    )  # fmt: skip
+        score=first.score,
+        first=first.system,
+        second=second.system,
+        difference=apart,
+        low=low,
+        high=high,
+        p=p,
+        p_holm=p,
+        prompts=prompts,
+        left_out=left_out,
+        seeds=(first.seeds, second.seeds),
+        failures=(first.failures, second.failures),
+        prompts_needed=prompts_needed(apart, deviation),
+        smallest_difference=smallest_difference(prompts, deviation),
+    )
 
 
-def _shared(first: ClipValues, second: ClipValues) -> tuple[PerPrompt, PerPrompt, int]:
-    """Return both systems on the prompts that both have measured, and how many prompts only one of them
-    has.
+def compare_all(values: Sequence[ClipValues], seed: int = 0) -> list[Comparison]:
+    """Compare every pair of systems by every score they share, with Holm's correction over all comparisons.
+
+    Scores and systems keep the order of first appearance. Raises ``ValueError`` as :func:`compare` does.
     """
+    comparisons = [
+        compare(first, second, seed)
+        for score in dict.fromkeys(item.score for item in values)
+        for first, second in combinations([item for item in values if item.score == score], 2)
+    ]
+    adjusted = holm([item.p for item in comparisons])
+    return [replace(item, p_holm=p) for item, p in zip(comparisons, adjusted, strict=True)]
+
+
+def _select_shared(first: ClipValues, second: ClipValues) -> tuple[PromptMeans, PromptMeans, int]:
+    """Return both systems on the prompts that both have measured, and the number of the other prompts."""
     one, other = first.per_prompt(), second.per_prompt()
     shared = sorted(set(one.prompts) & set(other.prompts))
     if not shared:
         raise ValueError(
             f"{first.score}: {first.system} and {second.system} have no measured prompt in common"
         )
-    return one.of(shared), other.of(shared), len(set(one.prompts) ^ set(other.prompts))
-
-
-def compare_all(values: Sequence[ClipValues], seed: int = 0) -> list[Comparison]:
-    """Compare every pair of systems by every score they share, corrected by Holm over all of these
-    comparisons.
-
-    Scores and systems keep the order of first appearance. Raises ``ValueError`` as :func:`compare` does.
-    """
-    found = [
-        compare(first, second, seed)
-        for score in dict.fromkeys(one.score for one in values)
-        for first, second in combinations([one for one in values if one.score == score], 2)
-    ]
-    adjusted = holm([one.p for one in found])
-    return [replace(one, p_holm=p) for one, p in zip(found, adjusted, strict=True)]
-
-
-def score_rows(values: Sequence[ClipValues]) -> list[dict[str, Any]]:
-    """Return one plain row a score and system: value, low, high, clips, prompts, seeds, failures; None where
-    nothing was.
-    """
-    return [
-        {"score": one.score, "system": one.system}
-        | (
-            asdict(one.estimate())
-            if one.measured.any()
-            else dict.fromkeys(("value", "low", "high")) | {"clips": 0, "prompts": 0}
-        )
-        | {"seeds": one.seeds, "failures": one.failures}
-        for one in values
-    ]
-
-
-def comparison_table(comparisons: Sequence[Comparison]) -> Table:
-    """Return the comparisons as a table for the terminal."""
-    drawn = Table(title="differences, paired by prompt; 95 % intervals; p by permutation, Holm over all rows")
-    for title in (
-        "score",
-        "first - second",
-        "difference",
-        "p",
-        "p (Holm)",
-        "prompts",
-        "seeds",
-        "failures",
-        "80 % power needs",
-    ):
-        drawn.add_column(title)
-    for one in comparisons:
-        drawn.add_row(*map(escape, _cells(one)))
-    return drawn
-
-
-def _cells(one: Comparison) -> list[str]:
-    interval = "no prompt differs" if one.low is None else f"{one.low:+.3f}, {one.high:+.3f}"
-    needed = "-" if one.prompts_needed is None else f"{one.prompts_needed} prompts"
-    if one.smallest_difference is not None:
-        needed += f"; {one.prompts} find {one.smallest_difference:.3f}"
-    left_out = f" ({one.left_out} left out)" if one.left_out else ""
-    return [
-        one.score, f"{one.first} - {one.second}", f"{one.difference:+.3f} [{interval}]", f"{one.p:.4f}", f"{one.p_holm:.4f}",
-        f"{one.prompts}{left_out}", "/".join(map(str, one.seeds)), "/".join(map(str, one.failures)), needed,
-    ]  # fmt: skip
+    return one.select(shared), other.select(shared), len(set(one.prompts) ^ set(other.prompts))

@@ -1,8 +1,7 @@
-"""Versions of a script: what makes a test a controlled one. The same words with a sound, without, with
-another; high and low.
+"""Controlled versions of a script: the same words with a tag, without, with another; high and low arousal.
 
-A data set's own test split has scripts whose sounds nobody can tell from their words; asked again in these
-versions, what the tag does and what the words do come apart (section "nonverbal adherence" of the README).
+In a data set's own test split the words do not determine the tags. Generating the same words in these
+versions separates the effect of the tag from the effect of the words.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,35 +11,34 @@ from dia.dialogue import Script, Turn
 from dia.evaluation.prompts import Prompt
 
 SENTINEL = "yodels"  # no system knows it, and no data here has it
-AROUSED, CALM = "activated", "calm"  # data/emotions.yaml: claims about sound alone
+AROUSED, CALM = "activated", "calm"  # data/emotions.yaml: emotions defined by their sound alone
 
 
 def tag_versions(prompts: Iterable[Prompt], tags: Sequence[str]) -> Iterator[Prompt]:
-    """Yield each prompt that asks for one sound in four versions: as it is, without, with another of
-    ``tags``, with a sentinel.
+    """Yield four versions of each prompt with one tag: unchanged, without, with another tag, with a sentinel.
 
-    The other sound is the next of ``tags``, so that each tag takes the place of one other tag.
+    The other tag is the next of ``tags``, so that each tag replaces exactly one other tag.
     """
     for prompt in prompts:
         script = Script.parse(prompt.script)
-        found = sorted({sound.tag for turn in script.turns for sound in turn.nonverbals})
-        if len(found) != 1 or found[0] not in tags:
+        own_tags = sorted({nonverbal.tag for turn in script.turns for nonverbal in turn.nonverbals})
+        if len(own_tags) != 1 or own_tags[0] not in tags:
             continue
-        (tag,) = found
+        (tag,) = own_tags
         other = tags[(tags.index(tag) + 1) % len(tags)]
-        for version, sound in (("tag", tag), ("plain", ""), ("swapped", other), ("sentinel", SENTINEL)):
-            text = with_sound(script, sound).render()
+        for version, new_tag in (("tag", tag), ("plain", ""), ("swapped", other), ("sentinel", SENTINEL)):
+            text = replace_tags(script, new_tag).render()
             yield replace(
                 prompt, id=f"{prompt.id}-{version}", script=text, group=prompt.id, version=version, tag=tag
             )
 
 
 def arousal_versions(prompts: Iterable[Prompt]) -> Iterator[Prompt]:
-    """Yield each prompt twice, without sounds: every turn activated, and every turn calm."""
+    """Yield each prompt twice, without tags: with every turn activated, and with every turn calm."""
     for prompt in prompts:
-        silent = with_sound(Script.parse(prompt.script), "")
+        plain = replace_tags(Script.parse(prompt.script), "")
         for level, emotion in (("high", AROUSED), ("low", CALM)):
-            turns = tuple(replace(turn, emotion=emotion) for turn in silent.turns)
+            turns = tuple(replace(turn, emotion=emotion) for turn in plain.turns)
             yield replace(
                 prompt,
                 id=f"{prompt.id}-{level}",
@@ -50,11 +48,11 @@ def arousal_versions(prompts: Iterable[Prompt]) -> Iterator[Prompt]:
             )
 
 
-def with_sound(script: Script, tag: str) -> Script:
-    """Return the script with ``tag`` in the place of every sound, or with none where it is empty."""
-    return Script(tuple(_turn_with(turn, tag) for turn in script.turns))
+def replace_tags(script: Script, tag: str) -> Script:
+    """Return the script with ``tag`` in place of every tag, or without tags where it is empty."""
+    return Script(tuple(_replace_tags_of_turn(turn, tag) for turn in script.turns))
 
 
-def _turn_with(turn: Turn, tag: str) -> Turn:
-    sounds = tuple(replace(sound, tag=tag) for sound in turn.nonverbals) if tag else ()
-    return replace(turn, nonverbals=sounds)
+def _replace_tags_of_turn(turn: Turn, tag: str) -> Turn:
+    nonverbals = tuple(replace(nonverbal, tag=tag) for nonverbal in turn.nonverbals) if tag else ()
+    return replace(turn, nonverbals=nonverbals)

@@ -1,4 +1,4 @@
-"""The recording that a row of a prepared data set is."""
+"""The recording of a row of a prepared data set."""
 
 from typing import Any
 
@@ -10,12 +10,10 @@ REFERENCE = "ground truth"
 
 
 def ground_truth(row: dict[str, Any]) -> Recording:
-    """Return a row's own recording, with its turn times if all are known; its sound must have been kept."""
-    wave, rate = waveform_from_bytes(row["audio"]["bytes"])
+    """Return the recording of a row that stores its audio, with turn times if all of them are known."""
+    waveform, rate = waveform_from_bytes(row["audio"]["bytes"])
     times = [(turn["start"], turn["end"]) for turn in row["turns"]]
     if any(None in pair for pair in times):
-        times = [(0.0, len(wave) / rate)] if len(times) == 1 else []
-    known = tuple(times) or None
-    return Recording(
-        str(row["id"]), REFERENCE, Script.parse(str(row["script"])), wave, rate, turn_times=known
-    )
+        times = [(0.0, len(waveform) / rate)] if len(times) == 1 else []
+    script = Script.parse(str(row["script"]))
+    return Recording(str(row["id"]), REFERENCE, script, waveform, rate, turn_times=tuple(times) or None)

@@ -1,16 +1,16 @@
-"""Two systems on the same prompts: the difference of their figures, its 95 % interval, and a permutation
-test.
+"""Paired comparison of two systems on the same prompts: difference, 95 % interval, permutation test.
 
-Every array has the prompts as its last axis. A figure is ``sum(top) / sum(bottom)``, and so is that of each
-resample: WER stays a ratio of sums, and where every ``bottom`` is 1 it is a mean.
+The last axis of every array is the prompts. A score is ``sum(numerators) / sum(denominators)``, also that of
+each resample: WER stays a ratio of sums, and where every denominator is 1 the score is a mean.
 
-Which interval, and why (`tests/evaluation/test_coverage.py` counts how often each holds a known difference).
-Percentile intervals of 8 to 12 prompts hold it 82 to 90 times in 100. The symmetric studentised bootstrap
-draws prompts and asks how many standard errors a resample is off, which widens the interval as few prompts
-and skewed values need. Alone it holds a difference on a scale 96 to 97 times at 8 prompts, and one of word
-errors, of which few clips have most, 92 to 94 times; so the level is calibrated on simulated systems of
-either kind (the idea: W.-Y. Loh, "Calibrating confidence coefficients", 1987). Rates near 0 and 1 have
-resamples without any spread, where it breaks down; they have a closed form.
+Which interval, and why (`tests/evaluation/test_coverage.py` counts how often each contains a known
+difference): percentile intervals of 8 to 12 prompts contain it 82 to 90 times in 100. The symmetric
+studentised bootstrap resamples prompts and measures the distance of each resample in its own standard errors,
+which widens the interval as few prompts and skewed values require. Alone it contains a difference on a scale
+96 to 97 times at 8 prompts, and one of word errors, of which few clips have most, 92 to 94 times; so the
+level is calibrated on simulated systems of either kind (the idea: W.-Y. Loh, "Calibrating confidence
+coefficients", 1987). Rates near 0 and 1 have resamples without variance, where the bootstrap fails; they have
+a closed form.
 """
 
 import itertools
@@ -19,167 +19,163 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from dia.evaluation.clip_values import Floats, Kind, PerPrompt
+from dia.evaluation.clip_values import Floats, Kind, PromptMeans
 
 RESAMPLES = 2000
 PERMUTATIONS = 9999
-EXACT = 13  # prompts up to which all 2**13 assignments are tried
-AT_ONCE = 2_000_000  # numbers in an array of resamples
-# times Student's t; few prompts that differ leave resamples without spread, which would make it infinite
+EXACT_PROMPTS = 13  # up to which all 2**13 assignments are enumerated
+MOST_NUMBERS = 2_000_000  # in an array of resamples
+# times Student's t: where few prompts differ, resamples without variance would make the interval infinite
 WIDEST = 4.0
-EACH = 0.75  # prompt that favours either system, which is added to rates
+PSEUDO_PROMPTS = 0.75  # added to rates in favour of each system
 
 Interval = tuple[float, float] | None
 
 
-def influence(first: PerPrompt, second: PerPrompt) -> Floats:
-    """Return how much each prompt moves the difference, (prompts,), times the number of prompts: its
-    linearisation.
-    """
+def influence(first: PromptMeans, second: PromptMeans) -> Floats:
+    """Return the influence of each prompt on the difference, (prompts,), times the number of prompts."""
     return np.asarray(
-        _without_figure(first) / first.bottom.mean() - _without_figure(second) / second.bottom.mean()
+        _residuals(first) / first.denominators.mean() - _residuals(second) / second.denominators.mean()
     )
 
 
-def difference(first: PerPrompt, second: PerPrompt) -> float:
-    """Return the figure of the first minus that of the second."""
-    return float(_figure(first.top, first.bottom) - _figure(second.top, second.bottom))
+def difference(first: PromptMeans, second: PromptMeans) -> float:
+    """Return the score of the first minus that of the second."""
+    return float(
+        _ratio(first.numerators, first.denominators) - _ratio(second.numerators, second.denominators)
+    )
 
 
-def interval(kind: Kind, first: PerPrompt, second: PerPrompt, seed: int = 0) -> Interval:
+def interval(kind: Kind, first: PromptMeans, second: PromptMeans, seed: int = 0) -> Interval:
     """Return the 95 % interval of the difference that suits the kind of score."""
     if kind is Kind.RATE:
         return rate_interval(first, second)
-    prompts = len(first.top)
+    prompts = len(first.numerators)
     level = 0.965 + 0.1 / prompts if kind is Kind.RATIO else 0.95 - 0.08 / prompts
     return studentised_interval(first, second, level, seed)
 
 
-def studentised_interval(first: PerPrompt, second: PerPrompt, level: float, seed: int = 0) -> Interval:
-    """Return the symmetric studentised bootstrap interval; None when no two prompts differ, which says
-    nothing of others.
+def studentised_interval(first: PromptMeans, second: PromptMeans, level: float, seed: int = 0) -> Interval:
+    """Return the symmetric studentised bootstrap interval; None when no two prompts differ.
 
     ``level`` is the share of resamples within it. Source: P. Hall, "On symmetric bootstrap confidence
     intervals", 1988.
     """
-    prompts = len(first.top)
-    middle, moves = difference(first, second), influence(first, second)
+    prompts = len(first.numerators)
+    center, moves = difference(first, second), influence(first, second)
     error = float(np.sqrt((moves**2).sum() / (prompts * max(prompts - 1, 1))))
-    if prompts < 2 or not error > 1e-12 * max(1.0, abs(middle)):
+    if prompts < 2 or not error > 1e-12 * max(1.0, abs(center)):
         return None
-    random, widest = np.random.default_rng(seed), WIDEST * float(stats.t.ppf(0.975, prompts - 1))
-    off = [
-        _errors_off(_resamples(random, size, prompts), first, second, widest)
-        for size in _batches(RESAMPLES, prompts)
+    rng, widest = np.random.default_rng(seed), WIDEST * float(stats.t.ppf(0.975, prompts - 1))
+    distances = [
+        _studentised_distances(_draw_resamples(rng, size, prompts), first, second, widest)
+        for size in _batch_sizes(RESAMPLES, prompts)
     ]
-    reach = float(np.quantile(np.concatenate(off), level)) * error
-    return middle - reach, middle + reach
+    reach = float(np.quantile(np.concatenate(distances), level)) * error
+    return center - reach, center + reach
 
 
-def _resamples(random: np.random.Generator, count: int, prompts: int) -> Floats:
+def _draw_resamples(rng: np.random.Generator, count: int, prompts: int) -> Floats:
     """Return how often each resample draws each prompt, (count, prompts)."""
-    drawn = random.integers(0, prompts, (count, prompts)) + prompts * np.arange(count)[:, None]
+    drawn = rng.integers(0, prompts, (count, prompts)) + prompts * np.arange(count)[:, None]
     return np.bincount(drawn.ravel(), minlength=count * prompts).reshape(count, prompts).astype(np.float64)
 
 
-def _errors_off(drawn: Floats, first: PerPrompt, second: PerPrompt, widest: float) -> Floats:
-    """Return how many of its own standard errors each resample is off the difference of the sample, at most
-    ``widest``.
+def _studentised_distances(drawn: Floats, first: PromptMeans, second: PromptMeans, widest: float) -> Floats:
+    """Return the distance of each resample from the sample in its own standard errors, at most ``widest``.
 
-    What a resample needs are sums over its prompts: of tops, from which the sample's figure is taken off
-    beforehand, of bottoms, and of all products of them, as the squared standard error is a quadratic form of
-    these.
+    A resample needs sums over its prompts: of residuals (numerators minus the sample's score), of
+    denominators, and of all their products, because the squared standard error is a quadratic form of these.
     """
-    parts = np.stack((_without_figure(first), first.bottom, _without_figure(second), second.bottom))
+    parts = np.stack((_residuals(first), first.denominators, _residuals(second), second.denominators))
     sums = drawn @ parts.T
     products = (drawn @ (parts[:, None] * parts[None]).reshape(16, -1).T).reshape(-1, 4, 4)
     prompts = drawn.shape[1]
-    figures, means = sums[:, ::2] / sums[:, 1::2], sums[:, 1::2] / prompts
-    weights = np.stack((1 / means, -figures / means), axis=2) * np.array([1.0, -1.0])[:, None]
+    scores, means = sums[:, ::2] / sums[:, 1::2], sums[:, 1::2] / prompts
+    weights = np.stack((1 / means, -scores / means), axis=2) * np.array([1.0, -1.0])[:, None]
     squares = np.einsum("bi,bij,bj->b", weights.reshape(-1, 4), products, weights.reshape(-1, 4))
     errors = np.sqrt(np.maximum(squares, 0) / (prompts * (prompts - 1)))
-    away = np.abs(figures[:, 0] - figures[:, 1])
-    none = np.where(away > 1e-12, widest, 0.0)  # a resample of prompts that are all alike
-    return np.minimum(np.divide(away, errors, out=none, where=errors * widest > away), widest)
+    distances = np.abs(scores[:, 0] - scores[:, 1])
+    without_error = np.where(distances > 1e-12, widest, 0.0)  # resamples of prompts that are all alike
+    is_finite = errors * widest > distances
+    return np.minimum(np.divide(distances, errors, out=without_error, where=is_finite), widest)
 
 
-def _without_figure(system: PerPrompt) -> Floats:
-    return system.top - float(_figure(system.top, system.bottom)) * system.bottom
+def _residuals(system: PromptMeans) -> Floats:
+    return system.numerators - float(_ratio(system.numerators, system.denominators)) * system.denominators
 
 
-def _batches(count: int, prompts: int) -> list[int]:
-    """Return how many resamples are drawn at a time, so that thousands of prompts do not fill the memory."""
-    size = max(1, AT_ONCE // prompts)
+def _batch_sizes(count: int, prompts: int) -> list[int]:
+    """Return how many resamples to draw at a time, so that thousands of prompts fit into memory."""
+    size = max(1, MOST_NUMBERS // prompts)
     return [min(size, count - begin) for begin in range(0, count, size)]
 
 
-def rate_interval(first: PerPrompt, second: PerPrompt) -> Interval:
-    """Return the interval of a difference of rates: Student's, after three quarters of a prompt that favours
-    either system.
+def rate_interval(first: PromptMeans, second: PromptMeans) -> Interval:
+    """Return Student's interval of a difference of rates, with 3/4 of a prompt added for each system.
 
-    With several takes a prompt, what is added counts as much as the takes are worth: ``1 / takes`` where
-    takes of a prompt are independent, 1 where they are all alike. None for a single prompt. Source of the
+    With several takes per prompt, the added prompts count as much as one take is worth: ``1 / takes`` where
+    the takes of a prompt are independent, 1 where they are all alike. None for a single prompt. Source of the
     added observations, half or one: A. Agresti, Y. Min, "Simple improved confidence intervals for comparing
     matched proportions", 2005; D. G. Bonett, R. M. Price, "Adjusted Wald confidence interval for a difference
     of binomial proportions based on paired data", 2012. The weight is ours.
     """
-    apart = first.top - second.top
+    apart = first.numerators - second.numerators
     prompts = len(apart)
     if prompts < 2:
         return None
-    counted = prompts + 2 * EACH
-    middle = float(apart.sum() / counted)
-    spread = float(((apart**2).sum() + 2 * EACH * _worth(first, second) ** 2) / counted) - middle**2
+    counted = prompts + 2 * PSEUDO_PROMPTS
+    center = float(apart.sum() / counted)
+    spread = (
+        float(((apart**2).sum() + 2 * PSEUDO_PROMPTS * _weight_of_take(first, second) ** 2) / counted)
+        - center**2
+    )
     reach = float(stats.t.ppf(0.975, prompts - 1) * np.sqrt(spread / counted))
-    return max(-1.0, middle - reach), min(1.0, middle + reach)
+    return max(-1.0, center - reach), min(1.0, center + reach)
 
 
-def _worth(first: PerPrompt, second: PerPrompt) -> float:
-    """Return what one take says in units of a prompt: the design effect by the number of takes, in
-    1/takes..1.
-    """
+def _weight_of_take(first: PromptMeans, second: PromptMeans) -> float:
+    """Return the weight of one take in units of a prompt: design effect / takes, in 1/takes..1."""
     takes = 1 / float(np.mean((1 / first.takes + 1 / second.takes) / 2))
-    between = float(np.var(first.top - second.top))
-    of_one = between + float(np.mean(first.variance + second.variance)) * (1 - 1 / takes)
+    between = float(np.var(first.numerators - second.numerators))
+    of_one = between + float(np.mean(first.variances + second.variances)) * (1 - 1 / takes)
     effect = takes * between / of_one if of_one > 0 else takes
     return float(np.clip(effect, 1, takes)) / takes
 
 
-def permutation_p(first: PerPrompt, second: PerPrompt, seed: int = 0) -> float:
-    """Return the two-sided p of no difference: what each prompt scored is given to either system by chance.
+def permutation_p(first: PromptMeans, second: PromptMeans, seed: int = 0) -> float:
+    """Return the two-sided p-value of no difference: scores of a prompt are assigned to systems at random.
 
-    All assignments are tried for up to 13 prompts; beyond that 9,999 random ones and the observed one.
+    All assignments are enumerated for up to 13 prompts; beyond that 9,999 random ones and the observed one.
     """
-    prompts, observed = len(first.top), abs(difference(first, second))
-    if prompts <= EXACT:
-        return float(np.mean(_swapped_difference(_all_swaps(prompts), first, second) >= _edge(observed)))
-    random, as_far = np.random.default_rng(seed), 1
-    for size in _batches(PERMUTATIONS, prompts):
-        found = _swapped_difference(random.random((size, prompts)) < 0.5, first, second)
-        as_far += int((found >= _edge(observed)).sum())
+    prompts, observed = len(first.numerators), abs(difference(first, second))
+    if prompts <= EXACT_PROMPTS:
+        differences = _swapped_difference(_all_swaps(prompts), first, second)
+        return float(np.mean(differences >= _threshold(observed)))
+    rng, as_far = np.random.default_rng(seed), 1
+    for size in _batch_sizes(PERMUTATIONS, prompts):
+        differences = _swapped_difference(rng.random((size, prompts)) < 0.5, first, second)
+        as_far += int((differences >= _threshold(observed)).sum())
     return as_far / (PERMUTATIONS + 1)
 
 
-def _swapped_difference(swapped: NDArray[np.bool_], first: PerPrompt, second: PerPrompt) -> Floats:
-    """Return the size of the difference when what prompts scored changes sides where ``swapped`` (...,
-    prompts) says so.
-    """
+def _swapped_difference(swapped: NDArray[np.bool_], first: PromptMeans, second: PromptMeans) -> Floats:
+    """Return the absolute difference when the prompts in ``swapped`` (..., prompts) change systems."""
     change = swapped.astype(np.float64)
-    top, bottom = change @ (second.top - first.top), change @ (second.bottom - first.bottom)
-    one = (first.top.sum() + top) / (first.bottom.sum() + bottom)
-    other = (second.top.sum() - top) / (second.bottom.sum() - bottom)
+    numerator = change @ (second.numerators - first.numerators)
+    denominator = change @ (second.denominators - first.denominators)
+    one = (first.numerators.sum() + numerator) / (first.denominators.sum() + denominator)
+    other = (second.numerators.sum() - numerator) / (second.denominators.sum() - denominator)
     return np.abs(one - other)
 
 
-def _edge(observed: float) -> float:
-    """Return what counts as being as far off as what was observed, whatever the order of additions rounded it
-    to.
-    """
+def _threshold(observed: float) -> float:
+    """Return the difference that counts as large as the observed one, whatever the rounding of its sums."""
     return observed * (1 - 1e-9) - 1e-15
 
 
 def holm(p_values: list[float]) -> list[float]:
-    """Return p-values adjusted for the family they form, in the same order.
+    """Return p-values adjusted for their family, in the same order.
 
     Source: S. Holm, "A simple sequentially rejective multiple test procedure", 1979.
     """
@@ -190,8 +186,8 @@ def holm(p_values: list[float]) -> list[float]:
     return adjusted.tolist()
 
 
-def _figure(top: Floats, bottom: Floats) -> Floats:
-    return np.asarray(top.sum(axis=-1) / bottom.sum(axis=-1))
+def _ratio(numerators: Floats, denominators: Floats) -> Floats:
+    return np.asarray(numerators.sum(axis=-1) / denominators.sum(axis=-1))
 
 
 def _all_swaps(prompts: int) -> NDArray[np.bool_]:

@@ -1,24 +1,24 @@
-"""Pictures of the report, drawn by matplotlib and put into the page."""
+"""Plots of the report by matplotlib, as data URLs that are part of the page."""
 
 import base64
-import html
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from dia.evaluation.results import LearningCurve
 from dia.evaluation.scoring import ScoredClip
 from dia.judges.recording import Recording
 
-MOST = 2.0  # WER at which the distribution is cut
+MOST_WER = 2.0  # at which the distribution is cut
 
 
-def picture(figure: Any, name: str) -> str:
-    """Return a figure as an image inside the page."""
+def png_url(figure: Any) -> str:
+    """Return a figure as a PNG in a data URL."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=80, bbox_inches="tight")
-    return f'<img alt="{html.escape(name)}" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def spectrogram(recording: Recording) -> Any:
@@ -28,64 +28,62 @@ def spectrogram(recording: Recording) -> Any:
     figure = Figure(figsize=(5, 1.6))
     axes = figure.add_subplot()
     waveform = recording.waveform if len(recording.waveform) > 512 else np.zeros(512, dtype=np.float32)
-    noise = 1e-6 * np.random.default_rng(0).standard_normal(
-        len(waveform)
-    )  # the logarithm of digital silence is not drawable
+    # without noise, the logarithm of digital silence cannot be drawn
+    noise = 1e-6 * np.random.default_rng(0).standard_normal(len(waveform))
     axes.specgram(waveform + noise, NFFT=512, noverlap=384, Fs=recording.sample_rate, vmin=-130, vmax=-30)
     axes.set_axis_off()
     return figure
 
 
-def curve(
-    training: Sequence[tuple[int, float]], validation: Sequence[tuple[int, float]], marginal: float
-) -> Any:
-    """Return the curve of a training run, (step, loss) points, above the loss of guessing by frequency."""
+def learning_curve(curve: LearningCurve) -> Any:
+    """Return training and validation loss by step, with the loss of the marginal token distribution."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 3))
     axes = figure.add_subplot(xlabel="step", ylabel="loss (nats)")
-    for name, points in (("training", training), ("validation", validation)):
-        axes.plot(
-            [step for step, _ in points],
-            [loss for _, loss in points],
-            label=name,
-            marker="." if len(points) < 20 else "",
-        )
-    axes.axhline(marginal, linestyle="--", color="grey", label="marginal distribution")
+    for name, points in (("training", curve.training), ("validation", curve.validation)):
+        steps, losses = [step for step, _ in points], [loss for _, loss in points]
+        axes.plot(steps, losses, label=name, marker="." if len(points) < 20 else "")
+    axes.axhline(curve.marginal, linestyle="--", color="grey", label="guessing by token frequency")
     axes.legend()
     return figure
 
 
 def distributions(systems: Mapping[str, Sequence[ScoredClip]]) -> Any:
-    """Return WER and MOS clip by clip, a box for each system."""
+    """Return box plots of word error rate and MOS per clip, a box for each system."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 1.2 + 0.5 * len(systems)))
-    for place, (title, metric, top, bottom) in enumerate(
-        ((f"WER of a clip (cut at {MOST:g})", "wer", "errors", "words"), ("MOS of a clip", "mos", "mos", "")),
-        start=1,
+    rates = [_known(clips, _word_error_rate) for clips in systems.values()]
+    scores = [_known(clips, _mos) for clips in systems.values()]
+    for place, title, values in (
+        (1, f"word error rate of a clip (cut at {MOST_WER:g})", rates),
+        (2, "predicted quality of a clip (MOS)", scores),
     ):
         axes = figure.add_subplot(1, 2, place, title=title)
-        values = [
-            [_value(clip.values.get(metric, {}), top, bottom) for clip in clips] for clips in systems.values()
-        ]
-        known = [
-            [min(value, MOST) if bottom else value for value in found if value is not None]
-            for found in values
-        ]
-        axes.boxplot(known, orientation="horizontal", tick_labels=list(systems))
+        axes.boxplot(values, orientation="horizontal", tick_labels=list(systems))
     figure.tight_layout()
     return figure
 
 
-def _value(values: Mapping[str, Any], top: str, bottom: str) -> float | None:
-    if values.get(top) is None or (bottom and not values.get(bottom)):
+def _known(clips: Sequence[ScoredClip], value: Any) -> list[float]:
+    return [known for known in map(value, clips) if known is not None]
+
+
+def _word_error_rate(clip: ScoredClip) -> float | None:
+    values = clip.scores["wer"].values if "wer" in clip.scores else {}
+    if values.get("errors") is None or not values.get("words"):
         return None
-    return float(values[top]) / (float(values[bottom]) if bottom else 1.0)
+    return min(float(values["errors"]) / float(values["words"]), MOST_WER)
+
+
+def _mos(clip: ScoredClip) -> float | None:
+    score = clip.scores["mos"].values.get("score") if "mos" in clip.scores else None
+    return None if score is None else float(score)
 
 
 def heat_map(values: Sequence[Sequence[float | None]], rows: Sequence[str], columns: Sequence[str]) -> Any:
-    """Return figures from -1 to 1 as colours with their numbers; what was not measured is grey."""
+    """Return values from -1 to 1 as colours with their numbers; values that are not measured are grey."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(1.5 + 1.1 * len(columns), 1.4 + 0.35 * len(rows)))
@@ -95,13 +93,7 @@ def heat_map(values: Sequence[Sequence[float | None]], rows: Sequence[str], colu
     axes.imshow(grid, vmin=-1, vmax=1, cmap="PuOr", aspect="auto")
     axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right", fontsize=7)
     axes.set_yticks(range(len(rows)), rows, fontsize=8)
-    for place, value in np.ndenumerate(grid):
-        axes.text(
-            place[1],
-            place[0],
-            "-" if np.isnan(value) else f"{value:.2f}",
-            ha="center",
-            va="center",
-            fontsize=7,
-        )
+    for (row, column), value in np.ndenumerate(grid):
+        text = "-" if np.isnan(value) else f"{value:.2f}"
+        axes.text(column, row, text, ha="center", va="center", fontsize=7)
     return figure

@@ -1,9 +1,9 @@
-"""How many prompts would settle a difference, and which difference so many prompts can find.
+"""Statistical power: how many prompts detect a difference, and which difference a number of prompts detects.
 
 For a two-sided paired test at 5 %. ``deviation`` is the standard deviation over prompts of the difference (of
-its linearisation, for a ratio); more takes a prompt make it smaller, more prompts do not. Source of the
-closed form: W. C. Guenther, "Sample size formulas for normal theory t tests", 1981; tests hold it against the
-noncentral t distribution. With the permutation test, simulated systems are told apart 80 times in 100 on a
+its linearisation, for a ratio); more takes per prompt reduce it, more prompts do not. Source of the closed
+form: W. C. Guenther, "Sample size formulas for normal theory t tests", 1981; tests compare it with the
+noncentral t distribution. With the permutation test, simulated systems are distinguished 80 times in 100 on a
 scale, about 75 by hits and misses, 80 to 90 by skewed word errors.
 """
 
@@ -16,9 +16,7 @@ LEVEL = 0.05
 
 
 def prompts_needed(difference: float, deviation: float, power: float = POWER) -> int | None:
-    """Return how many prompts find a true ``difference`` with this power; None when it is 0 or nothing
-    varies.
-    """
+    """Return how many prompts detect a true ``difference`` with this power; None if 0 or constant."""
     if difference == 0 or not deviation > 0:
         return None
     outer, inner = _quantiles(power)
@@ -26,9 +24,7 @@ def prompts_needed(difference: float, deviation: float, power: float = POWER) ->
 
 
 def smallest_difference(prompts: int, deviation: float, power: float = POWER) -> float | None:
-    """Return the difference that this many prompts find with this power; None for fewer than 3, or when
-    nothing varies.
-    """
+    """Return the difference that ``prompts`` detect with this power; None below 3 or without variance."""
     outer, inner = _quantiles(power)
     if prompts < 3 or not deviation > 0:
         return None
@@ -36,8 +32,9 @@ def smallest_difference(prompts: int, deviation: float, power: float = POWER) ->
 
 
 def votes_needed(share: float, power: float = POWER) -> int | None:
-    """Return how many independent votes without ties find a true preference ``share`` (0.6: 60 of 100); None
-    for one half.
+    """Return how many independent votes without ties detect a preference ``share`` (0.6: 60 of 100).
+
+    None for one half.
     """
     if share == 0.5:
         return None

@@ -1,7 +1,6 @@
-"""Published numbers (eval/published.yaml): what others measured, shown beside what is measured here and never
-mixed with it.
-"""
+"""Published results of other systems (eval/published.yaml), which the report shows separately."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,12 @@ CONFIDENCE = ("primary", "secondary", "derived")
 
 @dataclass(frozen=True)
 class Published:
-    """One number. ``confidence``: read in the authors' own file (`primary`), in notes on it (`secondary`), or
-    worked out from their numbers (`derived`). ``better`` is `lower` or `higher`; ``unit`` what the value is
-    in; ``condition`` how it was made."""
+    """One published number.
+
+    ``confidence``: read in the authors' own file (`primary`), in notes on it (`secondary`), or computed from
+    their numbers (`derived`). ``better`` is `lower` or `higher`; ``unit`` is the unit of the value;
+    ``condition`` describes how the audio was generated.
+    """
 
     system: str
     metric: str
@@ -33,7 +35,7 @@ class Published:
 
 
 def load_published(path: Path | None = None) -> list[Published]:
-    """Return all numbers, in the file's order. Raises :class:`UserError` with every problem at once."""
+    """Return all numbers in the order of the file. Raises :class:`UserError` with every problem at once."""
     path = path or resource("eval/published.yaml")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -42,33 +44,22 @@ def load_published(path: Path | None = None) -> list[Published]:
     if not isinstance(content, dict) or {*content} != {"metrics", "tables"}:
         raise UserError(f"{path} must hold metrics and tables")
     problems: list[str] = []
-    found: list[Published] = []
-    for number, table in enumerate(content["tables"], start=1):
-        rows, wrong = _table(table, content["metrics"])
-        found += rows
-        problems += [f"table {number}: {problem}" for problem in wrong]
-    problems += _repeated(found)
+    numbers: list[Published] = []
+    for place, table in enumerate(content["tables"], start=1):
+        rows, wrong = _read_table(table, content["metrics"])
+        numbers += rows
+        problems += [f"table {place}: {problem}" for problem in wrong]
+    problems += _repeated(numbers)
     if problems:
         raise UserError(f"{path} has problems:\n" + "\n".join(f"  - {problem}" for problem in problems))
-    return found
+    return numbers
 
 
-def published_of(numbers: list[Published], metric: str) -> dict[tuple[str, str], list[Published]]:
-    """Return the numbers of a metric by (source, test): only those of one group may be compared with each
-    other.
-    """
-    groups: dict[tuple[str, str], list[Published]] = {}
-    for number in numbers:
-        if number.metric == metric:
-            groups.setdefault((number.source, number.test), []).append(number)
-    return groups
-
-
-def _table(table: dict[str, Any], metrics: dict[str, Any]) -> tuple[list[Published], list[str]]:
-    """The numbers of one table: rows are systems, columns metrics."""
-    wanted = {"source", "where", "confidence", "test", "condition", "columns", "rows"}
-    if not isinstance(table, dict) or {*table} != wanted:
-        return [], [f"must have the keys {', '.join(sorted(wanted))} and no others"]
+def _read_table(table: dict[str, Any], metrics: dict[str, Any]) -> tuple[list[Published], list[str]]:
+    """Return the numbers of one table, whose rows are systems and columns metrics, and its problems."""
+    required = {"source", "where", "confidence", "test", "condition", "columns", "rows"}
+    if not isinstance(table, dict) or {*table} != required:
+        return [], [f"must have the keys {', '.join(sorted(required))} and no others"]
     columns: list[str] = table["columns"]
     problems = [f"{name} is not declared under metrics" for name in columns if name not in metrics]
     if table["confidence"] not in CONFIDENCE:
@@ -78,9 +69,9 @@ def _table(table: dict[str, Any], metrics: dict[str, Any]) -> tuple[list[Publish
         if len(values) != len(columns):
             problems.append(f"{system} has {len(values)} values for {len(columns)} columns")
         problems += [
-            f"{system}: {value!r} is no number; write null where there is none"
+            f"{system}: {value!r} is not a number; write null for a missing value"
             for value in values
-            if not _number(value)
+            if not _is_number(value)
         ]
     if problems:
         return [], problems
@@ -91,15 +82,15 @@ def _table(table: dict[str, Any], metrics: dict[str, Any]) -> tuple[list[Publish
         for metric, value in zip(columns, values, strict=True)
         if value is not None
     ]
-    return rows, [problem for row in rows for problem in _range(row)]
+    return rows, [problem for row in rows for problem in _range_problems(row)]
 
 
-def _number(value: object) -> bool:
+def _is_number(value: object) -> bool:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
-def _range(row: Published) -> list[str]:
-    """What a slip of the pen would look like: shares above one, percentages below zero."""
+def _range_problems(row: Published) -> list[str]:
+    """Return a sentence where a value is outside its unit's range, which shows a typing mistake."""
     low, high = {
         "percent": (0.0, 100.0),
         "share": (0.0, 1.0),
@@ -109,11 +100,14 @@ def _range(row: Published) -> list[str]:
     return (
         []
         if low <= row.value <= high
-        else [f"{row.system}: {row.metric}={row.value} lies outside of {low} to {high} ({row.unit})"]
+        else [f"{row.system}: {row.metric}={row.value} lies outside {low} to {high} ({row.unit})"]
     )
 
 
-def _repeated(found: list[Published]) -> list[str]:
-    keys = [(row.source, row.test, row.condition, row.system, row.metric) for row in found]
-    return [f"{system}: {metric} is there twice for {test} ({source})" for source, test, condition, system, metric in
-            sorted({key for key in keys if keys.count(key) > 1})]  # fmt: skip
+def _repeated(numbers: list[Published]) -> list[str]:
+    counts = Counter((row.source, row.test, row.condition, row.system, row.metric) for row in numbers)
+    return [
+        f"{system}: {metric} occurs twice for {test} ({source})"
+        for (source, test, _, system, metric), count in sorted(counts.items())
+        if count > 1
+    ]

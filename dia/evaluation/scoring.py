@@ -1,166 +1,202 @@
-"""From recordings to results: every metric once over every clip, then each system's rows, and every pair of
-systems.
+"""Score takes and summarise systems: take -> :class:`ScoredClip` -> :class:`SystemResult` -> comparisons.
 
-One datum: Recording -> values of each metric (kept by content) -> Clip -> Row with an interval -> Comparison.
+Every metric scores every clip once (cached by content), then summarises the clips of each system, then every
+pair of systems is compared on each result for which higher or lower is better.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from dia.evaluation.cache import ContentCache
 from dia.evaluation.clip_values import ClipValues, Kind
-from dia.evaluation.comparison import compare_all
-from dia.evaluation.metrics.not_measured import Unavailable
-from dia.evaluation.metrics.protocol import NOT_MEASURED, Clip, Context, Metric, Part, Row, key_of, rate
+from dia.evaluation.comparison import Comparison, compare_all
+from dia.evaluation.metrics.protocol import (
+    NOT_MEASURED,
+    ClipScore,
+    Context,
+    Metric,
+    Models,
+    Values,
+    score_key,
+)
+from dia.evaluation.metrics.result import Contribution, MetricResult, summarise_rate
+from dia.evaluation.metrics.unavailable import UnavailableMetric
+from dia.evaluation.not_measured import NotMeasured
 from dia.evaluation.prompts import Prompt
 from dia.judges.recording import Recording
 from dia.judges.unavailable import JudgeUnavailable
 
 NO_TAKE = "nothing was recorded"
-SILENCE = 0.1  # seconds that stand for a recording without a sample
+SILENCE_SECONDS = 0.1  # that replace a recording without samples
+Failure = tuple[Prompt, str]  # a take that failed, and the reason
 
 
 @dataclass(frozen=True)
 class ScoredClip:
-    """A recording, what it is measured against, and the values of each metric by its name."""
+    """A take with its scores by the name of the metric; ``context`` is what it was compared with."""
 
     recording: Recording
     context: Context
-    values: Mapping[str, dict[str, Any]]
+    scores: Mapping[str, ClipScore]
 
 
-@dataclass
-class System:
-    """What a system made of a suite: its clips, and takes that failed, as (prompt, reason)."""
+@dataclass(frozen=True)
+class SystemResult:
+    """One system on one suite: its clips, its failed takes, and its results by name."""
 
     name: str
-    clips: list[ScoredClip] = field(default_factory=list)
-    failures: list[tuple[Prompt, str]] = field(default_factory=list)
+    clips: tuple[ScoredClip, ...]
+    failures: tuple[Failure, ...]
+    metrics: Mapping[str, MetricResult]
+
+
+@dataclass(frozen=True)
+class MetricOrigin:
+    """The version of a metric and the models that scored, or why they are missing."""
+
+    version: str
+    models: Models
 
 
 def resolve_metrics(metrics: Sequence[Metric]) -> list[Metric]:
-    """Return the metrics; one whose model is missing stands for its reason from now on: it is not looked for
-    at every clip.
-    """
-    origins = [(metric, metric.provenance()) for metric in metrics]
+    """Replace metrics whose models cannot be loaded by placeholders, so that loading is attempted once."""
+    models = [(metric, metric.provenance()) for metric in metrics]
     return [
-        Unavailable(metric.name, origin.removeprefix("not measured: ")) if isinstance(origin, str) else metric
-        for metric, origin in origins
+        UnavailableMetric(metric.name, known.reason) if isinstance(known, NotMeasured) else metric
+        for metric, known in models
     ]
 
 
-def measure(
-    metrics: Sequence[Metric], recording: Recording, context: Context, kept: ContentCache | None = None
+def score_clip(
+    metrics: Sequence[Metric], recording: Recording, context: Context, cache: ContentCache | None = None
 ) -> ScoredClip:
-    """Return a clip's values, from ``kept`` where the same sound was measured the same way before.
+    """Score a recording by every metric, from ``cache`` where the same audio was scored the same way before.
 
-    A recording without a sample is measured as a tenth of a second of silence: its words are missing, they
-    are not excused.
+    A recording without samples is scored as a tenth of a second of silence, so that its words count as
+    errors.
     """
-    values = {metric.name: _values(metric, recording, context, kept) for metric in metrics}
-    return ScoredClip(recording, context, values)
-
-
-def _values(
-    metric: Metric, recording: Recording, context: Context, kept: ContentCache | None
-) -> dict[str, Any]:
-    origin = metric.provenance()
-    if isinstance(origin, str):
-        return {NOT_MEASURED: origin.removeprefix("not measured: ")}
     if not len(recording.waveform):
-        silence = np.zeros(round(SILENCE * recording.sample_rate), np.float32)
-        recording = replace(recording, waveform=silence)
+        silence = np.zeros(round(SILENCE_SECONDS * recording.sample_rate), np.float32)
+        scored = replace(recording, waveform=silence)
+    else:
+        scored = recording
+    scores = {
+        metric.name: ClipScore.of(context.prompt, recording.seed, _score(metric, scored, context, cache))
+        for metric in metrics
+    }
+    return ScoredClip(recording, context, scores)
+
+
+def _score(
+    metric: Metric, recording: Recording, context: Context, cache: ContentCache | None
+) -> Values | NotMeasured:
+    models = metric.provenance()
+    if isinstance(models, NotMeasured):
+        return models
+    restricted = context.restricted_to(metric.reads)
     try:
-        read = context.of(metric.reads)
-        if kept is None:
-            return metric.measure(recording, read)
-        return kept.values(key_of(metric, recording, context), lambda: metric.measure(recording, read))
-    except JudgeUnavailable as missing:  # some are found missing only when they are first needed
-        return {NOT_MEASURED: str(missing)}
+        if cache is None:
+            return metric.measure(recording, restricted)
+        key = score_key(metric, recording, context)
+        return _decode(cache.get_or_compute(key, lambda: _encode(metric.measure(recording, restricted))))
+    except JudgeUnavailable as missing:  # some models are only loaded when they are first used
+        return NotMeasured(str(missing))
 
 
-def rows_of(metrics: Sequence[Metric], system: System) -> dict[str, Row]:
-    """Return a system's rows by name, failures first. One that measured nothing has one row, with the
-    reason.
+def _encode(result: Values | NotMeasured) -> Values:
+    """Return a metric's result as the cache stores it."""
+    if isinstance(result, NotMeasured):
+        return {NOT_MEASURED: result.reason, **result.counts}
+    return result
+
+
+def _decode(values: Values) -> Values | NotMeasured:
+    if NOT_MEASURED not in values:
+        return values
+    counts = {name: value for name, value in values.items() if name != NOT_MEASURED}
+    return NotMeasured(str(values[NOT_MEASURED]), counts)
+
+
+def summarise_system(
+    name: str, clips: Sequence[ScoredClip], failures: Sequence[Failure], metrics: Sequence[Metric]
+) -> SystemResult:
+    """Return the results of a system, failed takes first.
+
+    A metric that scored no clip has one result, with the reason.
     """
-    tried = [(clip.context.prompt, 0.0) for clip in system.clips] + [
-        (prompt, 1.0) for prompt, _ in system.failures
-    ]
-    found = [rate("takes_failed", [Part(prompt.id, failed) for prompt, failed in tried], NO_TAKE, -1)]
+    results = [_summarise_failures(clips, failures)]
     for metric in metrics:
-        origin = metric.provenance()
-        if isinstance(origin, str):
-            found.append(Row(metric.name, None, origin.removeprefix("not measured: ")))
-        elif system.clips:
-            clips = [_clip(clip, metric) for clip in system.clips]
-            reasons = {str(clip.values[NOT_MEASURED]) for clip in clips if not clip.measured}
-            nothing = len(reasons) == 1 and not any(clip.measured for clip in clips)
-            found += [Row(metric.name, None, reasons.pop())] if nothing else metric.summarise(clips)
-    names = [row.name for row in found]
-    assert len(names) == len(set(names)), (
-        f"metrics give rows of one name: {sorted(n for n in names if names.count(n) > 1)}"
-    )
-    return {row.name: row for row in found}
+        results += _summarise_metric(metric, clips)
+    names = [result.name for result in results]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    assert not repeated, f"several metrics have results of the same name: {', '.join(repeated)}"
+    return SystemResult(name, tuple(clips), tuple(failures), {result.name: result for result in results})
 
 
-def _clip(heard: ScoredClip, metric: Metric) -> Clip:
-    return Clip(heard.context.prompt, heard.recording.seed, heard.values[metric.name])
+def _summarise_failures(clips: Sequence[ScoredClip], failures: Sequence[Failure]) -> MetricResult:
+    takes = [Contribution(clip.context.prompt.id, 0.0) for clip in clips]
+    takes += [Contribution(prompt.id, 1.0) for prompt, _ in failures]
+    return summarise_rate("takes_failed", takes, NO_TAKE, -1, label="takes that failed", headline=True)
 
 
-def comparisons(rows: Mapping[str, Mapping[str, Row]]) -> list[dict[str, Any]]:
-    """Compare every pair of systems on each row for which more or less is better, as plain values; Holm over
-    all of them.
+def _summarise_metric(metric: Metric, clips: Sequence[ScoredClip]) -> list[MetricResult]:
+    models = metric.provenance()
+    if isinstance(models, NotMeasured):
+        return [MetricResult(metric.name, models)]
+    if not clips:
+        return []
+    scores = [clip.scores[metric.name] for clip in clips]
+    reasons = {score.reason for score in scores}
+    if len(reasons) == 1 and (reason := reasons.pop()) is not None:
+        return [MetricResult(metric.name, reason)]
+    return metric.summarise(scores)
 
-    A pair that shares no prompt is left out: there is nothing to pair.
+
+def compare_systems(systems: Sequence[SystemResult]) -> list[Comparison]:
+    """Compare every pair of systems on each result for which higher or lower is better; Holm over all pairs.
+
+    A pair without a shared prompt is left out.
     """
-    names = dict.fromkeys(name for found in rows.values() for name in found)
     values: list[ClipValues] = []
-    for name in names:
-        own = [(system, found[name]) for system, found in rows.items() if name in found]
-        own = [(system, row) for system, row in own if row.better and row.parts]
-        shared = set.intersection(*({part.cluster for part in row.parts} for _, row in own)) if own else set()
-        if len(own) > 1 and shared:
-            kind = kind_of([part for _, row in own for part in row.parts])
-            values += [clip_values(system, row, kind) for system, row in own]
-    return [asdict(found) for found in compare_all(values)]
+    for name in dict.fromkeys(name for system in systems for name in system.metrics):
+        own = [(system.name, system.metrics[name]) for system in systems if name in system.metrics]
+        own = [(system, result) for system, result in own if result.better and result.contributions]
+        clusters = [{item.cluster for item in result.contributions} for _, result in own]
+        if len(own) > 1 and set.intersection(*clusters):
+            kind = kind_of([item for _, result in own for item in result.contributions])
+            values += [clip_values(system, result, kind) for system, result in own]
+    return compare_all(values)
 
 
-def kind_of(parts: Sequence[Part]) -> Kind:
-    """Return what a score is, from all systems' parts together: a ratio of sums, hits and misses, or a
-    mean.
-    """
-    if any(part.bottom != 1.0 for part in parts):
+def kind_of(contributions: Sequence[Contribution]) -> Kind:
+    """Return the kind of a score from the contributions of all systems together."""
+    if any(item.denominator != 1.0 for item in contributions):
         return Kind.RATIO
-    return Kind.RATE if {part.top for part in parts} <= {0.0, 1.0} else Kind.MEAN
+    return Kind.RATE if {item.numerator for item in contributions} <= {0.0, 1.0} else Kind.MEAN
 
 
-def clip_values(system: str, row: Row, kind: Kind) -> ClipValues:
-    """Return a row's parts as values to be compared."""
-    clusters, tops = [part.cluster for part in row.parts], [part.top for part in row.parts]
+def clip_values(system: str, result: MetricResult, kind: Kind) -> ClipValues:
+    """Return a result's contributions as the input of a comparison."""
+    clusters = [item.cluster for item in result.contributions]
+    numerators = [item.numerator for item in result.contributions]
     if kind is Kind.RATIO:
-        return ClipValues.ratios(system, row.name, tops, [part.bottom for part in row.parts], clusters)
-    return (ClipValues.rates if kind is Kind.RATE else ClipValues.means)(system, row.name, tops, clusters)
+        denominators = [item.denominator for item in result.contributions]
+        return ClipValues.ratios(system, result.name, numerators, denominators, clusters)
+    create: Callable[..., ClipValues] = ClipValues.rates if kind is Kind.RATE else ClipValues.means
+    return create(system, result.name, numerators, clusters)
 
 
-def provenance(metrics: Iterable[Metric]) -> dict[str, Any]:
-    """Return by metric its version and its models, or why it is not measured."""
-    found: dict[str, Any] = {}
-    for metric in metrics:
-        origin = metric.provenance()
-        models = origin if isinstance(origin, str) else [asdict(model) for model in origin]
-        found[metric.name] = {"version": metric.version, "models": models}
-    return found
+def metric_origins(metrics: Iterable[Metric]) -> dict[str, MetricOrigin]:
+    """Return the version and models of each metric by its name."""
+    return {metric.name: MetricOrigin(metric.version, metric.provenance()) for metric in metrics}
 
 
-def clip_rows(suite: str, system: System) -> list[dict[str, Any]]:
-    """Return one flat row a clip for a table: the prompt, the take, and every plain value as METRIC.VALUE;
-    failures too.
-    """
-    rows = [_flat(suite, system.name, clip) for clip in system.clips]
-    return rows + [
+def clip_rows(suite: str, system: SystemResult) -> list[dict[str, Any]]:
+    """Return one flat row per clip (prompt, take, every plain value as METRIC.VALUE), then failed takes."""
+    failed = [
         {
             "suite": suite,
             "system": system.name,
@@ -170,19 +206,30 @@ def clip_rows(suite: str, system: System) -> list[dict[str, Any]]:
         }
         for prompt, reason in system.failures
     ]
+    return [_clip_row(suite, system.name, clip) for clip in system.clips] + failed
 
 
-def _flat(suite: str, system: str, clip: ScoredClip) -> dict[str, Any]:
+def _clip_row(suite: str, system: str, clip: ScoredClip) -> dict[str, Any]:
     prompt, recording = clip.context.prompt, clip.recording
-    flat: dict[str, Any] = {
-        "suite": suite, "system": system, "prompt_id": prompt.id, "script": prompt.script, "failure": "", "group": prompt.group,
-        "version": prompt.version, "tag": prompt.tag, "arousal": prompt.arousal, "seed": recording.seed,
-        "seconds": recording.seconds, "sample_rate": recording.sample_rate, "ended": recording.ended,
-    }  # fmt: skip
-    for metric, values in clip.values.items():
-        flat |= {
+    row: dict[str, Any] = {
+        "suite": suite,
+        "system": system,
+        "prompt_id": prompt.id,
+        "script": prompt.script,
+        "failure": "",
+        "group": prompt.group,
+        "version": prompt.version,
+        "tag": prompt.tag,
+        "arousal": prompt.arousal,
+        "seed": recording.seed,
+        "seconds": recording.seconds,
+        "sample_rate": recording.sample_rate,
+        "ended": recording.ended,
+    }
+    for metric, score in clip.scores.items():
+        row |= {
             f"{metric}.{name}": value
-            for name, value in values.items()
+            for name, value in score.to_json().items()
             if isinstance(value, (str, int, float))
         }
-    return flat
+    return row

@@ -1,6 +1,6 @@
-"""From a suite to what is asked: prompts, and the recordings of those that have one."""
+"""The first step of an evaluation: the prompts of a suite, with the recordings of those that have one."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,77 +15,73 @@ from dia.evaluation.suites import Suite
 from dia.judges.recording import Recording
 
 
-class NothingAsked(UserError):
-    """A suite that has nothing to ask here; among others it is not measured, alone it is an error."""
+class NoPrompts(UserError):
+    """A suite without prompts for this data: an error on its own, not measured among other suites."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A prompt, and its own recording (system `ground truth`) where there is one that says just this."""
+class PromptItem:
+    """A prompt, and its own recording (system `ground truth`) where there is one with the same script."""
 
     prompt: Prompt
     reference: Recording | None = None
 
 
-def ask(suite: Suite, splits: Mapping[str, Dataset] | None) -> list[Asked]:
-    """Return what a suite asks; ``splits`` are those of a prepared data set, where there is one.
+def load_prompt_items(suite: Suite, splits: Mapping[str, Dataset] | None) -> list[PromptItem]:
+    """Return the prompts of a suite; ``splits`` are those of a prepared data set, where there is one.
 
-    Raises :class:`NothingAsked` for a split that is not there or has no clip that the suite could ask for.
+    Raises :class:`UserError` for a missing split, :class:`NoPrompts` where no clip of it suits the suite.
     """
     if suite.file:
-        return _first(suite, [Asked(prompt) for prompt in suite_prompts(suite.file)])
+        return _limit(suite, [PromptItem(prompt) for prompt in suite_prompts(suite.file)])
     if splits is None or suite.split not in splits:
-        known = "no prepared data" if splits is None else f"only {', '.join(splits)}"
+        known = "there is no prepared data" if splits is None else f"the data has only {', '.join(splits)}"
         raise UserError(
-            f"suite {suite.name} asks for the split {suite.split!r}, and there is {known}; name data, or another suite"
+            f"suite {suite.name} needs the split {suite.split!r}, but {known}; give data=... or another suite"
         )
     rows = splits[suite.split].select_columns(["id", "script", "licence", "turns", "audio"])
-    asked = [_of_row(row) for row in rows]
+    items = [_item_of_row(row) for row in rows]
     if suite.versions:
-        asked = _versions(suite, asked)
-    if not asked:
-        raise NothingAsked(
-            f"suite {suite.name} finds no clip with one nonverbal in the split {suite.split!r}; name other data"
+        items = _versions(suite, items)
+    if not items:
+        raise NoPrompts(
+            f"suite {suite.name} needs clips with one nonverbal, but the split {suite.split!r} has none; "
+            "give other data"
         )
-    return _first(suite, asked)
+    return _limit(suite, items)
 
 
-def _of_row(row: dict[str, Any]) -> Asked:
+def _item_of_row(row: dict[str, Any]) -> PromptItem:
     prompt = Prompt(str(row["id"]), str(row["script"]), str(row["licence"]))
-    return Asked(prompt, ground_truth(row) if row["audio"]["bytes"] is not None else None)
+    return PromptItem(prompt, ground_truth(row) if row["audio"]["bytes"] is not None else None)
 
 
-def _versions(suite: Suite, asked: list[Asked]) -> list[Asked]:
-    """The versions of what is asked; the one that changes nothing keeps its recording."""
-    prompts = [item.prompt for item in asked]
+def _versions(suite: Suite, items: list[PromptItem]) -> list[PromptItem]:
+    """Return the versions of prompts; the unchanged version has the recording."""
+    prompts = [item.prompt for item in items]
     if suite.versions == "arousal":
-        return [Asked(prompt) for prompt in arousal_versions(prompts)]
+        return [PromptItem(prompt) for prompt in arousal_versions(prompts)]
     tags = sorted(
         {
-            sound.tag
+            nonverbal.tag
             for prompt in prompts
             for turn in Script.parse(prompt.script).turns
-            for sound in turn.nonverbals
+            for nonverbal in turn.nonverbals
         }
     )
-    known = {item.prompt.id: item.reference for item in asked}
+    references = {item.prompt.id: item.reference for item in items}
     return [
-        Asked(prompt, _renamed(known[prompt.group], prompt.id) if prompt.version == "tag" else None)
+        PromptItem(prompt, _rename(references[prompt.group], prompt.id) if prompt.version == "tag" else None)
         for prompt in tag_versions(prompts, tags)
     ]
 
 
-def _renamed(recording: Recording | None, prompt_id: str) -> Recording | None:
+def _rename(recording: Recording | None, prompt_id: str) -> Recording | None:
     return replace(recording, prompt_id=prompt_id) if recording else None
 
 
-def _first(suite: Suite, asked: list[Asked]) -> list[Asked]:
-    """The first prompts, whole groups of versions."""
-    groups = list(dict.fromkeys(item.prompt.group or item.prompt.id for item in asked))
+def _limit(suite: Suite, items: list[PromptItem]) -> list[PromptItem]:
+    """Return the first prompts of the suite; the versions of one text count as one and stay together."""
+    groups = list(dict.fromkeys(item.prompt.group or item.prompt.id for item in items))
     chosen = set(groups[: suite.prompts] if suite.prompts else groups)
-    return [item for item in asked if (item.prompt.group or item.prompt.id) in chosen]
-
-
-def prompts_of(asked: Iterable[Asked]) -> list[Prompt]:
-    """Return the prompts alone."""
-    return [item.prompt for item in asked]
+    return [item for item in items if (item.prompt.group or item.prompt.id) in chosen]

@@ -1,5 +1,6 @@
-"""Suites: what is spoken and how often, declared in eval/suites/*.yaml. A suite is prompts, or a list of
-other suites.
+"""Suites: which prompts are generated and how often, declared in eval/suites/*.yaml.
+
+A suite is a set of prompts, or a list of other suites.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -16,12 +17,11 @@ VERSIONS = ("", "tags", "arousal")
 
 @dataclass(frozen=True)
 class Suite:
-    """``prompts`` of a ``file`` (eval/prompts/FILE.jsonl, or a path) or of a prepared ``split``, the first
-    ones; 0 is all.
+    """The first ``prompts`` (0: all) of a ``file`` (eval/prompts/FILE.jsonl, or a path) or of a ``split``.
 
-    ``seeds`` are the takes of each; the report plays the first ``shown`` prompts. ``versions`` asks clips of
-    a split again: with their sound, without, with another (`tags`), or with high and with low arousal
-    (`arousal`). ``without`` are metrics that it leaves out, to be quick.
+    ``seeds`` is the number of takes per prompt; the report plays the first ``shown`` prompts. ``versions``
+    generates the clips of a split with their tag, without, with another (`tags`), or with high and with low
+    arousal (`arousal`). ``without`` names metrics that are skipped to save time.
     """
 
     name: str
@@ -34,24 +34,21 @@ class Suite:
     without: tuple[str, ...] = ()
 
     def limited(self, prompts: int, seeds: int) -> "Suite":
-        """Return the suite with fewer prompts and other seeds; 0 leaves them. A file without a limit has 0
-        prompts itself.
-        """
-        most = min(prompts, self.prompts or prompts) if prompts else self.prompts
-        return replace(self, prompts=most, seeds=seeds or self.seeds)
+        """Return the suite with at most ``prompts`` prompts and with ``seeds`` takes; 0 changes neither."""
+        limit = min(prompts, self.prompts or prompts) if prompts else self.prompts
+        return replace(self, prompts=limit, seeds=seeds or self.seeds)
 
 
 def load_suites(name: str) -> list[Suite]:
-    """Return the suites that a name stands for; a path of a JSONL file is a suite of its prompts, three takes
-    of each.
+    """Return the suites of a name; the path of a JSONL file is a suite of its prompts, three takes of each.
 
-    Raises :class:`UserError` listing what there is, or all wrong keys at once.
+    Raises :class:`UserError` with the known suites, or with all problems of the file at once.
     """
     if name.endswith(".jsonl"):
         return [Suite(Path(name).stem, prompts=0, seeds=3, shown=4, file=name)]
     known = sorted(path.stem for path in resource("eval/suites").glob("*.yaml"))
     if name not in known:
-        raise UserError(f"there is no suite {name!r}; there are: {', '.join(known)}")
+        raise UserError(f"there is no suite {name!r}; known suites: {', '.join(known)}")
     content = yaml.safe_load(resource(f"eval/suites/{name}.yaml").read_text(encoding="utf-8"))
     if isinstance(content, dict) and content.keys() == {"suites"}:
         return [suite for part in content["suites"] for suite in load_suites(str(part))]
@@ -59,12 +56,10 @@ def load_suites(name: str) -> list[Suite]:
 
 
 def suite_of(name: str, content: object) -> Suite:
-    """Return the suite that a file's ``content`` declares. Raises :class:`UserError` with all that is wrong
-    at once.
-    """
+    """Return the suite of a file's ``content``. Raises :class:`UserError` with all problems at once."""
     if not isinstance(content, dict):
         raise UserError(
-            f"eval/suites/{name}.yaml holds no keys; give split or file, prompts, seeds and shown; or suites"
+            f"eval/suites/{name}.yaml has no keys; give split or file, prompts, seeds and shown; or suites"
         )
     if problems := _problems(content):
         raise UserError(f"eval/suites/{name}.yaml " + "; ".join(problems))
@@ -89,10 +84,10 @@ def _problems(content: dict[Any, Any]) -> list[str]:
         problems.append(f"without={without!r} must be a list of metrics")
     if bool(content.get("split")) == bool(content.get("file")):
         problems.append(
-            "must have either split (of the prepared data, such as test) or file (of eval/prompts)"
+            "must have either split (of the prepared data, such as test) or file (of eval/prompts), not both"
         )
     if content.get("versions", "") not in VERSIONS:
         problems.append(f"versions={content['versions']!r} is unknown; choose tags or arousal")
     elif content.get("versions") and content.get("file"):
-        problems.append("has versions, which only clips of a split are asked in; a file names its own")
+        problems.append("has versions, which apply to a split only; the prompts of a file declare their own")
     return problems

@@ -1,7 +1,7 @@
-"""Where each word and turn of a script lies in a recording whose times nobody knows.
+"""Locate the words and turns of a script in a recording without known times.
 
-Two aligners: by the recognised words that match the script's (Whisper's times, offline), or by a CTC model
-that is told the script (`dia/judges/ctc.py`). Which one it was stands in the provenance of what rests on it.
+There are two aligners: matching the recognised words with the script's (times by Whisper, works offline), or
+forced alignment by a CTC model (`dia/judges/ctc.py`). The provenance of a metric names the one it used.
 """
 
 import re
@@ -18,9 +18,7 @@ from dia.judges.words import alignment_keys
 
 @dataclass(frozen=True)
 class ScriptWord:
-    """A word of a script: the number of its turn, the character of the turn's text it begins at, its times
-    where found.
-    """
+    """A word of a script: the number of its turn, its first character there, its times where located."""
 
     turn: int
     char: int
@@ -29,22 +27,24 @@ class ScriptWord:
 
 
 def script_words(script: Script) -> list[ScriptWord]:
-    """Return the words of a script in order, without times; tags are no words."""
+    """Return the words of a script in order, without times and without tags."""
     return [
-        ScriptWord(number, found.start(), found.group())
+        ScriptWord(number, match.start(), match.group())
         for number, turn in enumerate(script.turns)
-        for found in re.finditer(r"\S*\w\S*", turn.text)
+        for match in re.finditer(r"\S*\w\S*", turn.text)
     ]
 
 
-def match_words(script: Script, heard: Sequence[RecognisedWord]) -> list[ScriptWord]:
-    """Return the words of a script, those that were recognised with their times in seconds."""
+def match_words(script: Script, recognised: Sequence[RecognisedWord]) -> list[ScriptWord]:
+    """Return the words of a script; those that were recognised have times in seconds."""
     words = script_words(script)
-    wanted = [(place, key) for place, word in enumerate(words) for key in alignment_keys(word.text)]
-    found = [(word, key) for word in heard for key in alignment_keys(word.text)]
-    if not wanted or not found:
+    reference = [(place, key) for place, word in enumerate(words) for key in alignment_keys(word.text)]
+    hypothesis = [(word, key) for word in recognised for key in alignment_keys(word.text)]
+    if not reference or not hypothesis:
         return words
-    aligned = jiwer.process_words(" ".join(key for _, key in wanted), " ".join(key for _, key in found))
+    aligned = jiwer.process_words(
+        " ".join(key for _, key in reference), " ".join(key for _, key in hypothesis)
+    )
     for chunk in aligned.alignments[0]:
         if chunk.type != "equal":
             continue
@@ -53,27 +53,20 @@ def match_words(script: Script, heard: Sequence[RecognisedWord]) -> list[ScriptW
             range(chunk.hyp_start_idx, chunk.hyp_end_idx),
             strict=True,
         )
-        for reference, hypothesis in pairs:
-            place, word = wanted[reference][0], found[hypothesis][0]
-            words[place] = replace(words[place], times=_widened(words[place].times, (word.start, word.end)))
+        for in_reference, in_hypothesis in pairs:
+            place, word = reference[in_reference][0], hypothesis[in_hypothesis][0]
+            words[place] = replace(words[place], times=_union(words[place].times, (word.start, word.end)))
     return words
 
 
-def turns_of(words: Sequence[ScriptWord], turns: int) -> list[Times | None]:
-    """Return (start, end) of each turn in seconds, from its first to its last word with times; None where
-    none has.
-    """
+def times_of_turns(words: Sequence[ScriptWord], turns: int) -> list[Times | None]:
+    """Return (start, end) of each turn in seconds, from its first to its last located word, or None."""
     times: list[Times | None] = [None] * turns
     for word in words:
         if word.times is not None:
-            times[word.turn] = _widened(times[word.turn], word.times)
+            times[word.turn] = _union(times[word.turn], word.times)
     return times
 
 
-def find_turns(script: Script, heard: Sequence[RecognisedWord]) -> list[Times | None]:
-    """Return (start, end) of each turn in seconds, None for a turn of which no word was recognised."""
-    return turns_of(match_words(script, heard), len(script.turns))
-
-
-def _widened(known: Times | None, times: Times) -> Times:
+def _union(known: Times | None, times: Times) -> Times:
     return times if known is None else (min(known[0], times[0]), max(known[1], times[1]))

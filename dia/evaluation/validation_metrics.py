@@ -1,8 +1,8 @@
-"""What the metrics say of scripts that a model in training has just spoken: the figures of a validation.
+"""Metrics of validation during training: score samples that the model has just generated.
 
-Each script is that of a row of the data set, and is set against the row's own recording: its words, its
-voices, its sounds, its length. The metrics are those of an evaluation (dia/evaluation/metrics), a few of
-them; one whose judge cannot be used here gives a reason instead of a figure.
+Each sample has the script of a row of the data set and is compared with the row's own recording: its words,
+voices, nonverbals and length. The metrics are some of those of an evaluation (dia/evaluation/metrics); a
+metric whose model is missing gives a reason instead of a value.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,15 +14,17 @@ import numpy as np
 from dia.dialogue import Script
 from dia.evaluation.ground_truth import ground_truth
 from dia.evaluation.metrics.nonverbals import NonverbalAdherence
-from dia.evaluation.metrics.not_measured import Unavailable
-from dia.evaluation.metrics.protocol import Context, Metric, Row
+from dia.evaluation.metrics.protocol import Context, Metric
 from dia.evaluation.metrics.quality import PredictedQuality
+from dia.evaluation.metrics.result import MetricResult
 from dia.evaluation.metrics.speakers import SpeakerSimilarity
 from dia.evaluation.metrics.turns import TurnAccuracy
+from dia.evaluation.metrics.unavailable import UnavailableMetric
 from dia.evaluation.metrics.words import WordErrorRate
+from dia.evaluation.not_measured import NotMeasured
 from dia.evaluation.prompts import Prompt
-from dia.evaluation.scoring import System, measure, resolve_metrics, rows_of
-from dia.evaluation.shared_models import Hearing
+from dia.evaluation.scoring import resolve_metrics, score_clip, summarise_system
+from dia.evaluation.shared_models import SharedModels
 from dia.judges.events import EventDetector, calibrate
 from dia.judges.quality import DistillMos
 from dia.judges.recording import Recording
@@ -30,29 +32,31 @@ from dia.judges.unavailable import JudgeUnavailable
 from dia.types import Waveform
 
 MODEL = "model"
-NO_SOUND = "the data set keeps no sound to compare with; prepare it with data.keep_audio=true"
-FIGURES = {
-    "wer": "wer", "similarity": "similarity", "similarity_margin": "similarity", "turn_accuracy": "turns", "mos": "mos",
-    "tag_recall": "nonverbals", "false_insertion": "nonverbals",
-}  # fmt: skip
-"""Rows that are logged, and the metric that each comes from: a metric that is not there has its reason in a
-row of its name.
-"""
+NO_AUDIO = "the data set has no audio to compare with; prepare it with data.keep_audio=true"
+# results that are logged, each with the metric that computes it: where that is missing, its reason is logged
+LOGGED = {
+    "wer": "wer",
+    "similarity": "similarity",
+    "similarity_margin": "similarity",
+    "turn_accuracy": "turns",
+    "mos": "mos",
+    "tag_recall": "nonverbals",
+    "false_insertion": "nonverbals",
+}
+NEED_AUDIO = {"similarity", "similarity_margin", "turn_accuracy"}
 
 
-class Spoken(Protocol):
-    """What is needed of a spoken text: its waveform, float32 (samples,), its sample rate in hertz, and
-    whether it came to an end.
-    """
+class GeneratedAudio(Protocol):
+    """A generated sample."""
 
     @property
     def waveform(self) -> Waveform:
-        """The samples."""
+        """The samples, float32 (samples,)."""
         ...
 
     @property
     def sample_rate(self) -> int:
-        """Hertz."""
+        """Samples per second."""
         ...
 
     @property
@@ -61,82 +65,83 @@ class Spoken(Protocol):
         ...
 
 
-class Listener:
-    """Judges the scripts of ``rows``, in their order. ``labelled`` are rows that the detector of sounds is
-    calibrated on.
+class ValidationMetrics:
+    """Scores samples of the scripts of ``rows``, in their order.
 
-    Called with what was spoken it returns figures by name, and why others are missing: those of ``FIGURES``
-    as an evaluation has them; ``missed_eos``, the share that did not end by itself; ``duration_ratio``,
-    seconds spoken per second of the recordings.
+    ``labelled`` are rows on which the nonverbal detector is calibrated. A call returns values by name, and
+    the reasons of the missing ones: those of ``LOGGED`` as in an evaluation; ``missed_eos``, the share of
+    samples that did not end by themselves; ``duration_ratio``, generated seconds by recorded seconds.
     """
 
     def __init__(self, rows: Sequence[Mapping[str, Any]], labelled: Iterable[Mapping[str, Any]]) -> None:
         self.rows, self.labelled = rows, labelled
-        self.voices = [ground_truth(dict(row)) if _has_sound(row) else None for row in rows]
+        self.references = [ground_truth(dict(row)) if _has_audio(row) else None for row in rows]
 
-    def __call__(self, spoken: Sequence[Spoken]) -> tuple[dict[str, float], dict[str, str]]:
-        """Return the figures, and the reasons of those that are missing."""
-        recordings = [_recording(row, speech) for row, speech in zip(self.rows, spoken, strict=True)]
-        pairs = zip(recordings, self.voices, strict=True)
-        system = System(
-            MODEL, [measure(self.metrics, recording, _context(recording, own)) for recording, own in pairs]
-        )
-        figures, missing = _figures(rows_of(self.metrics, system))
-        if not any(self.voices):
-            missing |= dict.fromkeys(
-                {"similarity", "similarity_margin", "turn_accuracy"} & missing.keys(), NO_SOUND
-            )
-        seconds = sum(found.seconds for found in recordings) / sum(float(row["seconds"]) for row in self.rows)
-        return figures | {
-            "missed_eos": float(np.mean([not speech.ended for speech in spoken])),
-            "duration_ratio": seconds,
-        }, missing
+    def __call__(self, samples: Sequence[GeneratedAudio]) -> tuple[dict[str, float], dict[str, str]]:
+        """Return the values by name, and the reasons of those that are missing."""
+        recordings = [_recording(row, sample) for row, sample in zip(self.rows, samples, strict=True)]
+        clips = [
+            score_clip(self.metrics, recording, _context(recording, reference))
+            for recording, reference in zip(recordings, self.references, strict=True)
+        ]
+        values, missing = _logged(summarise_system(MODEL, clips, [], self.metrics).metrics)
+        if not any(self.references):
+            missing |= dict.fromkeys(NEED_AUDIO & missing.keys(), NO_AUDIO)
+        recorded_seconds = sum(float(row["seconds"]) for row in self.rows)
+        values["missed_eos"] = float(np.mean([not sample.ended for sample in samples]))
+        values["duration_ratio"] = sum(recording.seconds for recording in recordings) / recorded_seconds
+        return values, missing
 
     @cached_property
     def metrics(self) -> list[Metric]:
-        """The metrics, put together when they are first needed."""
-        hearing = Hearing()
-        metrics: list[Metric] = [
-            WordErrorRate(hearing, hearing.recogniser), SpeakerSimilarity(hearing), TurnAccuracy(hearing),
-            PredictedQuality(DistillMos()), self._adherence(hearing),
-        ]  # fmt: skip
-        return resolve_metrics(metrics)
+        """The metrics, built when they are first used."""
+        models = SharedModels()
+        return resolve_metrics(
+            [
+                WordErrorRate(models, models.recogniser),
+                SpeakerSimilarity(models),
+                TurnAccuracy(models),
+                PredictedQuality(DistillMos()),
+                self._adherence(models),
+            ]
+        )
 
-    def _adherence(self, hearing: Hearing) -> Metric:
-        """With a threshold for each tag of the labelled clips whose sound was kept."""
+    def _adherence(self, models: SharedModels) -> Metric:
+        """Return the metric with a threshold for each tag of the labelled rows that have audio."""
         try:
             detector = EventDetector()
         except JudgeUnavailable as missing:
-            return Unavailable(NonverbalAdherence.name, str(missing))
-        truth = [ground_truth(dict(row)) for row in self.labelled if _has_sound(row)]
+            return UnavailableMetric(NonverbalAdherence.name, str(missing))
+        references = [ground_truth(dict(row)) for row in self.labelled if _has_audio(row)]
         calibration = calibrate(
-            [detector.scores(recording) for recording in truth],
-            [recording.script_tags for recording in truth],
+            [detector.scores(recording) for recording in references],
+            [recording.script_tags for recording in references],
         )
-        return NonverbalAdherence(hearing, calibration, detector)
+        return NonverbalAdherence(models, calibration, detector)
 
 
-def _figures(rows: Mapping[str, Row]) -> tuple[dict[str, float], dict[str, str]]:
-    """The figures that were measured, and the reasons of the others."""
-    figures, missing = {}, {}
-    for name, metric in FIGURES.items():
-        row = rows.get(name) or rows[metric]
-        if row.estimate is None:
-            missing[name] = row.reason
+def _logged(results: Mapping[str, MetricResult]) -> tuple[dict[str, float], dict[str, str]]:
+    """Return the values that were measured, and the reasons of the others."""
+    values, missing = {}, {}
+    for name, metric in LOGGED.items():
+        estimate = (results.get(name) or results[metric]).estimate
+        if isinstance(estimate, NotMeasured):
+            missing[name] = estimate.reason
         else:
-            figures[name] = row.estimate.value
-    return figures, missing
+            values[name] = estimate.value
+    return values, missing
 
 
-def _context(recording: Recording, own: Recording | None) -> Context:
+def _context(recording: Recording, reference: Recording | None) -> Context:
     prompt = Prompt(recording.prompt_id, recording.script.render())
-    return Context(prompt, (own,) if own is not None and own.turn_times else (), own)
+    voices = (reference,) if reference is not None and reference.turn_times else ()
+    return Context(prompt, voices, reference)
 
 
-def _recording(row: Mapping[str, Any], speech: Spoken) -> Recording:
+def _recording(row: Mapping[str, Any], sample: GeneratedAudio) -> Recording:
     script = Script.parse(str(row["script"]))
-    return Recording(str(row["id"]), MODEL, script, speech.waveform, speech.sample_rate, ended=speech.ended)
+    return Recording(str(row["id"]), MODEL, script, sample.waveform, sample.sample_rate, ended=sample.ended)
 
 
-def _has_sound(row: Mapping[str, Any]) -> bool:
+def _has_audio(row: Mapping[str, Any]) -> bool:
     return row["audio"]["bytes"] is not None

@@ -9,7 +9,7 @@ from datasets import Dataset, concatenate_datasets
 from dia.codecs.protocol import Codec, frames_per_second
 from dia.config.train import TrainConfig
 from dia.data.batching import BatchList, TrainingBatches
-from dia.evaluation.validation_metrics import Listener
+from dia.evaluation.validation_metrics import ValidationMetrics
 from dia.pipelines.build_model import inference_sampling
 from dia.training.callbacks.divergence import DivergenceGuard
 from dia.training.callbacks.generate_samples import GenerateSamples
@@ -58,7 +58,7 @@ def generate_samples(config: TrainConfig, codec: Codec, splits: Mapping[str, Dat
         inference_sampling(config),
         min(max_tokens, config.model.decoder.max_positions),
         settings.generate_every,
-        Listener(list(clips), concatenate_datasets(labelled)),
+        ValidationMetrics(list(clips), concatenate_datasets(labelled)),
     )
 
 

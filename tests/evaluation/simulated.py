@@ -1,4 +1,4 @@
-"""Systems whose true difference is known, for tests of intervals and of power."""
+"""Simulated systems with a known true difference, for tests of intervals and of power."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Draw = Callable[[np.random.Generator], tuple[ClipValues, ClipValues]]
 
 @dataclass(frozen=True)
 class Design:
-    """``draw`` makes the two systems of one experiment; ``truth`` is their true difference."""
+    """``draw`` returns the two systems of one experiment; ``truth`` is their true difference."""
 
     name: str
     draw: Draw
@@ -27,10 +27,10 @@ def names(prompts, seeds):
 def scale(prompts, seeds):
     """Scores such as MOS: prompts differ, systems differ on prompts, takes differ."""
 
-    def draw(random):
-        hard = random.normal(0, 1, (prompts, 1))
+    def draw(rng):
+        hard = rng.normal(0, 1, (prompts, 1))
         first, second = (
-            hard + shift + random.normal(0, 0.4, (prompts, 1)) + random.normal(0, 1, (prompts, seeds))
+            hard + shift + rng.normal(0, 0.4, (prompts, 1)) + rng.normal(0, 1, (prompts, seeds))
             for shift in (0.3, 0.0)
         )
         return tuple(
@@ -42,16 +42,14 @@ def scale(prompts, seeds):
 
 
 def word_errors(prompts, seeds, rates=(0.12, 0.06)):
-    """Counts such as word errors: texts of 6 to 39 words, some hard; takes scatter as gamma-Poisson counts,
-    most of them low.
-    """
+    """Counts such as word errors: texts of 6 to 39 words, some hard; most takes have few errors (gamma-Poisson)."""
 
-    def draw(random):
-        words = random.integers(6, 40, (prompts, 1)).astype(float)
-        hard = random.gamma(1.5, 1 / 1.5, (prompts, 1))
+    def draw(rng):
+        words = rng.integers(6, 40, (prompts, 1)).astype(float)
+        hard = rng.gamma(1.5, 1 / 1.5, (prompts, 1))
         made = []
         for name, rate in zip("ab", rates, strict=True):
-            errors = random.poisson(random.gamma(0.8, 1 / 0.8, (prompts, seeds)) * hard * words * rate)
+            errors = rng.poisson(rng.gamma(0.8, 1 / 0.8, (prompts, seeds)) * hard * words * rate)
             repeated = np.broadcast_to(words, errors.shape)
             made.append(
                 ClipValues.ratios(name, "wer", errors.ravel(), repeated.ravel(), names(prompts, seeds))
@@ -65,8 +63,8 @@ def mean_word_errors(prompts, seeds):
     """The same, as the mean of each clip's rate."""
     design = word_errors(prompts, seeds)
 
-    def draw(random):
-        made = design.draw(random)
+    def draw(rng):
+        made = design.draw(rng)
         rates = [one.numerators / one.denominators for one in made]
         return tuple(
             ClipValues.ratios(one.system, "wer_mean", rate, np.ones_like(rate), one.prompts)
@@ -87,12 +85,12 @@ def hits(prompts, seeds, rates, concentration=None):
     ]
     truth = float(np.mean(at[0]) - np.mean(at[1]))
 
-    def draw(random):
-        place = random.random((prompts, 1))
-        chances = [np.interp(place, grid, one) if concentration else one for one in at]
-        drawn = [(random.random((prompts, seeds)) < chance).astype(float).ravel() for chance in chances]
+    def draw(rng):
+        place = rng.random((prompts, 1))
+        rates = [np.interp(place, grid, one) if concentration else one for one in at]
+        drawn = [(rng.random((prompts, seeds)) < rate).astype(float).ravel() for rate in rates]
         return tuple(
-            ClipValues.rates(name, "heard", one, names(prompts, seeds))
+            ClipValues.rates(name, "detected", one, names(prompts, seeds))
             for name, one in zip("ab", drawn, strict=True)
         )
 

@@ -1,38 +1,42 @@
-"""What was measured and spoken before is found again, whole or not at all."""
+"""Cached takes and scores are read back, complete or not at all."""
 
 import numpy as np
 import pytest
 
-from dia.evaluation.cache import ContentCache, Take, key_of_take
+from dia.evaluation.cache import ContentCache, Take, open_cache, take_key
 
-KEY, OTHER = key_of_take(script="[S1] Hi.", seed=0), key_of_take(script="[S1] Hi.", seed=1)
+KEY, OTHER = take_key(script="[S1] Hi.", seed=0), take_key(script="[S1] Hi.", seed=1)
 
 
-def test_values_are_asked_for_once(tmp_path):
-    kept, asked = ContentCache(tmp_path), []
+def test_values_are_computed_once(tmp_path):
+    cache, calls = ContentCache(tmp_path), []
 
     def make():
-        asked.append(1)
+        calls.append(1)
         return {"wer": 0.25, "words": ["a", None]}
 
-    assert kept.values(KEY, make) == kept.values(KEY, make) == {"wer": 0.25, "words": ["a", None]}
-    assert ContentCache(tmp_path).values(KEY, make)["wer"] == 0.25 and len(asked) == 1
-    assert kept.values(OTHER, make) and len(asked) == 2 and (kept.asked, kept.found) == (3, 1)
+    assert (
+        cache.get_or_compute(KEY, make)
+        == cache.get_or_compute(KEY, make)
+        == {"wer": 0.25, "words": ["a", None]}
+    )
+    assert ContentCache(tmp_path).get_or_compute(KEY, make)["wer"] == 0.25 and len(calls) == 1
+    assert cache.get_or_compute(OTHER, make) and len(calls) == 2 and (cache.lookups, cache.hits) == (3, 1)
 
 
-def test_what_is_no_number_is_refused(tmp_path):
+def test_values_that_are_not_numbers_are_refused(tmp_path):
     with pytest.raises(ValueError, match="JSON compliant"):
-        ContentCache(tmp_path).values(KEY, lambda: {"wer": float("nan")})
+        ContentCache(tmp_path).get_or_compute(KEY, lambda: {"wer": float("nan")})
     assert not list(tmp_path.rglob("*.json"))
 
 
 @pytest.mark.parametrize("samples", [0, 1, 4000])
-def test_sound_is_the_same_now_and_later(tmp_path, samples):
+def test_a_take_is_the_same_now_and_later(tmp_path, samples):
     waveform = np.random.default_rng(0).uniform(-0.9, 0.9, samples).astype(np.float32)
-    kept = ContentCache(tmp_path)
-    assert kept.take(KEY) is None
-    now = kept.put(KEY, Take(waveform, 16_000, False))
-    later = ContentCache(tmp_path).take(KEY)
+    cache = ContentCache(tmp_path)
+    assert cache.load_take(KEY) is None
+    now = cache.store_take(KEY, Take(waveform, 16_000, False))
+    later = ContentCache(tmp_path).load_take(KEY)
     assert (
         np.array_equal(now.waveform, later.waveform)
         and now.waveform.dtype == later.waveform.dtype == np.float32
@@ -43,15 +47,36 @@ def test_sound_is_the_same_now_and_later(tmp_path, samples):
 
 
 @pytest.mark.parametrize("kind", ["json", "flac"])
-def test_a_damaged_file_is_as_good_as_none(tmp_path, kind):
-    kept = ContentCache(tmp_path)
-    kept.put(KEY, Take(np.full(500, 0.1, np.float32), 16_000, True))
+def test_a_damaged_file_counts_as_missing(tmp_path, kind):
+    cache = ContentCache(tmp_path)
+    cache.store_take(KEY, Take(np.full(500, 0.1, np.float32), 16_000, True))
     (path,) = tmp_path.rglob(f"*.{kind}")
     path.write_bytes(path.read_bytes()[:-3])
-    assert kept.take(KEY) is None
-    kept.put(KEY, Take(np.full(500, 0.1, np.float32), 16_000, True))
-    assert kept.take(KEY).ended
+    assert cache.load_take(KEY) is None
+    cache.store_take(KEY, Take(np.full(500, 0.1, np.float32), 16_000, True))
+    assert cache.load_take(KEY).ended
 
 
-def test_a_key_says_all_that_matters():
-    assert KEY != OTHER and key_of_take(seed=0, script="[S1] Hi.") == KEY
+def test_a_key_covers_all_dependencies():
+    assert KEY != OTHER and take_key(seed=0, script="[S1] Hi.") == KEY
+
+
+def test_the_default_folder_of_earlier_versions_is_renamed_and_read(tmp_path):
+    old = ContentCache(tmp_path / "outputs" / ".kept")
+    old.get_or_compute(KEY, lambda: {"wer": 0.5})
+    cache = open_cache(tmp_path / "outputs" / ".cache")
+    assert cache.get_or_compute(KEY, lambda: {"wer": 0.9}) == {"wer": 0.5} and cache.hits == 1
+    assert not (tmp_path / "outputs" / ".kept").exists()
+    (tmp_path / "outputs" / ".kept").mkdir()
+    assert open_cache(tmp_path / "outputs" / ".cache").folder.name == ".cache"  # an existing one is used
+    assert open_cache(tmp_path / "mine").folder == tmp_path / "mine"
+
+
+def test_an_old_folder_that_cannot_be_renamed_is_used_as_it_is(tmp_path, monkeypatch, caplog):
+    ContentCache(tmp_path / ".kept").get_or_compute(KEY, lambda: {"wer": 0.5})
+
+    def refuse(*_):
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr("os.rename", refuse)
+    assert open_cache(tmp_path / ".cache").folder == tmp_path / ".kept" and "read-only" in caplog.text

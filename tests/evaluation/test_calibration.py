@@ -1,6 +1,4 @@
-"""Calibration on recordings whose sounds are known: labels, copies, what cannot be read, the command's exit
-code.
-"""
+"""Calibration on labelled recordings: labels, duplicates, unreadable files, and the exit code of the command."""
 
 import json
 
@@ -17,7 +15,7 @@ from dia.evaluation.calibration import (
     calibrate_on_real,
     calibration_of,
     find_labelled,
-    load_calibration,
+    read_calibration,
     read_labels,
     tags_of,
 )
@@ -28,7 +26,7 @@ DECLARED = read_labels("eval/detectors/real.yaml")
 
 
 class Loudness:
-    """Hears a laugh in what is loud."""
+    """A detector that takes loud sounds for laughs."""
 
     provenance = Provenance("loudness", "1", 16_000, "none", True)
 
@@ -53,7 +51,7 @@ def sounds(tmp_path, monkeypatch):
     return tmp_path / "sounds"
 
 
-def test_the_shipped_labels_tell_sounds_from_speech_and_leave_cries_out():
+def test_the_shipped_labels_distinguish_sounds_from_speech_and_leave_cries_out():
     assert tags_of("British/Laugh.ogg", DECLARED["hedgewars"]) == {"laughs"}
     assert tags_of("British/Hello.ogg", DECLARED["hedgewars"]) == frozenset()
     assert (
@@ -70,7 +68,7 @@ def test_the_shipped_labels_tell_sounds_from_speech_and_leave_cries_out():
     )
 
 
-def test_copies_count_once_and_what_is_no_label_is_left_out(sounds):
+def test_duplicates_count_once_and_unlabelled_files_are_left_out(sounds):
     found = calibrate_on_real(sounds)
     assert found["copies"] == 1 and found["left_out"] == 10 and found["unreadable"] == {}
     laughs = found["tags"]["laughs"]
@@ -82,20 +80,20 @@ def test_copies_count_once_and_what_is_no_label_is_left_out(sounds):
     json.dumps(found, allow_nan=False)
 
 
-def test_the_command_names_what_it_cannot_read_and_says_so_with_its_exit_code(sounds, tmp_path, capsys):
+def test_the_command_lists_unreadable_files_and_exits_with_3(sounds, tmp_path, capsys):
     out = tmp_path / "calibration.json"
     command(CalibrateConfig(str(sounds), out=str(out)))
-    known = calibration_of(load_calibration(out))
+    known = calibration_of(read_calibration(out))
     assert known["laughs"].measurable and 0.05 < known["laughs"].threshold < 0.4
     (sounds / "hedgewars" / "Voice0" / "Hello.ogg").write_bytes(b"no sound")
     with pytest.raises(SystemExit) as stopped:
         command(CalibrateConfig(str(sounds), out=str(out)))
     assert stopped.value.code == 3 and "Voice0/Hello.ogg" in capsys.readouterr().err
-    assert load_calibration(out)["tags"]["laughs"]["without_tag"] == 9
+    assert read_calibration(out)["tags"]["laughs"]["without_tag"] == 9
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["calibration.json"]
 
 
-def test_what_is_missing_is_told(sounds, tmp_path, monkeypatch):
+def test_missing_inputs_are_errors(sounds, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="no folder"):
         calibrate_on_real(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
@@ -115,13 +113,13 @@ def test_what_is_missing_is_told(sounds, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("content", ["", "[1]", '{"tags": {"laughs": {}}}', '{"tags": 3}'])
-def test_a_file_that_is_no_calibration_is_refused(tmp_path, content):
+def test_a_file_of_another_kind_is_refused_as_calibration(tmp_path, content):
     (tmp_path / "c.json").write_text(content)
-    with pytest.raises(UserError, match="holds no calibration"):
-        load_calibration(tmp_path / "c.json")
+    with pytest.raises(UserError, match="is not a calibration"):
+        read_calibration(tmp_path / "c.json")
 
 
-def test_wrong_labels_are_named_all_at_once(tmp_path):
+def test_all_problems_of_labels_are_reported_at_once(tmp_path):
     path = tmp_path / "labels.yaml"
     path.write_text(
         yaml.safe_dump({"a": {"licence": "x", "tags": {"juggles": ["*"]}, "speech": "*.wav", "colour": 1}})
@@ -136,7 +134,7 @@ def test_wrong_labels_are_named_all_at_once(tmp_path):
     ):
         assert said in str(caught.value)
     path.write_text("- 1")
-    with pytest.raises(UserError, match="hold no sources"):
+    with pytest.raises(UserError, match="have no sources"):
         read_labels(str(path))
     with pytest.raises(UserError, match="cannot be read"):
         read_labels(str(tmp_path / "none.yaml"))

@@ -1,6 +1,4 @@
-"""Comparisons of systems: against scipy, against the closed test, against counting, and where there is
-nothing to compare.
-"""
+"""Comparisons of systems against scipy, the closed test and counting, and edge cases without a difference."""
 
 import io
 import itertools
@@ -12,10 +10,13 @@ from hypothesis import strategies as st
 from rich.console import Console
 from scipy import stats
 
-from dia.evaluation.clip_values import ClipValues, Kind, values_of
-from dia.evaluation.comparison import compare, compare_all, comparison_table, score_rows
+from dia.evaluation.clip_values import ClipValues
+from dia.evaluation.comparison import compare, compare_all
+from dia.evaluation.metrics.result import Contribution, summarise_ratio
 from dia.evaluation.paired import holm, influence, permutation_p, studentised_interval
 from dia.evaluation.power import prompts_needed, smallest_difference, votes_needed
+from dia.evaluation.scoring import clip_values, kind_of
+from dia.evaluation.terminal import comparison_table
 from tests.evaluation.simulated import hits, scale, word_errors
 
 EIGHT = [f"p{number}" for number in range(8)]
@@ -139,7 +140,7 @@ def test_prompts_needed_reach_80_percent_and_hardly_more(effect):
     [(scale, 0.76, 0.84), (word_errors, 0.8, 0.93), (lambda *size: hits(*size, (0.7, 0.5)), 0.7, 0.82)],
     ids=["scale", "word errors", "hits"],
 )
-def test_what_is_said_to_settle_a_difference_settles_it_80_times_in_100(build, low, high):
+def test_the_number_of_prompts_needed_detects_a_difference_80_times_in_100(build, low, high):
     """The deviation of one large experiment says how many prompts are needed; experiments of that size then
     find it.
 
@@ -168,7 +169,10 @@ def test_the_studentised_interval_is_that_of_resampling_step_by_step():
     """
     random = np.random.default_rng(4)
     one, other = (values.per_prompt() for values in word_errors(15, 2).draw(random))
-    tops, bottoms = np.stack((one.top, other.top)), np.stack((one.bottom, other.bottom))
+    tops, bottoms = (
+        np.stack((one.numerators, other.numerators)),
+        np.stack((one.denominators, other.denominators)),
+    )
 
     def figures(chosen):
         top, bottom = tops[:, chosen], bottoms[:, chosen]
@@ -184,7 +188,7 @@ def test_the_studentised_interval_is_that_of_resampling_step_by_step():
     )
 
 
-def test_nothing_settles_no_difference():
+def test_no_number_of_prompts_detects_no_difference():
     assert (
         prompts_needed(0.0, 1.0) is None and votes_needed(0.5) is None and smallest_difference(2, 1.0) is None
     )
@@ -218,7 +222,7 @@ def test_takes_of_one_prompt_do_not_narrow_an_interval():
 
 
 @given(st.integers(0, 10_000))
-def test_turning_a_comparison_round_turns_its_figures_round(seed):
+def test_swapping_the_systems_swaps_the_signs(seed):
     one, other = np.random.default_rng(seed).normal(0, 1, (2, 8))
     there, back = compare(means("a", one), means("b", other)), compare(means("b", other), means("a", one))
     assert (there.difference, there.low, there.high) == pytest.approx(
@@ -227,7 +231,7 @@ def test_turning_a_comparison_round_turns_its_figures_round(seed):
     assert there.p == back.p and there.low < there.difference < there.high
 
 
-def test_what_was_not_measured_is_left_out_and_counted():
+def test_unmeasured_prompts_are_left_out_and_counted():
     first = means("a", [1, 2, float("nan"), 4, 5, 6, 7, 8])
     second = means("b", [1, 1, 3, 3, 5, 5, 7, 7, 0], [*EIGHT, "more"])
     found = compare(first, second)
@@ -278,28 +282,27 @@ def test_all_pairs_of_all_scores_are_one_family():
     assert "a - c" in drawn(found) and compare_all(values[:1]) == []
 
 
-def test_every_score_says_what_it_rests_on():
-    silent = means("b", [float("nan")] * 8)
-    rows = score_rows([means("a", [*range(7), float("nan")]), silent])
-    assert rows[0]["value"] == 3 and (rows[0]["prompts"], rows[0]["seeds"], rows[0]["failures"]) == (7, 1, 1)
-    assert rows[1]["value"] is None and rows[1]["failures"] == 8
+def test_unmeasured_clips_are_counted_as_failures():
+    partial, silent = means("a", [*range(7), float("nan")]), means("b", [float("nan")] * 8)
+    assert partial.per_prompt().numerators.mean() == 3
+    assert (len(partial.per_prompt().prompts), partial.seeds, partial.failures) == (7, 1, 1)
+    assert silent.failures == 8 and not silent.measured.any() and silent.per_prompt().prompts == ()
     with pytest.raises(ValueError, match="no measured prompt in common"):
         compare(means("a", range(8)), silent)
 
 
-def test_rows_become_values_by_system():
-    rows = [
-        {"system": system, "prompt_id": prompt, "errors": errors, "words": 10}
-        for system, counts in (("a", (1, 2)), ("b", (None, 4)))
-        for prompt, errors in zip("pq", counts, strict=True)
-    ]
-    first, second = values_of(rows, "wer", Kind.RATIO, "errors", "words")
-    assert first.estimate().value == pytest.approx(0.15) and (second.failures, second.estimate().value) == (
-        1,
-        0.4,
-    )
-    with pytest.raises(ValueError, match="row 0 lacks characters"):
-        values_of(rows, "cer", Kind.RATIO, "errors", "characters")
+def test_results_become_the_values_of_a_comparison():
+    results = {
+        system: summarise_ratio(
+            "wer", [Contribution(prompt, errors, 10) for prompt, errors in counts], "none"
+        )
+        for system, counts in (("a", [("p", 1), ("q", 2)]), ("b", [("q", 4)]))
+    }
+    kind = kind_of([item for result in results.values() for item in result.contributions])
+    first, second = (clip_values(system, result, kind) for system, result in results.items())
+    assert [result.measured.value for result in results.values()] == [pytest.approx(0.15), 0.4]
+    found = compare(first, second)
+    assert found.difference == pytest.approx(-0.2) and (found.prompts, found.left_out) == (1, 1)
 
 
 @pytest.mark.parametrize(

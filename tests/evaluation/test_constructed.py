@@ -1,4 +1,4 @@
-"""Metrics tell good from bad on real voices: what is put wrong is heard wrong, and nothing else is."""
+"""Metrics distinguish good from bad on synthetic voices: each measures the inserted fault and no other."""
 
 import numpy as np
 import pytest
@@ -13,13 +13,13 @@ from dia.evaluation.metrics.attribution import AttributedWords, PermutedSimilari
 from dia.evaluation.metrics.failures import Failures
 from dia.evaluation.metrics.nonverbals import NonverbalAdherence
 from dia.evaluation.metrics.prosody import Arousal, Prosody
-from dia.evaluation.metrics.protocol import Clip, Context
+from dia.evaluation.metrics.protocol import ClipScore, Context
 from dia.evaluation.metrics.quality import PredictedQuality
 from dia.evaluation.metrics.speakers import SpeakerSimilarity
 from dia.evaluation.metrics.turns import TurnAccuracy
 from dia.evaluation.metrics.words import WordErrorRate
 from dia.evaluation.prompts import Prompt
-from dia.evaluation.shared_models import Hearing
+from dia.evaluation.shared_models import SharedModels
 from dia.judges.events import Calibration, DetectorUnavailable, EventDetector
 from dia.judges.quality import DistillMos, DnsMos
 from dia.judges.recording import Recording
@@ -35,8 +35,8 @@ GAP = 0.3
 
 
 @pytest.fixture(scope="module")
-def hearing():
-    return Hearing()
+def models():
+    return SharedModels()
 
 
 @pytest.fixture(scope="module")
@@ -69,13 +69,13 @@ def context(spoken):
     return Context(Prompt("p", SCRIPT), (truth,), truth)
 
 
-def figures(metric, made, context):
-    """The figures of one clip, by the rows' names."""
-    rows = metric.summarise([Clip(context.prompt, 0, metric.measure(made, context))])
-    return {row.name: row.estimate.value if row.estimate else None for row in rows}
+def values_of(metric, made, context):
+    """Return the results of one clip by name, None where not measured."""
+    rows = metric.summarise([ClipScore(context.prompt, 0, metric.measure(made, context))])
+    return {row.name: row.measured.value if row.measured else None for row in rows}
 
 
-def test_truth_over_codec_over_noise(spoken, hearing):
+def test_truth_over_codec_over_noise(spoken, models):
     script, codec = f"[S1] {TEXTS[0]} [S2] {TEXTS[1]}", load_codec("codec_nano")
     made = dialogue(spoken, (1, 2), times=True)
     truth = recording(made.waveform, script=script)
@@ -92,55 +92,57 @@ def test_truth_over_codec_over_noise(spoken, hearing):
     judges = [
         (PredictedQuality(DistillMos()), "mos"),
         (PredictedQuality(DnsMos(), "dnsmos", ("overall",)), "dnsmos_overall"),
-        (SpeakerSimilarity(hearing), "similarity"),
+        (SpeakerSimilarity(models), "similarity"),
     ]
     for metric, name in judges:
-        best, middle, worst = (figures(metric, clip, context)[name] for clip in clips)
+        best, middle, worst = (values_of(metric, clip, context)[name] for clip in clips)
         assert best > middle > worst, name
-    rates = [figures(WordErrorRate(hearing, hearing.recogniser), clip, context)["wer"] for clip in clips]
+    rates = [values_of(WordErrorRate(models, models.recogniser), clip, context)["wer"] for clip in clips]
     assert rates[0] <= rates[1] < rates[2]
 
 
-def test_swapped_speakers_lower_turn_accuracy_and_nothing_of_the_words(spoken, hearing, context):
+def test_swapped_speakers_lower_turn_accuracy_and_not_the_word_accuracy(spoken, models, context):
     right, swapped = dialogue(spoken, (1, 2, 1, 2)), dialogue(spoken, (2, 1, 2, 1))
     once = dialogue(spoken, (1, 2, 1, 1))
-    found = [figures(TurnAccuracy(hearing), clip, context) for clip in (right, once, swapped)]
+    found = [values_of(TurnAccuracy(models), clip, context) for clip in (right, once, swapped)]
     assert [made["turn_accuracy"] for made in found] == [1, 0.75, 0]
     assert [made["voice_swaps"] for made in found] == [0, 1, 1] and all(
         made["turns_found"] == 1 for made in found
     )
     voices = [
-        figures(SpeakerSimilarity(hearing), clip, context)["similarity_margin"]
+        values_of(SpeakerSimilarity(models), clip, context)["similarity_margin"]
         for clip in (right, once, swapped)
     ]
     assert voices[0] > voices[1] > 0 > voices[2]
-    words = WordErrorRate(hearing, hearing.recogniser)
-    assert max(figures(words, clip, context)["wer"] for clip in (right, once, swapped)) < 0.1
+    words = WordErrorRate(models, models.recogniser)
+    assert max(values_of(words, clip, context)["wer"] for clip in (right, once, swapped)) < 0.1
 
 
-def test_cpwer_does_not_mind_the_voices_names_but_their_number(spoken, hearing, context):
+def test_cpwer_ignores_the_names_of_voices_but_not_their_number(spoken, models, context):
     right, swapped, alone = (dialogue(spoken, order) for order in ((1, 2, 1, 2), (2, 1, 2, 1), (1, 1, 1, 1)))
-    metric = AttributedWords(hearing)
+    metric = AttributedWords(models)
     assert (
-        figures(metric, right, context)["cpwer"] < 0.15 and figures(metric, swapped, context)["cpwer"] < 0.15
+        values_of(metric, right, context)["cpwer"] < 0.15
+        and values_of(metric, swapped, context)["cpwer"] < 0.15
     )
-    one = figures(metric, alone, context)
+    one = values_of(metric, alone, context)
     assert one["cpwer"] > 0.5 and one["voices_wrong"] == 1
-    similarity = PermutedSimilarity(hearing)
-    assert figures(similarity, right, context)["cpsim"] > 0.9
-    assert figures(similarity, alone, context) == {"cpsim": None, "cpsim_failed": 1}
+    similarity = PermutedSimilarity(models)
+    assert values_of(similarity, right, context)["cpsim"] > 0.9
+    assert values_of(similarity, alone, context) == {"cpsim": None, "cpsim_failed": 1}
     separation = [
-        figures(SpeakerSimilarity(hearing), clip, context)["similarity_separation"] for clip in (right, alone)
+        values_of(SpeakerSimilarity(models), clip, context)["similarity_separation"]
+        for clip in (right, alone)
     ]
     assert separation[0] > 0.3 > separation[1] + 0.1
 
 
-def test_a_cut_end_is_reported_as_truncation(spoken, hearing, context):
+def test_a_cut_end_is_reported_as_truncation(spoken, models, context):
     whole = dialogue(spoken, (1, 2, 1, 2))
     cut = recording(whole.waveform[: int(0.6 * len(whole.waveform))])
-    metric = Failures(hearing)
-    assert figures(metric, whole, context)["failed"] == 0
-    found = figures(metric, cut, context)
+    metric = Failures(models)
+    assert values_of(metric, whole, context)["failed"] == 0
+    found = values_of(metric, cut, context)
     assert (
         found["failed/truncated"] == 1
         and found["failed/too_fast"] == 0
@@ -148,19 +150,19 @@ def test_a_cut_end_is_reported_as_truncation(spoken, hearing, context):
     )
 
 
-def test_a_faster_voice_has_a_higher_rate_and_silence_is_not_measured(spoken, hearing, context):
+def test_a_faster_voice_has_a_higher_rate_and_silence_is_not_measured(spoken, models, context):
     whole = dialogue(spoken, (1, 2, 1, 2))
     hurried = recording(whole.waveform, rate=int(1.3 * SAMPLE_RATE))
-    slow, fast = (figures(Prosody(hearing), clip, context) for clip in (whole, hurried))
+    slow, fast = (values_of(Prosody(models), clip, context) for clip in (whole, hurried))
     assert (
         fast["words_per_second"] > 1.15 * slow["words_per_second"]
         and fast["pitch_hertz"] > 1.1 * slow["pitch_hertz"]
     )
-    silent = figures(Prosody(hearing), recording(np.zeros(SAMPLE_RATE)), context)
+    silent = values_of(Prosody(models), recording(np.zeros(SAMPLE_RATE)), context)
     assert set(silent.values()) == {None}
 
 
-def test_a_removed_sound_lowers_recall_and_an_added_one_raises_false_insertions(spoken, hearing, context):
+def test_a_removed_sound_lowers_recall_and_an_added_one_raises_false_insertions(spoken, models, context):
     """The real detector, on the one tag whose sound is easy: a beep between two sentences."""
     try:
         detector = EventDetector()
@@ -169,13 +171,13 @@ def test_a_removed_sound_lowers_recall_and_an_added_one_raises_false_insertions(
     beep = 0.3 * np.sin(2 * np.pi * 1000 * np.arange(SAMPLE_RATE) / SAMPLE_RATE)
     with_beep = np.concatenate([spoken[1][0], beep, spoken[1][2]])
     without = np.concatenate([spoken[1][0], np.zeros(SAMPLE_RATE // 4), spoken[1][2]])
-    metric = NonverbalAdherence(hearing, {"beep": Calibration(0.1, 1.0, 1.0, 9, 9)}, detector)
+    metric = NonverbalAdherence(models, {"beep": Calibration(0.1, 1.0, 1.0, 9, 9)}, detector)
     tagged, plain = f"[S1] {TEXTS[0]} (beep) {TEXTS[2]}", f"[S1] {TEXTS[0]} {TEXTS[2]}"
 
-    def clips(*heard):
-        given = zip((tagged, plain), ("tag", "plain"), heard, strict=True)
+    def clips(*waveforms):
+        given = zip((tagged, plain), ("tag", "plain"), waveforms, strict=True)
         return [
-            Clip(
+            ClipScore(
                 Prompt(name, script, group="g", version=name, tag="beep"),
                 0,
                 metric.measure(recording(waveform, script=script), context),
@@ -183,8 +185,8 @@ def test_a_removed_sound_lowers_recall_and_an_added_one_raises_false_insertions(
             for script, name, waveform in given
         ]
 
-    def rates(*heard):
-        rows = {row.name: row.estimate for row in metric.summarise(clips(*heard))}
+    def rates(*waveforms):
+        rows = {row.name: row.estimate for row in metric.summarise(clips(*waveforms))}
         return tuple(
             rows[f"{what}/beep"].value for what in ("tag_recall", "false_insertion", "net_tag_effect")
         )
@@ -196,8 +198,8 @@ def test_a_removed_sound_lowers_recall_and_an_added_one_raises_false_insertions(
     assert rows["slot_error_absolute"].value <= 1 and rows["slot_hit_1"].value == 1
 
 
-def test_what_is_spoken_with_more_arousal_is_heard_so(hearing):
-    metric, joe = Arousal(hearing), Joe()
+def test_more_arousal_is_measured_as_more(models):
+    metric, joe = Arousal(models), Joe()
 
     def agreement(high, low):
         clips = []
@@ -205,7 +207,7 @@ def test_what_is_spoken_with_more_arousal_is_heard_so(hearing):
             for level, style in (("high", high), ("low", low)):
                 made = recording(speak_styled(joe, text, STYLES[style], 0), script=f"[S1] {text}")
                 prompt = Prompt(f"{text}-{level}", f"[S1] {text}", group=text, arousal=level)
-                clips.append(Clip(prompt, 0, metric.measure(made, Context(prompt))))
+                clips.append(ClipScore(prompt, 0, metric.measure(made, Context(prompt))))
         return {row.name: row.estimate.value for row in metric.summarise(clips)}["arousal_agreement"]
 
     assert agreement("activated", "calm") == 1 and agreement("calm", "activated") == 0

@@ -7,11 +7,11 @@ from scipy import stats
 from dia.config.judges import JudgesConfig
 from dia.dialogue import Script
 from dia.errors import UserError
-from dia.evaluation.metrics.registry import metrics_of
+from dia.evaluation.metrics.registry import build_metrics
 from dia.evaluation.prompts import suite_prompts
 from dia.evaluation.statistics import difference_of_rates, estimate_mean, estimate_rate
 from dia.evaluation.suites import Suite, load_suites, suite_of
-from dia.evaluation.turn_alignment import find_turns
+from dia.evaluation.turn_alignment import match_words, times_of_turns
 from dia.judges.events import calibrate
 from dia.judges.transcription import RecognisedWord
 from dia.judges.words import transcript_words, word_errors
@@ -20,7 +20,7 @@ from dia.resources import resource
 SCRIPT = Script.parse("[S1] I feel very tired. (laughs) [S2] Are you hungry?")
 
 
-def test_laughter_is_no_insertion_and_a_spoken_tag_is_counted():
+def test_laughter_is_no_insertion_and_a_tag_read_aloud_is_counted():
     assert word_errors(SCRIPT, "I feel very tired. Ha ha ha! Are you hungry?").errors == 0
     spoken = word_errors(SCRIPT, "I feel very tired laughs are you hungry")
     assert (spoken.errors, spoken.spoken_tags, spoken.words) == (1, 1, 7)
@@ -48,7 +48,7 @@ def test_numbers_in_a_row_cost_nothing(heard):
     assert word_errors(script, "The code is 7913").errors == 1
 
 
-def test_tags_read_aloud_in_any_spelling_are_counted_and_asked_words_are_not():
+def test_tags_read_aloud_in_any_spelling_are_counted_and_words_of_the_script_are_not():
     assert word_errors(SCRIPT, "I feel very tired clears her throat are you hungry laughing").spoken_tags == 2
     assert (
         word_errors(Script.parse("[S1] They sing and laugh. (laughs)"), "They sing and laugh").spoken_tags
@@ -57,19 +57,23 @@ def test_tags_read_aloud_in_any_spelling_are_counted_and_asked_words_are_not():
     assert word_errors(Script.parse("[S1] They laugh. (coughs)"), "They coughs").spoken_tags == 1
 
 
-def test_turns_are_found_by_amounts():
+def turns_of(script, recognised):
+    return times_of_turns(match_words(script, recognised), len(script.turns))
+
+
+def test_turns_are_located_by_amounts():
     script = Script.parse("[S1] Twenty dollars. [S2] Thirty?")
     for words in (["Twenty", "dollars", "thirty"], ["$20.", "30?"]):
         heard = [RecognisedWord(word, float(place), place + 0.5) for place, word in enumerate(words)]
-        found = find_turns(script, heard)
+        found = turns_of(script, heard)
         assert found[0] is not None and found[1] == (float(len(words) - 1), len(words) - 0.5)
 
 
-def test_turns_are_found_by_their_words():
+def test_turns_are_located_by_their_words():
     said = ["I", "feel", "very", "tired", "are", "hungry"]
     heard = [RecognisedWord(f" {word}", float(place), place + 0.9) for place, word in enumerate(said)]
-    assert find_turns(SCRIPT, heard) == [(0.0, 3.9), (4.0, 5.9)]
-    assert find_turns(SCRIPT, heard[:2]) == [(0.0, 1.9), None] and find_turns(SCRIPT, []) == [None, None]
+    assert turns_of(SCRIPT, heard) == [(0.0, 3.9), (4.0, 5.9)]
+    assert turns_of(SCRIPT, heard[:2]) == [(0.0, 1.9), None] and turns_of(SCRIPT, []) == [None, None]
 
 
 def test_interval_matches_scipy():
@@ -115,7 +119,7 @@ def test_seeds_of_one_prompt_do_not_narrow_a_rate():
 
 
 def test_calibration_of_noise_does_not_look_informed():
-    """Chosen and stated on the same clips, a threshold on noise would look better than rng."""
+    """Chosen and stated on the same clips, a threshold on noise would look better than random."""
     random = np.random.default_rng(0)
     stated = []
     for _ in range(40):
@@ -125,17 +129,17 @@ def test_calibration_of_noise_does_not_look_informed():
     assert abs(np.mean(stated)) < 0.1
 
 
-def test_calibration_says_what_it_cannot_measure():
+def test_calibration_marks_tags_that_it_cannot_measure():
     scores = [{"laughs": 0.9, "sighs": 0.5}] * 5 + [{"laughs": 0.1, "sighs": 0.5}] * 5
     found = calibrate(scores, [{"laughs", "sighs"}] * 5 + [set()] * 5)
     assert found["laughs"].measurable and found["laughs"].sensitivity == 1 and not found["sighs"].measurable
 
 
 @pytest.mark.parametrize(
-    "content, said",
+    "content, problems",
     [
-        (None, ["no keys"]),
-        ([1], ["no keys"]),
+        (None, ["has no keys"]),
+        ([1], ["has no keys"]),
         (
             {"split": 3, "prompts": "many", "seeds": True, "shown": -1, "colour": 1},
             ["split=3", "prompts='many'", "seeds=True", "shown=-1", "unknown key colour"],
@@ -145,23 +149,23 @@ def test_calibration_says_what_it_cannot_measure():
         ({"split": "test", "prompts": 1, "seeds": 1, "shown": 1, "without": "mos"}, ["without='mos'"]),
         (
             {"file": "voices", "prompts": 1, "seeds": 1, "shown": 1, "versions": "tags"},
-            ["a file names its own"],
+            ["versions, which apply to a split only"],
         ),
         ({"split": "test", "prompts": 1, "seeds": 1, "shown": 1, "versions": "loud"}, ["versions='loud'"]),
     ],
 )
-def test_wrong_suites_are_named_with_all_that_is_wrong(content, said):
+def test_all_problems_of_a_suite_are_reported_at_once(content, problems):
     with pytest.raises(UserError) as caught:
         suite_of("wrong", content)
-    for part in said:
+    for part in problems:
         assert part in str(caught.value), part
 
 
-def test_the_shipped_suites_read_and_full_is_all_of_them():
+def test_the_shipped_suites_load_and_full_contains_all_of_them():
     (quick,) = load_suites("quick")
     assert quick == Suite("quick", 48, 1, 6, split="test", without=("second_wer", "dnsmos", "prosody"))
     assert quick.limited(0, 3) == replace(quick, seeds=3)
-    names = {metric.name for metric in metrics_of(JudgesConfig(), {})}
+    names = {metric.name for metric in build_metrics(JudgesConfig(), {})}
     assert all(set(suite.without) <= names for suite in [quick, *load_suites("full")])
     names = {path.stem for path in resource("eval/suites").glob("*.yaml")}
     assert {suite.name for suite in load_suites("full")} == names - {"quick", "full"}
@@ -170,11 +174,11 @@ def test_the_shipped_suites_read_and_full_is_all_of_them():
         assert not suite.file or suite_prompts(suite.file)
 
 
-@pytest.mark.parametrize("own, asked, most", [(48, 0, 48), (48, 5, 5), (48, 99, 48), (0, 5, 5), (0, 0, 0)])
-def test_a_suite_is_never_made_larger(own, asked, most):
-    assert Suite("s", own, 2, 1, split="test").limited(asked, 0) == Suite("s", most, 2, 1, split="test")
+@pytest.mark.parametrize("own, limit, most", [(48, 0, 48), (48, 5, 5), (48, 99, 48), (0, 5, 5), (0, 0, 0)])
+def test_a_limit_never_enlarges_a_suite(own, limit, most):
+    assert Suite("s", own, 2, 1, split="test").limited(limit, 0) == Suite("s", most, 2, 1, split="test")
 
 
-def test_unknown_suite_lists_what_exists():
+def test_an_unknown_suite_is_an_error_that_lists_the_known_ones():
     with pytest.raises(UserError, match="quick"):
         load_suites("nope")

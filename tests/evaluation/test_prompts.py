@@ -1,6 +1,4 @@
-"""Prompts: what a file holds comes back, all that is wrong with it is told at once, and its hash is that of
-its content.
-"""
+"""Prompts: files are read back, all problems are reported at once, and the hash depends on the content alone."""
 
 import json
 
@@ -12,7 +10,7 @@ from dia.errors import UserError
 from dia.evaluation.prompts import Prompt, load_prompts, prompts_sha256, suite_prompts
 
 
-def test_prompts_come_back_and_spacing_does_not_matter(tmp_path):
+def test_prompts_are_read_back_and_spacing_does_not_matter(tmp_path):
     prompts = [
         Prompt("a", "[S1] Hé."),
         Prompt("b", "[S1] (laughs)", group="g", version="A", tag="laughs", arousal="high"),
@@ -28,13 +26,13 @@ def test_prompts_come_back_and_spacing_does_not_matter(tmp_path):
 @given(
     st.lists(st.builds(Prompt, st.text(min_size=1), st.text()), min_size=1, max_size=4), st.text(min_size=1)
 )
-def test_the_hash_tells_every_change_apart(prompts, added):
+def test_every_change_changes_the_hash(prompts, added):
     changed = [*prompts[:-1], Prompt(prompts[-1].id, prompts[-1].script + added)]
     assert prompts_sha256(prompts) != prompts_sha256(changed)
     assert prompts_sha256(prompts) != prompts_sha256([*prompts, Prompt("new", added)])
 
 
-def test_every_problem_is_told_with_its_line(tmp_path):
+def test_every_problem_is_reported_with_its_line(tmp_path):
     path = tmp_path / "p.jsonl"
     lines = ['{"id": "a", "script": "[S1] Hi."}', "{", "[]", '{"id": "b"}', '{"id": "c", "script": "Hi."}',
              '{"id": "d", "script": "[S1] Hi.", "colour": "red", "tag": 3}', '{"id": "a", "script": "[S1] Ho."}',
@@ -42,15 +40,15 @@ def test_every_problem_is_told_with_its_line(tmp_path):
     path.write_text("\n".join(lines))
     with pytest.raises(UserError) as caught:
         load_prompts(path)
-    for part in ("line 2 is no JSON", "line 3 is no JSON object", "line 4 lacks script", "line 5 has a script",
+    for part in ("line 2 is not valid JSON", "line 3 is not a JSON object", "line 4 lacks script", "line 5 has a script",
                  "line 9 has a lone surrogate",
-                 "unknown key colour", "tag=3", "'a' is there 2 times", "line 8 has an empty id"):  # fmt: skip
+                 "unknown key colour", "tag=3", "'a' occurs 2 times", "line 8 has an empty id"):  # fmt: skip
         assert part in str(caught.value)
 
 
-def test_nothing_and_nowhere_are_told(tmp_path):
+def test_an_empty_and_a_missing_file_are_errors(tmp_path):
     (tmp_path / "p.jsonl").write_text("\n")
-    with pytest.raises(UserError, match="holds no prompt"):
+    with pytest.raises(UserError, match="has no prompt"):
         load_prompts(tmp_path / "p.jsonl")
     with pytest.raises(UserError, match="cannot be read"):
         load_prompts(tmp_path / "missing.jsonl")

@@ -1,178 +1,139 @@
-"""From recordings to rows and comparisons: what is kept, what is compared, what the page shows."""
-
-from html import escape
+"""From takes to results: scores are cached, systems are summarised and compared, reasons are stated."""
 
 import numpy as np
 import pytest
 
-from dia.dialogue import Script
 from dia.evaluation.cache import ContentCache
-from dia.evaluation.metrics.not_measured import Unavailable
-from dia.evaluation.metrics.protocol import NOT_MEASURED, Context, Part, parts_of, rate, ratio
-from dia.evaluation.prompts import Prompt
-from dia.evaluation.published import load_published
-from dia.evaluation.report import page, table
-from dia.evaluation.scoring import System, clip_rows, comparisons, kind_of, measure, provenance, rows_of
-from dia.evaluation.suites import Suite
-from dia.judges.provenance import Provenance
+from dia.evaluation.metrics.protocol import Context
+from dia.evaluation.metrics.result import Contribution
+from dia.evaluation.metrics.unavailable import UnavailableMetric
+from dia.evaluation.not_measured import NotMeasured
+from dia.evaluation.scoring import (
+    clip_rows,
+    compare_systems,
+    kind_of,
+    metric_origins,
+    resolve_metrics,
+    score_clip,
+    summarise_system,
+)
 from dia.judges.recording import Recording
 from dia.judges.unavailable import JudgeUnavailable
+from tests.evaluation.loudness import METRICS, Loudness, clip, prompt, system_of
 
 
-class Loudness:
-    """How loud a clip is, and whether it is loud; it counts how often it listens."""
-
-    name, version, reads = "loudness", "1", ()
-
-    def __init__(self):
-        self.listened = 0
-
-    def provenance(self):
-        return (Provenance("a test's own", "1", 16_000, "Apache-2.0", True),)
-
-    def measure(self, recording, context):
-        self.listened += 1
-        level = float(np.abs(recording.waveform).mean())
-        return {"level": level, "loud": float(level > 0.5), "by_window": [level]}
-
-    def summarise(self, clips):
-        return [
-            ratio("loudness", parts_of(clips, "level"), "no clip", 1),
-            rate("loud", parts_of(clips, "loud"), "no clip", 1),
-        ]
-
-
-METRICS = [Loudness(), Unavailable("utmos", "no model is named")]
-
-
-def prompt(number):
-    return Prompt(f"p{number}", f"[S1] Clip <{number}>.")
-
-
-def clip(system, number, level, seed=0):
-    asked = prompt(number)
-    waveform = np.full(1600, level, np.float32)
-    return Recording(asked.id, system, Script.parse(asked.script), waveform, 16_000, seed), Context(asked)
-
-
-def system_of(name, levels, kept, failures=()):
-    clips = [measure(METRICS, *clip(name, number, level), kept) for number, level in enumerate(levels)]
-    return System(name, clips, list(failures))
-
-
-def test_the_same_sound_is_measured_once(tmp_path):
-    kept, metric = ContentCache(tmp_path), Loudness()
-    first, again, other = (measure([metric], *clip("a", 0, level), kept) for level in (0.2, 0.2, 0.3))
-    assert metric.listened == 2 and first.values == again.values != other.values
+def test_the_same_audio_is_scored_once(tmp_path):
+    cache, metric = ContentCache(tmp_path), Loudness()
+    first, again, other = (score_clip([metric], *clip("a", 0, level), cache) for level in (0.2, 0.2, 0.3))
+    assert metric.calls == 2 and first.scores == again.scores != other.scores
     metric.version = "2"
-    assert measure([metric], *clip("a", 0, 0.2), kept).values == first.values and metric.listened == 3
+    assert score_clip([metric], *clip("a", 0, 0.2), cache).scores == first.scores and metric.calls == 3
 
 
-def test_what_cannot_be_measured_says_why(tmp_path):
+def test_missing_scores_have_a_reason(tmp_path):
     recording, context = clip("a", 0, 0.2)
     silent = Recording("p0", "a", recording.script, np.zeros(0, np.float32), 16_000)
-    values = measure(METRICS, silent, context, ContentCache(tmp_path)).values
-    assert values["loudness"]["level"] == 0 and values["utmos"] == {NOT_MEASURED: "no model is named"}
-    rows = rows_of(METRICS, system_of("a", [0.2], ContentCache(tmp_path)))
-    assert rows["utmos"].plain()["result"] == "not measured: no model is named"
-    assert provenance(METRICS)["utmos"]["models"] == "not measured: no model is named"
+    scores = score_clip(METRICS, silent, context, ContentCache(tmp_path)).scores
+    assert scores["loudness"].values["level"] == 0
+    assert scores["utmos"].reason == NotMeasured("no model is named") and not scores["utmos"].measured
+    results = system_of("a", [0.2], ContentCache(tmp_path)).metrics
+    assert results["utmos"].to_json()["result"] == "not measured: no model is named"
+    assert metric_origins(METRICS)["utmos"].models == NotMeasured("no model is named")
 
 
-def test_failed_takes_are_a_figure(tmp_path):
-    rows = rows_of(
-        METRICS, system_of("a", [0.2, 0.4], ContentCache(tmp_path), [(prompt(2), "rate_limited: 429")])
-    )
-    assert rows["takes_failed"].estimate.value == pytest.approx(1 / 3)
-    assert rows["loudness"].estimate.value == pytest.approx(0.3)
-    only_failures = rows_of(METRICS, System("b", [], [(prompt(0), "unauthorised: 401")]))
+def test_a_clip_that_cannot_be_scored_is_cached_with_its_reason_and_counts(tmp_path):
+    class Picky(Loudness):
+        def measure(self, recording, context):
+            self.calls += 1
+            return NotMeasured("too quiet", {"turns": 2})
+
+    metric, cache = Picky(), ContentCache(tmp_path)
+    for _ in range(2):
+        score = score_clip([metric], *clip("a", 0, 0.2), cache).scores["loudness"]
+        assert score.reason == NotMeasured("too quiet") and score.values == {"turns": 2}
+        assert score.to_json() == {"not_measured": "too quiet", "turns": 2}
+    assert metric.calls == 1
+
+
+def test_a_metric_whose_model_is_missing_becomes_a_placeholder():
+    class Absent(Loudness):
+        def provenance(self):
+            self.calls += 1
+            return NotMeasured("no such model")
+
+    absent = Absent()
+    (placeholder,) = resolve_metrics([absent])
+    assert isinstance(placeholder, UnavailableMetric) and placeholder.name == "loudness"
+    assert placeholder.provenance() == NotMeasured("no such model") and absent.calls == 1
+
+
+def test_the_share_of_failed_takes_is_a_result(tmp_path):
+    failure = (prompt(2), "rate_limited: 429")
+    results = system_of("a", [0.2, 0.4], ContentCache(tmp_path), [failure]).metrics
+    assert results["takes_failed"].estimate.value == pytest.approx(1 / 3)
+    assert results["loudness"].estimate.value == pytest.approx(0.3)
+    only_failures = summarise_system("b", [], [(prompt(0), "unauthorised: 401")], METRICS).metrics
     assert only_failures["takes_failed"].estimate.value == 1.0 and "loudness" not in only_failures
 
 
 def test_pairs_of_systems_are_compared_on_shared_prompts(tmp_path):
-    kept, rng = ContentCache(tmp_path), np.random.default_rng(0)
+    cache, rng = ContentCache(tmp_path), np.random.default_rng(0)
     levels = rng.uniform(0.2, 0.4, 12)
-    rows = {
-        "soft": rows_of(METRICS, system_of("soft", levels, kept)),
-        "loud": rows_of(METRICS, system_of("loud", levels + rng.uniform(0.25, 0.35, 12), kept)),
-        "none": rows_of(METRICS, System("none", [], [(prompt(0), "unauthorised: 401")])),
-    }
-    found = {one["score"]: one for one in comparisons(rows)}
-    assert (
-        found["loudness"]["difference"] == pytest.approx(-0.3, abs=0.05)
-        and found["loudness"]["p_holm"] < 0.05
-    )
-    assert found["loudness"]["low"] < found["loudness"]["difference"] < found["loudness"]["high"] < 0
-    assert {(one["first"], one["second"]) for one in comparisons(rows) if one["score"] == "loudness"} == {
+    systems = [
+        system_of("soft", levels, cache),
+        system_of("loud", levels + rng.uniform(0.25, 0.35, 12), cache),
+        summarise_system("none", [], [(prompt(0), "unauthorised: 401")], METRICS),
+    ]
+    comparisons = compare_systems(systems)
+    loudness = next(item for item in comparisons if item.score == "loudness")
+    assert loudness.difference == pytest.approx(-0.3, abs=0.05) and loudness.p_holm < 0.05
+    assert loudness.low < loudness.difference < loudness.high < 0
+    assert {(item.first, item.second) for item in comparisons if item.score == "loudness"} == {
         ("soft", "loud")
     }
 
 
 @pytest.mark.parametrize(
-    "parts, kind",
+    "contributions, kind",
     [([(1, 1), (0, 1)], "rate"), ([(1, 1), (0.5, 1)], "mean"), ([(1, 7), (0, 1)], "ratio")],
 )
-def test_what_a_score_is_follows_from_all_systems(parts, kind):
-    assert kind_of([Part("p", top, bottom) for top, bottom in parts]) == kind
+def test_the_kind_of_a_score_follows_from_all_systems(contributions, kind):
+    assert kind_of([Contribution("p", *values) for values in contributions]) == kind
 
 
-def test_a_judge_found_missing_at_work_is_a_reason(tmp_path):
+def test_a_model_that_turns_out_to_be_missing_is_a_reason(tmp_path):
     class Absent(Loudness):
         def measure(self, recording, context):
             raise JudgeUnavailable("no such model")
 
-    system = System("a", [measure([Absent()], *clip("a", 0, 0.2), ContentCache(tmp_path))])
-    assert rows_of([Absent()], system)["loudness"].plain()["result"] == "not measured: no such model"
+    scored = score_clip([Absent()], *clip("a", 0, 0.2), ContentCache(tmp_path))
+    results = summarise_system("a", [scored], [], [Absent()]).metrics
+    assert results["loudness"].to_json()["result"] == "not measured: no such model"
     assert not list(tmp_path.rglob("*.json"))
 
 
 def test_systems_without_a_prompt_in_common_are_not_compared(tmp_path):
-    kept = ContentCache(tmp_path)
-    one, other = (
-        system_of("one", [0.2], kept),
-        System("other", [measure(METRICS, *clip("other", 7, 0.3), kept)]),
-    )
-    assert comparisons({"one": rows_of(METRICS, one), "other": rows_of(METRICS, other)}) == []
+    cache = ContentCache(tmp_path)
+    other = summarise_system("other", [score_clip(METRICS, *clip("other", 7, 0.3), cache)], [], METRICS)
+    assert compare_systems([system_of("one", [0.2], cache), other]) == []
 
 
-def test_clips_are_flat_rows_with_failures_among_them(tmp_path):
-    rows = clip_rows("quick", system_of("a", [0.2], ContentCache(tmp_path), [(prompt(1), "timeout: 30 s")]))
+def test_clips_are_flat_rows_followed_by_failures(tmp_path):
+    system = system_of("a", [0.2], ContentCache(tmp_path), [(prompt(1), "timeout: 30 s")])
+    rows = clip_rows("quick", system)
     assert rows[0]["loudness.level"] == pytest.approx(0.2) and "loudness.by_window" not in rows[0]
+    assert rows[0]["utmos.not_measured"] == "no model is named"
     assert (rows[1]["prompt_id"], rows[1]["failure"]) == ("p1", "timeout: 30 s")
 
 
-def test_the_page_escapes_and_says_what_was_not_measured(tmp_path):
-    kept, suite = ContentCache(tmp_path), Suite("quick", 3, 1, 2, split="test")
-    systems = [
-        system_of("<model>", [0.2, 0.6, 0.4], kept, [(prompt(0), "<b>bad</b>")]),
-        system_of("truth", [0.3, 0.5, 0.7], kept),
-    ]
-    rows = {system.name: rows_of(METRICS, system) for system in systems}
-    plain = {
-        "prompts": 3, "prompts_sha256": "0" * 64, "comparisons": comparisons(rows),
-        "systems": {name: {row.name: row.plain() for row in found.values()} for name, found in rows.items()},
-        "failures": {"<model>": {"<b>bad</b>": 1}, "truth": {}},
-    }  # fmt: skip
-    detector = {"clips": 0, "missing": "no file", "tags": {}, "on_people": None}
-    results = {
-        "checkpoint": "x<y", "suites": {"quick": plain}, "suites_not_measured": {"full": "not measured: nothing"},
-        "detector": detector, "problems": ["<i>hash</i>"],
-        "provenance": provenance(METRICS),
-    }  # fmt: skip
-    made = page(
-        results,
-        [(suite, systems)],
-        None,
-        load_published(),
-        {"times_real_time": 3.0, "prompts": 2, "seconds_of_sound": 5},
-    )
-    for text in (
-        "x&lt;y",
-        "&lt;b&gt;bad&lt;/b&gt;",
-        "&lt;i&gt;hash&lt;/i&gt;",
-        "no model is named",
-        "3.00 times real time",
-        escape(load_published()[0].system),
-    ):
-        assert text in made, text
-    assert "<b>bad" not in made and "<model>" not in made and made.count("data:audio/flac") == 4
-    assert table(results, "quick").row_count == 1  # takes that failed; the others are no headline
+def test_a_metric_gets_only_the_parts_of_the_context_that_it_reads():
+    class Reader(Loudness):
+        reads = ("reference",)
+
+        def measure(self, recording, context):
+            assert context.voices == () and context.reference is recording
+            return super().measure(recording, context)
+
+    recording, context = clip("a", 0, 0.2)
+    full = Context(context.prompt, (recording,), recording)
+    assert score_clip([Reader()], recording, full).scores["loudness"].measured

@@ -1,13 +1,13 @@
-"""Where a script's words lie, by either aligner, and what is heard once for all metrics."""
+"""Words of a script are located by either aligner, and models run once per clip for all metrics."""
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dia.dialogue import Script
-from dia.evaluation.metrics.nonverbals import asked_slots
-from dia.evaluation.shared_models import KEPT, Hearing, Memory
-from dia.evaluation.turn_alignment import find_turns, match_words, script_words
+from dia.evaluation.metrics.nonverbals import tag_slots
+from dia.evaluation.shared_models import CLIPS_CACHED, OUTPUTS_PER_CLIP, OutputCache, SharedModels
+from dia.evaluation.turn_alignment import match_words, script_words, times_of_turns
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording
 from dia.judges.transcription import RecognisedWord
@@ -15,21 +15,21 @@ from dia.judges.transcription import RecognisedWord
 SCRIPT = Script.parse('[S1] (laughs) Well, "old" bread - and (coughs) (sighs) butter. [S2] Milk! (gasps)')
 
 
-class Ear:
-    """Hears what it is told, and counts how often it is asked."""
+class FixedTranscript:
+    """An ASR model with a fixed transcript that counts its calls."""
 
     provenance = Provenance("ear", "1", 16_000, "none", True)
 
     def __init__(self, *words):
-        self.said, self.asked = words, 0
+        self.said, self.calls = words, 0
 
     def words(self, _):
-        self.asked += 1
+        self.calls += 1
         return [RecognisedWord(f" {word}", place, place + 0.9) for place, word in enumerate(self.said)]
 
 
-class Aligner(Ear):
-    """A model that is told the script: every word takes two seconds."""
+class Aligner(FixedTranscript):
+    """A forced aligner that gives every word two seconds."""
 
     provenance = Provenance("aligner", "1", 16_000, "none", True)
 
@@ -46,7 +46,7 @@ def test_words_and_slots_of_a_script():
     assert [(word.turn, word.text) for word in script_words(SCRIPT)] == [
         (0, "Well,"), (0, '"old"'), (0, "bread"), (0, "and"), (0, "butter."), (1, "Milk!"),
     ]  # fmt: skip
-    slots = [(item["tag"], item["slot"], item["speaker"]) for item in asked_slots(SCRIPT)]
+    slots = [(item["tag"], item["slot"], item["speaker"]) for item in tag_slots(SCRIPT)]
     assert slots == [("laughs", 0, 1), ("coughs", 4, 1), ("sighs", 4, 1), ("gasps", 6, 2)]
 
 
@@ -54,22 +54,22 @@ words = st.lists(st.sampled_from(["red", "bread", "milk", "tea", "old"]), min_si
 
 
 @given(st.lists(words, min_size=1, max_size=4))
-def test_what_is_said_is_found_word_by_word(turns):
+def test_recognised_words_are_located_word_by_word(turns):
     script = Script.parse(
         " ".join(f"[S{1 + place % 2}] {' '.join(turn)}" for place, turn in enumerate(turns))
     )
     said = [word for turn in turns for word in turn]
-    found = match_words(script, Ear(*said).words(None))
+    found = match_words(script, FixedTranscript(*said).words(None))
     assert [word.times for word in found] == [(place, place + 0.9) for place in range(len(said))]
     ends = np.cumsum([len(turn) for turn in turns])
-    assert find_turns(script, Ear(*said).words(None)) == [
+    assert times_of_turns(found, len(turns)) == [
         (end - len(turn), end - 0.1) for turn, end in zip(turns, ends, strict=True)
     ]
 
 
-def test_the_aligner_that_was_chosen_is_asked_and_named():
-    ear, made = Ear("well", "old"), recording()
-    by_words, by_model = Hearing(ear), Hearing(ear, Aligner())
+def test_the_configured_aligner_is_used_and_named():
+    asr, made = FixedTranscript("well", "old"), recording()
+    by_words, by_model = SharedModels(asr), SharedModels(asr, Aligner())
     assert by_words.script_words(made)[0].times == (0, 0.9) and by_words.script_words(made)[2].times is None
     assert by_model.script_words(made)[2].times == (4.0, 5.5) and by_model.turns(made) == [
         (0.0, 9.5),
@@ -86,14 +86,14 @@ def test_the_aligner_that_was_chosen_is_asked_and_named():
     assert by_model.turns(recording(turn_times=((0.0, 1.0), (1.0, 2.0)))) == [(0.0, 1.0), (1.0, 2.0)]
 
 
-def test_a_clip_is_heard_once_and_not_kept_for_ever():
-    ear = Ear("well")
-    hearing = Hearing(ear)
+def test_a_model_runs_once_per_clip_and_old_outputs_are_dropped():
+    asr = FixedTranscript("well")
+    models = SharedModels(asr)
     for _ in range(2):
-        assert hearing.words(recording()) == hearing.words(recording())
-    assert ear.asked == 1
-    assert hearing.words(recording(seed=1)) and ear.asked == 2
-    memory = Memory()
-    for seed in range(5 * KEPT):
-        memory.answer("x", recording(seed=seed), lambda: None)
-    assert len(memory._kept) == 4 * KEPT
+        assert models.words(recording()) == models.words(recording())
+    assert asr.calls == 1
+    assert models.words(recording(seed=1)) and asr.calls == 2
+    cache = OutputCache()
+    for seed in range((OUTPUTS_PER_CLIP + 1) * CLIPS_CACHED):
+        cache.get("x", recording(seed=seed), lambda: None)
+    assert len(cache) == OUTPUTS_PER_CLIP * CLIPS_CACHED

@@ -1,6 +1,4 @@
-"""What training hears of itself: real judges on real voices, and a reason for each judge that is not
-there.
-"""
+"""Metrics of validation: real models on synthetic voices, and a reason for each model that is missing."""
 
 import sys
 from dataclasses import dataclass
@@ -10,8 +8,8 @@ import pytest
 
 from dia.audio.files import flac_bytes
 from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, Joe, speak_styled
-from dia.evaluation import validation_metrics as listening
-from dia.evaluation.validation_metrics import Listener
+from dia.evaluation import validation_metrics
+from dia.evaluation.validation_metrics import ValidationMetrics
 from dia.judges.events import DetectorUnavailable
 from dia.judges.provenance import Provenance
 
@@ -22,7 +20,7 @@ TEXTS = (
 
 
 @dataclass
-class Spoken:
+class Sample:
     waveform: np.ndarray
     sample_rate: int = SAMPLE_RATE
     ended: bool = True
@@ -58,7 +56,7 @@ def dialogue():
 
 
 class Detector:
-    """Hears a laugh in what is loud at its end."""
+    """A detector that takes sounds that are loud at the end for laughs."""
 
     provenance = Provenance("a test's own", "1", 16_000, "Apache-2.0", True)
 
@@ -78,75 +76,75 @@ def labelled():
     ]
 
 
-def test_what_the_recording_itself_scores(dialogue, monkeypatch):
-    monkeypatch.setattr(listening, "EventDetector", Detector)
-    asked, waveform = row(1, dialogue, ["laughs"])
+def test_scores_of_the_recording_itself(dialogue, monkeypatch):
+    monkeypatch.setattr(validation_metrics, "EventDetector", Detector)
+    own_row, waveform = row(1, dialogue, ["laughs"])
     laughing = np.concatenate((waveform, np.full(400, 0.5, np.float32)))
-    figures, missing = Listener([asked], labelled())([Spoken(laughing)])
+    values, missing = ValidationMetrics([own_row], labelled())([Sample(laughing)])
     assert missing.keys() == {"false_insertion"}
-    assert figures["wer"] < 0.2 and figures["similarity"] > 0.8 and figures["similarity_margin"] > 0.1
+    assert values["wer"] < 0.2 and values["similarity"] > 0.8 and values["similarity_margin"] > 0.1
     assert (
-        figures["tag_recall"] == 1
-        and figures["turn_accuracy"] == 1
-        and figures["mos"] > 3
-        and figures["missed_eos"] == 0
+        values["tag_recall"] == 1
+        and values["turn_accuracy"] == 1
+        and values["mos"] > 3
+        and values["missed_eos"] == 0
     )
-    assert figures["duration_ratio"] == pytest.approx(1, abs=0.01)
+    assert values["duration_ratio"] == pytest.approx(1, abs=0.01)
 
 
-def test_what_other_voices_and_silence_score(dialogue, monkeypatch):
-    monkeypatch.setattr(listening, "EventDetector", Detector)
-    asked, waveform = row(1, dialogue, ["laughs"])
+def test_scores_of_other_voices_and_of_silence(dialogue, monkeypatch):
+    monkeypatch.setattr(validation_metrics, "EventDetector", Detector)
+    own_row, waveform = row(1, dialogue, ["laughs"])
     plain, _ = row(2, dialogue)
     swapped = [
         (speak_styled(voice, text, STYLES["plain"], 0))
         for voice, text in zip((Joe(), Heart()), TEXTS, strict=True)
     ]
-    listener = Listener([asked, plain], labelled())
-    figures, _ = listener(
-        [Spoken(np.zeros(2 * len(waveform), np.float32), ended=False), Spoken(np.concatenate(swapped))]
+    metrics = ValidationMetrics([own_row, plain], labelled())
+    values, _ = metrics(
+        [Sample(np.zeros(2 * len(waveform), np.float32), ended=False), Sample(np.concatenate(swapped))]
     )
-    assert figures["similarity_margin"] < 0 and 0.5 <= figures["wer"] < 0.7
-    assert figures["missed_eos"] == 0.5 and figures["tag_recall"] == figures["false_insertion"] == 0
-    assert figures["duration_ratio"] == pytest.approx(1.5, abs=0.1)
-    silent, missing = listener([Spoken(np.zeros(0, np.float32))] * 2)
+    assert values["similarity_margin"] < 0 and 0.5 <= values["wer"] < 0.7
+    assert values["missed_eos"] == 0.5 and values["tag_recall"] == values["false_insertion"] == 0
+    assert values["duration_ratio"] == pytest.approx(1.5, abs=0.1)
+    silent, missing = metrics([Sample(np.zeros(0, np.float32))] * 2)
     assert silent["wer"] == 1 and "no turn was found" in missing["similarity"]
 
 
-def test_each_judge_that_is_not_there_has_a_reason(dialogue, monkeypatch, tmp_path):
-    asked, waveform = row(1, dialogue)
+def test_each_missing_model_has_a_reason(dialogue, monkeypatch, tmp_path):
+    own_row, waveform = row(1, dialogue)
     monkeypatch.setenv("DIA_MODELS", str(tmp_path))
     monkeypatch.setitem(sys.modules, "resemblyzer", None)
-    figures, missing = Listener([asked], [])([Spoken(waveform)])
-    assert figures.keys() == {"wer", "mos", "missed_eos", "duration_ratio"}
+    values, missing = ValidationMetrics([own_row], [])([Sample(waveform)])
+    assert values.keys() == {"wer", "mos", "missed_eos", "duration_ratio"}
     assert "resemblyzer is not installed; install the extra `evaluation`" in missing["similarity"]
     assert "yamnet.tflite is not in" in missing["tag_recall"]
     monkeypatch.setitem(sys.modules, "faster_whisper", None)
-    figures, missing = Listener([asked], [])([Spoken(waveform)])
-    assert figures.keys() == {"mos", "missed_eos", "duration_ratio"}
+    values, missing = ValidationMetrics([own_row], [])([Sample(waveform)])
+    assert values.keys() == {"mos", "missed_eos", "duration_ratio"}
     assert "faster_whisper is not installed" in missing["wer"]
 
 
-def test_data_without_sound_is_said(dialogue, monkeypatch):
-    monkeypatch.setattr(listening, "EventDetector", Detector)
+def test_data_without_audio_is_a_reason(dialogue, monkeypatch):
+    monkeypatch.setattr(validation_metrics, "EventDetector", Detector)
     silent, waveform = row(1, dialogue, ["laughs"], keep=False)
-    figures, missing = Listener([silent], [silent])([Spoken(waveform)])
-    assert "keep_audio" in missing["similarity"] and "wer" in figures
+    values, missing = ValidationMetrics([silent], [silent])([Sample(waveform)])
+    assert "keep_audio" in missing["similarity"] and "wer" in values
     assert missing["tag_recall"] == "no tag that the detector can tell has such clips"
 
 
-def test_the_detector_is_opened_once(dialogue, monkeypatch):
+def test_the_detector_is_loaded_once(dialogue, monkeypatch):
     opened = []
 
     def missing_detector():
         opened.append(True)
         raise DetectorUnavailable("not here")
 
-    asked, waveform = row(1, dialogue)
-    monkeypatch.setattr(listening, "EventDetector", missing_detector)
-    assert "not here" in Listener([asked], [])([Spoken(waveform)])[1]["tag_recall"]
-    monkeypatch.setattr(listening, "EventDetector", lambda: opened.append(True) or Detector())
-    listener = Listener([asked], labelled())
+    own_row, waveform = row(1, dialogue)
+    monkeypatch.setattr(validation_metrics, "EventDetector", missing_detector)
+    assert "not here" in ValidationMetrics([own_row], [])([Sample(waveform)])[1]["tag_recall"]
+    monkeypatch.setattr(validation_metrics, "EventDetector", lambda: opened.append(True) or Detector())
+    metrics = ValidationMetrics([own_row], labelled())
     for _ in range(2):
-        listener([Spoken(waveform)])
+        metrics([Sample(waveform)])
     assert len(opened) == 2

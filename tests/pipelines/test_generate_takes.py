@@ -1,4 +1,4 @@
-"""What a checkpoint speaks for an evaluation is its own first attempt, once for all that it depends on."""
+"""Takes are a checkpoint's first attempts, generated once for everything that they depend on."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from dia.inference import Sampling
 from dia.judges.recording import Recording
 from dia.model import Dia
 from dia.network import DiaNetwork
-from dia.pipelines.evaluation.generate_takes import NO_VOICE, Speaker, voice_of
+from dia.pipelines.evaluation.generate_takes import NO_VOICE, TakeGenerator, choose_voice
 from tests.conftest import TINY, TINY_CODEC
 
 SHORT = [Prompt("a", "[S1] Hello."), Prompt("b", "[S1] Good day to you.")]
@@ -36,36 +36,40 @@ def recording(dia, seconds, script="[S1] We walked along the river until it was 
     return Recording("v", "ground truth", Script.parse(script), waveform, rate)
 
 
-def test_takes_are_spoken_once_and_are_what_the_core_speaks(dia, tmp_path):
-    kept = ContentCache(tmp_path)
-    spoken, failed = Speaker(dia, kept, None).speak(SHORT, 2)
-    assert [(found.prompt_id, found.seed) for found in spoken] == [
+def test_takes_are_generated_once_and_equal_those_of_the_inference_core(dia, tmp_path):
+    takes = TakeGenerator(dia, ContentCache(tmp_path), None).generate(SHORT, 2)
+    recordings = takes.recordings
+    assert [(recording.prompt_id, recording.seed) for recording in recordings] == [
         ("a", 0),
         ("a", 1),
         ("b", 0),
         ("b", 1),
-    ] and failed == []
+    ] and takes.failures == []
     alone = dia.synthesizer.speak([SHORT[1].script], [1], dia.default_sampling)[0]
-    assert np.allclose(spoken[3].waveform, alone.waveform, atol=1e-4) and spoken[3].ended == alone.ended
-    dia.synthesizer.speak = None  # nothing is spoken again
-    again, _ = Speaker(dia, ContentCache(tmp_path), None).speak(SHORT, 2)
-    assert all(np.array_equal(one.waveform, other.waveform) for one, other in zip(spoken, again, strict=True))
+    assert np.allclose(recordings[3].waveform, alone.waveform, atol=1e-4)
+    assert recordings[3].ended == alone.ended
+    dia.synthesizer.speak = None  # nothing is generated again
+    again = TakeGenerator(dia, ContentCache(tmp_path), None).generate(SHORT, 2).recordings
+    assert all(
+        np.array_equal(one.waveform, other.waveform) for one, other in zip(recordings, again, strict=True)
+    )
 
 
 def test_other_weights_sampling_and_seeds_are_other_takes(dia, tmp_path):
-    kept = ContentCache(tmp_path)
-    Speaker(dia, kept, None).speak(SHORT, 1)
+    cache = ContentCache(tmp_path)
+    TakeGenerator(dia, cache, None).generate(SHORT, 1)
     dia.sampling(temperature=0.7)
-    Speaker(dia, kept, None).speak(SHORT, 1)
+    TakeGenerator(dia, cache, None).generate(SHORT, 1)
     with torch.no_grad():
         dia.network.logits_dense.weight.mul_(1.5)
-    Speaker(dia, kept, None).speak(SHORT, 1)
-    assert kept.found == 0 and len(list(tmp_path.rglob("*.json"))) == 6
+    TakeGenerator(dia, cache, None).generate(SHORT, 1)
+    assert cache.hits == 0 and len(list(tmp_path.rglob("*.json"))) == 6
 
 
 def test_a_script_longer_than_the_model_needs_a_voice(dia, tmp_path):
-    spoken, failed = Speaker(dia, ContentCache(tmp_path), None).speak([LONG, SHORT[0]], 2)
-    assert {found.prompt_id for found in spoken} == {"a"} and failed == [(LONG, NO_VOICE)] * 2
+    takes = TakeGenerator(dia, ContentCache(tmp_path), None).generate([LONG, SHORT[0]], 2)
+    assert {recording.prompt_id for recording in takes.recordings} == {"a"}
+    assert takes.failures == [(LONG, NO_VOICE)] * 2
 
 
 def test_a_voice_is_a_recording_of_five_to_ten_seconds_of_two_speakers():
@@ -74,6 +78,6 @@ def test_a_voice_is_a_recording_of_five_to_ten_seconds_of_two_speakers():
     alone = recording(
         dia, 6, "[S1] We walked along the river until it was quite dark, and then we went home."
     )
-    assert voice_of(dia, [recording(dia, 2)], "") is None
-    found = voice_of(dia, [recording(dia, 2), alone, recording(dia, 6)], "")
+    assert choose_voice(dia, [recording(dia, 2)], "") is None
+    found = choose_voice(dia, [recording(dia, 2), alone, recording(dia, 6)], "")
     assert found is not None and "[S2]" in found.transcript

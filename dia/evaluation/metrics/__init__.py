@@ -1,3 +1,1 @@
-"""Metrics: what is measured of one clip, and what the clips of a system say together. All behind one protocol
-(`protocol.py`).
-"""
+"""Metrics behind one protocol (`protocol.py`), listed in `registry.py`; one metric is one file."""

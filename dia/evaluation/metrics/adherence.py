@@ -1,9 +1,10 @@
-"""Nonverbal adherence of a system, from the raw scores of its clips and a calibration of the detector.
+"""Nonverbal adherence of a system: does each tag of the script produce its sound, and nothing else?
 
-What other benchmarks leave out: how often a sound comes unasked (the plain version of the same text), what
-the tag itself brings (tag minus plain, paired by text), whether it is the right sound (swapped), what an
-unknown tag does (sentinel), and how far off every heard event lies, however far. Prompts without versions are
-told apart by what their scripts ask for, and are not paired.
+Computed from the raw detector scores of clips and a calibration. Beyond other benchmarks it measures how
+often a sound comes without a tag (the plain version of the same text), the effect of the tag itself (tag
+minus plain, paired by text), whether it is the right sound (swapped), the effect of an unknown tag
+(sentinel), and the distance of every detected event, however far. Prompts without versions are separated by
+the tags of their scripts, and are not paired.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from dia.evaluation.metrics.corrected import corrected
+from dia.evaluation.metrics.corrected import correct_rate
 from dia.evaluation.metrics.placement import Event, events_of, slot_errors
-from dia.evaluation.metrics.protocol import Clip, Part, Row, rate, ratio
+from dia.evaluation.metrics.protocol import ClipScore
+from dia.evaluation.metrics.result import Contribution, MetricResult, summarise_rate, summarise_ratio
+from dia.evaluation.not_measured import NotMeasured
 from dia.evaluation.statistics import difference_of_rates
 from dia.judges.events import Calibration
 
@@ -24,203 +27,259 @@ NOT_MEASURABLE = (
 )
 NO_CLIP = "no clip of that kind"
 NO_PAIR = "no group has both versions"
-WORDS_OFF = (0, 1, 2, 3)
+NO_TAG = "no tag that the detector can tell has such clips"
+NO_EVENT = "no asked tag that the detector can tell is heard"
+SLOT_DISTANCES = (0, 1, 2, 3)  # words
+WITH_TAG = ("", "tag")  # versions of a prompt whose script has the tag that is tested
+LABELS = {
+    "tag_recall": "tags that are audible",
+    "false_insertion": "clips with a sound that the script does not have",
+    "net_tag_effect": "effect of a tag: audible with it minus without it",
+}
 Calibrations = Mapping[str, Calibration]
-Judged = Callable[[Clip], float]
+ClipValue = Callable[[ClipScore], float]
 
 
-def adherence_rows(clips: Sequence[Clip], calibration: Calibrations) -> list[Row]:
-    """Return the rows of one system: by tag, over all tags that the detector can tell (micro and macro), and
-    of the words.
-    """
-    measurable = {tag: found for tag, found in calibration.items() if found.measurable}
+def summarise_adherence(clips: Sequence[ClipScore], calibration: Calibrations) -> list[MetricResult]:
+    """Return the results of one system: by tag, over all measurable tags (micro and macro), and of words."""
+    measurable = {tag: item for tag, item in calibration.items() if item.measurable}
     tags = sorted(
-        {item["tag"] for clip in clips if clip.prompt.version in ("", "tag") for item in clip.values["asked"]}
+        {item["tag"] for clip in clips if clip.prompt.version in WITH_TAG for item in clip.values["asked"]}
     )
-    rows = [row for tag in tags for row in _tag_rows(clips, tag, calibration.get(tag))]
-    asked = {tag: measurable[tag] for tag in tags if tag in measurable}
+    by_tag = [result for tag in tags for result in _summarise_tag(clips, tag, calibration.get(tag))]
+    tested = {tag: measurable[tag] for tag in tags if tag in measurable}
     return [
-        *rows,
-        *_overall(rows, list(asked)),
-        *_places(clips, asked),
-        *_confusion(clips, measurable),
-        *_words(clips),
+        *by_tag,
+        *_summarise_all_tags(by_tag, list(tested)),
+        *_summarise_places(clips, tested),
+        *_summarise_confusion(clips, measurable),
+        *_summarise_words(clips),
     ]
 
 
-def heard(clip: Clip, tag: str, found: Calibration) -> float:
-    """Return 1 where a tag's best window reaches the threshold."""
-    return float(max(clip.values["scores"].get(tag, [0.0]), default=0.0) >= found.threshold)
+def detected(clip: ClipScore, tag: str, calibration: Calibration) -> float:
+    """Return 1 where the highest score of a tag reaches the threshold, else 0."""
+    return float(max(clip.values["scores"].get(tag, [0.0]), default=0.0) >= calibration.threshold)
 
 
-def asks(clip: Clip, tag: str) -> bool:
-    """Return whether a clip's script asks for a tag."""
+def has_tag(clip: ClipScore, tag: str) -> bool:
+    """Return whether a clip's script has a tag."""
     return any(item["tag"] == tag for item in clip.values["asked"])
 
 
-def paired(clips: Sequence[Clip], first: str, second: str, judge: Judged) -> list[Part]:
-    """Return a part for each group that has both versions: the mean of ``judge`` over the first less that
-    over the second.
-    """
-    found: dict[str, dict[str, list[float]]] = {}
+def paired_differences(
+    clips: Sequence[ClipScore], first: str, second: str, value: ClipValue
+) -> list[Contribution]:
+    """Return the mean ``value`` of version ``first`` minus that of ``second`` of each group that has both."""
+    groups: dict[str, dict[str, list[float]]] = {}
     for clip in clips:
         if clip.prompt.group and clip.prompt.version in (first, second):
-            found.setdefault(clip.prompt.group, {}).setdefault(clip.prompt.version, []).append(judge(clip))
-    both = {group: versions for group, versions in found.items() if len(versions) == 2}
+            groups.setdefault(clip.prompt.group, {}).setdefault(clip.prompt.version, []).append(value(clip))
     return [
-        Part(group, float(np.mean(made[first]) - np.mean(made[second])))
-        for group, made in sorted(both.items())
+        Contribution(group, float(np.mean(versions[first]) - np.mean(versions[second])))
+        for group, versions in sorted(groups.items())
+        if len(versions) == 2
     ]
 
 
-def _tag_rows(clips: Sequence[Clip], tag: str, found: Calibration | None) -> list[Row]:
-    """Recall, false insertion and net effect of one tag, with what a perfect detector would say, or why
-    not.
-    """
-    names = [f"{what}/{tag}" for what in ("tag_recall", "false_insertion", "net_tag_effect")]
-    if found is None or not found.measurable:
-        detail = {"calibration": asdict(found)} if found else {}
-        return [Row(name, None, NOT_MEASURABLE if found else NOT_CALIBRATED, detail=detail) for name in names]
-    wanted = [
-        Part(clip.prompt.id, heard(clip, tag, found))
+def _summarise_tag(
+    clips: Sequence[ClipScore], tag: str, calibration: Calibration | None
+) -> list[MetricResult]:
+    """Return recall, false insertion and net effect of one tag, with corrected rates, or why not."""
+    if calibration is None or not calibration.measurable:
+        missing = NotMeasured(NOT_MEASURABLE if calibration else NOT_CALIBRATED)
+        detail = {"calibration": asdict(calibration)} if calibration else {}
+        return [MetricResult(f"{name}/{tag}", missing, detail=detail) for name in LABELS]
+    recall = _summarise_recall(clips, tag, calibration)
+    insertion = _summarise_insertion(clips, tag, calibration)
+    return [recall, insertion, _summarise_net_effect(clips, tag, calibration, recall, insertion)]
+
+
+def _summarise_recall(clips: Sequence[ClipScore], tag: str, calibration: Calibration) -> MetricResult:
+    hits = [
+        Contribution(clip.prompt.id, detected(clip, tag, calibration))
         for clip in clips
-        if asks(clip, tag) and clip.prompt.version in ("", "tag")
+        if has_tag(clip, tag) and clip.prompt.version in WITH_TAG
     ]
-    unwanted = [clip for clip in clips if clip.prompt.version in ("", "plain") and not asks(clip, tag)]
-    inserted = [Part(clip.prompt.id, heard(clip, tag, found)) for clip in unwanted]
-    events = sum(len(events_of(clip.values, tag, found.threshold)) for clip in unwanted)
-    minutes = sum(clip.values["seconds"] for clip in unwanted) / 60
-    recall = _rate_row(names[0], wanted, found, 1)
-    insertion = _rate_row(names[1], inserted, found, -1, per_minute=events / minutes if minutes else None)
-    return [recall, insertion, _net_row(names[2], clips, tag, found, recall, insertion)]
+    return _summarise_detections(f"tag_recall/{tag}", hits, calibration, 1)
 
 
-def _rate_row(name: str, parts: Sequence[Part], found: Calibration, better: int, **detail: Any) -> Row:
-    known = {"corrected": corrected(parts, found)} if parts else {}
-    return rate(name, parts, NO_CLIP, better, calibration=asdict(found), **known, **detail)
+def _summarise_insertion(clips: Sequence[ClipScore], tag: str, calibration: Calibration) -> MetricResult:
+    without = [clip for clip in clips if clip.prompt.version in ("", "plain") and not has_tag(clip, tag)]
+    insertions = [Contribution(clip.prompt.id, detected(clip, tag, calibration)) for clip in without]
+    events = sum(len(events_of(clip.values, tag, calibration.threshold)) for clip in without)
+    minutes = sum(clip.values["seconds"] for clip in without) / 60
+    per_minute = events / minutes if minutes else None
+    return _summarise_detections(f"false_insertion/{tag}", insertions, calibration, -1, per_minute=per_minute)
 
 
-def _net_row(
-    name: str, clips: Sequence[Clip], tag: str, found: Calibration, recall: Row, insertion: Row
-) -> Row:
-    """Tag minus plain by group; without groups the difference of the two rates, whose prompts differ."""
-    own = [clip for clip in clips if clip.prompt.tag == tag]
-    parts = paired(own, "tag", "plain", lambda clip: heard(clip, tag, found))
-    if parts:
-        detail = {
-            "paired": True,
-            "corrected": corrected(parts, found, difference=True),
-            "calibration": asdict(found),
-        }
-        return ratio(name, parts, NO_PAIR, 1, **detail)
-    if recall.estimate is None or insertion.estimate is None:
-        return Row(name, None, NO_CLIP, 1)
-    return Row(
-        name,
-        difference_of_rates(recall.estimate, insertion.estimate),
-        "",
-        1,
-        {"paired": False, "calibration": asdict(found)},
+def _summarise_detections(
+    name: str, contributions: Sequence[Contribution], calibration: Calibration, better: int, **detail: Any
+) -> MetricResult:
+    corrected = {"corrected": correct_rate(contributions, calibration)} if contributions else {}
+    return summarise_rate(
+        name, contributions, NO_CLIP, better, calibration=asdict(calibration), **corrected, **detail
     )
 
 
-def _overall(rows: Sequence[Row], tags: Sequence[str]) -> list[Row]:
-    """Each figure over all tags: micro (every clip counts the same) and macro (every tag does)."""
-    found = []
-    for what, better in (("tag_recall", 1), ("false_insertion", -1), ("net_tag_effect", 1)):
-        own = {tag: row.parts for row in rows for tag in tags if row.name == f"{what}/{tag}" and row.parts}
-        every = [part for parts in own.values() for part in parts]
-        even = [
-            Part(part.cluster, part.top / len(parts), 1 / len(parts))
-            for parts in own.values()
-            for part in parts
-        ]
-        nothing = "no tag that the detector can tell has such clips"
-        found += [
-            ratio(what, every, nothing, better, tags=sorted(own)),
-            ratio(f"{what}_macro", even, nothing, better, tags=sorted(own)),
-        ]
-    return found
+def _summarise_net_effect(
+    clips: Sequence[ClipScore],
+    tag: str,
+    calibration: Calibration,
+    recall: MetricResult,
+    insertion: MetricResult,
+) -> MetricResult:
+    """Return tag minus plain by group; without groups the difference of two rates of different prompts."""
+    name, known = f"net_tag_effect/{tag}", {"calibration": asdict(calibration)}
+    own = [clip for clip in clips if clip.prompt.tag == tag]
+    differences = paired_differences(own, "tag", "plain", lambda clip: detected(clip, tag, calibration))
+    if differences:
+        corrected = correct_rate(differences, calibration, difference=True)
+        return summarise_ratio(name, differences, NO_PAIR, 1, paired=True, corrected=corrected, **known)
+    if recall.measured is None or insertion.measured is None:
+        return MetricResult(name, NotMeasured(NO_CLIP), 1)
+    unpaired = difference_of_rates(recall.measured, insertion.measured)
+    return MetricResult(name, unpaired, 1, {"paired": False, **known})
 
 
-def _places(clips: Sequence[Clip], calibration: Calibrations) -> list[Row]:
-    """How far off every heard event of an asked tag lies, how many asked ones are hit, and who makes the
-    sound.
-    """
-    errors: list[Part] = []
-    hits: dict[int, list[Part]] = {off: [] for off in WORDS_OFF}
-    speakers: list[Part] = []
+def _summarise_all_tags(by_tag: Sequence[MetricResult], tags: Sequence[str]) -> list[MetricResult]:
+    """Return each metric over all tags: micro (clips have equal weights) and macro (tags have)."""
+    results = []
+    for name, better in (("tag_recall", 1), ("false_insertion", -1), ("net_tag_effect", 1)):
+        own = {
+            tag: result.contributions
+            for result in by_tag
+            for tag in tags
+            if result.name == f"{name}/{tag}" and result.contributions
+        }
+        micro = [item for items in own.values() for item in items]
+        macro = [
+            Contribution(item.cluster, item.numerator / len(items), 1 / len(items))
+            for items in own.values()
+            for item in items
+        ]
+        results += [
+            summarise_ratio(
+                name,
+                micro,
+                NO_TAG,
+                better,
+                label=LABELS[name],
+                headline=name != "tag_recall",
+                tags=sorted(own),
+            ),
+            summarise_ratio(
+                f"{name}_macro",
+                macro,
+                NO_TAG,
+                better,
+                label=f"{LABELS[name]}, mean of tags",
+                tags=sorted(own),
+            ),
+        ]
+    return results
+
+
+def _summarise_places(clips: Sequence[ClipScore], calibration: Calibrations) -> list[MetricResult]:
+    """Return the distance of events from their tags, the share of tags hit, and whose sound it is."""
+    errors: list[Contribution] = []
+    hits: dict[int, list[Contribution]] = {distance: [] for distance in SLOT_DISTANCES}
+    speakers: list[Contribution] = []
     for clip in clips:
-        for tag, found in calibration.items():
-            asked = [item for item in clip.values["asked"] if item["tag"] == tag]
-            if not asked or clip.prompt.version not in ("", "tag"):
+        for tag, item in calibration.items():
+            slots = [slot for slot in clip.values["asked"] if slot["tag"] == tag]
+            if not slots or clip.prompt.version not in WITH_TAG:
                 continue
-            events = events_of(clip.values, tag, found.threshold)
-            errors += [Part(clip.prompt.id, float(error)) for error in slot_errors(events, asked)]
-            speakers += [Part(clip.prompt.id, float(right)) for right in _right_speakers(events, asked)]
-            for off in WORDS_OFF:
-                hits[off] += [Part(clip.prompt.id, float(_hit(events, item["slot"], off))) for item in asked]
-    absolute = [Part(part.cluster, abs(part.top)) for part in errors]
-    nothing = "no asked tag that the detector can tell is heard"
+            events, prompt = events_of(clip.values, tag, item.threshold), clip.prompt.id
+            errors += [Contribution(prompt, float(error)) for error in slot_errors(events, slots)]
+            speakers += [Contribution(prompt, float(right)) for right in _right_speakers(events, slots)]
+            for distance in SLOT_DISTANCES:
+                hits[distance] += [
+                    Contribution(prompt, float(_is_hit(events, slot["slot"], distance))) for slot in slots
+                ]
+    absolute = [Contribution(error.cluster, abs(error.numerator)) for error in errors]
     return [
-        ratio("slot_error", errors, nothing),
-        ratio("slot_error_absolute", absolute, nothing, -1),
-        *(ratio(f"slot_hit_{off}", parts, NO_CLIP, 1) for off, parts in hits.items()),
-        ratio("right_speaker", speakers, nothing, 1),
-    ]
-
-
-def _hit(events: Sequence[Event], slot: int, off: int) -> bool:
-    return any(event.slot is not None and abs(event.slot - slot) <= off for event in events)
-
-
-def _right_speakers(events: Sequence[Event], asked: Sequence[dict[str, Any]]) -> list[bool]:
-    """Of each event with a place, whether its speaker is that of the nearest asked slot."""
-    return [
-        _nearest(asked, event.slot)["speaker"] == event.speaker for event in events if event.slot is not None
-    ]
-
-
-def _nearest(asked: Sequence[dict[str, Any]], slot: int) -> dict[str, Any]:
-    return min(asked, key=lambda item: abs(item["slot"] - slot))
-
-
-def _confusion(clips: Sequence[Clip], calibration: Calibrations) -> list[Row]:
-    """What is heard where one tag is asked for, how often the group's own tag where another is, and what
-    unknown tags bring.
-    """
-    matrix: dict[str, dict[str, int]] = {}
-    for clip in clips:
-        for item in clip.values["asked"] if clip.prompt.version in ("", "tag", "swapped") else []:
-            row = matrix.setdefault(item["tag"], {})
-            for tag, found in calibration.items():
-                row[tag] = row.get(tag, 0) + int(heard(clip, tag, found))
-    swapped = [clip for clip in clips if clip.prompt.version == "swapped" and clip.prompt.tag in calibration]
-    stuck = [
-        Part(clip.prompt.id, heard(clip, clip.prompt.tag, calibration[clip.prompt.tag])) for clip in swapped
-    ]
-    sentinels = [clip for clip in clips if clip.prompt.version == "sentinel"]
-    leaked = [Part(clip.prompt.id, _any(clip, calibration)) for clip in sentinels]
-    return [
-        rate("swapped_still_heard", stuck, NO_CLIP, -1, confusion=matrix),
-        rate("sentinel_leakage", leaked, NO_CLIP, -1),
-        ratio(
-            "sentinel_effect",
-            paired(clips, "sentinel", "plain", lambda clip: _any(clip, calibration)),
-            NO_PAIR,
-            -1,
+        summarise_ratio("slot_error", errors, NO_EVENT, label="words from the tag to its sound"),
+        summarise_ratio("slot_error_absolute", absolute, NO_EVENT, -1, label="words between tag and sound"),
+        *(
+            summarise_ratio(
+                f"slot_hit_{distance}",
+                items,
+                NO_CLIP,
+                1,
+                label=f"tags whose sound is within {distance} words",
+            )
+            for distance, items in hits.items()
+        ),
+        summarise_ratio(
+            "right_speaker", speakers, NO_EVENT, 1, label="sounds made by the right speaker", headline=True
         ),
     ]
 
 
-def _any(clip: Clip, calibration: Calibrations) -> float:
-    return max((heard(clip, tag, found) for tag, found in calibration.items()), default=0.0)
+def _is_hit(events: Sequence[Event], slot: int, distance: int) -> bool:
+    return any(event.slot is not None and abs(event.slot - slot) <= distance for event in events)
 
 
-def _words(clips: Sequence[Clip]) -> list[Row]:
-    """Tags that are read aloud, and what a tag costs in words."""
-    aloud = [
-        Part(clip.prompt.id, float(clip.values["read_aloud"] > 0)) for clip in clips if clip.values["asked"]
+def _right_speakers(events: Sequence[Event], slots: Sequence[dict[str, Any]]) -> list[bool]:
+    """Return of each event with a place whether its speaker is that of the nearest tag."""
+    return [
+        _nearest(slots, event.slot)["speaker"] == event.speaker for event in events if event.slot is not None
     ]
-    damage = paired(clips, "tag", "plain", lambda clip: clip.values["errors"] / clip.values["word_count"])
-    return [rate("tags_read_aloud", aloud, NO_CLIP, -1), ratio("lexical_damage", damage, NO_PAIR, -1)]
+
+
+def _nearest(slots: Sequence[dict[str, Any]], slot: int) -> dict[str, Any]:
+    return min(slots, key=lambda item: abs(item["slot"] - slot))
+
+
+def _summarise_confusion(clips: Sequence[ClipScore], calibration: Calibrations) -> list[MetricResult]:
+    """Return detections by tag of the script, and the effects of swapped and of unknown tags."""
+    matrix: dict[str, dict[str, int]] = {}
+    for clip in clips:
+        for slot in clip.values["asked"] if clip.prompt.version in (*WITH_TAG, "swapped") else []:
+            row = matrix.setdefault(slot["tag"], {})
+            for tag, item in calibration.items():
+                row[tag] = row.get(tag, 0) + int(detected(clip, tag, item))
+    swapped = [
+        Contribution(clip.prompt.id, detected(clip, clip.prompt.tag, calibration[clip.prompt.tag]))
+        for clip in clips
+        if clip.prompt.version == "swapped" and clip.prompt.tag in calibration
+    ]
+    leaked = [
+        Contribution(clip.prompt.id, _any_detected(clip, calibration))
+        for clip in clips
+        if clip.prompt.version == "sentinel"
+    ]
+    effect = paired_differences(clips, "sentinel", "plain", lambda clip: _any_detected(clip, calibration))
+    return [
+        summarise_rate(
+            "swapped_still_heard",
+            swapped,
+            NO_CLIP,
+            -1,
+            label="old sound stays when the tag is swapped",
+            confusion=matrix,
+        ),
+        summarise_rate("sentinel_leakage", leaked, NO_CLIP, -1, label="unknown tag with a sound"),
+        summarise_ratio("sentinel_effect", effect, NO_PAIR, -1, label="effect of an unknown tag"),
+    ]
+
+
+def _any_detected(clip: ClipScore, calibration: Calibrations) -> float:
+    return max((detected(clip, tag, item) for tag, item in calibration.items()), default=0.0)
+
+
+def _summarise_words(clips: Sequence[ClipScore]) -> list[MetricResult]:
+    """Return tags that are read aloud, and the word errors that a tag causes."""
+    aloud = [
+        Contribution(clip.prompt.id, float(clip.values["read_aloud"] > 0))
+        for clip in clips
+        if clip.values["asked"]
+    ]
+    damage = paired_differences(
+        clips, "tag", "plain", lambda clip: clip.values["errors"] / clip.values["word_count"]
+    )
+    return [
+        summarise_rate("tags_read_aloud", aloud, NO_CLIP, -1, label="clips with a tag read aloud"),
+        summarise_ratio("lexical_damage", damage, NO_PAIR, -1, label="word errors caused by a tag"),
+    ]

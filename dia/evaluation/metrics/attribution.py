@@ -1,9 +1,9 @@
-"""Who said which words: cpWER and tcpWER of a transcript whose speakers are told by the sound, and cpSIM.
+"""Who says which words: cpWER and tcpWER of a diarized transcript, and cpSIM of its voices.
 
-The transcript's speakers come from `dia/evaluation/diarization.py`, without a look at the script. Source of
-the rates: T. von Neumann et al., "MeetEval", 2023. cpSIM follows ZipVoice's (each found voice against the
-prompts', best of the permutations), save that a clip in which there are not just as many voices as in the
-script fails, and is counted; nothing stands in for it.
+The speakers of the transcript come from `dia/evaluation/diarization.py`, which does not see the script.
+Source of the error rates: T. von Neumann et al., "MeetEval", 2023. cpSIM follows ZipVoice: each voice of the
+clip against the voices of the prompt, best of the permutations. Unlike ZipVoice, a clip whose number of
+voices differs from the script's fails and is counted; it gets no substitute value.
 """
 
 import logging
@@ -14,30 +14,31 @@ from typing import Any
 import numpy as np
 
 from dia.dialogue import Script
-from dia.evaluation.diarization import runs, voices_of_words
+from dia.evaluation.diarization import speaker_runs, voices_of_words
+from dia.evaluation.metrics.inputs import MetricInputs
 from dia.evaluation.metrics.protocol import (
-    NOT_MEASURED,
-    Clip,
+    ClipScore,
     Context,
-    Origin,
-    Part,
-    Row,
+    Metric,
+    Models,
     Values,
-    not_measured,
-    origin_of,
-    parts_of,
-    rate,
-    ratio,
-)  # fmt: skip
-from dia.evaluation.metrics.words import NORMALISER, normalisation_stamp
-from dia.evaluation.shared_models import Hearing
+    contributions_of,
+    count_reasons,
+    first_reason,
+    provenance_of,
+)
+from dia.evaluation.metrics.result import Contribution, MetricResult, summarise_rate, summarise_ratio
+from dia.evaluation.metrics.words import NORMALISER, normalisation_version
+from dia.evaluation.not_measured import NotMeasured
+from dia.evaluation.shared_models import SharedModels
 from dia.judges.recording import Recording, Times
 from dia.judges.speakers import Embedding, SpeakerEncoder
 from dia.judges.transcription import RecognisedWord, transcript
 from dia.judges.words import reference_words, transcript_words
 
 SHORTEST = 0.01  # seconds of a segment; MeetEval refuses one that ends where it begins
-COLLAR = 5.0  # seconds that tcpWER forgives, MeetEval's usual one
+COLLAR = 5.0  # seconds of tolerance of tcpWER, MeetEval's usual value
+NO_WORDS = "the script has no words"
 
 
 class AttributedWords:
@@ -45,174 +46,205 @@ class AttributedWords:
 
     name, reads = "cpwer", ()
 
-    def __init__(self, hearing: Hearing) -> None:
-        self.hearing = hearing
-        self.version = f"1, {normalisation_stamp()}"
+    def __init__(self, models: SharedModels) -> None:
+        self.models = models
+        self.version = f"1, {normalisation_version()}"
 
-    def provenance(self) -> Origin:
-        """Return recogniser, encoder of the windows, and aligner."""
-        hearing = self.hearing
-        return origin_of(
-            hearing.recogniser, hearing.encoder, hearing.alignment, needs=("meeteval", NORMALISER)
+    def provenance(self) -> Models:
+        """Return the ASR model, the speaker encoder, and the aligner."""
+        models = self.models
+        return provenance_of(
+            models.recogniser, models.encoder, models.alignment, needs=("meeteval", NORMALISER)
         )
 
-    def measure(self, recording: Recording, context: Context) -> Values:
-        """Return errors of both, the words they are out of, and how many voices the clip and the script have.
+    def measure(self, recording: Recording, context: Context) -> Values | NotMeasured:
+        """Return both error counts, the reference words, and the number of voices of clip and script.
 
-        `timed_errors` is None where a turn of the script was not found, for then nobody knows when it should
-        be heard.
+        `timed_errors` is None where a turn of the script was not located, because then its times are unknown.
         """
-        heard = self.hearing.words(recording)
-        voices = voices_of_words(heard, *self.hearing.windows(recording)) if heard else []
-        found = [_segment(voice, run) for voice, run in runs(heard, voices)]
-        wanted = _references(recording.script, self.hearing.turns(recording))
-        words = sum(len(turn["words"].split()) for turn in wanted)
+        recognised = self.models.words(recording)
+        voices = voices_of_words(recognised, *self.models.windows(recording)) if recognised else []
+        hypothesis = [_segment(voice, run) for voice, run in speaker_runs(recognised, voices)]
+        reference = _reference_segments(recording.script, self.models.turns(recording))
+        words = sum(len(turn["words"].split()) for turn in reference)
         if not words:
-            return {NOT_MEASURED: "the script has no words"}
+            return NotMeasured(NO_WORDS)
         return {
-            "errors": _cp_errors(wanted, found), "timed_errors": _timed_errors(wanted, found), "words": words,
-            "voices": len(set(voices)), "speakers": len({turn.speaker for turn in recording.script.turns}),
-        }  # fmt: skip
+            "errors": _cp_errors(reference, hypothesis),
+            "timed_errors": _timed_errors(reference, hypothesis),
+            "words": words,
+            "voices": len(set(voices)),
+            "speakers": len({turn.speaker for turn in recording.script.turns}),
+        }
 
-    def summarise(self, clips: Sequence[Clip]) -> list[Row]:
-        """Return `cpwer`, `tcpwer` and `voices_wrong`, the share of clips whose number of voices is not the
-        script's.
-        """
+    def summarise(self, clips: Sequence[ClipScore]) -> list[MetricResult]:
+        """Return `cpwer`, `tcpwer`, and `voices_wrong`: clips whose number of voices is not the script's."""
         untimed = sum(clip.measured and clip.values["timed_errors"] is None for clip in clips)
         miscounted = [
-            Part(clip.prompt.id, float(clip.values["voices"] != clip.values["speakers"]))
+            Contribution(clip.prompt.id, float(clip.values["voices"] != clip.values["speakers"]))
             for clip in clips
             if clip.measured
         ]
-        nothing = "no clip has words"
+        no_words = "no clip has words"
         return [
-            ratio("cpwer", parts_of(clips, "errors", "words"), nothing, -1, not_measured=not_measured(clips)),
-            ratio(
+            summarise_ratio(
+                "cpwer",
+                contributions_of(clips, "errors", "words"),
+                no_words,
+                -1,
+                label="word error rate by speaker (cpWER)",
+                not_measured=count_reasons(clips),
+            ),
+            summarise_ratio(
                 "tcpwer",
-                parts_of(clips, "timed_errors", "words"),
+                contributions_of(clips, "timed_errors", "words"),
                 "no clip's turns were all found",
                 -1,
+                label="word error rate by speaker and time (tcpWER)",
                 clips_without_times=untimed,
             ),
-            rate("voices_wrong", miscounted, nothing, -1),
+            summarise_rate(
+                "voices_wrong", miscounted, no_words, -1, label="clips with the wrong number of voices"
+            ),
         ]
 
 
 class PermutedSimilarity:
-    """cpSIM: ``encoder``'s similarity of each voice that is found in a clip to the prompts' voices."""
+    """cpSIM: similarity of each voice of a clip to the voices of the prompt, by ``encoder``."""
 
     name, version, reads = "cpsim", "1", ("voices",)
 
-    def __init__(self, hearing: Hearing, encoder: SpeakerEncoder | None = None) -> None:
-        self.hearing, self.encoder = hearing, encoder or hearing.encoder
+    def __init__(self, models: SharedModels, encoder: SpeakerEncoder | None = None) -> None:
+        self.models, self.encoder = models, encoder or models.encoder
 
-    def provenance(self) -> Origin:
-        """Return the encoder, that of the windows, and the recogniser."""
-        return origin_of(self.encoder, self.hearing.encoder, self.hearing.recogniser)
+    def provenance(self) -> Models:
+        """Return the encoder, the encoder of the windows, and the ASR model."""
+        return provenance_of(self.encoder, self.models.encoder, self.models.recogniser)
 
-    def measure(self, recording: Recording, context: Context) -> Values:
+    def measure(self, recording: Recording, context: Context) -> Values | NotMeasured:
         """Return the similarity (None where the number of voices is wrong) and the number of voices."""
-        voices = self.hearing.enroll(self.encoder, context.voices)
+        voices = self.models.enroll(self.encoder, context.voices)
         speakers = sorted({turn.speaker for turn in recording.script.turns})
         if missing := [speaker for speaker in speakers if speaker not in voices]:
-            return {
-                NOT_MEASURED: "no prompt voice is known of " + ", ".join(f"S{speaker}" for speaker in missing)
-            }
-        heard = self.hearing.words(recording)
-        labels = voices_of_words(heard, *self.hearing.windows(recording)) if heard else []
-        times: dict[int, list[Times]] = {}
-        for voice, run in runs(heard, labels):
-            times.setdefault(voice, []).append((run[0].start, run[-1].end))
-        found = [_joined(self.encoder, recording, own) for own in times.values()]
-        known = [embedding for embedding in found if embedding is not None]
-        counted = {"voices": len(found), "speakers": len(speakers)}
-        if len(found) != len(speakers) or len(known) != len(speakers):
-            return {**counted, "similarity": None}
-        return {**counted, "similarity": best_permutation(known, [voices[speaker] for speaker in speakers])}
+            return NotMeasured(
+                "no prompt voice is known of " + ", ".join(f"S{speaker}" for speaker in missing)
+            )
+        times = self._times_by_voice(recording)
+        embeddings = [_embed_joined(self.encoder, recording, own) for own in times.values()]
+        known = [embedding for embedding in embeddings if embedding is not None]
+        counts = {"voices": len(embeddings), "speakers": len(speakers)}
+        if len(embeddings) != len(speakers) or len(known) != len(speakers):
+            return {**counts, "similarity": None}
+        return {**counts, "similarity": best_permutation(known, [voices[speaker] for speaker in speakers])}
 
-    def summarise(self, clips: Sequence[Clip]) -> list[Row]:
-        """Return `cpsim`, and `cpsim_failed`: the share of clips without just as many voices as the script
-        has.
-        """
+    def _times_by_voice(self, recording: Recording) -> dict[int, list[Times]]:
+        """Return the (start, end) of the stretches of each voice, in seconds."""
+        recognised = self.models.words(recording)
+        labels = voices_of_words(recognised, *self.models.windows(recording)) if recognised else []
+        times: dict[int, list[Times]] = {}
+        for voice, run in speaker_runs(recognised, labels):
+            times.setdefault(voice, []).append((run[0].start, run[-1].end))
+        return times
+
+    def summarise(self, clips: Sequence[ClipScore]) -> list[MetricResult]:
+        """Return `cpsim`, and `cpsim_failed`: clips whose number of voices is not the script's."""
         measured = [clip for clip in clips if clip.measured]
-        failed = [Part(clip.prompt.id, float(clip.values["similarity"] is None)) for clip in measured]
+        failed = [Contribution(clip.prompt.id, float(clip.values["similarity"] is None)) for clip in measured]
         counts = [clip.values["voices"] for clip in measured]
         voices = {str(number): counts.count(number) for number in sorted(set(counts))}
-        reasons = not_measured(clips)
-        nothing = next(iter(reasons), "in no clip are there as many voices as in the script")
+        reasons = count_reasons(clips)
+        nothing = first_reason(reasons, "in no clip are there as many voices as in the script")
         return [
-            ratio("cpsim", parts_of(clips, "similarity"), nothing, 1, voices=voices, not_measured=reasons),
-            rate("cpsim_failed", failed, nothing, -1),
+            summarise_ratio(
+                "cpsim",
+                contributions_of(clips, "similarity"),
+                nothing,
+                1,
+                label="voice similarity by permutation (cpSIM)",
+                voices=voices,
+                not_measured=reasons,
+            ),
+            summarise_rate(
+                "cpsim_failed", failed, nothing, -1, label="clips without a cpSIM: wrong number of voices"
+            ),
         ]
 
 
-def best_permutation(found: Sequence[Embedding], wanted: Sequence[Embedding]) -> float:
-    """Return the highest mean similarity over the ways to match as many unit embeddings with each other."""
+def best_permutation(voices: Sequence[Embedding], references: Sequence[Embedding]) -> float:
+    """Return the highest mean similarity over all one-to-one assignments of unit embeddings."""
     return max(
-        float(np.mean([one @ other for one, other in zip(order, wanted, strict=True)]))
-        for order in permutations(found)
+        float(np.mean([voice @ reference for voice, reference in zip(order, references, strict=True)]))
+        for order in permutations(voices)
     )
 
 
-def _joined(encoder: SpeakerEncoder, recording: Recording, times: Sequence[Times]) -> Embedding | None:
-    """The embedding of several stretches as one."""
-    rate_ = recording.sample_rate
+def build_attributed_words(inputs: MetricInputs) -> Metric:
+    """Return cpWER and tcpWER."""
+    return AttributedWords(inputs.models)
+
+
+def build_permuted_similarity(inputs: MetricInputs) -> Metric:
+    """Return cpSIM."""
+    return PermutedSimilarity(inputs.models)
+
+
+def _embed_joined(encoder: SpeakerEncoder, recording: Recording, times: Sequence[Times]) -> Embedding | None:
+    """Return the embedding of several stretches joined into one."""
+    sample_rate = recording.sample_rate
     waveform = np.concatenate(
-        [recording.waveform[int(start * rate_) : int(end * rate_)] for start, end in times]
+        [recording.waveform[int(start * sample_rate) : int(end * sample_rate)] for start, end in times]
     )
-    joined = Recording(recording.prompt_id, recording.system, recording.script, waveform, rate_)
-    return encoder.embed(joined, (0.0, len(waveform) / rate_))
+    joined = Recording(recording.prompt_id, recording.system, recording.script, waveform, sample_rate)
+    return encoder.embed(joined, (0.0, len(waveform) / sample_rate))
 
 
 def _segment(voice: int, run: Sequence[RecognisedWord]) -> dict[str, Any]:
-    """What one voice says at a stretch, for MeetEval; normalised as a whole, for "twenty five" is one
-    number.
+    """Return a run of words of one voice for MeetEval.
+
+    The run is normalised as a whole, because "twenty five" is one number.
     """
-    start, end = run[0].start, max(run[-1].end, run[0].start + SHORTEST)
-    words = " ".join(transcript_words(transcript(list(run))))
     return {
         "session_id": "clip",
         "speaker": f"v{voice}",
-        "words": words,
-        "start_time": start,
-        "end_time": end,
+        "words": " ".join(transcript_words(transcript(list(run)))),
+        "start_time": run[0].start,
+        "end_time": max(run[-1].end, run[0].start + SHORTEST),
     }
 
 
-def _references(script: Script, times: Sequence[Times | None]) -> list[dict[str, Any]]:
-    """The script's turns for MeetEval, without times where they are not known."""
+def _reference_segments(script: Script, times: Sequence[Times | None]) -> list[dict[str, Any]]:
+    """Return the turns of a script for MeetEval, without times where they are unknown."""
     return [
         {
             "session_id": "clip",
             "speaker": f"S{turn.speaker}",
             "words": " ".join(reference_words(Script((turn,)))),
         }
-        | ({} if found is None else {"start_time": found[0], "end_time": max(found[1], found[0] + SHORTEST)})
-        for turn, found in zip(script.turns, times, strict=True)
+        | ({} if pair is None else {"start_time": pair[0], "end_time": max(pair[1], pair[0] + SHORTEST)})
+        for turn, pair in zip(script.turns, times, strict=True)
     ]
 
 
-def _cp_errors(wanted: list[dict[str, Any]], found: list[dict[str, Any]]) -> int:
-    """Errors of each speaker's words as one text, in order."""
+def _cp_errors(reference: list[dict[str, Any]], hypothesis: list[dict[str, Any]]) -> int:
+    """Return the errors when each speaker's words are one text, in order."""
     import meeteval
 
-    logging.getLogger("preprocess").setLevel(
-        logging.ERROR
-    )  # it warns that texts without times are not sorted; they are in order
-    return int(meeteval.wer.cp_word_error_rate(_texts(wanted), _texts(found)).errors)
+    # MeetEval warns that texts without times are not sorted; these are in order
+    logging.getLogger("preprocess").setLevel(logging.ERROR)
+    return int(meeteval.wer.cp_word_error_rate(_texts(reference), _texts(hypothesis)).errors)
 
 
-def _timed_errors(wanted: list[dict[str, Any]], found: list[dict[str, Any]]) -> int | None:
+def _timed_errors(reference: list[dict[str, Any]], hypothesis: list[dict[str, Any]]) -> int | None:
     import meeteval
 
-    spoken = [turn for turn in wanted if turn["words"]]
-    if any("start_time" not in turn for turn in spoken):
+    with_words = [turn for turn in reference if turn["words"]]
+    if any("start_time" not in turn for turn in with_words):
         return None
-    segments = meeteval.io.SegLST(spoken), meeteval.io.SegLST(found)
-    if not found:
-        return sum(len(turn["words"].split()) for turn in spoken)
-    counted = meeteval.wer.time_constrained_minimum_permutation_word_error_rate(*segments, collar=COLLAR)
-    return int(counted.errors)
+    segments = meeteval.io.SegLST(with_words), meeteval.io.SegLST(hypothesis)
+    if not hypothesis:
+        return sum(len(turn["words"].split()) for turn in with_words)
+    counts = meeteval.wer.time_constrained_minimum_permutation_word_error_rate(*segments, collar=COLLAR)
+    return int(counts.errors)
 
 
 def _texts(segments: list[dict[str, Any]]) -> dict[str, str]:

@@ -1,20 +1,22 @@
-"""Predicted arousal, dominance and valence, and whether arousal follows what was asked."""
+"""Predicted arousal, dominance and valence, and whether arousal follows the script."""
 
 from collections.abc import Sequence
 
-from dia.evaluation.metrics.prosody import arousal_rows
+from dia.evaluation.metrics.inputs import MetricInputs
+from dia.evaluation.metrics.prosody import summarise_arousal
 from dia.evaluation.metrics.protocol import (
-    NOT_MEASURED,
-    Clip,
+    ClipScore,
     Context,
-    Origin,
-    Row,
+    Metric,
+    Models,
     Values,
-    not_measured,
-    origin_of,
-    parts_of,
-    ratio,
+    contributions_of,
+    count_reasons,
+    provenance_of,
 )
+from dia.evaluation.metrics.result import MetricResult, summarise_ratio
+from dia.evaluation.metrics.unavailable import no_model
+from dia.evaluation.not_measured import NotMeasured
 from dia.judges.emotion import DIMENSIONS, DimensionalEmotion
 from dia.judges.recording import Recording
 
@@ -22,29 +24,40 @@ SHORT = "the recording is shorter than .3 s"
 
 
 class PredictedEmotion:
-    """By a model with a head of three dimensions."""
+    """Emotion in three dimensions by a regression model."""
 
     name, version, reads = "emotion", "1", ()
 
     def __init__(self, judge: DimensionalEmotion) -> None:
         self.judge = judge
 
-    def provenance(self) -> Origin:
+    def provenance(self) -> Models:
         """Return the model."""
-        return origin_of(self.judge)
+        return provenance_of(self.judge)
 
-    def measure(self, recording: Recording, context: Context) -> Values:
-        """Return the dimensions, 0..1."""
-        return self.judge.predict(recording) or {NOT_MEASURED: SHORT}
+    def measure(self, recording: Recording, context: Context) -> Values | NotMeasured:
+        """Return the dimensions, each in 0..1."""
+        return self.judge.predict(recording) or NotMeasured(SHORT)
 
-    def summarise(self, clips: Sequence[Clip]) -> list[Row]:
-        """Return the mean of each dimension, and agreement and difference of arousal where prompts ask for
-        high and low.
-        """
-        reasons = not_measured(clips)
+    def summarise(self, clips: Sequence[ClipScore]) -> list[MetricResult]:
+        """Return the mean of each dimension, and agreement and difference of arousal between versions."""
+        reasons = count_reasons(clips)
         means = [
-            ratio(f"emotion_{name}", parts_of(clips, name), SHORT, not_measured=reasons)
+            summarise_ratio(
+                f"emotion_{name}",
+                contributions_of(clips, name),
+                SHORT,
+                label=f"predicted {name} (0 to 1)",
+                not_measured=reasons,
+            )
             for name in DIMENSIONS
         ]
-        scored = [(clip, float(clip.values["arousal"])) for clip in clips if clip.measured]
-        return [*means, *arousal_rows("emotion_arousal", scored)]
+        scores = [(clip, float(clip.values["arousal"])) for clip in clips if clip.measured]
+        return [*means, *summarise_arousal("emotion_arousal", scores)]
+
+
+def build(inputs: MetricInputs) -> Metric:
+    """Return the metric of the model that the configuration names."""
+    if not inputs.config.emotion:
+        return no_model("emotion", "emotion")
+    return PredictedEmotion(DimensionalEmotion(inputs.config.emotion))

@@ -1,8 +1,7 @@
-"""Nonverbal sounds of a clip: raw scores over time, and where the script's words lie; no threshold is applied
-here.
+"""Nonverbal sounds of a clip: raw detector scores over time, and the times of the script's words.
 
-What follows from them (events, slots, rates) is decided in `adherence.py` when clips are summed up, so that
-another calibration needs no second hearing.
+No threshold is applied here. Events, slots and rates follow in `adherence.py` when clips are summarised, so
+that another calibration does not run the detector again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,11 +9,14 @@ from collections.abc import Mapping, Sequence
 from dia.audio.files import resample
 from dia.dialogue import Script
 from dia.dialogue.tags import canonical_tag, tag_spellings
-from dia.evaluation.metrics.adherence import adherence_rows
-from dia.evaluation.metrics.protocol import Clip, Context, Origin, Row, Values, origin_of
-from dia.evaluation.metrics.superbench import superbench_rows
-from dia.evaluation.metrics.words import NORMALISER, normalisation_stamp
-from dia.evaluation.shared_models import Hearing
+from dia.evaluation.metrics.adherence import summarise_adherence
+from dia.evaluation.metrics.inputs import MetricInputs
+from dia.evaluation.metrics.protocol import ClipScore, Context, Metric, Models, Values, provenance_of
+from dia.evaluation.metrics.result import MetricResult
+from dia.evaluation.metrics.superbench import summarise_superbench
+from dia.evaluation.metrics.words import NORMALISER, normalisation_version
+from dia.evaluation.not_measured import NotMeasured
+from dia.evaluation.shared_models import SharedModels
 from dia.evaluation.turn_alignment import script_words
 from dia.judges.events import HOP, SAMPLE_RATE, WINDOW, Calibration, EventDetector
 from dia.judges.prosody import pauses_of
@@ -25,72 +27,86 @@ from dia.judges.words import count_spoken_names, word_errors
 
 
 class NonverbalAdherence:
-    """Whether the tags of a script are heard, where, and by whom; ``calibration`` says from which score on a
-    tag is heard.
+    """Whether the tags of a script are audible, where, and from whom.
 
-    Made without a detector's file it is not measured. Protocol: tag, plain, swapped and sentinel versions of
-    one text (`Prompt`).
+    ``calibration`` gives the score above which a tag counts as detected. Without a file of the detector the
+    metric is not measured. Protocol: tag, plain, swapped and sentinel versions of one text (`Prompt`).
     """
 
     name, reads = "nonverbals", ()
 
     def __init__(
-        self, hearing: Hearing, calibration: Mapping[str, Calibration], detector: EventDetector | None = None
+        self,
+        models: SharedModels,
+        calibration: Mapping[str, Calibration],
+        detector: EventDetector | None = None,
     ) -> None:
-        self.hearing, self.calibration, self.version = hearing, calibration, f"2, {normalisation_stamp()}"
-        self.detector, self.missing = detector, ""
+        self.models, self.calibration = models, calibration
+        self.version = f"2, {normalisation_version()}"
+        self.detector = detector
+        self.missing: NotMeasured | None = None
         try:
             self.detector = detector or EventDetector()
         except JudgeUnavailable as missing:
-            self.missing = f"not measured: {missing}"
+            self.missing = NotMeasured(str(missing))
 
-    def provenance(self) -> Origin:
-        """Return the detector, the recogniser and the aligner."""
-        judges = self.detector, self.hearing.recogniser, self.hearing.alignment
-        return self.missing or origin_of(*judges, needs=(NORMALISER,))
+    def provenance(self) -> Models:
+        """Return the detector, the ASR model and the aligner."""
+        judges = self.detector, self.models.recogniser, self.models.alignment
+        return self.missing or provenance_of(*judges, needs=(NORMALISER,))
 
-    def measure(self, recording: Recording, context: Context) -> Values:
-        """Return scores by tag and window, the middles of the windows, the times of words and pauses, what is
-        asked and what read aloud.
-        """
+    def measure(self, recording: Recording, context: Context) -> Values | NotMeasured:
+        """Return scores by tag and window, times of words and pauses, the script's tags, tags read aloud."""
         if self.detector is None:
-            raise ValueError(f"the nonverbals of {recording.prompt_id} cannot be measured: {self.missing}")
+            assert self.missing is not None
+            return self.missing
         waveform = resample(recording.waveform, recording.sample_rate, SAMPLE_RATE)
         starts, scores = self.detector.windows(waveform)
-        heard = transcript(self.hearing.words(recording))
-        errors = word_errors(recording.script, heard)
-        names = [nonverbal.tag for turn in recording.script.turns for nonverbal in turn.nonverbals]
+        text = transcript(self.models.words(recording))
+        words = self.models.script_words(recording)
+        errors = word_errors(recording.script, text)
+        tags = [nonverbal.tag for turn in recording.script.turns for nonverbal in turn.nonverbals]
         return {
-            "hop": HOP / SAMPLE_RATE, "first": float(starts[0]) + WINDOW / SAMPLE_RATE / 2,
-            "scores": {tag: [round(float(score), 4) for score in found] for tag, found in scores.items()},
-            "words": [None if word.times is None else list(word.times) for word in self.hearing.script_words(recording)],
-            "word_turns": [word.turn for word in self.hearing.script_words(recording)],
-            "pauses": pauses_of(waveform), "speakers": [turn.speaker for turn in recording.script.turns],
-            "asked": asked_slots(recording.script), "seconds": recording.seconds,
-            "errors": errors.errors, "word_count": max(errors.words, 1),
-            "read_aloud": count_spoken_names([*names, *_spellings(names)], recording.script, heard),
-        }  # fmt: skip
+            "hop": HOP / SAMPLE_RATE,
+            "first": float(starts[0]) + WINDOW / SAMPLE_RATE / 2,
+            "scores": {tag: [round(float(score), 4) for score in row] for tag, row in scores.items()},
+            "words": [None if word.times is None else list(word.times) for word in words],
+            "word_turns": [word.turn for word in words],
+            "pauses": pauses_of(waveform),
+            "speakers": [turn.speaker for turn in recording.script.turns],
+            "asked": tag_slots(recording.script),
+            "seconds": recording.seconds,
+            "errors": errors.errors,
+            "word_count": max(errors.words, 1),
+            "read_aloud": count_spoken_names([*tags, *_spellings(tags)], recording.script, text),
+        }
 
-    def summarise(self, clips: Sequence[Clip]) -> list[Row]:
-        """Return the rows of `adherence.py`, and NVV-SuperBench's figures."""
+    def summarise(self, clips: Sequence[ClipScore]) -> list[MetricResult]:
+        """Return the results of `adherence.py` and those of NVV-SuperBench."""
         measured = [clip for clip in clips if clip.measured]
-        return [*adherence_rows(measured, self.calibration), *superbench_rows(measured, self.calibration)]
+        return [
+            *summarise_adherence(measured, self.calibration),
+            *summarise_superbench(measured, self.calibration),
+        ]
 
 
-def asked_slots(script: Script) -> list[dict[str, int | str]]:
-    """Return each tag of a script with its slot, the number of the script's words before it, and the speaker
-    of its turn.
-    """
+def tag_slots(script: Script) -> list[dict[str, int | str]]:
+    """Return each tag of a script, its slot (the number of words before it), and the speaker of its turn."""
     words = script_words(script)
-    found: list[dict[str, int | str]] = []
+    slots: list[dict[str, int | str]] = []
     for number, turn in enumerate(script.turns):
         for nonverbal in turn.nonverbals:
             before = sum((word.turn, word.char) < (number, nonverbal.char) for word in words)
-            found.append({"tag": nonverbal.tag, "slot": before, "speaker": turn.speaker})
-    return found
+            slots.append({"tag": nonverbal.tag, "slot": before, "speaker": turn.speaker})
+    return slots
 
 
-def _spellings(names: Sequence[str]) -> list[str]:
-    """All spellings of the known ones among the tags."""
-    known = {canonical_tag(name) for name in names} - {None}
+def build(inputs: MetricInputs) -> Metric:
+    """Return nonverbal adherence with the calibration of the detector."""
+    return NonverbalAdherence(inputs.models, inputs.calibration)
+
+
+def _spellings(tags: Sequence[str]) -> list[str]:
+    """Return all spellings of the known ones among the tags."""
+    known = {canonical_tag(tag) for tag in tags} - {None}
     return [spelling for spelling in tag_spellings() if canonical_tag(spelling) in known]

@@ -1,12 +1,12 @@
-"""Events from scores over time, and where among the script's words each of them lies.
+"""Detect events in scores over time, and place each of them among the words of the script.
 
-The grid is WESR's (Cr-Fish/WESR): slot n lies behind n words of the script. An event's place is the middle of
-its best window; the detector's windows are .975 s long, about two words, so hits at 0 words ask for more than
-it can tell.
+The grid is WESR's (Cr-Fish/WESR): slot n lies after n words of the script. An event lies at the middle of its
+best window. The detector's windows are .975 s long, about two words, so hits at a distance of 0 words are
+beyond its resolution.
 
-Whose sound it is, is told by the pauses around it: people laugh in their own turn, so of two neighbouring
-words the sound belongs to the one with less silence between. The middle of a window cannot tell that between
-turns a tenth of a second apart.
+The speaker of a sound follows from the pauses around it: people laugh in their own turn, so of two
+neighbouring words the sound belongs to the one with the shorter silence between. The middle of a window
+cannot resolve that between turns a tenth of a second apart.
 """
 
 from collections.abc import Sequence
@@ -21,10 +21,9 @@ Word = tuple[float, float, int]  # start and end in seconds, number of its turn
 
 @dataclass(frozen=True)
 class Event:
-    """One sound: its tag, the middle of its best window in seconds, its slot, and the speaker whose words it
-    is nearest to.
+    """One sound: its tag, the middle of its best window in seconds, its slot, and its speaker.
 
-    Slot and speaker are None where no word of the script was found in the clip.
+    Slot and speaker are None where no word of the script was located in the clip.
     """
 
     tag: str
@@ -34,22 +33,21 @@ class Event:
 
 
 def events_of(values: dict[str, Any], tag: str, threshold: float) -> list[Event]:
-    """Return the events of a tag in a clip's values (`nonverbals.py`): runs of windows whose score reaches
-    the threshold.
-    """
+    """Return the events of a tag in a clip's values (`nonverbals.py`): runs above the threshold."""
     scores = values["scores"].get(tag, [])
-    found = []
-    for heard, run in groupby(enumerate(scores), key=lambda item: item[1] >= threshold):
-        if heard:
+    events = []
+    for is_event, run in groupby(enumerate(scores), key=lambda item: item[1] >= threshold):
+        if is_event:
             best, _ = max(run, key=lambda item: item[1])
             middle = values["first"] + best * values["hop"]
-            found.append(Event(tag, middle, slot_at(middle, values["words"]), speaker_at(middle, values)))
-    return found
+            events.append(Event(tag, middle, slot_at(middle, values["words"]), speaker_at(middle, values)))
+    return events
 
 
 def slot_at(middle: float, words: Sequence[Sequence[float] | None]) -> int | None:
-    """Return how many words lie before a time; words without times lie where their neighbours do. None where
-    none has times.
+    """Return how many words lie before a time, None where no word has times.
+
+    A word without times counts as the next word with times before it.
     """
     if all(times is None for times in words):
         return None
@@ -57,19 +55,18 @@ def slot_at(middle: float, words: Sequence[Sequence[float] | None]) -> int | Non
     return before[-1] + 1 if before else 0
 
 
-def slot_errors(events: Sequence[Event], asked: Sequence[dict[str, Any]]) -> list[int]:
-    """Return of each event the words it lies behind (+) or before (-) the nearest asked slot of its tag; none
-    are left out.
-    """
-    slots = [item["slot"] for item in asked]
+def slot_errors(events: Sequence[Event], tags: Sequence[dict[str, Any]]) -> list[int]:
+    """Return the words from the nearest tag's slot to each event that has a slot, negative before it."""
+    slots = [item["slot"] for item in tags]
     placed = [event.slot for event in events if event.slot is not None]
-    return [min((slot - wanted for wanted in slots), key=abs) for slot in placed] if slots else []
+    return [min((place - slot for slot in slots), key=abs) for place in placed] if slots else []
 
 
 def speaker_at(middle: float, values: dict[str, Any]) -> int | None:
-    """Return whose sound lies at a time: the stretch without words nearest to it, within half a window,
-    belongs to the speaker of the word with the shorter pause between; where there is none, the nearest word
-    tells. None where no word has times.
+    """Return the speaker of the sound at a time, None where no word has times.
+
+    The nearest stretch without words, within half a window, belongs to the speaker of the word with the
+    shorter pause between. Without such a stretch the nearest word decides.
     """
     words = [
         (*times, turn)
@@ -80,7 +77,7 @@ def speaker_at(middle: float, values: dict[str, Any]) -> int | None:
         return None
     turn = _turn_of_stretch(middle, words, values["pauses"], values["seconds"])
     if turn is None:
-        turn = min(words, key=lambda word: _away(middle, word[0], word[1]))[2]
+        turn = min(words, key=lambda word: _distance(middle, word[0], word[1]))[2]
     speaker: int = values["speakers"][turn]
     return speaker
 
@@ -88,7 +85,7 @@ def speaker_at(middle: float, values: dict[str, Any]) -> int | None:
 def _turn_of_stretch(
     middle: float, words: Sequence[Word], pauses: Sequence[Sequence[float]], seconds: float
 ) -> int | None:
-    """The turn that the stretch of sound without words around a time hangs on, or None."""
+    """Return the turn of the stretch without words around a time, or None."""
     edges = [0.0, *(edge for pause in pauses for edge in pause), seconds]
     runs = [(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if end > start]
     owners = [_owners(run, words) for run in runs]
@@ -97,10 +94,10 @@ def _turn_of_stretch(
         for wordless, group in groupby(enumerate(owners), key=lambda item: not item[1])
         if wordless
     ]
-    near = [part for part in stretches if _away(middle, runs[part[0]][0], runs[part[-1]][1]) <= REACH]
+    near = [part for part in stretches if _distance(middle, runs[part[0]][0], runs[part[-1]][1]) <= REACH]
     if not near:
         return None
-    part = min(near, key=lambda part: _away(middle, runs[part[0]][0], runs[part[-1]][1]))
+    part = min(near, key=lambda part: _distance(middle, runs[part[0]][0], runs[part[-1]][1]))
     sides = []  # (silence between, turn)
     if part[0] > 0:
         sides.append((runs[part[0]][0] - runs[part[0] - 1][1], owners[part[0] - 1][-1]))
@@ -110,7 +107,7 @@ def _turn_of_stretch(
 
 
 def _owners(run: tuple[float, float], words: Sequence[Word]) -> list[int]:
-    """The turns of the words in a run of sound, in order."""
+    """Return the turns of the words in a run of sound, in order."""
     begin, stop = run
     return [
         turn
@@ -119,5 +116,5 @@ def _owners(run: tuple[float, float], words: Sequence[Word]) -> list[int]:
     ]
 
 
-def _away(time: float, start: float, end: float) -> float:
+def _distance(time: float, start: float, end: float) -> float:
     return max(start - time, time - end, 0.0)

@@ -1,35 +1,35 @@
-"""How it is spoken: pace, pitch and its range, pauses; and whether what should be more aroused is.
+"""Prosody: pace, pitch, pitch range and pauses; and whether arousal follows the script.
 
-Arousal is judged inside a system and a speaker, from pitch, energy and pace against what is usual there (see
-`dia/judges/prosody.py`), so a system's loudness or a deep voice is neither high nor low. What counts is the
-order: of two clips of one group, is the one that was asked to be high above the one that was asked to be low.
+Arousal is measured within a system and a speaker, from pitch, energy and pace relative to that speaker's
+usual values (see `dia/judges/prosody.py`), so that a loud system or a deep voice is neither high nor low.
+Only the order counts: of two clips of one group, the one whose script asks for high arousal must be above the
+other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dia.audio.files import resample
+from dia.evaluation.metrics.inputs import MetricInputs
 from dia.evaluation.metrics.protocol import (
-    NOT_MEASURED,
-    Clip,
+    ClipScore,
     Context,
-    Origin,
-    Part,
-    Row,
+    Metric,
+    Models,
     Values,
-    not_measured,
-    origin_of,
-    parts_of,
-    ratio,
+    contributions_of,
+    count_reasons,
+    provenance_of,
 )
-from dia.evaluation.shared_models import Hearing
+from dia.evaluation.metrics.result import Contribution, MetricResult, summarise_ratio
+from dia.evaluation.not_measured import NotMeasured
+from dia.evaluation.shared_models import SharedModels
 from dia.judges.prosody import (
     FEWEST_VOICED,
     FRAMES,
     SAMPLE_RATE,
-    Contour,
     PitchTracker,
     arousal_features,
     contour,
@@ -42,113 +42,114 @@ from dia.judges.prosody import (
 from dia.judges.recording import Recording
 from dia.judges.words import transcript_words
 
-PAUSE = 0.2  # seconds of quiet inside the speech that are a pause
+PAUSE = 0.2  # seconds of silence within speech that count as a pause
 NO_VOICE = "there is no voice to hear"
 NO_PAIR = "no group asks for high and for low arousal, or its speakers have fewer than four turns"
-FEWEST = 4  # turns of a speaker that tell what is usual for it
+FEWEST_TURNS = 4  # of a speaker, below which its usual values are unknown
 
 
 class Prosody:
-    """Words a second, pitch in hertz, its range by speaker in semitones (5th to 95th percentile), pauses in
-    seconds.
-    """
+    """Pace, pitch, pitch range and pauses, in words per second, hertz, semitones and seconds."""
 
     name, version, reads = "prosody", "2", ()
 
-    def __init__(self, hearing: Hearing) -> None:
-        self.hearing = hearing
+    def __init__(self, models: SharedModels) -> None:
+        self.models = models
 
-    def provenance(self) -> Origin:
-        """Return the recogniser and the tracker of pitch."""
-        return origin_of(self.hearing.recogniser, self.hearing.alignment, PitchTracker("pyin"))
+    def provenance(self) -> Models:
+        """Return the ASR model, the aligner and the pitch tracker."""
+        return provenance_of(self.models.recogniser, self.models.alignment, PitchTracker("pyin"))
 
-    def measure(self, recording: Recording, context: Context) -> Values:
-        """Return `rate` (recognised words a second from the first to the last), pitch, range and pauses."""
+    def measure(self, recording: Recording, context: Context) -> Values | NotMeasured:
+        """Return `rate` (recognised words per second from first to last), pitch, range and pauses."""
         waveform = resample(recording.waveform, recording.sample_rate, SAMPLE_RATE)
-        loud, pitch = np.flatnonzero(loud_frames(energy_of(waveform))), pitch_track(waveform)
+        loud = np.flatnonzero(loud_frames(energy_of(waveform)))
+        pitch = pitch_track(waveform)
         if not len(loud) or not np.isfinite(pitch).any():
-            return {NOT_MEASURED: NO_VOICE}
+            return NotMeasured(NO_VOICE)
         begin, end = loud[0] / FRAMES, (loud[-1] + 1) / FRAMES
         pauses = [
             stop - start for start, stop in pauses_of(waveform, PAUSE) if start >= begin and stop <= end
         ]
-        words = [word for word in self.hearing.words(recording) if transcript_words(word.text)]
-        spoken = words[-1].end - words[0].start if words else 0.0
+        words = [word for word in self.models.words(recording) if transcript_words(word.text)]
+        seconds_of_words = words[-1].end - words[0].start if words else 0.0
         return {
-            "rate": len(words) / spoken if spoken > 0 else None,
-            "pitch": float(np.nanmedian(pitch)), "pitch_range": self._range(recording, pitch),
-            "pauses": len(pauses), "pause_seconds": sum(pauses), "seconds": float(end - begin),
-        }  # fmt: skip
+            "rate": len(words) / seconds_of_words if seconds_of_words > 0 else None,
+            "pitch": float(np.nanmedian(pitch)),
+            "pitch_range": self._pitch_range(recording, pitch),
+            "pauses": len(pauses),
+            "pause_seconds": sum(pauses),
+            "seconds": float(end - begin),
+        }
 
-    def _range(self, recording: Recording, pitch: NDArray[np.float64]) -> float | None:
-        """Semitones from the 5th to the 95th percentile, mean over the speakers; None where no turn was
-        found.
-        """
+    def _pitch_range(self, recording: Recording, pitch: NDArray[np.float64]) -> float | None:
+        """Return semitones from the 5th to the 95th percentile, mean over speakers; None without a turn."""
         by_speaker: dict[int, list[NDArray[np.float64]]] = {}
-        for turn, times in zip(recording.script.turns, self.hearing.turns(recording), strict=True):
+        for turn, times in zip(recording.script.turns, self.models.turns(recording), strict=True):
             if times is not None:
-                by_speaker.setdefault(turn.speaker, []).append(
-                    pitch[int(times[0] * FRAMES) : int(times[1] * FRAMES)]
-                )
-        spoken = [np.concatenate(parts) for parts in by_speaker.values()]
+                part = pitch[int(times[0] * FRAMES) : int(times[1] * FRAMES)]
+                by_speaker.setdefault(turn.speaker, []).append(part)
         ranges = [
-            np.ptp(np.nanpercentile(12 * np.log2(part), [5, 95]))
-            for part in spoken
-            if np.isfinite(part).sum() >= FEWEST_VOICED
+            np.ptp(np.nanpercentile(12 * np.log2(track), [5, 95]))
+            for track in map(np.concatenate, by_speaker.values())
+            if np.isfinite(track).sum() >= FEWEST_VOICED
         ]
         return float(np.mean(ranges)) if ranges else None
 
-    def summarise(self, clips: Sequence[Clip]) -> list[Row]:
-        """Return words a second, pitch, its range, the share of time that is pause, and a pause's mean
-        length.
-        """
-        reasons = not_measured(clips)
+    def summarise(self, clips: Sequence[ClipScore]) -> list[MetricResult]:
+        """Return pace, pitch, pitch range, the share of time in pauses, and the mean length of a pause."""
+        reasons = count_reasons(clips)
+        pauses = contributions_of(clips, "pause_seconds", "pauses")
         return [
-            ratio("words_per_second", parts_of(clips, "rate"), NO_VOICE, not_measured=reasons),
-            ratio("pitch_hertz", parts_of(clips, "pitch"), NO_VOICE),
-            ratio("pitch_range_semitones", parts_of(clips, "pitch_range"), NO_VOICE),
-            ratio("pause_share", parts_of(clips, "pause_seconds", "seconds"), NO_VOICE),
-            ratio("pause_seconds", parts_of(clips, "pause_seconds", "pauses"), "there are no pauses"),
+            summarise_ratio(
+                "words_per_second", contributions_of(clips, "rate"), NO_VOICE, not_measured=reasons
+            ),
+            summarise_ratio("pitch_hertz", contributions_of(clips, "pitch"), NO_VOICE),
+            summarise_ratio("pitch_range_semitones", contributions_of(clips, "pitch_range"), NO_VOICE),
+            summarise_ratio("pause_share", contributions_of(clips, "pause_seconds", "seconds"), NO_VOICE),
+            summarise_ratio("pause_seconds", pauses, "there are no pauses"),
         ]
 
 
 class Arousal:
-    """Agreement of heard with asked arousal, on prompts that ask for high and for low ones in groups."""
+    """Agreement of acoustic arousal with the script, on groups of prompts that ask for high and for low."""
 
     name, version, reads = "arousal", "1", ()
 
-    def __init__(self, hearing: Hearing) -> None:
-        self.hearing = hearing
+    def __init__(self, models: SharedModels) -> None:
+        self.models = models
 
-    def provenance(self) -> Origin:
-        """Return the tracker of pitch and the aligner."""
-        return origin_of(self.hearing.alignment, PitchTracker("yin"))
+    def provenance(self) -> Models:
+        """Return the aligner and the pitch tracker."""
+        return provenance_of(self.models.alignment, PitchTracker("yin"))
 
-    def measure(self, recording: Recording, context: Context) -> Values:
-        """Return of each turn with a voice its speaker, log2 pitch, energy in decibels, and characters a
-        second.
-        """
-        whole, turns = _contour(recording), []
-        for turn, times in zip(recording.script.turns, self.hearing.turns(recording), strict=True):
-            found = None if times is None else arousal_features(whole.part(*times), len(turn.text))
-            if found is not None and np.isfinite(found).all():
-                turns.append([turn.speaker, *map(float, found)])
-        return {"turns": turns} if turns else {NOT_MEASURED: "no turn with a voice was found"}
+    def measure(self, recording: Recording, context: Context) -> Values | NotMeasured:
+        """Return speaker, log2 pitch, energy in decibels and characters per second of each voiced turn."""
+        whole = contour(resample(recording.waveform, recording.sample_rate, SAMPLE_RATE))
+        turns = []
+        for turn, times in zip(recording.script.turns, self.models.turns(recording), strict=True):
+            features = None if times is None else arousal_features(whole.part(*times), len(turn.text))
+            if features is not None and np.isfinite(features).all():
+                turns.append([turn.speaker, *map(float, features)])
+        return {"turns": turns} if turns else NotMeasured("no turn with a voice was found")
 
-    def summarise(self, clips: Sequence[Clip]) -> list[Row]:
-        """Return `arousal_agreement` (share of pairs in order; .5 is rng) and `arousal_difference` in robust
-        deviations.
-        """
-        asked = [clip for clip in clips if clip.prompt.group and clip.prompt.arousal in ("high", "low")]
-        scores = clip_arousal([clip for clip in asked if clip.measured])
-        return arousal_rows(self.name, scores, not_measured(asked))
+    def summarise(self, clips: Sequence[ClipScore]) -> list[MetricResult]:
+        """Return `arousal_agreement` (share of pairs in order; random is .5) and `arousal_difference`."""
+        versions = [clip for clip in clips if clip.prompt.group and clip.prompt.arousal in ("high", "low")]
+        scores = arousal_by_clip([clip for clip in versions if clip.measured])
+        return summarise_arousal(self.name, scores, count_reasons(versions), headline=True)
 
 
-def arousal_rows(
-    name: str, scores: Sequence[tuple[Clip, float]], reasons: dict[str, int] | None = None
-) -> list[Row]:
-    """Return agreement and difference of arousal over the pairs of clips of one group of which one asks for
-    high, one for low.
+def summarise_arousal(
+    name: str,
+    scores: Sequence[tuple[ClipScore, float]],
+    reasons: Mapping[str, int] | None = None,
+    *,
+    headline: bool = False,
+) -> list[MetricResult]:
+    """Return agreement and difference over all pairs of a high and a low clip of one group.
+
+    The difference is in robust deviations of the speaker's usual values.
     """
     groups: dict[str, dict[str, list[float]]] = {}
     for clip, score in scores:
@@ -156,35 +157,51 @@ def arousal_rows(
             groups.setdefault(clip.prompt.group, {}).setdefault(clip.prompt.arousal, []).append(score)
     pairs = [
         (group, high - low)
-        for group, found in groups.items()
-        for high in found.get("high", [])
-        for low in found.get("low", [])
+        for group, by_level in groups.items()
+        for high in by_level.get("high", [])
+        for low in by_level.get("low", [])
     ]
-    agreement = [Part(group, 0.5 * (float(np.sign(difference)) + 1)) for group, difference in pairs]
+    agreement = [Contribution(group, 0.5 * (float(np.sign(difference)) + 1)) for group, difference in pairs]
+    differences = [Contribution(group, difference) for group, difference in pairs]
     return [
-        ratio(f"{name}_agreement", agreement, NO_PAIR, 1, not_measured=reasons or {}),
-        ratio(f"{name}_difference", [Part(group, difference) for group, difference in pairs], NO_PAIR, 1),
+        summarise_ratio(
+            f"{name}_agreement",
+            agreement,
+            NO_PAIR,
+            1,
+            label="pairs whose arousal follows the script",
+            headline=headline,
+            not_measured=dict(reasons or {}),
+        ),
+        summarise_ratio(
+            f"{name}_difference", differences, NO_PAIR, 1, label="difference of high and low arousal"
+        ),
     ]
 
 
-def clip_arousal(clips: Sequence[Clip]) -> list[tuple[Clip, float]]:
-    """Return clips with the mean arousal of their turns, each against what is usual for its speaker over all
-    these clips.
+def arousal_by_clip(clips: Sequence[ClipScore]) -> list[tuple[ClipScore, float]]:
+    """Return each clip with the mean arousal of its turns, relative to the speaker's usual over all clips.
 
-    Turns of a speaker who has fewer than four are left out, and clips that then have none.
+    Turns of a speaker with fewer than four turns are left out, and so are clips without another turn.
     """
     turns = [(place, *turn) for place, clip in enumerate(clips) for turn in clip.values["turns"]]
-    found: dict[int, list[float]] = {}
+    scores_by_clip: dict[int, list[float]] = {}
     for speaker in sorted({turn[1] for turn in turns}):
         own = [turn for turn in turns if turn[1] == speaker]
-        if len(own) < FEWEST:
+        if len(own) < FEWEST_TURNS:
             continue
         for (place, *_), score in zip(
             own, robust_deviation(np.array([turn[2:] for turn in own])), strict=True
         ):
-            found.setdefault(place, []).append(float(score))
-    return [(clips[place], float(np.mean(scores))) for place, scores in sorted(found.items())]
+            scores_by_clip.setdefault(place, []).append(float(score))
+    return [(clips[place], float(np.mean(scores))) for place, scores in sorted(scores_by_clip.items())]
 
 
-def _contour(recording: Recording) -> Contour:
-    return contour(resample(recording.waveform, recording.sample_rate, SAMPLE_RATE))
+def build(inputs: MetricInputs) -> Metric:
+    """Return pace, pitch and pauses."""
+    return Prosody(inputs.models)
+
+
+def build_arousal(inputs: MetricInputs) -> Metric:
+    """Return the agreement of arousal."""
+    return Arousal(inputs.models)

@@ -1,50 +1,82 @@
-"""Predicted mean opinion scores. None of them hears whether speech is expressive, and each has its own
-taste.
+"""Predicted mean opinion scores (MOS).
+
+No predictor measures expressiveness, and predictors disagree among themselves.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
+from dia.evaluation.metrics.inputs import MetricInputs
 from dia.evaluation.metrics.protocol import (
-    NOT_MEASURED,
-    Clip,
+    ClipScore,
     Context,
-    Origin,
-    Row,
+    Metric,
+    Models,
     Values,
-    not_measured,
-    origin_of,
-    parts_of,
-    ratio,
+    contributions_of,
+    count_reasons,
+    provenance_of,
 )
+from dia.evaluation.metrics.result import MetricResult, summarise_ratio
+from dia.evaluation.metrics.unavailable import no_model
+from dia.evaluation.not_measured import NotMeasured
+from dia.judges.quality import DNSMOS_ANSWERS, DistillMos, DnsMos, UtMos
 from dia.judges.recording import Recording
 
 SHORT = "the recording is shorter than .3 s"
 
 
 class PredictedQuality:
-    """A predictor that gives one score (DistillMOS, UTMOS), or several by name (DNSMOS: ``scores``)."""
+    """A MOS predictor with one score (DistillMOS, UTMOS), or several by name (DNSMOS: ``scores``)."""
 
     version, reads = "1", ()
 
-    def __init__(self, judge: Any, name: str = "mos", scores: tuple[str, ...] = ()) -> None:
-        self.judge, self.name, self.scores = judge, name, scores
+    def __init__(
+        self, judge: Any, name: str = "mos", scores: tuple[str, ...] = (), *, headline: bool = False
+    ) -> None:
+        self.judge, self.name, self.scores, self.headline = judge, name, scores, headline
 
-    def provenance(self) -> Origin:
+    def provenance(self) -> Models:
         """Return the predictor."""
-        return origin_of(self.judge)
+        return provenance_of(self.judge)
 
-    def measure(self, recording: Recording, context: Context) -> Values:
+    def measure(self, recording: Recording, context: Context) -> Values | NotMeasured:
         """Return the score, or the scores by name."""
-        found = self.judge.predict(recording)
-        if found is None:
-            return {NOT_MEASURED: SHORT}
-        return dict(found) if self.scores else {"score": found}
+        predicted = self.judge.predict(recording)
+        if predicted is None:
+            return NotMeasured(SHORT)
+        return dict(predicted) if self.scores else {"score": predicted}
 
-    def summarise(self, clips: Sequence[Clip]) -> list[Row]:
-        """Return a row for each score."""
-        named = {f"{self.name}_{score}": score for score in self.scores} or {self.name: "score"}
-        reasons = not_measured(clips)
+    def summarise(self, clips: Sequence[ClipScore]) -> list[MetricResult]:
+        """Return the mean of each score."""
+        keys = {f"{self.name}_{score}": score for score in self.scores} or {self.name: "score"}
+        reasons = count_reasons(clips)
         return [
-            ratio(name, parts_of(clips, key), SHORT, 1, not_measured=reasons) for name, key in named.items()
+            summarise_ratio(
+                name,
+                contributions_of(clips, key),
+                SHORT,
+                1,
+                label=f"predicted quality ({name}, 1 to 5)",
+                headline=self.headline,
+                not_measured=reasons,
+            )
+            for name, key in keys.items()
         ]
+
+
+def build(inputs: MetricInputs) -> Metric:
+    """Return DistillMOS, whose weights a package carries."""
+    return PredictedQuality(DistillMos(), headline=True)
+
+
+def build_dnsmos(inputs: MetricInputs) -> Metric:
+    """Return DNSMOS with its three scores."""
+    return PredictedQuality(DnsMos(), "dnsmos", tuple(DNSMOS_ANSWERS.values()))
+
+
+def build_utmos(inputs: MetricInputs) -> Metric:
+    """Return UTMOS, where a file of its weights is named."""
+    if not inputs.config.utmos:
+        return no_model("utmos", "utmos")
+    return PredictedQuality(UtMos(inputs.config.utmos), "utmos")

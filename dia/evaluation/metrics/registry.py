@@ -1,69 +1,58 @@
-"""All metrics, put together from names: which recognisers, encoders, predictors and aligner are used is the
-user's choice.
+"""The list of all metrics. A new metric is one file with a `build` function and one line here.
+
+The order is that of the report. A `build` function gets :class:`MetricInputs` (configuration, shared models,
+calibration of the detector) and returns a :class:`Metric`; where the configuration names no model it returns
+`no_model(...)`, which appears in the report with the reason.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from dia.config.judges import JudgesConfig
-from dia.evaluation.compatibility import SeedTtsWordErrors, ZipVoiceWordErrors
-from dia.evaluation.metrics.attribution import AttributedWords, PermutedSimilarity
-from dia.evaluation.metrics.emotion import PredictedEmotion
-from dia.evaluation.metrics.failures import Failures
-from dia.evaluation.metrics.nonverbals import NonverbalAdherence
-from dia.evaluation.metrics.not_measured import Unavailable
-from dia.evaluation.metrics.prosody import Arousal, Prosody
+from dia.evaluation import compatibility
+from dia.evaluation.metrics import (
+    attribution,
+    emotion,
+    failures,
+    nonverbals,
+    prosody,
+    quality,
+    speakers,
+    turns,
+    words,
+)
+from dia.evaluation.metrics.inputs import MetricInputs
 from dia.evaluation.metrics.protocol import Metric
-from dia.evaluation.metrics.quality import PredictedQuality
-from dia.evaluation.metrics.speakers import SpeakerSimilarity
-from dia.evaluation.metrics.turns import TurnAccuracy
-from dia.evaluation.metrics.words import WordErrorRate
-from dia.evaluation.shared_models import Hearing
+from dia.evaluation.shared_models import SharedModels
 from dia.judges.ctc import CtcModel
-from dia.judges.emotion import DimensionalEmotion
 from dia.judges.events import Calibration
-from dia.judges.pocketsphinx import PocketSphinx
-from dia.judges.quality import DNSMOS_ANSWERS, DistillMos, DnsMos, UtMos
-from dia.judges.speaker_encoders import EcapaEncoder, WavLMEncoder
-from dia.judges.transcription import Recogniser, Whisper
+from dia.judges.transcription import Whisper
+
+METRICS: list[Callable[[MetricInputs], Metric]] = [
+    words.build,
+    words.build_second,
+    speakers.build,
+    speakers.build_wavlm,
+    speakers.build_ecapa,
+    attribution.build_attributed_words,
+    attribution.build_permuted_similarity,
+    turns.build,
+    nonverbals.build,
+    prosody.build_arousal,
+    emotion.build,
+    quality.build,
+    quality.build_dnsmos,
+    quality.build_utmos,
+    prosody.build,
+    failures.build,
+    compatibility.build_seed_tts,
+    compatibility.build_zipvoice,
+]
 
 
-def metrics_of(config: JudgesConfig, calibration: Mapping[str, Calibration]) -> list[Metric]:
-    """Return every metric, each in its place even where a model is missing: it then says why it is not
-    measured.
-    """
-    hearing = Hearing(Whisper(config.whisper or None), CtcModel(config.aligner) if config.aligner else None)
-    second: Recogniser = (
-        PocketSphinx() if config.second_asr == "pocketsphinx" else CtcModel(config.second_asr)
+def build_metrics(config: JudgesConfig, calibration: Mapping[str, Calibration]) -> list[Metric]:
+    """Return every metric in the order of the report; models are loaded when they are first used."""
+    models = SharedModels(
+        Whisper(config.whisper or None), CtcModel(config.aligner) if config.aligner else None
     )
-    return [
-        WordErrorRate(hearing, hearing.recogniser),
-        WordErrorRate(second, second, "second_wer")
-        if config.second_asr
-        else _off("second_wer", "second_asr"),
-        SpeakerSimilarity(hearing),
-        SpeakerSimilarity(hearing, WavLMEncoder(config.wavlm), "wavlm_similarity")
-        if config.wavlm
-        else _off("wavlm_similarity", "wavlm"),
-        SpeakerSimilarity(hearing, EcapaEncoder(config.ecapa), "ecapa_similarity")
-        if config.ecapa
-        else _off("ecapa_similarity", "ecapa"),
-        AttributedWords(hearing),
-        PermutedSimilarity(hearing),
-        TurnAccuracy(hearing),
-        NonverbalAdherence(hearing, calibration),
-        Arousal(hearing),
-        PredictedEmotion(DimensionalEmotion(config.emotion))
-        if config.emotion
-        else _off("emotion", "emotion"),
-        PredictedQuality(DistillMos()),
-        PredictedQuality(DnsMos(), "dnsmos", tuple(DNSMOS_ANSWERS.values())),
-        PredictedQuality(UtMos(config.utmos), "utmos") if config.utmos else _off("utmos", "utmos"),
-        Prosody(hearing),
-        Failures(hearing),
-        SeedTtsWordErrors(hearing),
-        ZipVoiceWordErrors(hearing),
-    ]
-
-
-def _off(name: str, key: str) -> Metric:
-    return Unavailable(name, f"no model is named; give one with judges.{key}=...")
+    inputs = MetricInputs(config, models, calibration)
+    return [build(inputs) for build in METRICS]

@@ -1,4 +1,4 @@
-"""Voices turn by turn: as the prompt's, apart from each other, and the same from the beginning to the end."""
+"""Speaker similarity per turn: to the prompt's voice, between speakers, and from beginning to end."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -6,140 +6,164 @@ from math import isfinite
 
 import numpy as np
 
+from dia.evaluation.metrics.inputs import MetricInputs
 from dia.evaluation.metrics.protocol import (
-    NOT_MEASURED,
-    Clip,
+    ClipScore,
     Context,
-    Origin,
-    Part,
-    Row,
+    Metric,
+    Models,
     Values,
-    not_measured,
-    origin_of,
-    ratio,
+    count_reasons,
+    provenance_of,
 )
-from dia.evaluation.shared_models import Hearing
+from dia.evaluation.metrics.result import Contribution, MetricResult, summarise_ratio
+from dia.evaluation.metrics.unavailable import no_model
+from dia.evaluation.not_measured import NotMeasured
+from dia.evaluation.shared_models import SharedModels
 from dia.judges.recording import Recording, Times
+from dia.judges.speaker_encoders import EcapaEncoder, WavLMEncoder
 from dia.judges.speakers import Embedding, SpeakerEncoder
 
-DRIFT_SECONDS = 4.5  # of a speaker in a clip, that a first and a last third of 1.5 s each exist
+DRIFT_SECONDS = 4.5  # of a speaker in a clip, so that its first and last thirds have 1.5 s each
 
 
 class SpeakerSimilarity:
-    """Cosine similarities by ``encoder``; where turns lie is what ``hearing`` says, or what is known of the
-    recording.
-    """
+    """Cosine similarities by ``encoder``; the times of turns are aligned, or those of the recording."""
 
     reads = ("voices",)
 
     def __init__(
-        self, hearing: Hearing, encoder: SpeakerEncoder | None = None, name: str = "similarity"
+        self, models: SharedModels, encoder: SpeakerEncoder | None = None, name: str = "similarity"
     ) -> None:
-        self.hearing, self.encoder, self.name, self.version = hearing, encoder or hearing.encoder, name, "1"
+        self.models, self.encoder, self.name, self.version = models, encoder or models.encoder, name, "1"
+        self.headline = encoder is None
 
-    def provenance(self) -> Origin:
+    def provenance(self) -> Models:
         """Return the encoder and the aligner."""
-        return origin_of(self.encoder, self.hearing.alignment)
+        return provenance_of(self.encoder, self.models.alignment)
 
-    def measure(self, recording: Recording, context: Context) -> Values:
-        """Return per turn its speaker, and its similarity to the right and the likest wrong voice; and drift
-        and separation.
+    def measure(self, recording: Recording, context: Context) -> Values | NotMeasured:
+        """Return per turn its speaker and its similarity to the right and to the most similar wrong voice.
 
-        `drift` is the similarity of a speaker's first and last third, `within` that of two turns of one
-        speaker, `between` that of turns of two speakers, each a mean over the clip; None where there is too
-        little of it.
+        Per clip: `drift` is the similarity of a speaker's first and last third, `within` that of two turns of
+        one speaker, `between` that of turns of two speakers, each a mean; None where there is too little
+        speech.
         """
-        turns = self.hearing.turns(recording)
-        voices = self.hearing.enroll(self.encoder, context.voices)
-        found = [None if times is None else self.encoder.embed(recording, times) for times in turns]
+        turns = self.models.turns(recording)
+        voices = self.models.enroll(self.encoder, context.voices)
+        embeddings = [None if times is None else self.encoder.embed(recording, times) for times in turns]
         speakers = [turn.speaker for turn in recording.script.turns]
         known = [
             (speaker, embedding)
-            for speaker, embedding in zip(speakers, found, strict=True)
+            for speaker, embedding in zip(speakers, embeddings, strict=True)
             if embedding is not None
         ]
         if not known:
-            return {NOT_MEASURED: "no turn was found that is long enough", "turns": len(turns)}
-        pairs = list(combinations(known, 2))
+            return NotMeasured("no turn was found that is long enough", {"turns": len(turns)})
+        pairs = [(one[0] == other[0], float(one[1] @ other[1])) for one, other in combinations(known, 2)]
+        drifts = [_drift(self.encoder, recording, speakers, turns, speaker) for speaker in set(speakers)]
         return {
             "turns": len(turns),
-            "compared": [_compared(speaker, embedding, voices) for speaker, embedding in known],
-            "within": _mean(
-                [float(one @ other) for (first, one), (second, other) in pairs if first == second]
-            ),
-            "between": _mean(
-                [float(one @ other) for (first, one), (second, other) in pairs if first != second]
-            ),
-            "drift": _mean(
-                [_drift(self.encoder, recording, speakers, turns, speaker) for speaker in set(speakers)]
-            ),
+            "compared": [_compare(speaker, embedding, voices) for speaker, embedding in known],
+            "within": _mean([similarity for same, similarity in pairs if same]),
+            "between": _mean([similarity for same, similarity in pairs if not same]),
+            "drift": _mean(drifts),
         }
 
-    def summarise(self, clips: Sequence[Clip]) -> list[Row]:
-        """Return similarity to the right voice, its margin over the wrong one, drift, within, separation, and
-        turns not found.
-        """
-        measured = [clip for clip in clips if clip.measured]
+    def summarise(self, clips: Sequence[ClipScore]) -> list[MetricResult]:
+        """Return similarity, its margin over the wrong voice, drift, within, separation, and turns lost."""
+        name, measured = self.name, [clip for clip in clips if clip.measured]
         turns = [
             (clip.prompt.id, turn)
             for clip in measured
             for turn in clip.values["compared"]
             if turn["right"] is not None
         ]
+        similarities = [Contribution(prompt, turn["right"]) for prompt, turn in turns]
         margins = [
-            Part(prompt, turn["right"] - turn["wrong"]) for prompt, turn in turns if turn["wrong"] is not None
+            Contribution(prompt, turn["right"] - turn["wrong"])
+            for prompt, turn in turns
+            if turn["wrong"] is not None
         ]
-        lost = [
-            Part(
-                clip.prompt.id,
-                clip.values["turns"] - len(clip.values.get("compared", [])),
-                clip.values["turns"],
-            )
-            for clip in clips
-        ]
-        apart = [
-            Part(clip.prompt.id, clip.values["within"] - clip.values["between"])
-            for clip in measured
-            if None not in (clip.values["within"], clip.values["between"])
-        ]
-        no_voice = "no turn was found, or no prompt voice is known"
         return [
-            ratio(
-                self.name,
-                [Part(prompt, turn["right"]) for prompt, turn in turns],
-                no_voice,
+            summarise_ratio(
+                name,
+                similarities,
+                "no turn was found, or no prompt voice is known",
                 1,
-                not_measured=not_measured(clips),
+                label=f"similarity to the right voice ({name})",
+                headline=self.headline,
+                not_measured=count_reasons(clips),
             ),
-            ratio(f"{self.name}_margin", margins, "no turn was found, or there is no other voice", 1),
-            ratio(
-                f"{self.name}_first_to_last",
-                _parts(measured, "drift"),
+            summarise_ratio(
+                f"{name}_margin",
+                margins,
+                "no turn was found, or there is no other voice",
+                1,
+                label=f"margin over the wrong voice ({name})",
+                headline=self.headline,
+            ),
+            summarise_ratio(
+                f"{name}_first_to_last",
+                _contributions(measured, "drift"),
                 "no speaker is heard for 4.5 s in a clip",
                 1,
+                label=f"voice stays the same, first to last third ({name})",
             ),
-            ratio(
-                f"{self.name}_within", _parts(measured, "within"), "no clip has two turns of one speaker", 1
+            summarise_ratio(
+                f"{name}_within",
+                _contributions(measured, "within"),
+                "no clip has two turns of one speaker",
+                1,
+                label=f"turns of one speaker are alike ({name})",
             ),
-            ratio(
-                f"{self.name}_separation", apart, "no clip has two turns of one speaker and one of another", 1
+            summarise_ratio(
+                f"{name}_separation",
+                _separations(measured),
+                "no clip has two turns of one speaker and one of another",
+                1,
+                label=f"speakers differ ({name})",
             ),
-            ratio(f"{self.name}_turns_lost", lost, "no clip has turns", -1),
+            summarise_ratio(
+                f"{name}_turns_lost",
+                _lost_turns(clips),
+                "no clip has turns",
+                -1,
+                label=f"turns not located ({name})",
+            ),
         ]
 
 
-def _compared(
+def build(inputs: MetricInputs) -> Metric:
+    """Return similarity by the encoder that a package carries."""
+    return SpeakerSimilarity(inputs.models)
+
+
+def build_wavlm(inputs: MetricInputs) -> Metric:
+    """Return similarity by WavLM with an x-vector head."""
+    if not inputs.config.wavlm:
+        return no_model("wavlm_similarity", "wavlm")
+    return SpeakerSimilarity(inputs.models, WavLMEncoder(inputs.config.wavlm), "wavlm_similarity")
+
+
+def build_ecapa(inputs: MetricInputs) -> Metric:
+    """Return similarity by ECAPA-TDNN."""
+    if not inputs.config.ecapa:
+        return no_model("ecapa_similarity", "ecapa")
+    return SpeakerSimilarity(inputs.models, EcapaEncoder(inputs.config.ecapa), "ecapa_similarity")
+
+
+def _compare(
     speaker: int, embedding: Embedding, voices: dict[int, Embedding]
 ) -> dict[str, float | int | None]:
-    """A turn's similarity to its own voice, to the likest other one, and which voice it is nearest to."""
-    to = {name: float(embedding @ voice) for name, voice in voices.items()}
-    others = [value for name, value in to.items() if name != speaker]
-    nearest = max(to, key=lambda name: to[name]) if to else None
+    """Return a turn's similarity to its own and to the most similar other voice, and the nearest voice."""
+    similarity = {name: float(embedding @ voice) for name, voice in voices.items()}
+    others = [value for name, value in similarity.items() if name != speaker]
     return {
         "speaker": speaker,
-        "right": to.get(speaker),
+        "right": similarity.get(speaker),
         "wrong": max(others, default=None),
-        "nearest": nearest,
+        "nearest": max(similarity, key=lambda name: similarity[name]) if similarity else None,
     }
 
 
@@ -150,27 +174,47 @@ def _drift(
     turns: list[Times | None],
     speaker: int,
 ) -> float | None:
-    """Similarity of the first and the last third of what one speaker says, joined; None for less than 4.5
-    s.
-    """
+    """Return the similarity of the first and last third of a speaker's joined turns; None below 4.5 s."""
     rate = recording.sample_rate
-    mine = [times for own, times in zip(speakers, turns, strict=True) if own == speaker and times is not None]
-    said = np.concatenate(
-        [recording.waveform[int(start * rate) : int(end * rate)] for start, end in mine]
-        or [np.zeros(0, np.float32)]
-    )
-    seconds = len(said) / rate
+    own = [
+        times for name, times in zip(speakers, turns, strict=True) if name == speaker and times is not None
+    ]
+    parts = [recording.waveform[int(start * rate) : int(end * rate)] for start, end in own]
+    waveform = np.concatenate(parts or [np.zeros(0, np.float32)])
+    seconds = len(waveform) / rate
     if seconds < DRIFT_SECONDS:
         return None
-    joined = Recording(recording.prompt_id, recording.system, recording.script, said, rate)
-    first, last = encoder.embed(joined, (0.0, seconds / 3)), encoder.embed(joined, (2 * seconds / 3, seconds))
+    joined = Recording(recording.prompt_id, recording.system, recording.script, waveform, rate)
+    first = encoder.embed(joined, (0.0, seconds / 3))
+    last = encoder.embed(joined, (2 * seconds / 3, seconds))
     return None if first is None or last is None else float(first @ last)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    kept = [value for value in values if value is not None and isfinite(value)]
-    return float(np.mean(kept)) if kept else None
+    known = [value for value in values if value is not None and isfinite(value)]
+    return float(np.mean(known)) if known else None
 
 
-def _parts(clips: Sequence[Clip], key: str) -> list[Part]:
-    return [Part(clip.prompt.id, clip.values[key]) for clip in clips if clip.values[key] is not None]
+def _contributions(clips: Sequence[ClipScore], key: str) -> list[Contribution]:
+    return [Contribution(clip.prompt.id, clip.values[key]) for clip in clips if clip.values[key] is not None]
+
+
+def _separations(clips: Sequence[ClipScore]) -> list[Contribution]:
+    return [
+        Contribution(clip.prompt.id, clip.values["within"] - clip.values["between"])
+        for clip in clips
+        if None not in (clip.values["within"], clip.values["between"])
+    ]
+
+
+def _lost_turns(clips: Sequence[ClipScore]) -> list[Contribution]:
+    """Return the turns without an embedding by all turns, of clips whose turns could be counted."""
+    return [
+        Contribution(
+            clip.prompt.id,
+            clip.values["turns"] - len(clip.values.get("compared", [])),
+            clip.values["turns"],
+        )
+        for clip in clips
+        if "turns" in clip.values
+    ]

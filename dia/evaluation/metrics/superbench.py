@@ -1,52 +1,52 @@
-"""NVV-SuperBench's precision, recall and F1 within two words, from our detector's events instead of a
-language model's.
+"""NVV-SuperBench's precision, recall and F1 within two words, by our detector instead of a language model.
 
-Counted as they count (`dia/evaluation/compatibility.py`): one asked event a clip; what else is heard is a
-false one. Tags that share a class of the detector (laughs and chuckle) are heard together, so the precision
-is that of the detector as well.
+Counted as the benchmark counts (`dia/evaluation/compatibility.py`): one requested event per clip, and every
+other event is a false one. Tags that share a class of the detector (laughs and chuckle) are detected
+together, so the precision includes that of the detector.
 """
 
 from collections.abc import Mapping, Sequence
 
 from dia.evaluation.compatibility import SuperbenchClip, superbench
 from dia.evaluation.metrics.placement import events_of
-from dia.evaluation.metrics.protocol import Clip, Part, Row, ratio
+from dia.evaluation.metrics.protocol import ClipScore
+from dia.evaluation.metrics.result import Contribution, MetricResult, summarise_ratio
 from dia.judges.events import Calibration
 
-NOTHING = "no clip asks for just one tag that the detector can tell"
+NO_CLIP = "no clip asks for just one tag that the detector can tell"
 
 
-def superbench_rows(clips: Sequence[Clip], calibration: Mapping[str, Calibration]) -> list[Row]:
-    """Return `superbench_f1`, whose parts are 2 TP by 2 TP + FP + FN of each clip, with the other figures
-    beside it.
-    """
-    known = {tag: found for tag, found in calibration.items() if found.measurable}
-    asked = [clip for clip in clips if clip.prompt.version in ("", "tag") and len(clip.values["asked"]) == 1]
-    kept = [(clip, superbench_clip(clip, known)) for clip in asked if clip.values["asked"][0]["tag"] in known]
-    parts = []
-    for clip, counted in kept:
-        one = superbench([counted], references=1)
-        hits = round(one["recall"])
-        found = int(counted.heard is not None) + counted.other
-        parts.append(Part(clip.prompt.id, 2.0 * hits, float(found + 1)))
+def summarise_superbench(
+    clips: Sequence[ClipScore], calibration: Mapping[str, Calibration]
+) -> list[MetricResult]:
+    """Return `superbench_f1` (2 TP / (2 TP + FP + FN) over clips), with the other values as detail."""
+    measurable = {tag: item for tag, item in calibration.items() if item.measurable}
+    with_one_tag = [
+        clip for clip in clips if clip.prompt.version in ("", "tag") and len(clip.values["asked"]) == 1
+    ]
+    counted = [
+        (clip.prompt.id, superbench_clip(clip, measurable))
+        for clip in with_one_tag
+        if clip.values["asked"][0]["tag"] in measurable
+    ]
+    contributions = []
+    for prompt, clip in counted:
+        hits = round(superbench([clip], references=1)["recall"])
+        events = int(clip.detected_slot is not None) + clip.other
+        contributions.append(Contribution(prompt, 2.0 * hits, float(events + 1)))
+    values = superbench([clip for _, clip in counted], references=len(with_one_tag))
     return [
-        ratio(
-            "superbench_f1",
-            parts,
-            NOTHING,
-            1,
-            **superbench([counted for _, counted in kept], references=len(asked)),
+        summarise_ratio(
+            "superbench_f1", contributions, NO_CLIP, 1, label="NVV-SuperBench F1 within two words", **values
         )
     ]
 
 
-def superbench_clip(clip: Clip, known: Mapping[str, Calibration]) -> SuperbenchClip:
-    """Return a clip as the benchmark sees it: the event of the asked tag that lies nearest, and the number of
-    all others.
-    """
-    item = clip.values["asked"][0]
-    events = {tag: events_of(clip.values, tag, found.threshold) for tag, found in known.items()}
-    slots = [event.slot for event in events[item["tag"]] if event.slot is not None]
-    nearest = min(slots, key=lambda slot: abs(slot - item["slot"]), default=None)
+def superbench_clip(clip: ClipScore, calibration: Mapping[str, Calibration]) -> SuperbenchClip:
+    """Return a clip as the benchmark counts it: the event nearest to the tag, and the other events."""
+    tag = clip.values["asked"][0]
+    events = {name: events_of(clip.values, name, item.threshold) for name, item in calibration.items()}
+    slots = [event.slot for event in events[tag["tag"]] if event.slot is not None]
+    nearest = min(slots, key=lambda slot: abs(slot - tag["slot"]), default=None)
     others = sum(map(len, events.values())) - (nearest is not None)
-    return SuperbenchClip(item["slot"], nearest, len(clip.values["words"]), others)
+    return SuperbenchClip(tag["slot"], nearest, len(clip.values["words"]), others)

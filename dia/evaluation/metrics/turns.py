@@ -1,113 +1,130 @@
-"""Script-conditioned turn accuracy: the script is aligned to the sound, and each turn's nearest prompt voice
-is looked up.
+"""Turn accuracy: align the script to the audio, and look up the prompt voice that is nearest to each turn.
 
-No diarisation: where a turn lies follows from its words, so it takes for granted that they were said; the
-share of turns and words that were found stands beside it. Follows TTSD-eval (OpenMOSS/MOSS-TTSD), with the
-confusion of speakers, the pace and the gaps between turns.
+There is no diarization: a turn's times follow from its words, so the metric assumes that the words were
+spoken; the shares of turns and words that were located stand beside it. Follows TTSD-eval
+(OpenMOSS/MOSS-TTSD) and adds the confusion of speakers, the pace and the gaps between turns.
 """
 
 from collections.abc import Sequence
 from itertools import pairwise
 
+from dia.evaluation.metrics.inputs import MetricInputs
 from dia.evaluation.metrics.protocol import (
-    NOT_MEASURED,
-    Clip,
+    ClipScore,
     Context,
-    Origin,
-    Part,
-    Row,
+    Metric,
+    Models,
     Values,
-    not_measured,
-    origin_of,
-    rate,
-    ratio,
+    count_reasons,
+    first_reason,
+    provenance_of,
 )
-from dia.evaluation.shared_models import Hearing
+from dia.evaluation.metrics.result import Contribution, MetricResult, summarise_rate, summarise_ratio
+from dia.evaluation.not_measured import NotMeasured
+from dia.evaluation.shared_models import SharedModels
 from dia.evaluation.turn_alignment import script_words
 from dia.judges.recording import Recording
 from dia.judges.speakers import Embedding, SpeakerEncoder
 
 
 class TurnAccuracy:
-    """Turns by nearest voice, by ``encoder``; where they lie is what ``hearing`` says."""
+    """The share of turns that are nearest to the right voice, by ``encoder``."""
 
     name, version, reads = "turns", "1", ("voices",)
 
-    def __init__(self, hearing: Hearing, encoder: SpeakerEncoder | None = None) -> None:
-        self.hearing, self.encoder = hearing, encoder or hearing.encoder
+    def __init__(self, models: SharedModels, encoder: SpeakerEncoder | None = None) -> None:
+        self.models, self.encoder = models, encoder or models.encoder
 
-    def provenance(self) -> Origin:
+    def provenance(self) -> Models:
         """Return the encoder and the aligner."""
-        return origin_of(self.encoder, self.hearing.alignment)
+        return provenance_of(self.encoder, self.models.alignment)
 
-    def measure(self, recording: Recording, context: Context) -> Values:
-        """Return per turn its speaker and the nearest voice, words found, seconds and gaps.
+    def measure(self, recording: Recording, context: Context) -> Values | NotMeasured:
+        """Return speaker and nearest voice of each turn, words located, seconds and gaps.
 
-        The nearest voice is None for a turn that was not found or is too short, and for a speaker whose voice
-        nobody knows.
+        The nearest voice is None for a turn that was not located or is too short, and for a speaker whose
+        voice is unknown.
         """
-        voices = self.hearing.enroll(self.encoder, context.voices)
+        voices = self.models.enroll(self.encoder, context.voices)
         if len(voices) < 2:
-            return {NOT_MEASURED: "fewer than two prompt voices are known"}
-        times = self.hearing.turns(recording)
-        embedded = [None if found is None else self.encoder.embed(recording, found) for found in times]
+            return NotMeasured("fewer than two prompt voices are known")
+        times = self.models.turns(recording)
+        embeddings = [None if pair is None else self.encoder.embed(recording, pair) for pair in times]
         speakers = [turn.speaker for turn in recording.script.turns]
         nearest = [
             None if embedding is None or speaker not in voices else nearest_voice(embedding, voices)
-            for speaker, embedding in zip(speakers, embedded, strict=True)
+            for speaker, embedding in zip(speakers, embeddings, strict=True)
         ]
-        words = self.hearing.script_words(recording)
-        known = [found for found in times if found is not None]
+        neighbours = [(one, other) for one, other in pairwise(times) if one is not None and other is not None]
         return {
-            "speakers": speakers, "nearest": nearest,
-            "found": [found is not None for found in times],
-            "words": len(script_words(recording.script)), "words_found": sum(word.times is not None for word in words),
-            "gaps": [second[0] - first[1] for first, second in pairwise(times) if first is not None and second is not None],
-            "seconds": sum(end - start for start, end in known),
-        }  # fmt: skip
+            "speakers": speakers,
+            "nearest": nearest,
+            "found": [pair is not None for pair in times],
+            "words": len(script_words(recording.script)),
+            "words_found": sum(word.times is not None for word in self.models.script_words(recording)),
+            "gaps": [other[0] - one[1] for one, other in neighbours],
+            "seconds": sum(pair[1] - pair[0] for pair in times if pair is not None),
+        }
 
-    def summarise(self, clips: Sequence[Clip]) -> list[Row]:
-        """Return `turn_accuracy` of the turns that were judged and the rest: turns and words found,
-        confusion, swaps, gaps.
-        """
-        turns = [(clip.prompt.id, *turn) for clip in clips if clip.measured for turn in _turns(clip)]
-        judged = [(prompt, speaker, nearest) for prompt, speaker, nearest, _ in turns if nearest is not None]
-        right = [Part(prompt, float(speaker == nearest)) for prompt, speaker, nearest in judged]
-        confusion: dict[str, dict[str, int]] = {}
-        for _, speaker, nearest in judged:
-            row = confusion.setdefault(f"S{speaker}", {})
-            row[f"S{nearest}"] = row.get(f"S{nearest}", 0) + 1
+    def summarise(self, clips: Sequence[ClipScore]) -> list[MetricResult]:
+        """Return `turn_accuracy`, turns and words located, clips with swapped voices, gaps and overlaps."""
         measured = [clip for clip in clips if clip.measured]
-        swapped = [
-            Part(
-                clip.prompt.id,
-                float(any(near is not None and near != speaker for speaker, near, _ in _turns(clip))),
-            )
+        turns = [(clip.prompt.id, *turn) for clip in measured for turn in _turns(clip)]
+        judged = [(prompt, speaker, nearest) for prompt, speaker, nearest, _ in turns if nearest is not None]
+        right = [Contribution(prompt, float(speaker == nearest)) for prompt, speaker, nearest in judged]
+        located = [Contribution(prompt, float(is_located)) for prompt, _, _, is_located in turns]
+        words = [
+            Contribution(clip.prompt.id, clip.values["words_found"], clip.values["words"])
             for clip in measured
         ]
-        gaps = [Part(clip.prompt.id, gap) for clip in measured for gap in clip.values["gaps"]]
-        reasons = not_measured(clips)
-        nothing = next(iter(reasons), "no turn was found that is long enough")
+        swapped = [Contribution(clip.prompt.id, float(_has_swap(clip))) for clip in measured]
+        gaps = [Contribution(clip.prompt.id, gap) for clip in measured for gap in clip.values["gaps"]]
+        overlaps = [Contribution(gap.cluster, float(gap.numerator < 0)) for gap in gaps]
+        reasons = count_reasons(clips)
+        nothing = first_reason(reasons, "no turn was found that is long enough")
+        confusion = _confusion([(speaker, nearest) for _, speaker, nearest in judged])
         return [
-            ratio("turn_accuracy", right, nothing, 1, confusion=confusion, not_measured=reasons),
-            ratio("turns_found", [Part(prompt, float(found)) for prompt, _, _, found in turns], nothing, 1),
-            ratio(
-                "script_coverage",
-                [Part(c.prompt.id, c.values["words_found"], c.values["words"]) for c in measured],
+            summarise_ratio(
+                "turn_accuracy",
+                right,
                 nothing,
                 1,
+                label="turns spoken by the right voice",
+                headline=True,
+                confusion=confusion,
+                not_measured=reasons,
             ),
-            rate("voice_swaps", swapped, nothing, -1),
-            ratio("turn_gap_seconds", gaps, nothing),
-            ratio("overlaps", [Part(part.cluster, float(part.top < 0)) for part in gaps], nothing),
+            summarise_ratio("turns_found", located, nothing, 1, label="turns located in the audio"),
+            summarise_ratio("script_coverage", words, nothing, 1, label="words of the script located"),
+            summarise_rate("voice_swaps", swapped, nothing, -1, label="clips with a turn by the wrong voice"),
+            summarise_ratio("turn_gap_seconds", gaps, nothing),
+            summarise_ratio("overlaps", overlaps, nothing, label="turns that overlap the one before"),
         ]
 
 
 def nearest_voice(embedding: Embedding, voices: dict[int, Embedding]) -> int:
-    """Return the speaker whose voice is likest."""
+    """Return the speaker whose voice is most similar."""
     return max(voices, key=lambda name: float(embedding @ voices[name]))
 
 
-def _turns(clip: Clip) -> list[tuple[int, int | None, bool]]:
-    """Speaker, nearest voice, and whether it was found, of each turn."""
+def build(inputs: MetricInputs) -> Metric:
+    """Return turn accuracy by the encoder that a package carries."""
+    return TurnAccuracy(inputs.models)
+
+
+def _turns(clip: ClipScore) -> list[tuple[int, int | None, bool]]:
+    """Return speaker, nearest voice, and whether it was located, of each turn."""
     return list(zip(clip.values["speakers"], clip.values["nearest"], clip.values["found"], strict=True))
+
+
+def _has_swap(clip: ClipScore) -> bool:
+    return any(nearest is not None and nearest != speaker for speaker, nearest, _ in _turns(clip))
+
+
+def _confusion(judged: Sequence[tuple[int, int]]) -> dict[str, dict[str, int]]:
+    """Return how many turns of each speaker (outer key) are nearest to each voice (inner key)."""
+    confusion: dict[str, dict[str, int]] = {}
+    for speaker, nearest in judged:
+        row = confusion.setdefault(f"S{speaker}", {})
+        row[f"S{nearest}"] = row.get(f"S{nearest}", 0) + 1
+    return confusion

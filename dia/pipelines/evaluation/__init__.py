@@ -1,1 +1,1 @@
-"""Whole evaluations, put together: what is asked, who speaks, what is measured, what is written."""
+"""Whole evaluations: generate takes, score them, compare systems, write the report."""

@@ -1,6 +1,4 @@
-"""Recordings whose voices and sounds are known: what voices are told by, and what the detector of sounds is
-calibrated on.
-"""
+"""Reference voices and the detector's calibration, from the recordings of the prepared data."""
 
 import hashlib
 import json
@@ -17,15 +15,16 @@ from dia.judges.events import Calibration, EventDetector, calibrate
 from dia.judges.recording import Recording
 from dia.judges.unavailable import JudgeUnavailable
 
-CALIBRATION_CLIPS = 200  # of the training split, beside all of validation
+CALIBRATION_CLIPS = 200  # of the training split, in addition to all of validation
 VOICE_CLIPS = 60
 NO_DATA = "there is no data whose sounds are known; give ckpt=... of a run, or data"
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """``voices`` tell how speakers should sound; ``calibration``, of so many ``clips``, is empty where
-    ``missing`` says why.
+class CalibrationData:
+    """``voices`` show how speakers should sound; ``calibration`` is computed from ``clips`` recordings.
+
+    The calibration is empty where ``missing`` gives a reason.
     """
 
     voices: tuple[Recording, ...]
@@ -34,23 +33,23 @@ class Labelled:
     clips: int
 
 
-def load_calibration_data(splits: Mapping[str, Dataset] | None, kept: ContentCache) -> Labelled:
-    """Return what the validation split and the first of the training split tell; clips whose sound was not
-    kept tell nothing.
-    """
+def load_calibration_data(splits: Mapping[str, Dataset] | None, cache: ContentCache) -> CalibrationData:
+    """Load voices and calibration from the validation split and the first clips of the training split."""
     rows = [] if splits is None else [*splits["validation"], *_first(splits["train"], CALIBRATION_CLIPS)]
-    found = [ground_truth(row) for row in rows if row["audio"]["bytes"] is not None]
-    voices = tuple(recording for recording in found if recording.turn_times)[:VOICE_CLIPS]
-    if not found:
-        return Labelled(voices, {}, NO_DATA, 0)
+    recordings = [ground_truth(row) for row in rows if row["audio"]["bytes"] is not None]
+    voices = tuple(recording for recording in recordings if recording.turn_times)[:VOICE_CLIPS]
+    if not recordings:
+        return CalibrationData(voices, {}, NO_DATA, 0)
     try:
         detector = EventDetector()
     except JudgeUnavailable as missing:
-        return Labelled(voices, {}, str(missing), len(found))
+        return CalibrationData(voices, {}, str(missing), len(recordings))
     scores = [
-        kept.values(_key(detector, recording), partial(detector.scores, recording)) for recording in found
+        cache.get_or_compute(_key(detector, recording), partial(detector.scores, recording))
+        for recording in recordings
     ]
-    return Labelled(voices, calibrate(scores, [recording.script_tags for recording in found]), "", len(found))
+    tags = [recording.script_tags for recording in recordings]
+    return CalibrationData(voices, calibrate(scores, tags), "", len(recordings))
 
 
 def _key(detector: EventDetector, recording: Recording) -> str:

@@ -1,5 +1,6 @@
-"""What an evaluation opens: the checkpoint, and the data of the run that made it."""
+"""Load the inputs of an evaluation: the checkpoint, and the data of the run that trained it."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,14 +15,18 @@ from dia.config.eval import EvalConfig
 from dia.data.prepare import prepare
 from dia.data.prepared import open_prepared
 from dia.errors import UserError, one_line
+from dia.evaluation.results import LearningCurve
 from dia.home import existing
 from dia.model import Dia
+from dia.training.run_folder import read_metrics
 
 
 @dataclass(frozen=True)
-class Opened:
-    """The checkpoint (None: only recorded systems are scored), the splits of prepared data, where a suite
-    needs them, and the checkpoint that was before it, if one is asked for.
+class EvaluationInputs:
+    """What an evaluation works on.
+
+    ``dia`` is the checkpoint, None where only recorded systems are scored. ``splits`` are those of the
+    prepared data, where there is any. ``before`` is an earlier checkpoint to compare with.
     """
 
     dia: Dia | None
@@ -29,40 +34,48 @@ class Opened:
     before: Dia | None = None
 
 
-def load_inputs(config: EvalConfig, needs_data: bool) -> Opened:
-    """Open. Data is made only for suites that speak a split; for others it is used where the run already has
-    it.
+def load_inputs(config: EvalConfig, *, needs_data: bool) -> EvaluationInputs:
+    """Load checkpoints and data. Data is prepared only where a suite needs a split, or where it is the run's.
 
     Raises :class:`UserError` as its parts do.
     """
     if not config.ckpt:
-        if config.baseline:
-            raise UserError(f"baseline={config.baseline} is scored beside a checkpoint; give ckpt=... too")
-        return Opened(None, None)
-    dia, before = (
-        _checkpoint(config, config.ckpt),
-        _checkpoint(config, config.baseline) if config.baseline else None,
-    )
-    recorded = existing(config.ckpt) / "config.yaml"
-    if not needs_data and not recorded.is_file():
-        return Opened(dia, None, before)
-    return Opened(dia, open_prepared(prepare(_data_config(config, recorded), dia.codec)), before)
+        if config.before:
+            raise UserError(f"before={config.before} is scored beside a checkpoint; give ckpt=... too")
+        return EvaluationInputs(None, None)
+    dia = _load_checkpoint(config, config.ckpt)
+    before = _load_checkpoint(config, config.before) if config.before else None
+    run_config = existing(config.ckpt) / "config.yaml"
+    if not needs_data and not run_config.is_file():
+        return EvaluationInputs(dia, None, before)
+    return EvaluationInputs(dia, open_prepared(prepare(_data_config(config, run_config), dia.codec)), before)
 
 
-def _checkpoint(config: EvalConfig, name: str) -> Dia:
+def _load_checkpoint(config: EvalConfig, name: str) -> Dia:
     dia = Dia.from_pretrained(name, codec=config.codec.name or None, quantization=config.quantization)
     dia.sampling(**asdict(config.sampling))
     return dia
 
 
-def _data_config(config: EvalConfig, recorded: Path) -> DataConfig:
-    """The data of the run that is evaluated, so that its own test split is spoken; else what the command line
-    says.
-    """
-    if not recorded.is_file():
+def _data_config(config: EvalConfig, run_config: Path) -> DataConfig:
+    """Return the data of the run, so that its own test split is used; without a run, that of ``config``."""
+    if not run_config.is_file():
         return config.data
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(DataConfig), OmegaConf.load(recorded).data)
+        merged = OmegaConf.merge(OmegaConf.structured(DataConfig), OmegaConf.load(run_config).data)
     except OmegaConfBaseException as error:
-        raise UserError(f"{recorded} holds no data config of this version: {one_line(error)}") from error
+        raise UserError(f"{run_config} has no data config of this version: {one_line(error)}") from error
     return cast(DataConfig, OmegaConf.to_object(merged))
+
+
+def load_learning_curve(run_folder: Path) -> LearningCurve | None:
+    """Load the learning curve of a run folder, None for a checkpoint without a run."""
+    marginal, rows = run_folder / "marginal.json", read_metrics(run_folder)
+    if not (marginal.is_file() and rows):
+        return None
+    training, validation = (
+        [(int(row["step"]), float(row[key])) for row in rows if row.get(key)]
+        for key in ("train/loss", "validation/loss")
+    )
+    loss = json.loads(marginal.read_text(encoding="utf-8"))["loss"]
+    return LearningCurve(training, validation, loss) if training else None

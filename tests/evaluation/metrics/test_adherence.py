@@ -1,19 +1,18 @@
-"""Nonverbal adherence on made-up scores: what is removed, added, swapped, leaked, misplaced and read aloud is
-told.
-"""
+"""Nonverbal adherence on invented scores detects sounds removed, added, swapped, misplaced or read aloud."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dia.evaluation.metrics.adherence import NOT_CALIBRATED, NOT_MEASURABLE, adherence_rows
-from dia.evaluation.metrics.corrected import corrected
+from dia.evaluation.metrics.adherence import NOT_CALIBRATED, NOT_MEASURABLE, summarise_adherence
+from dia.evaluation.metrics.corrected import correct_rate
 from dia.evaluation.metrics.placement import events_of, slot_at, speaker_at
-from dia.evaluation.metrics.protocol import Part
-from dia.evaluation.metrics.superbench import superbench_rows
+from dia.evaluation.metrics.result import Contribution
+from dia.evaluation.metrics.superbench import summarise_superbench
+from dia.evaluation.not_measured import NotMeasured
 from dia.judges.events import Calibration
-from tests.evaluation.metrics.clips import PERFECT, WEAK, clip, rows_by_name
+from tests.evaluation.metrics.clips import PERFECT, WEAK, clip, results_by_name
 
 TAGGED, PLAIN = "[S1] One two (laughs) three. [S2] Four five.", "[S1] One two three. [S2] Four five."
 SWAPPED, SENTINEL = (
@@ -31,19 +30,19 @@ def group(name, tag=LAUGH, plain=(), swapped=(("coughs", 2.0),), sentinel=()):
         ("swapped", SWAPPED, swapped),
         ("sentinel", SENTINEL, sentinel),
     )
-    return [clip(script, heard, name, version, "laughs") for version, script, heard in given]
+    return [clip(script, events, name, version, "laughs") for version, script, events in given]
 
 
 def values(clips, calibration=CALIBRATION):
-    rows = rows_by_name(adherence_rows(clips, calibration))
-    return {name: row.estimate and row.estimate.value for name, row in rows.items()}
+    rows = results_by_name(summarise_adherence(clips, calibration))
+    return {name: row.measured and row.measured.value for name, row in rows.items()}
 
 
 def groups(count, **given):
     return [made for number in range(count) for made in group(f"g{number}", **given)]
 
 
-def test_a_system_that_does_as_asked():
+def test_a_system_that_follows_its_tags():
     found = values(groups(4))
     assert found["tag_recall/laughs"] == found["tag_recall"] == found["net_tag_effect/laughs"] == 1
     assert found["false_insertion"] == found["swapped_still_heard"] == found["sentinel_leakage"] == 0
@@ -72,14 +71,14 @@ def test_laughter_that_comes_with_the_text_is_no_effect_of_the_tag():
     assert found["tag_recall/laughs"] == 1 and found["net_tag_effect/laughs"] == 0
 
 
-def test_pairs_are_made_by_text_and_seeds_of_one_text_are_one_cluster():
+def test_pairs_are_by_text_and_seeds_of_one_text_are_one_cluster():
     clips = [made for seed in range(3) for made in groups(5)]
-    row = rows_by_name(adherence_rows(clips, CALIBRATION))["net_tag_effect/laughs"]
-    assert row.estimate.prompts == len(row.parts) == 5 and row.detail["paired"]
+    row = results_by_name(summarise_adherence(clips, CALIBRATION))["net_tag_effect/laughs"]
+    assert row.estimate.prompts == len(row.contributions) == 5 and row.detail["paired"]
 
 
-def test_the_wrong_sound_and_an_unknown_tag_are_told():
-    found = rows_by_name(adherence_rows(groups(4, swapped=LAUGH, sentinel=LAUGH), CALIBRATION))
+def test_the_wrong_sound_and_an_unknown_tag_are_detected():
+    found = results_by_name(summarise_adherence(groups(4, swapped=LAUGH, sentinel=LAUGH), CALIBRATION))
     assert found["swapped_still_heard"].estimate.value == found["sentinel_leakage"].estimate.value == 1
     assert found["sentinel_effect"].estimate.value == 1
     confusion = found["swapped_still_heard"].detail["confusion"]
@@ -108,7 +107,7 @@ def between(pauses, words=WORDS):
     return {"words": words, "word_turns": [0, 0, 1, 1], "speakers": [1, 2], "pauses": pauses, "seconds": 6.0}
 
 
-def test_a_sound_between_two_turns_belongs_to_the_one_that_it_hangs_on():
+def test_a_sound_between_two_turns_belongs_to_the_nearer_turn():
     # the sound lies from 2.6 to 3.4, its middle as near to the one as to the other
     assert speaker_at(3.0, between([[1.9, 2.6], [3.4, 4.0]])) == 2  # .7 s of silence before, .6 behind
     assert speaker_at(3.0, between([[2.0, 2.6], [3.4, 4.1]])) == 1
@@ -125,25 +124,27 @@ def test_a_sound_between_two_turns_belongs_to_the_one_that_it_hangs_on():
     assert [speaker_at(time, between(broken)) for time in (2.3, 2.8, 3.3)] == [1, 1, 1]
 
 
-def test_a_sound_at_an_end_has_one_neighbour_and_without_words_nobody_makes_it():
+def test_a_sound_at_an_end_has_one_neighbour_and_without_words_no_speaker():
     assert speaker_at(0.2, between([[0.6, 1.4]], [[1.4, 2.0], [2.0, 2.5], [2.5, 4.0], [4.0, 6.0]])) == 1
     assert speaker_at(5.8, between([[4.0, 5.4]], [[0.0, 1.0], [1.0, 2.0], [2.0, 3.0], [3.0, 4.0]])) == 2
     assert speaker_at(3.0, between([[0.0, 6.0]], [None] * 4)) is None
     assert speaker_at(3.0, between([[0.0, 6.0]])) in (1, 2)  # nothing is loud
 
 
-def test_what_the_detector_cannot_tell_has_a_reason_and_no_number():
-    rows = rows_by_name(adherence_rows(groups(3), {"laughs": WEAK}))
-    assert rows["tag_recall/laughs"].estimate is None and rows["tag_recall/laughs"].reason == NOT_MEASURABLE
-    assert rows["tag_recall"].estimate is None
+def test_a_tag_that_the_detector_cannot_measure_has_a_reason_and_no_value():
+    rows = results_by_name(summarise_adherence(groups(3), {"laughs": WEAK}))
+    assert rows["tag_recall/laughs"].estimate == NotMeasured(NOT_MEASURABLE)
+    assert rows["tag_recall"].measured is None
     sneezes = [clip("[S1] One (sneezes) two.")]
-    assert rows_by_name(adherence_rows(sneezes, CALIBRATION))["tag_recall/sneezes"].reason == NOT_CALIBRATED
+    assert results_by_name(summarise_adherence(sneezes, CALIBRATION))[
+        "tag_recall/sneezes"
+    ].estimate == NotMeasured(NOT_CALIBRATED)
 
 
 def test_prompts_without_versions_are_not_paired():
     clips = [clip(TAGGED, LAUGH, number=number) for number in range(4)] + [clip(PLAIN, number=9)]
-    row = rows_by_name(adherence_rows(clips, CALIBRATION))["net_tag_effect/laughs"]
-    assert row.estimate.value == 1 and not row.detail["paired"] and not row.parts
+    row = results_by_name(summarise_adherence(clips, CALIBRATION))["net_tag_effect/laughs"]
+    assert row.estimate.value == 1 and not row.detail["paired"] and not row.contributions
 
 
 def test_macro_counts_tags_alike_and_micro_clips():
@@ -153,7 +154,7 @@ def test_macro_counts_tags_alike_and_micro_clips():
     assert found["tag_recall"] == pytest.approx(0.9) and found["tag_recall_macro"] == pytest.approx(0.5)
 
 
-def test_tags_read_aloud_and_what_a_tag_costs_in_words():
+def test_tags_read_aloud_and_word_errors_caused_by_a_tag():
     clips = [
         made
         for number in range(4)
@@ -168,8 +169,8 @@ def test_tags_read_aloud_and_what_a_tag_costs_in_words():
 
 def test_the_published_example_of_a_correction_is_outside_and_not_clipped():
     """Reference: q .70 with sensitivity .60 and specificity .95 is 1.18."""
-    parts = [Part(str(number), float(number < 70)) for number in range(100)]
-    found = corrected(parts, Calibration(0.5, 0.6, 0.95, 200, 200))
+    parts = [Contribution(str(number), float(number < 70)) for number in range(100)]
+    found = correct_rate(parts, Calibration(0.5, 0.6, 0.95, 200, 200))
     assert (
         found["value"] == pytest.approx(0.65 / 0.55)
         and found["outside"]
@@ -179,23 +180,25 @@ def test_the_published_example_of_a_correction_is_outside_and_not_clipped():
 
 @given(st.floats(0, 1), st.floats(0.6, 1), st.floats(0.9, 1))
 def test_a_correction_undoes_what_the_detector_does(truth, sensitivity, specificity):
-    heard = truth * sensitivity + (1 - truth) * (1 - specificity)
-    found = corrected(
-        [Part("a", heard), Part("b", heard)], Calibration(0.5, sensitivity, specificity, 100, 100)
+    observed = truth * sensitivity + (1 - truth) * (1 - specificity)
+    found = correct_rate(
+        [Contribution("a", observed), Contribution("b", observed)],
+        Calibration(0.5, sensitivity, specificity, 100, 100),
     )
     assert found["value"] == pytest.approx(truth, abs=1e-9)
 
 
-def test_a_corrected_interval_holds_the_truth():
+def test_a_corrected_interval_contains_the_true_rate():
     """Sensitivity and specificity are measured as well, on 80 recordings each; 300 systems whose true rate is
     .6.
     """
-    random, inside = np.random.default_rng(0), 0
+    rng, inside = np.random.default_rng(0), 0
     for _ in range(300):
-        se, sp = random.binomial(80, 0.85) / 80, random.binomial(80, 0.9) / 80
-        heard = random.random(60) < 0.6 * 0.85 + 0.4 * 0.1
-        found = corrected(
-            [Part(str(n), float(one)) for n, one in enumerate(heard)], Calibration(0.5, se, sp, 80, 80)
+        se, sp = rng.binomial(80, 0.85) / 80, rng.binomial(80, 0.9) / 80
+        detected = rng.random(60) < 0.6 * 0.85 + 0.4 * 0.1
+        found = correct_rate(
+            [Contribution(str(n), float(one)) for n, one in enumerate(detected)],
+            Calibration(0.5, se, sp, 80, 80),
         )
         inside += found["low"] <= 0.6 <= found["high"]
     assert 0.92 <= inside / 300 <= 0.985
@@ -222,10 +225,10 @@ def test_windows_on_end_are_one_event():
     assert events_of(made.values, "laughs", 0.95) == []
 
 
-def test_superbench_counts_as_it_does():
-    """TP 3 (one of them two words off), one heard three words off, one not heard, one with a second sound."""
-    heard = [LAUGH, [("laughs", 4.0)], [("laughs", 5.4)], (), [*LAUGH, ("coughs", 1.0)]]
-    clips = [clip(TAGGED, given, number=number) for number, given in enumerate(heard)]
-    row = rows_by_name(superbench_rows(clips, CALIBRATION))["superbench_f1"]
+def test_superbench_is_counted_as_the_benchmark_counts():
+    """TP 3 (one of them two words off), one event three words off, one clip without an event, one with a second event."""
+    events = [LAUGH, [("laughs", 4.0)], [("laughs", 5.4)], (), [*LAUGH, ("coughs", 1.0)]]
+    clips = [clip(TAGGED, given, number=number) for number, given in enumerate(events)]
+    row = results_by_name(summarise_superbench(clips, CALIBRATION))["superbench_f1"]
     assert (row.detail["precision"], row.detail["recall"]) == (3 / 5, 3 / 5)
     assert row.estimate.value == pytest.approx(row.detail["f1"]) == pytest.approx(0.6)

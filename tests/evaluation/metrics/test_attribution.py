@@ -1,4 +1,4 @@
-"""Who said which words, and the order of arousal, on made-up hearings."""
+"""Attribution of words to speakers, and the order of arousal, on invented outputs of models."""
 
 from itertools import permutations
 
@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dia.dialogue import Script
-from dia.evaluation.diarization import runs, voices_of_words
+from dia.evaluation.diarization import speaker_runs, voices_of_words
 from dia.evaluation.metrics.attribution import AttributedWords, _cp_errors, best_permutation
 from dia.evaluation.metrics.prosody import Arousal
-from dia.evaluation.metrics.protocol import Clip, Context
+from dia.evaluation.metrics.protocol import ClipScore, Context
 from dia.evaluation.prompts import Prompt
-from dia.evaluation.shared_models import Hearing
+from dia.evaluation.shared_models import SharedModels
 from dia.judges.recording import Recording
 from dia.judges.transcription import RecognisedWord
 
@@ -23,10 +23,8 @@ WORDS = ["red", "bread", "cold", "milk", "warm", "tea", "old", "cake"]
 VECTORS = np.eye(8, dtype=np.float32)
 
 
-class ScoredClip(Hearing):
-    """Words of two seconds each, and windows of the voices that say them; at a change of voices one is a
-    mixture.
-    """
+class InventedModels(SharedModels):
+    """Words of two seconds each, and windows of their voices; one window at each change of voice is a mixture."""
 
     def __init__(self, words, voices):
         self._words = [
@@ -52,10 +50,10 @@ class ScoredClip(Hearing):
 
 def measured(words=WORDS, voices=(0, 0, 1, 1, 0, 0, 1, 1)):
     recording = Recording("p", "s", Script.parse(SCRIPT), np.zeros(16_000, np.float32), 16_000)
-    return AttributedWords(ScoredClip(words, voices)).measure(recording, Context(Prompt("p", SCRIPT)))
+    return AttributedWords(InventedModels(words, voices)).measure(recording, Context(Prompt("p", SCRIPT)))
 
 
-def test_names_of_voices_do_not_matter_and_their_number_is_found():
+def test_names_of_voices_do_not_matter_and_their_number_is_estimated():
     for voices in ((0, 0, 1, 1, 0, 0, 1, 1), (3, 3, 2, 2, 3, 3, 2, 2)):
         assert measured(voices=voices) == {
             "errors": 0,
@@ -66,7 +64,7 @@ def test_names_of_voices_do_not_matter_and_their_number_is_found():
         }
 
 
-def test_one_voice_and_three_are_told():
+def test_one_voice_and_three_are_counted():
     assert measured(voices=[0] * 8)["voices"] == 1 and measured(voices=[0] * 8)["errors"] == 8
     three = measured(voices=(0, 0, 1, 1, 0, 0, 2, 2))
     assert three["voices"] == 3 and three["errors"] == 4
@@ -116,7 +114,7 @@ def test_cpwer_is_the_best_permutation_of_plain_word_errors(wanted, said):
 def test_no_words_have_no_voices():
     assert (
         voices_of_words([], np.zeros(0, np.float32), np.zeros((0, 4), np.float32)) == []
-        and runs([], []) == []
+        and speaker_runs([], []) == []
     )
     assert measured(words=[], voices=[0])["errors"] == 8
 
@@ -131,7 +129,7 @@ def test_the_best_permutation():
 
 
 def arousal_clip(group, level, features):
-    return Clip(
+    return ClipScore(
         Prompt(f"{group}-{level}", "[S1] a", group=group, arousal=level),
         0,
         {"turns": [[1, *one] for one in features]},
@@ -147,12 +145,12 @@ def test_arousal_is_an_order(lift, agreement):
         for number in range(5)
         for level, sign in (("high", 1), ("low", -1))
     ]
-    rows = {row.name: row.estimate.value for row in Arousal(Hearing()).summarise(clips)}
+    rows = {row.name: row.estimate.value for row in Arousal(SharedModels()).summarise(clips)}
     assert rows["arousal_agreement"] == agreement and np.sign(rows["arousal_difference"]) == np.sign(lift)
     louder = [
-        Clip(clip.prompt, 0, {"turns": [[s, p, e + 20, r] for s, p, e, r in clip.values["turns"]]})
+        ClipScore(clip.prompt, 0, {"turns": [[s, p, e + 20, r] for s, p, e, r in clip.values["turns"]]})
         for clip in clips
     ]
-    assert {row.name: row.estimate.value for row in Arousal(Hearing()).summarise(louder)} == pytest.approx(
-        rows
-    )
+    assert {
+        row.name: row.estimate.value for row in Arousal(SharedModels()).summarise(louder)
+    } == pytest.approx(rows)

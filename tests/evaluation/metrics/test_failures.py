@@ -1,4 +1,4 @@
-"""Failures where they were put, and nowhere else."""
+"""Failures are detected where they were inserted, and nowhere else."""
 
 import numpy as np
 import pytest
@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dia.dialogue import Script
-from dia.evaluation.metrics.failures import KINDS, Failures, looped, lost_at_the_end
-from dia.evaluation.metrics.protocol import Clip, Context
+from dia.evaluation.metrics.failures import KINDS, Failures, missing_last_words, repeated_phrase
+from dia.evaluation.metrics.protocol import ClipScore, Context
 from dia.evaluation.prompts import Prompt
-from dia.evaluation.shared_models import Hearing
+from dia.evaluation.shared_models import SharedModels
 from dia.evaluation.turn_alignment import match_words
 from dia.judges.recording import Recording
 from dia.judges.transcription import RecognisedWord
@@ -19,7 +19,7 @@ WORDS = Script.parse(SCRIPT).words().rstrip(".").split()
 RATE = 16_000
 
 
-class Ear:
+class FixedTranscript:
     def __init__(self, words):
         self.said = words
 
@@ -36,49 +36,54 @@ def noise(seconds=5.5):
     return waveform.astype(np.float32)
 
 
-def found(words=WORDS, waveform=None, ended=True):
+def failures_of(words=WORDS, waveform=None, ended=True):
     made = Recording(
         "p", "s", Script.parse(SCRIPT), noise() if waveform is None else waveform, RATE, ended=ended
     )
-    metric = Failures(Hearing(recogniser=Ear(words)))
+    metric = Failures(SharedModels(recogniser=FixedTranscript(words)))
     values = metric.measure(made, Context(Prompt("p", SCRIPT)))
     rows = {
         row.name: row.estimate.value
-        for row in metric.summarise([Clip(Prompt("p", SCRIPT), 0, values)])
-        if row.estimate
+        for row in metric.summarise([ClipScore(Prompt("p", SCRIPT), 0, values)])
+        if row.measured
     }
     assert rows["failed"] == float(bool(values["found"])) and {f"failed/{kind}" for kind in KINDS} < set(rows)
     return set(values["found"])
 
 
 def test_ordinary_speech_does_not_fail():
-    assert found() == set()
+    assert failures_of() == set()
 
 
 def test_a_cut_end_is_truncation_and_no_hurry():
-    assert found(WORDS[:9], noise(2.6)) == {"truncated"}
-    assert found(WORDS[:-1]) == set()  # one word that is not heard is the recogniser's
+    assert failures_of(WORDS[:9], noise(2.6)) == {"truncated"}
+    assert failures_of(WORDS[:-1]) == set()  # one missing word may be the error of the ASR model
 
 
 def test_loops_silence_hurry_and_no_end():
-    assert found(WORDS + ["home", "again"] * 3) == {"loop"}
-    assert found([], np.zeros(3 * RATE, np.float32)) == {"silence", "truncated"}
-    assert found(WORDS, noise(2.5)) == {"too_fast"}
-    assert found(ended=False) == {"no_end"}
-    assert found(waveform=noise()[: 5 * RATE]) == {"clipped_end"}
+    assert failures_of(WORDS + ["home", "again"] * 3) == {"loop"}
+    assert failures_of([], np.zeros(3 * RATE, np.float32)) == {"silence", "truncated"}
+    assert failures_of(WORDS, noise(2.5)) == {"too_fast"}
+    assert failures_of(ended=False) == {"no_end"}
+    assert failures_of(waveform=noise()[: 5 * RATE]) == {"clipped_end"}
 
 
 @given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=12), st.integers(1, 3), st.integers(1, 4))
 def test_the_script_itself_never_loops(words, length, rounds):
     script = words + words[-length:] * rounds
-    assert looped(script, script) == ""
-    assert looped(script + ["x", "y"] * 5, script) != ""
+    assert repeated_phrase(script, script) == ""
+    assert repeated_phrase(script + ["x", "y"] * 5, script) != ""
 
 
-@pytest.mark.parametrize("heard, lost", [(WORDS, 0), (WORDS[:-2], 0), (WORDS[:-3], 3), ([], len(WORDS))])
-def test_lost_words(heard, lost):
-    assert lost_at_the_end(match_words(Script.parse(SCRIPT), Ear(heard).words(None))) == lost
+@pytest.mark.parametrize(
+    "recognised, missing", [(WORDS, 0), (WORDS[:-2], 0), (WORDS[:-3], 3), ([], len(WORDS))]
+)
+def test_missing_words_at_the_end(recognised, missing):
+    assert (
+        missing_last_words(match_words(Script.parse(SCRIPT), FixedTranscript(recognised).words(None)))
+        == missing
+    )
 
 
-def test_a_short_script_can_be_lost():
-    assert lost_at_the_end(match_words(Script.parse("[S1] Yes."), [])) == 1
+def test_a_short_script_can_be_missing_as_a_whole():
+    assert missing_last_words(match_words(Script.parse("[S1] Yes."), [])) == 1

@@ -1,0 +1,22 @@
+"""The second step of an evaluation: the takes of one system on a suite, and the names of our own systems."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dia.evaluation.ground_truth import REFERENCE
+from dia.evaluation.prompts import Prompt
+from dia.judges.recording import Recording
+
+ROUND_TRIP = "codec round trip"
+BEFORE = "before"
+MODEL = "model"
+IN_VOICES_OF_DATA = (REFERENCE, ROUND_TRIP, BEFORE, MODEL)  # systems whose voices are those of the data
+
+
+@dataclass(frozen=True)
+class SystemTakes:
+    """The recordings of a system on one suite, and the takes that failed, each with its prompt and reason."""
+
+    name: str
+    recordings: Sequence[Recording]
+    failures: Sequence[tuple[Prompt, str]] = ()

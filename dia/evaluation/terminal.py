@@ -1,0 +1,158 @@
+"""Render the results of an evaluation for the terminal: tables, plain sentences, and commands to try next."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from dia.evaluation.comparison import Comparison
+from dia.evaluation.metrics.result import MetricResult
+from dia.evaluation.results import EvaluationResults, SuiteResult
+from dia.evaluation.verdicts import main_verdict
+
+WIDTH = 160  # characters of tables in a file or a pipe
+COLUMNS = (
+    "score",
+    "first - second",
+    "difference",
+    "p",
+    "p (Holm)",
+    "prompts",
+    "seeds",
+    "failures",
+    "80 % power needs",
+)
+
+
+def print_results(results: EvaluationResults, report: Path, console: Console | None = None) -> None:
+    """Print the tables of every suite, then what was measured, the answer, the report and next commands."""
+    console = console or Console()
+    if not console.is_terminal:
+        console = Console(width=WIDTH, file=console.file)
+    for result in results.suites:
+        console.print(headline_table(result))
+        headlines = headline_comparisons(result)
+        if headlines:
+            console.print(comparison_table(headlines))
+    for line in summary_lines(results, report):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def summary_lines(results: EvaluationResults, report: Path) -> Iterator[str]:
+    """Yield details, then three sentences (measured, answer, report), then commands to try next."""
+    if results.learning:
+        loss, marginal = results.learning.training[-1][1], results.learning.marginal
+        yield f"Training loss {loss:.3f} nats; guessing by token frequency costs {marginal:.3f}."
+    if results.speed:
+        yield f"Speed: {results.speed.times_real_time:.2f} times real time, one text at a time."
+    cache = results.cache
+    yield f"{cache.hits} of {cache.lookups} takes and scores came from the cache {cache.folder}."
+    yield ""
+    yield measured_sentence(results)
+    for result in results.suites:
+        yield answer_sentence(result)
+    yield f"The report with audio is {report.resolve()}"
+    yield ""
+    yield "Try next:"
+    for command in next_commands(results):
+        yield f"  {command}"
+
+
+def measured_sentence(results: EvaluationResults) -> str:
+    """Return which systems were measured on how many prompts."""
+    suites = ", ".join(f"{item.suite.name} ({len(item.prompts)} prompts)" for item in results.suites)
+    systems = dict.fromkeys(system.name for item in results.suites for system in item.systems)
+    return f"Measured on the suite{'s' * (len(results.suites) > 1)} {suites}: {', '.join(systems)}."
+
+
+def answer_sentence(result: SuiteResult) -> str:
+    """Return the main comparison of a suite in plain words."""
+    verdict = main_verdict(result)
+    if verdict is None:
+        return f"{result.suite.name}: there is no second system to compare with; the table has the scores."
+    return f"{result.suite.name}: {verdict.sentence()}"
+
+
+def next_commands(results: EvaluationResults) -> list[str]:
+    """Return three commands that follow from an evaluation."""
+    recorded = " ".join(map(shlex.quote, results.recordings))
+    if not results.checkpoint:
+        return [
+            f"python -m dia.eval listen {recorded} out=listen.html",
+            f"python -m dia.eval ckpt=dia_nano systems=[{','.join(results.recordings)}] "
+            f"suite={results.suites[0].suite.name}",
+            "python -m dia.eval record --help",
+        ]
+    checkpoint = shlex.quote(f"ckpt={results.checkpoint}")
+    return [
+        f'python -m dia.generate "[S1] Hello, how are you? [S2] Fine. (laughs)" {checkpoint} out=hello.wav',
+        f"python -m dia.eval {checkpoint} suite=full",
+        "python -m dia.train +recipe=voice data.path=FOLDER",
+    ]
+
+
+def headline_table(result: SuiteResult) -> Table:
+    """Return the headline results of a suite, one column per system."""
+    table = Table(title=f"suite {escape(result.suite.name)}: {len(result.prompts)} prompts")
+    for title in ("", *(system.name for system in result.systems)):
+        table.add_column(escape(title))
+    headlines = {
+        name: item for system in result.systems for name, item in system.metrics.items() if item.headline
+    }
+    for name, item in headlines.items():
+        cells = [format_result(system.metrics.get(name)) for system in result.systems]
+        table.add_row(
+            escape(f"{item.title} ({direction(item)})" if item.better else item.title), *map(escape, cells)
+        )
+    return table
+
+
+def headline_comparisons(result: SuiteResult) -> list[Comparison]:
+    """Return the comparisons of headline results."""
+    headlines = {name for system in result.systems for name, item in system.metrics.items() if item.headline}
+    return [item for item in result.comparisons if item.score in headlines]
+
+
+def direction(result: MetricResult) -> str:
+    """Return which direction is better, empty where none is."""
+    return {1: "higher is better", -1: "lower is better", 0: ""}[result.better]
+
+
+def format_result(result: MetricResult | None) -> str:
+    """Return a value with its interval, or a dash where there is none."""
+    if result is None or result.measured is None:
+        return "-"
+    estimate = result.measured
+    return f"{estimate.value:.3g} [{estimate.low:.3g}, {estimate.high:.3g}]"
+
+
+def comparison_table(comparisons: Sequence[Comparison]) -> Table:
+    """Return comparisons as a table for the terminal."""
+    table = Table(title="differences, paired by prompt; 95 % intervals; p by permutation, Holm over all rows")
+    for title in COLUMNS:
+        table.add_column(title)
+    for comparison in comparisons:
+        table.add_row(*map(escape, _comparison_cells(comparison)))
+    return table
+
+
+def _comparison_cells(one: Comparison) -> list[str]:
+    interval = "no prompt differs" if one.low is None else f"{one.low:+.3f}, {one.high:+.3f}"
+    power = "-" if one.prompts_needed is None else f"{one.prompts_needed} prompts"
+    if one.smallest_difference is not None:
+        power += f"; {one.prompts} find {one.smallest_difference:.3f}"
+    left_out = f" ({one.left_out} left out)" if one.left_out else ""
+    return [
+        one.score,
+        f"{one.first} - {one.second}",
+        f"{one.difference:+.3f} [{interval}]",
+        f"{one.p:.4f}",
+        f"{one.p_holm:.4f}",
+        f"{one.prompts}{left_out}",
+        "/".join(map(str, one.seeds)),
+        "/".join(map(str, one.failures)),
+        power,
+    ]

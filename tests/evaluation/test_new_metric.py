@@ -1,0 +1,83 @@
+"""A new metric costs one file and one line of the registry, as docs/extending.md says: this file and `append`."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from dia.config.judges import JudgesConfig
+from dia.evaluation.cache import ContentCache
+from dia.evaluation.metrics import registry
+from dia.evaluation.metrics.protocol import contributions_of
+from dia.evaluation.metrics.result import summarise_ratio
+from dia.evaluation.report import render_report
+from dia.evaluation.score_suite import score_suite
+from dia.evaluation.suite_prompts import PromptItem
+from dia.evaluation.suites import Suite
+from dia.evaluation.takes import SystemTakes
+from dia.evaluation.terminal import print_results
+from dia.judges.provenance import Provenance
+from tests.evaluation.loudness import clip, prompt, results_of
+
+
+class PeakLevel:
+    """The highest sample of a clip."""
+
+    name, version, reads = "peak", "1", ()
+
+    def provenance(self):
+        return (Provenance("maximum of samples", "1", 0, "Apache-2.0", True),)
+
+    def measure(self, recording, context):
+        return {"peak": float(abs(recording.waveform).max())}
+
+    def summarise(self, clips):
+        peaks = contributions_of(clips, "peak")
+        return [summarise_ratio("peak", peaks, "no clip", 1, label="peak level", headline=True)]
+
+
+def build(inputs):
+    """Return the metric; a real one may use the configuration, shared models and calibration of ``inputs``."""
+    assert isinstance(inputs.config, JudgesConfig)
+    return PeakLevel()
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "METRICS", [])
+    registry.METRICS.append(build)  # the one line
+    metrics = registry.build_metrics(JudgesConfig(), {})
+    items = [PromptItem(prompt(number)) for number in range(12)]
+    takes = [
+        SystemTakes(name, [clip(name, number, level + 0.01 * number)[0] for number in range(12)])
+        for name, level in (("before", 0.2), ("model", 0.5))
+    ]
+    suite = Suite("quick", 12, 1, 1, split="test")
+    scored = score_suite(suite, items, takes, metrics, (), ContentCache(tmp_path))
+    return results_of(metrics=metrics, suites=(scored,))
+
+
+def test_it_is_in_scores_json(results):
+    stored = json.loads(json.dumps(results.to_json(), allow_nan=False))
+    quick = stored["suites"]["quick"]
+    assert quick["systems"]["model"]["peak"]["value"] == pytest.approx(0.555, abs=1e-3)
+    (compared,) = [item for item in quick["comparisons"] if item["score"] == "peak"]
+    assert compared["difference"] == pytest.approx(-0.3, abs=1e-3)
+    assert stored["provenance"]["peak"]["models"][0]["model"] == "maximum of samples"
+
+
+def test_it_is_a_column_of_the_clips(results):
+    assert all("peak.peak" in row for row in results.clip_rows())
+
+
+def test_it_is_in_the_table_of_the_terminal(results):
+    console = Console(width=160, file=io.StringIO())
+    print_results(results, Path("report.html"), console)
+    assert "peak level (higher is better)" in console.file.getvalue()
+
+
+def test_it_is_in_the_report(results):
+    page = render_report(results, [])
+    assert "peak level" in page and "maximum of samples" in page and "better in peak level" in page
