@@ -28,7 +28,6 @@ from dia.evaluation.calibration import calibrate_on_real, describe_calibration
 from dia.evaluation.terminal import print_results
 from dia.files import write_text
 from dia.listening_test.commands import count_votes, write_test
-from dia.listening_test.settings import ListenConfig, VotesConfig
 from dia.pipelines.evaluation.evaluate import evaluate
 from dia.pipelines.evaluation.write_results import results_folder, write_results
 from dia.systems.record import record as record_system

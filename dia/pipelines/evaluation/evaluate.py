@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from dia.config.compose import EvalConfig
+from dia.config.eval import EvalConfig
 from dia.errors import UserError
 from dia.evaluation.cache import ContentCache, open_cache
 from dia.evaluation.calibration import read_calibration

@@ -40,11 +40,11 @@ def load_inputs(config: EvalConfig, *, needs_data: bool) -> EvaluationInputs:
     Raises :class:`UserError` as its parts do.
     """
     if not config.ckpt:
-        if config.before:
-            raise UserError(f"before={config.before} is scored beside a checkpoint; give ckpt=... too")
+        if config.baseline:
+            raise UserError(f"baseline={config.baseline} is scored beside a checkpoint; give ckpt=... too")
         return EvaluationInputs(None, None)
     dia = _load_checkpoint(config, config.ckpt)
-    before = _load_checkpoint(config, config.before) if config.before else None
+    before = _load_checkpoint(config, config.baseline) if config.baseline else None
     run_config = existing(config.ckpt) / "config.yaml"
     if not needs_data and not run_config.is_file():
         return EvaluationInputs(dia, None, before)
