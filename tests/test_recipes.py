@@ -147,7 +147,7 @@ def test_a_voice_is_chosen_among_others(world, tmp_path):
     own = [row for row in open_prepared(folder)["train"] if row["turns"][0]["voice"] == "anna"]
     assert len(clips) == len(own) == 6
     assert [clips.codes(index).tolist() for index in range(6)] == [row["codes"] for row in own]
-    with pytest.raises(UserError, match=r"by carl alone; voices and their clips: anna \(6\), ben \(6\)"):
+    with pytest.raises(UserError, match=r"only by carl; voices and their clips: anna \(6\), ben \(6\)"):
         select_voices(open_prepared(folder), ["carl"])
 
 

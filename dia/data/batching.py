@@ -1,10 +1,9 @@
-"""Batches for the Dia task: clips to delayed inputs and targets, in an order that is a pure function of the
-step.
+"""Training and validation batches: clips with delayed codes, in an order that is a pure function of the step.
 
-One datum: codes (L, C) -> [BOS row, codes, EOS row] -> delayed -> inputs all but the last row, targets all
-but the first. Each channel keeps exactly L + 1 targets, EOS at step L + delay. A batch holds clips of like
-length, as many as fit a budget of padded steps. Text dropout zeroes a sample's ids and keeps its mask, as
-inference does.
+A clip: codes (L, C) -> [BOS row, codes, EOS row] -> delay pattern -> inputs (all rows but the last) and
+targets (all but the first). Each channel has exactly L + 1 targets, with EOS at step L + delay. A batch
+contains clips of similar length within a budget of padded decoder steps. Text dropout sets the ids of a
+sample to zero and keeps its mask, as unconditional inference does.
 
 Legend: B clip, S text byte, T step, C codec channel.
 """
@@ -24,13 +23,13 @@ from dia.codecs.delay import delay
 from dia.dialogue.text import PAD_ID
 from dia.network import DiaConfig
 
-# batches whose clips are sorted by length together: enough for little padding, few enough to stay shuffled
+# Batches whose clips are sorted by length together: enough for little padding, few enough to stay shuffled.
 SORT_BATCHES = 64
 
 
 @dataclass(frozen=True)
 class Example:
-    """One clip: id, byte ids (S,) and codes (L, C), both int64."""
+    """One clip: its id, text bytes (S,) and codes (L, C), both int64."""
 
     id: str
     text_S: Tensor
@@ -38,25 +37,23 @@ class Example:
 
 
 class Clips(Protocol):
-    """Clips to be had by number: their ``frames``, and how often each is drawn (None: once an epoch)."""
+    """A data set of clips with their ``frames`` and sampling ``weights`` (None: each clip once per epoch)."""
 
     frames: list[int]
     weights: NDArray[np.float64] | None
 
     def example(self, index: int, rng: random.Random) -> Example:
-        """Return one clip; ``rng`` decides what of its labels is left out."""
+        """Return one clip; ``rng`` decides which of its labels are dropped."""
         ...
 
     def all_codes(self) -> Iterator[Tensor]:
-        """Yield the codes (L, C) of every clip, int64."""
+        """Yield the codes (L, C) of each clip, int64."""
         ...
 
 
 @dataclass
 class Batch:
-    """Clips padded together; ``text_mask_BS`` is true where there is text, targets hold PAD and BOS where
-    nothing is asked.
-    """
+    """Padded clips. ``text_mask_BS`` is true for text; targets PAD and BOS are not part of the loss."""
 
     ids: list[str]
     text_BS: Tensor
@@ -66,7 +63,7 @@ class Batch:
 
 
 def collate(examples: list[Example], dropped: list[bool], config: DiaConfig) -> Batch:
-    """Pad clips together; ``dropped`` says whose text is zeroed (its mask stays)."""
+    """Pad clips to one batch. ``dropped`` marks the samples whose text ids are set to zero."""
     ids = config.decoder
     delayed = []
     for example in examples:
@@ -90,21 +87,18 @@ def collate(examples: list[Example], dropped: list[bool], config: DiaConfig) -> 
 
 
 def decoder_steps(frames: int, config: DiaConfig) -> int:
-    """Return how many decoder steps a clip of so many frames takes: with BOS, and until the last channel's
-    EOS.
-    """
+    """Return the decoder steps of a clip of ``frames``: with BOS, up to the EOS of the last channel."""
     return frames + 1 + max(config.delays)
 
 
 def plan_epoch(
     lengths: Sequence[int], budget: int, seed: int, epoch: int, weights: NDArray[np.float64] | None = None
 ) -> list[list[int]]:
-    """Return the batches of an epoch as lists of clip numbers; a batch's longest clip times its size is
-    within ``budget``.
+    """Return the batches of an epoch as lists of clip numbers.
 
-    Lengths and budget are in decoder steps. A clip longer than the budget is a batch of its own. With
-    ``weights`` (mean 1) a clip comes so often in an epoch, on the average over epochs, and never more than
-    one time more or less than that.
+    The longest clip of a batch times its size is at most ``budget``; lengths and budget are decoder steps. A
+    clip longer than the budget is a batch of its own. ``weights`` (mean 1) are the expected occurrences of
+    each clip per epoch; the actual number differs by less than one.
     """
     rng = random.Random(f"epoch {seed} {epoch}")
     order = list(range(len(lengths))) if weights is None else _drawn(weights, rng)
@@ -125,7 +119,7 @@ def plan_epoch(
 
 
 def _drawn(weights: NDArray[np.float64], rng: random.Random) -> list[int]:
-    """Clip numbers, each as often as its weight says (systematic sampling: one random start, equal steps)."""
+    """Clip numbers drawn in proportion to their weights (systematic sampling: random start, equal steps)."""
     ends = np.cumsum(weights) * (len(weights) / weights.sum())
     places = np.arange(len(weights)) + rng.random()
     return [int(index) for index in np.searchsorted(ends, places, side="right").clip(max=len(weights) - 1)]
@@ -133,62 +127,56 @@ def _drawn(weights: NDArray[np.float64], rng: random.Random) -> list[int]:
 
 @dataclass(frozen=True)
 class Span:
-    """Which batches a process yields: ``start`` to ``stop`` of its own, being every ``world``-th one from
-    ``rank`` on.
-    """
+    """The batches of one rank: numbers ``start`` to ``stop`` (exclusive) of every ``world``-th batch."""
 
     start: int
     stop: int
     rank: int = 0
     world: int = 1
 
-    def holds(self, number: int) -> bool:
-        """Whether the batch of this number, counted over all processes, is one of this process."""
+    def contains(self, number: int) -> bool:
+        """Return whether this rank yields the batch ``number``, counted over all ranks."""
         return number % self.world == self.rank and self.start <= number // self.world < self.stop
 
-    def made_here(self, number: int) -> bool:
-        """Whether a batch of this span is one that this loader process makes: they take turns, and are asked
-        in turns.
-        """
+    def belongs_to_worker(self, number: int) -> bool:
+        """Return whether this DataLoader worker builds the batch ``number``: workers alternate."""
         worker = get_worker_info()
         return worker is None or (number // self.world - self.start) % worker.num_workers == worker.id
 
 
 @dataclass(frozen=True)
 class Dropout:
-    """What a network is not shown: the ``text`` of this share of the samples, so that it can be guided; and
-    this share of the steps' ``codes``, so that it must ask the text instead of going on with what it heard.
+    """Input dropout: the share of samples without ``text`` and the share of decoder steps without ``codes``.
 
-    Hiding inputs is what makes a decoder need its encoder (Bowman et al. 2016, arXiv 1511.06349, section 3:
-    word dropout).
+    Text dropout enables classifier-free guidance. Code dropout makes the decoder depend on the text instead
+    of its own past (word dropout: Bowman et al. 2016, arXiv 1511.06349, section 3).
     """
 
     text: float = 0.15
     codes: float = 0.0
 
-    def hidden(self, batch: Batch, pad: int, seed: int) -> Batch:
-        """Return the batch with PAD in the place of hidden steps' codes in the inputs; the first step (BOS)
-        is always shown.
-        """
+    def drop_codes(self, batch: Batch, pad: int, seed: int) -> Batch:
+        """Return the batch with the input codes of dropped steps replaced by ``pad``, except the BOS step."""
         if not self.codes:
             return batch
         generator = torch.Generator().manual_seed(seed)
-        gone_BT = torch.rand(batch.inputs_BTC.shape[:2], generator=generator) < self.codes
-        gone_BT[:, 0] = False
-        return replace(batch, inputs_BTC=batch.inputs_BTC.masked_fill(gone_BT[..., None], pad))
+        dropped_BT = torch.rand(batch.inputs_BTC.shape[:2], generator=generator) < self.codes
+        dropped_BT[:, 0] = False
+        return replace(batch, inputs_BTC=batch.inputs_BTC.masked_fill(dropped_BT[..., None], pad))
 
 
 @dataclass(frozen=True)
 class ShortClipsFirst:
-    """A curriculum: for so many ``epochs`` only the shortest ``share`` of the clips come, whose words are
-    soon found.
+    """A curriculum: the first ``epochs`` use only the shortest ``share`` of the clips.
+
+    Short clips have few words, so that the alignment of text and audio is learned sooner.
     """
 
     epochs: int = 0
     share: float = 0.4
 
     def chosen(self, lengths: Sequence[int], epoch: int) -> list[int]:
-        """Return the numbers of the clips that come in an epoch, in their order."""
+        """Return the numbers of the clips of an epoch, in order."""
         if epoch >= self.epochs:
             return list(range(len(lengths)))
         longest = sorted(lengths)[max(0, round(self.share * len(lengths)) - 1)]
@@ -196,14 +184,18 @@ class ShortClipsFirst:
 
 
 class TrainingBatches(IterableDataset[Batch]):
-    """The batches of a span; a number is the same batch wherever training began, and only its clips are read
-    for it.
-    """
+    """The batches of a span; a batch depends only on its number, also in a resumed run."""
 
     def __init__(
-        self, clips: Clips, config: DiaConfig, budget: int, dropout: Dropout, seed: int, span: Span,
+        self,
+        clips: Clips,
+        config: DiaConfig,
+        budget: int,
+        dropout: Dropout,
+        seed: int,
+        span: Span,
         short_first: ShortClipsFirst = ShortClipsFirst(),
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.clips, self.config, self.budget, self.short_first = clips, config, budget, short_first
         self.dropout, self.seed, self.span = dropout, seed, span
         self.lengths = [decoder_steps(frames, config) for frames in clips.frames]
@@ -220,7 +212,7 @@ class TrainingBatches(IterableDataset[Batch]):
         number, epoch = 0, 0
         while number < self.span.stop * self.span.world:
             for indices in self.epoch(epoch):
-                if self.span.holds(number) and self.span.made_here(number):
+                if self.span.contains(number) and self.span.belongs_to_worker(number):
                     yield self._batch(indices, number)
                 number += 1
             epoch += 1
@@ -229,11 +221,11 @@ class TrainingBatches(IterableDataset[Batch]):
         rng = random.Random(f"labels {self.seed} {number}")
         dropped = [rng.random() < self.dropout.text for _ in indices]
         batch = collate([self.clips.example(index, rng) for index in indices], dropped, self.config)
-        return self.dropout.hidden(batch, self.config.decoder.pad, rng.randrange(1 << 40))
+        return self.dropout.drop_codes(batch, self.config.decoder.pad, rng.randrange(1 << 40))
 
 
 class BatchList(Dataset[Batch]):
-    """Batches that are there already, such as those of a validation split."""
+    """A list of batches as a data set, such as those of a validation split."""
 
     def __init__(self, batches: list[Batch]) -> None:
         self.batches = batches
@@ -246,7 +238,7 @@ class BatchList(Dataset[Batch]):
 
 
 def validation_batches(clips: Clips, config: DiaConfig, budget: int) -> list[Batch]:
-    """Return a split in order of length, nothing dropped, as a list of batches."""
+    """Return the batches of a whole split, sorted by length, without dropout."""
     lengths = [decoder_steps(frames, config) for frames in clips.frames]
     batches = plan_epoch(lengths, budget, seed=0, epoch=0)
     rng = random.Random("validation")
@@ -257,38 +249,31 @@ def validation_batches(clips: Clips, config: DiaConfig, budget: int) -> list[Bat
 
 
 def batches_of_rank(batches: list[Batch], rank: int, world: int, config: DiaConfig) -> list[Batch]:
-    """Return the batches of one of ``world`` processes: every one gets as many, for which some get one that
-    asks for nothing.
+    """Return the validation batches of one rank.
+
+    Batches are split evenly; short ranks receive a fully masked batch so that collectives stay in step.
     """
     mine = batches[rank::world]
     if len(mine) < -(-len(batches) // world):
-        nothing = torch.full_like(batches[0].targets_BTC, config.decoder.pad)
-        mine.append(replace(batches[0], targets_BTC=nothing))
+        masked = torch.full_like(batches[0].targets_BTC, config.decoder.pad)
+        mine.append(replace(batches[0], targets_BTC=masked))
     return mine
 
 
-def padding_share(lengths: Sequence[int], batches: list[list[int]]) -> float:
-    """Return the share of decoder steps in these batches that are padding."""
-    held = sum(lengths[index] for batch in batches for index in batch)
-    room = sum(max(lengths[index] for index in batch) * len(batch) for batch in batches)
-    return 1 - held / room
+def unigram_cross_entropy(train: Clips, evaluated: Clips, config: DiaConfig) -> Tensor:
+    """Return the cross-entropy per channel (C,), in nats, of a unigram model of the training codes.
 
-
-def unigram_cross_entropy(train: Clips, asked: Clips, config: DiaConfig) -> Tensor:
-    """Return the cross-entropy per channel (C,), in nats, of guessing by how often each id occurs in
-    training.
-
-    The counts hold the codes and one EOS a clip, plus one for every id, so that unseen ids cost no infinity.
-    This is what a model scores that has learned nothing but frequencies.
+    Counts include one EOS per clip and add-one smoothing, so that unseen ids have a finite cost. This is the
+    loss of a model that has learned nothing but frequencies.
     """
-    counts_CV, wanted_CV = (_id_counts(clips, config) for clips in (train, asked))
-    counts_CV = counts_CV + 1.0
-    guess_CV = (counts_CV / counts_CV.sum(1, keepdim=True)).log()
-    return -(wanted_CV * guess_CV).sum(1) / wanted_CV.sum(1)
+    train_CV = _id_counts(train, config) + 1.0
+    evaluated_CV = _id_counts(evaluated, config)
+    log_probabilities_CV = (train_CV / train_CV.sum(1, keepdim=True)).log()
+    return -(evaluated_CV * log_probabilities_CV).sum(1) / evaluated_CV.sum(1)
 
 
 def _id_counts(clips: Clips, config: DiaConfig) -> Tensor:
-    """How often each id occurs in each channel (C, V), float64."""
+    """Occurrences of each id in each channel (C, V), float64."""
     size = config.decoder.codebook_size + 1
     counts_CV = torch.zeros(config.channels, size, dtype=torch.float64)
     for codes_TC in clips.all_codes():

@@ -1,9 +1,8 @@
-"""A clip on its way into a data set: sound and labels, before codes. What every source gives and `rows.py`
-stores.
+"""A labelled clip before tokenization: audio, turns, emotions and nonverbals, as every source returns it.
 
-Times are seconds from the clip's beginning; valence, arousal and dominance lie in -1..1, intensity and
-confidence in 0..1. A label that nobody gave is missing or None, never a neutral one. Every label says where
-it comes from (`origin`: `human`, or a model with its version) and how sure that origin is.
+Times are seconds from the beginning of the clip. Valence, arousal and dominance are in -1..1, intensity and
+confidence in 0..1. An unknown label is missing or None, never neutral. Every label has an origin (`human`, or
+a model with its version) and, except for human labels, a confidence.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from dia.types import Waveform
 
 @dataclass(frozen=True)
 class Emotion:
-    """One opinion on how a turn is spoken; a turn may have several, of several origins."""
+    """One label of how a turn is spoken; a turn may have several labels of different origins."""
 
     origin: str
     label: str | None = None
@@ -28,9 +27,7 @@ class Emotion:
 
 @dataclass(frozen=True)
 class LabelledTurn:
-    """What one speaker (1, 2, ...) says; ``voice`` is the speaker's name in the source, empty when nobody
-    knows.
-    """
+    """A turn of one speaker (1, 2, ...); ``voice`` is the speaker's name in the source, "" if unknown."""
 
     speaker: int
     text: str
@@ -55,7 +52,7 @@ class LabelledNonverbal:
 
 @dataclass(frozen=True)
 class Clip:
-    """One dialogue with its sound: ``waveform`` is float32 (samples,) at ``sample_rate`` hertz."""
+    """One dialogue with its audio: ``waveform`` is float32 (samples,) at ``sample_rate`` hertz."""
 
     id: str
     source: str
@@ -69,21 +66,21 @@ class Clip:
 
     @property
     def seconds(self) -> float:
-        """Length in seconds."""
+        """Duration in seconds."""
         return len(self.waveform) / self.sample_rate
 
 
 def script_of(turns: list[dict[str, Any]], nonverbals: list[dict[str, Any]]) -> Script:
-    """Return the script of a row's turns and nonverbals (as stored: lists of dicts)."""
+    """Return the script of a row from its stored turns and nonverbals (lists of dicts)."""
     return Script(
         tuple(
             Turn(
                 turn["speaker"],
                 turn["text"],
                 tuple(
-                    Nonverbal(sound["tag"], sound["char"])
-                    for sound in sorted(nonverbals, key=lambda sound: sound["char"])
-                    if sound["turn"] == number
+                    Nonverbal(nonverbal["tag"], nonverbal["char"])
+                    for nonverbal in sorted(nonverbals, key=lambda item: item["char"])
+                    if nonverbal["turn"] == number
                 ),
             )
             for number, turn in enumerate(turns)

@@ -1,4 +1,4 @@
-"""Crops of sound for training a codec: step n is the same crops wherever training began.
+"""Random audio crops for codec training; the crops of a step are a pure function of the step.
 
 Legend: B batch, L samples, N nonverbals.
 """
@@ -15,36 +15,37 @@ from torch.utils.data import IterableDataset
 
 from dia.audio.files import resample, waveform_from_bytes
 
-FULL_SCALE = 32_767  # of 16 bits, in which hours of sound fit into memory
+FULL_SCALE = 32_767  # of 16-bit samples, in which hours of audio fit into memory
 
 
 @dataclass(frozen=True)
 class SplitAudio:
-    """The sound of a split end to end, 16 bits (samples,), and where its nonverbals begin and end, in samples
-    (N, 2).
-    """
+    """The concatenated audio of a split, 16 bits (samples,), and its nonverbals as sample ranges (N, 2)."""
 
     waveform: NDArray[np.int16]
     nonverbals_N2: NDArray[np.int64]
 
 
 def load_split_audio(rows: Dataset, sample_rate: int) -> SplitAudio:
-    """Return all sound of a split at ``sample_rate`` hertz."""
+    """Return the audio of a split at ``sample_rate`` hertz."""
     waveforms, spans, length = [], [], 0
     for row in rows.select_columns(["audio", "nonverbals"]):
         waveform = resample(*waveform_from_bytes(row["audio"]["bytes"]), sample_rate)
-        timed = [
-            found for found in row["nonverbals"] if found["start"] is not None and found["end"] is not None
+        times = [(item["start"], item["end"]) for item in row["nonverbals"]]
+        spans += [
+            [length + round(start * sample_rate), length + round(end * sample_rate)]
+            for start, end in times
+            if start is not None and end is not None
         ]
-        spans += [[length + round(found[edge] * sample_rate) for edge in ("start", "end")] for found in timed]
         waveforms.append((waveform.clip(-1, 1) * FULL_SCALE).round().astype(np.int16))
         length += len(waveform)
     return SplitAudio(np.concatenate(waveforms), np.array(spans, dtype=np.int64).reshape(-1, 2))
 
 
 class TrainingCrops(IterableDataset[Tensor]):
-    """Batches (B, L) of random crops in -1..1 for the steps ``start`` to ``stop``, of which ``holding`` each
-    hold a nonverbal.
+    """Batches (B, L) of random crops in -1..1 for the steps ``start`` to ``stop`` (exclusive).
+
+    ``holding`` crops of each batch contain a nonverbal.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class TrainingCrops(IterableDataset[Tensor]):
             yield torch.from_numpy(np.stack(crops).astype(np.float32) / FULL_SCALE)
 
     def _places(self, step: int) -> NDArray[np.int64]:
-        """Where the crops begin: anywhere, or so that their middle lies in a nonverbal."""
+        """First samples of the crops: uniform, or such that the middle of the crop lies in a nonverbal."""
         rng, last = np.random.default_rng((self.seed, step)), len(self.sound.waveform) - self.samples
         places = rng.integers(0, last, self.clips)
         if self.holding:

@@ -1,7 +1,6 @@
-"""The clips of prepared data sets by number, read from disk when a batch wants them.
+"""Clips of one or more prepared data sets by index, read on demand from memory-mapped Arrow files.
 
-Codes lie in memory-mapped Arrow files: a thousand hours are 5.6 GB there and none here. Several data sets
-become one, each with its share of the draws.
+A thousand hours of codes take 5.6 GB on disk and no memory. Each data set has a share of the samples.
 """
 
 import random
@@ -22,40 +21,39 @@ from dia.dialogue.text import encode_text
 from dia.errors import UserError
 from dia.network import DiaConfig
 
-SHOWN = 10  # problems that are listed
+SHOWN_PROBLEMS = 10
 
 
 @dataclass(frozen=True)
 class DatasetShare:
-    """A split of one data set, and its share of the draws."""
+    """A split of one data set and its share of the sampled clips."""
 
     rows: Dataset
     share: float
 
 
 class PreparedClips:
-    """See :class:`dia.data.batching.Clips`. ``drawn`` says whether labels and shares decide how often a clip
-    comes.
+    """Clips of prepared data sets; see :class:`dia.data.batching.Clips`.
 
-    Raises :class:`UserError` naming the clips that are too long for the model, too long in text, or have no
-    codes.
+    With ``weighted``, labels and shares determine how often a clip is sampled. Raises :class:`UserError` that
+    lists clips too long for the model, clips without codes, and codes with another number of channels.
     """
 
     def __init__(
-        self, parts: list[DatasetShare], config: DiaConfig, labels: LabelsConfig, drawn: bool = False
+        self, parts: list[DatasetShare], config: DiaConfig, labels: LabelsConfig, *, weighted: bool = False
     ) -> None:
-        self.parts, self.labels, self.most_frames = parts, labels, config.max_frames
+        self.parts, self.labels, self.max_frames = parts, labels, config.max_frames
         self.begins = np.cumsum([0, *(len(part.rows) for part in parts)])
         self.frames = [int(count) for part in parts for count in part.rows.data.column("frames").to_numpy()]
         self._require_fit(config)
-        self.weights = self._weights() if drawn else None
+        self.weights = self._weights() if weighted else None
         self.partners = self._partners() if labels.emotion == "prompt" else {}
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def example(self, index: int, rng: random.Random) -> Example:
-        """Return one clip, as the labels' config wants its text."""
+        """Return one clip with its text rendered according to the labels' config."""
         row = self._row(index)
         text, codes_TC = text_of(row, self.labels, rng), self.codes(index)
         partner = self._partner(index, rng)
@@ -67,14 +65,12 @@ class PreparedClips:
     def codes(self, index: int) -> Tensor:
         """Return the codes (L, C) of one clip, int64."""
         rows, place = self._where(index)
-        lists = rows.data.column("codes")[
-            place
-        ].values  # a list of frames, each a list of codes, as Arrow holds them
+        lists = rows.data.column("codes")[place].values  # Arrow: a list of frames, each a list of codes
         flat = lists.flatten().to_numpy(zero_copy_only=False)
         return torch.from_numpy(flat.reshape(len(lists), -1).astype(np.int64))
 
     def all_codes(self) -> Iterator[Tensor]:
-        """Yield the codes of every clip."""
+        """Yield the codes (L, C) of each clip, int64."""
         for index in range(len(self)):
             yield self.codes(index)
 
@@ -87,34 +83,30 @@ class PreparedClips:
         return self.parts[part].rows, index - int(self.begins[part])
 
     def _weights(self) -> NDArray[np.float64] | None:
-        """Weights within each part by its labels, and between parts by their shares; None when every clip
-        comes once.
-        """
+        """Weights by labels within a part and by shares between parts; None when all are equal."""
         weights = []
         for part in self.parts:
-            found = sampling_weights(part.rows.select_columns(["turns", "nonverbals"]), self.labels)
-            weights.append(found * part.share * len(self) / len(found))
+            by_label = sampling_weights(part.rows.select_columns(["turns", "nonverbals"]), self.labels)
+            weights.append(by_label * part.share * len(self) / len(by_label))
         joined = np.concatenate(weights)
         return None if np.allclose(joined, joined[0]) else joined / joined.mean()
 
     def _partners(self) -> dict[int, list[int]]:
-        """By clip, the other clips with the same voices and emotions that fit before it."""
+        """For each clip the clips with the same voices and emotions, which can serve as its prompt."""
         keys = [key for part in self.parts for key in partner_keys(part.rows.select_columns(["turns"]))]
         alike: dict[object, list[int]] = {}
         for index, key in enumerate(keys):
             if key is not None:
                 alike.setdefault(key, []).append(index)
-        return {index: found for found in alike.values() if len(found) > 1 for index in found}
+        return {index: group for group in alike.values() if len(group) > 1 for index in group}
 
     def _partner(self, index: int, rng: random.Random) -> int | None:
-        """The clip that goes before this one, None when there is none, it is left out, or both are too
-        long.
-        """
-        found = self.partners.get(index)
-        if found is None or rng.random() < self.labels.emotion_dropout:
+        """The prompt clip of a clip; None without a candidate, by dropout, or when both are too long."""
+        candidates = self.partners.get(index)
+        if candidates is None or rng.random() < self.labels.emotion_dropout:
             return None
-        partner = found[rng.randrange(len(found))]
-        fits = self.frames[partner] + self.frames[index] <= self.most_frames
+        partner = candidates[rng.randrange(len(candidates))]
+        fits = self.frames[partner] + self.frames[index] <= self.max_frames
         return partner if partner != index and fits else None
 
     def _require_fit(self, config: DiaConfig) -> None:
@@ -126,7 +118,7 @@ class PreparedClips:
         if not problems and self.frames and self.codes(0).shape[1] != config.channels:
             problems = [f"codes have {self.codes(0).shape[1]} channels, the model {config.channels}"]
         if problems:
-            listed = "\n".join(f"  - {problem}" for problem in problems[:SHOWN])
+            listed = "\n".join(f"  - {problem}" for problem in problems[:SHOWN_PROBLEMS])
             raise UserError(
                 f"{len(problems)} clips do not fit a model of 1 to {config.max_frames} frames:\n{listed}"
             )

@@ -1,9 +1,8 @@
-"""How labels reach the model: what a recipe makes of the turns and labels of a row, and how often a clip is
-drawn.
+"""Render labels as model text, and derive sampling weights from labels.
 
-The stored labels stay as they are. Nonverbals stand in the text as ``(laughs)`` or not at all; how a turn is
-spoken stands before its words as ``{happy}`` (`prefix`), or is heard in a clip of the same voices that goes
-before (`prompt`), or is not said.
+Stored labels do not change. Nonverbals appear in the text as ``(laughs)`` or not at all. The emotion of a
+turn appears before its words as ``{happy}`` (`prefix`), in the audio of a preceding clip by the same voices
+(`prompt`), or not at all.
 """
 
 import random
@@ -25,9 +24,7 @@ AROUSED = (
 
 
 def text_of(row: dict[str, Any], config: LabelsConfig, rng: random.Random) -> str:
-    """Return the text that a model reads for a row, as the recipe wants its labels; ``rng`` decides what is
-    left out.
-    """
+    """Return the model text of a row, rendered according to ``config``; ``rng`` decides label dropout."""
     script = script_of(row["turns"], row["nonverbals"] if config.nonverbals == "inline" else [])
     if config.emotion != "prefix":
         return script.render()
@@ -40,27 +37,30 @@ def text_of(row: dict[str, Any], config: LabelsConfig, rng: random.Random) -> st
 
 
 def emotion_name(emotions: list[dict[str, Any]]) -> str:
-    """Return the one word for how a turn is spoken: the surest category, else what its arousal says, else
-    nothing.
+    """Return the emotion of a turn as one word, "" if unknown.
+
+    This is the category with the highest confidence, or else `activated` or `calm` according to its arousal.
     """
     named = [emotion for emotion in emotions if emotion["label"]]
     if named:
         return str(max(named, key=_confidence)["label"])
-    aroused = [emotion for emotion in emotions if emotion["arousal"] is not None]
-    if not aroused:
+    with_arousal = [emotion for emotion in emotions if emotion["arousal"] is not None]
+    if not with_arousal:
         return ""
-    arousal = float(max(aroused, key=_confidence)["arousal"])
+    arousal = float(max(with_arousal, key=_confidence)["arousal"])
     return "activated" if arousal >= AROUSED else "calm" if arousal <= -AROUSED else ""
 
 
 def _confidence(emotion: dict[str, Any]) -> float:
-    """How sure a label is; a human's without a number counts as sure."""
+    """The confidence of a label; 1 for human labels, which have none."""
     return 1.0 if emotion["confidence"] is None else float(emotion["confidence"])
 
 
 def sampling_weights(rows: Iterable[dict[str, Any]], config: LabelsConfig) -> NDArray[np.float64]:
-    """Return how often each clip is drawn against the others (mean 1), from ``turns`` and ``nonverbals`` of
-    all rows.
+    """Return sampling weights (clips,) of mean 1 from the ``turns`` and ``nonverbals`` of all rows.
+
+    A clip is weighted by its rarest label, (highest count / own count) ** balance; then clips with nonverbals
+    are scaled to ``config.tagged_share`` of the samples.
     """
     tags, labels = [], []
     for row in rows:
@@ -69,15 +69,15 @@ def sampling_weights(rows: Iterable[dict[str, Any]], config: LabelsConfig) -> ND
             {f"({tag})" for tag in tags[-1]}
             | {emotion_name(turn["emotions"]) for turn in row["turns"]} - {""}
         )
-    counts = Counter(label for found in labels for label in found)
-    commonest = max(counts.values(), default=1)
+    counts = Counter(label for clip_labels in labels for label in clip_labels)
+    highest = max(counts.values(), default=1)
     weights = np.array(
         [
-            max(((commonest / counts[label]) ** config.balance for label in found), default=1.0)
-            for found in labels
+            max(((highest / counts[label]) ** config.balance for label in clip_labels), default=1.0)
+            for clip_labels in labels
         ]
     )
-    tagged = np.array([bool(found) for found in tags])
+    tagged = np.array([bool(clip_tags) for clip_tags in tags])
     if (
         config.tagged_share is not None
         and config.nonverbals == "inline"
@@ -90,19 +90,17 @@ def sampling_weights(rows: Iterable[dict[str, Any]], config: LabelsConfig) -> ND
 
 
 def partner_keys(rows: Iterable[dict[str, Any]]) -> list[tuple[Any, ...] | None]:
-    """Return for each row what a clip before it must share: voices by speaker, and emotions by voice; None
-    without voices.
-    """
+    """Return for each row the voices and emotions that its prompt clip must share, None if unknown."""
     keys: list[tuple[Any, ...] | None] = []
     for row in rows:
-        spoken = {(turn["speaker"], turn["voice"], emotion_name(turn["emotions"])) for turn in row["turns"]}
-        known = all(voice for _, voice, _ in spoken)
-        keys.append(tuple(sorted(spoken)) if known and spoken else None)
+        voices = {(turn["speaker"], turn["voice"], emotion_name(turn["emotions"])) for turn in row["turns"]}
+        known = all(voice for _, voice, _ in voices)
+        keys.append(tuple(sorted(voices)) if known and voices else None)
     return keys
 
 
 def joined_text(before: str, text: str) -> str:
-    """Return two scripts as one; where the same speaker goes on, the turn goes on."""
+    """Return two scripts as one; consecutive turns of the same speaker are merged."""
     first, second = Script.parse(before), Script.parse(text)
     last, following = first.turns[-1], second.turns[0]
     if last.speaker != following.speaker:

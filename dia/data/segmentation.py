@@ -1,8 +1,7 @@
-"""From turns one after the other to dialogues of a length that a model can learn from.
+"""Segmentation of a conversation into dialogue clips of a length suitable for training.
 
-Neighbouring turns are joined to clips of 5 to 20 s, at most 35 s, with at most two speakers, who become [S1]
-and [S2] in the order in which they speak. Used for conversations of a corpus and for turns found in a
-recording alike.
+Consecutive turns are joined to clips of 5 to 20 s, at most 35 s, with at most two speakers, who become [S1]
+and [S2] in order of appearance. Used for conversations of a corpus and for turns detected in a recording.
 """
 
 from dataclasses import dataclass, replace
@@ -13,26 +12,24 @@ from dia.data.clip import LabelledNonverbal, LabelledTurn
 
 @dataclass(frozen=True)
 class TimedTurn:
-    """A turn in its recording: ``turn.start`` and ``turn.end`` are set, ``voice`` says who speaks."""
+    """A turn of a recording, whose ``turn.start``, ``turn.end`` and ``turn.voice`` are set."""
 
     turn: LabelledTurn
     nonverbals: tuple[LabelledNonverbal, ...] = ()
 
     @property
     def start(self) -> float:
-        """Seconds from the recording's beginning."""
+        """Start in seconds of the recording."""
         return self.turn.start or 0.0
 
     @property
     def end(self) -> float:
-        """Seconds from the recording's beginning."""
+        """End in seconds of the recording."""
         return self.turn.end or 0.0
 
 
 def group_turns(turns: list[TimedTurn], limits: DialogueLimits) -> list[list[TimedTurn]]:
-    """Return runs of neighbouring turns, each at most ``limits.wanted`` seconds unless a single turn is
-    longer.
-    """
+    """Return groups of consecutive turns of at most ``limits.wanted`` seconds, unless one turn is longer."""
     groups: list[list[TimedTurn]] = []
     for turn in turns:
         if groups and _fits(groups[-1], turn, limits):
@@ -54,9 +51,9 @@ def _fits(group: list[TimedTurn], turn: TimedTurn, limits: DialogueLimits) -> bo
 def dialogue_of(
     group: list[TimedTurn], begin: float
 ) -> tuple[tuple[LabelledTurn, ...], tuple[LabelledNonverbal, ...]]:
-    """Return turns and nonverbals with times from ``begin`` on and speakers numbered by order.
+    """Return turns and nonverbals with times relative to ``begin`` and speakers numbered by appearance.
 
-    Turns of one speaker in a row become one: a script alternates.
+    Consecutive turns of one speaker are merged, because speakers alternate in a script.
     """
     numbers: dict[str, int] = {}
     turns: list[LabelledTurn] = []
@@ -75,7 +72,7 @@ def dialogue_of(
 
 
 def _joined(first: LabelledTurn, second: LabelledTurn) -> LabelledTurn:
-    """One turn of two by the same speaker; how it is spoken is known only where both say the same."""
+    """Two turns of the same speaker as one; its emotions are unknown unless both have the same."""
     emotions = first.emotions if first.emotions == second.emotions else ()
     return replace(first, text=f"{first.text} {second.text}".strip(), end=second.end, emotions=emotions)
 

@@ -174,8 +174,8 @@ def _clips(job: ShardJob, tally: Tally, left_out: list[dict[str, str]]) -> Itera
     if tally.unknown:
         listed = "\n".join(f"  - {label!r}, {count} times" for label, count in sorted(tally.unknown.items()))
         raise UserError(
-            f"labels without a mapping in {job.split}/{job.name}; map them in the corpus's declaration, or set "
-            f"data.unknown=drop_tag or drop_clip:\n{listed}"
+            f"labels without a mapping in {job.split}/{job.name}; map them in the corpus's declaration, or "
+            f"set data.unknown=drop_tag or drop_clip:\n{listed}"
         )
 
 

@@ -1,10 +1,10 @@
-"""Sound to codes, many clips at a time.
+"""Encode audio as codec tokens, in overlapping windows and batches of windows.
 
-A clip longer than a window is cut into windows of one length that overlap by what a frame's code depends on,
-so that every window gives the codes of the whole and memory stays bounded. For a batch all windows have the
-same length, so that those of different clips go through the codec together; one by one they are as short as
-their clip allows, and little is computed twice. What a batch holds is decided by the clips alone, never by
-who computes it: matrix products of another size round otherwise.
+Clips longer than a window are split into windows of equal length that overlap by the encoder's context, so
+that the codes equal those of the whole clip and memory is bounded. In batches all windows have the same
+length, so that windows of different clips can be encoded together; without batching they are as short as
+their clip allows, which minimises repeated computation. Batches depend on the clips alone and not on the
+worker, because matrix products of another size round differently.
 
 Legend: B batch, L samples, T codec frames, C codec channels.
 """
@@ -27,9 +27,7 @@ Codes = NDArray[np.uint16]
 
 @dataclass(frozen=True)
 class Window:
-    """Frames ``begin`` to ``end`` of a clip, of which ``keep`` to ``keep_end`` are right whatever lies
-    outside.
-    """
+    """Frames ``begin`` to ``end`` of a clip; ``keep`` to ``keep_end`` do not depend on frames outside."""
 
     clip: int
     begin: int
@@ -39,23 +37,24 @@ class Window:
 
 
 def plan_windows(clip: int, frames: int, window: int, context: int) -> list[Window]:
-    """Return windows whose kept frames are the clip, each once. All have ``window`` frames, but for a shorter
-    clip's only one.
+    """Return windows whose kept frames cover the clip exactly once.
+
+    All have ``window`` frames, unless the clip is shorter.
     """
     if frames <= window:
         return [Window(clip, 0, frames, 0, frames)]
-    windows, kept = [], 0
-    while kept < frames:
-        begin = min(max(0, kept - context), frames - window)
+    windows, done = [], 0
+    while done < frames:
+        begin = min(max(0, done - context), frames - window)
         end = begin + window
         keep_end = frames if end == frames else end - context
-        windows.append(Window(clip, begin, end, kept, keep_end))
-        kept = keep_end
+        windows.append(Window(clip, begin, end, done, keep_end))
+        done = keep_end
     return windows
 
 
 def even_window(frames: int, longest: int, context: int) -> int:
-    """Return the shortest window of which a clip needs no more than it needs of ``longest``."""
+    """Return the shortest window with which a clip needs as many windows as with ``longest``."""
     if frames <= longest:
         return frames
     count = math.ceil((frames - 2 * context) / (longest - 2 * context))
@@ -63,17 +62,16 @@ def even_window(frames: int, longest: int, context: int) -> int:
 
 
 class Tokenizer:
-    """Codes of waveforms. ``batch`` windows of equal length go through the codec at once (a CPU is fastest
-    with one).
-    """
+    """Encodes waveforms in batches of ``batch`` windows (a CPU is fastest with one)."""
 
     def __init__(self, codec: Codec, batch: int = 1, window_seconds: float = WINDOW_SECONDS) -> None:
         self.codec, self.batch = codec, batch
         self.window = max(2 * codec.encode_context + 1, round(window_seconds * codec.sample_rate / codec.hop))
 
     def codes(self, waveforms: list[Waveform], sample_rate: int) -> list[Codes]:
-        """Return codes (T, C), uint16, of mono waveforms at ``sample_rate`` hertz; a last frame is filled
-        with silence.
+        """Return the codes (T, C), uint16, of mono waveforms at ``sample_rate`` hertz.
+
+        The last frame is padded with silence.
         """
         hop, padded = self.codec.hop, []
         for waveform in waveforms:
@@ -97,7 +95,7 @@ class Tokenizer:
         return plan_windows(clip, frames, size, context)
 
     def _encode(self, windows: list[Window], waveforms: list[torch.Tensor], codes: list[Codes]) -> None:
-        """Fill the kept frames of these windows, all of one length."""
+        """Write the kept frames of windows of equal length into ``codes``."""
         hop = self.codec.hop
         waveform_BL = torch.stack(
             [waveforms[item.clip][item.begin * hop : item.end * hop] for item in windows]

@@ -131,7 +131,7 @@ def clips_of(config: TrainConfig, splits: Mapping[str, Dataset]) -> tuple[Prepar
         DatasetShare(open_prepared(Path(folder))["train"], share) for folder, share in config.mix.items()
     ]
     own = DatasetShare(splits["train"], 1.0 - sum(config.mix.values()))
-    train = PreparedClips([own, *mixed], config.model, config.labels, drawn=True)
+    train = PreparedClips([own, *mixed], config.model, config.labels, weighted=True)
     return train, PreparedClips([DatasetShare(splits["validation"], 1.0)], config.model, config.labels)
 
 

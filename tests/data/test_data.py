@@ -16,7 +16,6 @@ from dia.data.batching import (
     Span,
     TrainingBatches,
     collate,
-    padding_share,
     plan_epoch,
     unigram_cross_entropy,
 )
@@ -56,6 +55,13 @@ class Listed:
 
     def all_codes(self):
         return (example.codes_TC for example in self.listed)
+
+
+def padding_share(lengths, batches):
+    """Return the share of decoder steps in these batches that are padding."""
+    used = sum(lengths[index] for batch in batches for index in batch)
+    total = sum(max(lengths[index] for index in batch) * len(batch) for batch in batches)
+    return 1 - used / total
 
 
 def test_every_channel_keeps_its_codes_and_ends_at_its_delay():
@@ -126,12 +132,14 @@ def test_going_on_reads_nothing_of_what_was_seen():
 
 def test_hidden_codes_are_hidden_in_the_inputs_only():
     batch = collate(examples(), [False] * len(examples()), TINY)
-    assert Dropout(codes=0.0).hidden(batch, TINY.decoder.pad, 1) is batch
-    hidden = Dropout(codes=0.4).hidden(batch, TINY.decoder.pad, 1)
+    assert Dropout(codes=0.0).drop_codes(batch, TINY.decoder.pad, 1) is batch
+    hidden = Dropout(codes=0.4).drop_codes(batch, TINY.decoder.pad, 1)
     gone_BT = (hidden.inputs_BTC != batch.inputs_BTC).any(-1)
     assert (hidden.inputs_BTC[gone_BT] == TINY.decoder.pad).all() and not gone_BT[:, 0].any()
     assert 0.2 < gone_BT.float().mean() < 0.5 and torch.equal(hidden.targets_BTC, batch.targets_BTC)
-    assert torch.equal(hidden.inputs_BTC, Dropout(codes=0.4).hidden(batch, TINY.decoder.pad, 1).inputs_BTC)
+    assert torch.equal(
+        hidden.inputs_BTC, Dropout(codes=0.4).drop_codes(batch, TINY.decoder.pad, 1).inputs_BTC
+    )
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=40), st.floats(0.05, 1.0), st.booleans())

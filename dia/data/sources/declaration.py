@@ -1,9 +1,9 @@
 """The schema of corpus declarations: one YAML file per corpus that defines how a row becomes a labelled clip.
 
 The shipped declarations are `data/corpora/*.yaml`; any other file is used by its path
-(`data.corpus=path/to/my_corpus.yaml`). A declaration lists the columns of the corpus as its card documents them,
-the role of each column, and how its labels map to the tags and emotions of this project. A missing column and a
-label without a mapping are errors.
+(`data.corpus=path/to/my_corpus.yaml`). A declaration lists the columns of the corpus as its card documents
+them, the role of each column, and how its labels map to the tags and emotions of this project. A missing
+column and a label without a mapping are errors.
 
 The fields of a declaration enter the hash of a prepared data set: renaming one invalidates prepared data.
 """
@@ -41,12 +41,12 @@ class Hub:
 
 @dataclass
 class Files:
-    """The files of a local copy: ``audio`` is a glob pattern of audio files, ``manifest`` one of table files."""
+    """The files of a local copy: ``audio`` is a glob pattern of audio files, ``manifest`` of tables."""
 
     audio: str | None = None
     manifest: str | None = None
     line: str | None = None
-    """Regular expression for the lines of a manifest that is neither JSONL nor CSV; its groups are the columns."""
+    """Regular expression for the lines of other manifests than JSONL and CSV; its groups are columns."""
     sound: str | None = None
     """Template of a row's audio path (`clips/{id}.wav`), where no column holds the path."""
 
@@ -55,7 +55,8 @@ class Files:
 class Roles:
     """The column for each role.
 
-    ``cuts`` holds the sample range [first, last) of each turn, ``region`` the start and end of an event in seconds.
+    ``cuts`` holds the sample range [first, last) of each turn, ``region`` the start and end of an event in
+    seconds.
     """
 
     audio: str = "audio"
@@ -74,7 +75,7 @@ class Roles:
 
 @dataclass
 class Names:
-    """Columns encoded in a file name: the named groups of ``pattern``, matched against the text of ``column``.
+    """Columns encoded in a file name: the named groups of ``pattern``, matched against ``column``.
 
     For the column `audio` the text is the path.
     """
@@ -85,11 +86,11 @@ class Names:
 
 @dataclass
 class Marks:
-    """Marks of nonverbal sounds inside a text. ``pattern`` matches them; its first group, if any, is the label.
+    """Marks of nonverbal sounds in a text: ``pattern`` matches them, its first group is the label.
 
-    ``tags`` maps labels to tags. Labels in ``drop`` are removed from the text, labels in ``drop_clip`` drop the
-    clip, whose audio would contain a sound without a tag; the values of both are the reason. ``strip`` are
-    patterns of text that is not spoken.
+    ``tags`` maps labels to tags. Labels in ``drop`` are removed from the text, labels in ``drop_clip`` drop
+    the clip, whose audio would contain a sound without a tag; the values of both are the reason. ``strip``
+    are patterns of text that is not spoken.
     """
 
     pattern: str | None = None
@@ -101,7 +102,7 @@ class Marks:
 
 @dataclass
 class Scale:
-    """A numeric column: ``low`` and ``high`` map to -1 and 1 (intensity: 0 and 1), or ``labels`` maps words."""
+    """A scale: ``low`` and ``high`` map to -1 and 1 (intensity: 0 and 1), or ``labels`` maps words."""
 
     column: str = MISSING
     low: float = -1.0
@@ -199,8 +200,8 @@ def read_declaration(corpus: str) -> Declaration:
         return _read_declaration_file(Path(corpus))
     if corpus not in corpora():
         raise UserError(
-            f"there is no corpus {corpus!r}; choose one of demo, recordings, {', '.join(corpora())}, or give the path "
-            "of a declaration: data.corpus=path/to/corpus.yaml"
+            f"there is no corpus {corpus!r}; choose one of demo, recordings, {', '.join(corpora())}, or give the "
+            "path of a declaration: data.corpus=path/to/corpus.yaml"
         )
     return parse_declaration(corpus, declaration(f"data/corpora/{corpus}.yaml"))
 
