@@ -306,7 +306,7 @@ def test_damaged_files_of_a_corpus_are_said(name, streaming, tmp_path):
         paths[0].write_bytes(b"no archive" * 200)
     for path in paths:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(UserError, match=r"cannot be loaded|broke after row -1"):
+    with pytest.raises(UserError, match=r"cannot be loaded|failed after row -1"):
         list(CorpusSource(declared, str(tmp_path), streaming=streaming).units())
 
 
@@ -319,12 +319,12 @@ def test_damaged_sound_of_a_row_is_left_out_by_name(tmp_path):
 
 def test_licence_and_use_are_enforced(tmp_path):
     for options, reason in (
-        ({"corpus": "expresso", "licence": "commercial"}, "does not allow commercial use"),
+        ({"corpus": "expresso", "licence": "commercial"}, "does not permit commercial use"),
         ({"corpus": "crema_d"}, "may be used for evaluation only"),
         ({"corpus": "vocalsound"}, "may be used for evaluation only"),
         (
             {"corpus": "recordings", "licence": "commercial", "path": str(tmp_path)},
-            "does not allow commercial use",
+            "does not permit commercial use",
         ),
     ):
         with pytest.raises(UserError, match=reason):
@@ -337,13 +337,13 @@ def test_licence_and_use_are_enforced(tmp_path):
         open_source(SourceConfig(corpus="local", path=str(tmp_path), licence="commercial"))
     )
     assert (
-        len(clips) == 1 and tally.dropped[0]["reason"] == "the licence unknown does not allow commercial use"
+        len(clips) == 1 and tally.dropped[0]["reason"] == "the licence unknown does not permit commercial use"
     )
 
 
 def test_declarations_with_mistakes_name_them_all():
     content = declaration("data/corpora/expresso.yaml")
-    with pytest.raises(UserError, match=r"\(giggles\) is no tag"):
+    with pytest.raises(UserError, match=r"\(giggles\) is not a tag"):
         parse_declaration("x", content | {"marks": {"tags": {"giggle": "giggles"}}, "layout": "clip"})
     with pytest.raises(UserError, match="colums"):
         parse_declaration("x", content | {"colums": {}})

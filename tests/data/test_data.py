@@ -23,7 +23,7 @@ from dia.data.prepare import prepare
 from dia.data.prepared import open_prepared, read_card
 from dia.data.sources.demo import emotions
 from dia.data.sources.demo_scripts import draw_sentences, plan_clips, split_of, stated_feeling
-from dia.data.sources.nonverbal_sounds import MAKERS, make_nonverbal
+from dia.data.sources.nonverbal_sounds import SYNTHESIZERS, synthesize_nonverbal
 from dia.data.sources.voices import STYLES, Strength
 from dia.dialogue.lint import estimated_seconds
 from dia.errors import UserError
@@ -220,13 +220,13 @@ def test_held_out_sentences_are_distinct_and_every_kind_of_sentence_is_learned()
     ]
     learned = [sum(kind.fullmatch(sentence) is not None for sentence in train) for kind in of]
     assert min(learned) > 4000 / len(templates) / 2  # in training none is rare, however few sentences it has
-    with pytest.raises(UserError, match="ask for fewer clips"):
+    with pytest.raises(UserError, match="choose fewer clips"):
         draw_sentences("validation", 100_000, 0)
 
 
-@pytest.mark.parametrize("tag", sorted(MAKERS))
+@pytest.mark.parametrize("tag", sorted(SYNTHESIZERS))
 def test_sounds_differ_by_seed_only(tag):
-    first, again, other = (make_nonverbal(tag, 150.0, 24_000, seed) for seed in (1, 1, 2))
+    first, again, other = (synthesize_nonverbal(tag, 150.0, 24_000, seed) for seed in (1, 1, 2))
     assert (
         np.array_equal(first, again) and np.isfinite(first).all() and np.abs(first).max() == pytest.approx(1)
     )

@@ -1,3 +1,1 @@
-"""Where clips come from: the demo corpus, corpora by declaration, a folder with transcripts, raw
-recordings.
-"""
+"""Sources of clips: the demo corpus, declared corpora, and folders with transcripts."""

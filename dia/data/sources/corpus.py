@@ -1,6 +1,4 @@
-"""A declared corpus as a source: rows of a Hub data set (or of a local copy of it, or of a folder of files)
-become clips.
-"""
+"""A declared corpus as a source: each row of its table becomes one or more labelled clips."""
 
 import re
 from collections.abc import Iterator
@@ -25,7 +23,7 @@ from dia.types import Waveform
 
 @dataclass(frozen=True)
 class CorpusSource:
-    """See :class:`dia.data.source.Source`. ``path`` is a local copy; empty asks the Hub."""
+    """A corpus; see :class:`dia.data.source.Source`. Without ``path`` to a local copy the Hub is read."""
 
     declared: Declaration
     path: str = ""
@@ -37,18 +35,22 @@ class CorpusSource:
 
     @property
     def table(self) -> Table:
-        """The rows, opened where they are needed."""
+        """The table of rows, opened once per process."""
         return open_table(self.declared, self.path, self.streaming)
 
     def request(self) -> dict[str, Any]:
         """Return the declaration, the version of the rows, and the policies."""
         return {
-            "corpus": asdict(self.declared), "rows": self.table.version(), "unknown": self.unknown, "licence": self.licence,
-            "limit": self.limit, "limits": asdict(self.limits),
-        }  # fmt: skip
+            "corpus": asdict(self.declared),
+            "rows": self.table.version(),
+            "unknown": self.unknown,
+            "licence": self.licence,
+            "limit": self.limit,
+            "limits": asdict(self.limits),
+        }
 
     def count(self) -> int | None:
-        """Return the number of units, None when a stream does not say."""
+        """Return the number of units, None for a stream of unknown length."""
         counted = self.table.count()
         return min(counted, self.limit) if counted is not None and self.limit else counted
 
@@ -60,9 +62,7 @@ class CorpusSource:
             yield unit
 
     def read(self, unit: Unit, tally: Tally) -> list[Clip]:
-        """Return the clips of a row; what the declaration or the licence leaves out is counted with its
-        reason.
-        """
+        """Return the clips of a row; excluded clips are counted with their reasons."""
         row = self.table.row(unit)
         try:
             return RowReader(self, tally).clips(unit.id, row)
@@ -73,9 +73,7 @@ class CorpusSource:
 
 @dataclass(frozen=True)
 class RowReader:
-    """Reads one row by the source's declaration. Everything raises :class:`DropClip` for what is not to be
-    used.
-    """
+    """Converts a row to clips by the declaration. Methods raise :class:`DropClip` for unusable clips."""
 
     source: CorpusSource
     tally: Tally
@@ -85,8 +83,8 @@ class RowReader:
         declared, roles = self.source.declared, self.source.declared.roles
         row = row | self._named(row)
         licence, commercial_ok = self._licence(row)
-        self._keep(row)
-        waveform, rate = _sound(row[roles.audio], unit_id)
+        self._apply_filters(row)
+        waveform, rate = _waveform(row[roles.audio], unit_id)
         identity = str(row[roles.id]) if roles.id else unit_id
         whole = Clip(
             f"{declared.name}-{identity}", declared.name, licence, commercial_ok, (), (), waveform, rate
@@ -101,16 +99,16 @@ class RowReader:
         return [self._with_turns(whole, turns, row)]
 
     def _named(self, row: dict[str, Any]) -> dict[str, str]:
-        """Columns that stand in a name."""
+        """Columns encoded in a file name."""
         names = self.source.declared.names
         if names is None:
             return {}
         value = row[names.column]
         text = str(value["path"] if isinstance(value, dict) else value)
         if match := re.search(names.pattern, text):
-            return {key: found for key, found in match.groupdict().items() if found is not None}
+            return {key: value for key, value in match.groupdict().items() if value is not None}
         raise UserError(
-            f"the name {text!r} is not as {self.source.declared.name} names its files ({names.pattern})"
+            f"the name {text!r} does not match the pattern of {self.source.declared.name} ({names.pattern})"
         )
 
     def _licence(self, row: dict[str, Any]) -> tuple[str, bool]:
@@ -121,10 +119,10 @@ class RowReader:
             declared.commercial_ok if stated is None else str(stated).lower() in ("true", "1", "yes")
         )
         if self.source.licence == "commercial" and not commercial_ok:
-            raise DropClip(f"the licence {licence} does not allow commercial use")
+            raise DropClip(f"the licence {licence} does not permit commercial use")
         return licence, commercial_ok
 
-    def _keep(self, row: dict[str, Any]) -> None:
+    def _apply_filters(self, row: dict[str, Any]) -> None:
         for column, rule in self.source.declared.keep.items():
             value = row[column]
             if rule.at_least is not None and not float(value) >= rule.at_least:
@@ -141,12 +139,12 @@ class RowReader:
             return text
         if text not in declared.texts:
             raise UserError(
-                f"{declared.name} has no sentence {text!r}; its declaration knows {', '.join(declared.texts)}"
+                f"{declared.name} has no sentence {text!r}; its declaration has {', '.join(declared.texts)}"
             )
         return declared.texts[text]
 
     def _script(self, text: str) -> list[Turn]:
-        """Turns of a text that is a script already, or plain words of one speaker; its tags are Dia's own."""
+        """Turns of a script with the tags of this project, or of the plain text of one speaker."""
         marks = Marks(
             pattern=r"\(([^()]*)\)",
             tags={spelling: str(canonical_tag(spelling)) for spelling in tag_spellings()},
@@ -167,9 +165,9 @@ class RowReader:
         return turn
 
     def _sound_turn(self, row: dict[str, Any]) -> Turn:
-        """A turn that is one sound."""
+        """A turn that consists of one nonverbal sound."""
         rule = self.source.declared.sound
-        assert rule is not None, "a declaration of layout sound has a sound rule"
+        assert rule is not None, "the layout sound has a sound rule"
         label = str(row[rule.column])
         if label in rule.drop_clip:
             raise DropClip(f"{label}: {rule.drop_clip[label]}")
@@ -178,59 +176,65 @@ class RowReader:
 
     def _checked(self, turn: Turn) -> Turn:
         if not turn.nonverbals and not self.tally.unknown:
-            raise DropClip("it is no sound that has a tag")
+            raise DropClip("the sound has no tag")
         return turn
 
     def _with_turns(self, whole: Clip, turns: list[Turn], row: dict[str, Any]) -> Clip:
-        """A clip of turns whose times nobody knows; a single turn is all of it."""
+        """A clip of turns without times; a single turn spans the whole clip."""
         voice = str(row[self.source.declared.roles.voice]) if self.source.declared.roles.voice else ""
-        spoken = self._emotions(row)
+        emotions = self._emotions(row)
         single = len(turns) == 1
         labelled = tuple(
             LabelledTurn(
-                turn.speaker, turn.text, 0.0 if single else None, whole.seconds if single else None,
-                voice if single else "", spoken,
+                turn.speaker,
+                turn.text,
+                start=0.0 if single else None,
+                end=whole.seconds if single else None,
+                voice=voice if single else "",
+                emotions=emotions,
             )
             for turn in turns
-        )  # fmt: skip
-        found = [(number, sound) for number, turn in enumerate(turns) for sound in turn.nonverbals]
-        start, end = self._region(row, len(found))
+        )
+        inline = [(number, item) for number, turn in enumerate(turns) for item in turn.nonverbals]
+        start, end = self._region(row, len(inline))
         nonverbals = [
-            LabelledNonverbal(sound.tag, number, sound.char, "human", start, end) for number, sound in found
+            LabelledNonverbal(item.tag, number, item.char, "human", start, end) for number, item in inline
         ]
         nonverbals += self._events(row, turns, whole.seconds)
         return replace(whole, turns=labelled, nonverbals=tuple(nonverbals))
 
     def _events(self, row: dict[str, Any], turns: list[Turn], seconds: float) -> list[LabelledNonverbal]:
-        """Sounds that a source gives with their times, as ``label start end;...``, in a clip of one turn.
+        """Nonverbals of a clip of one turn that the corpus lists as ``label start end;...`` in seconds.
 
-        Nobody knows the times of the words, so a sound stands at the word boundary nearest to its share of
-        the time.
+        The times of the words are unknown: a nonverbal is placed at the word boundary nearest to its relative
+        time.
         """
         roles, marks = self.source.declared.roles, self.source.declared.marks
-        written = str(row.get(roles.events) or "") if roles.events else ""
-        found = []
-        for event in (part.strip() for part in written.split(";") if part.strip()):
+        column = str(row.get(roles.events) or "") if roles.events else ""
+        nonverbals = []
+        for event in (part.strip() for part in column.split(";") if part.strip()):
             match = re.fullmatch(r"(.+?)\s+([\d.]+)\s+([\d.]+)", event)
             if match is None or len(turns) != 1:
-                raise UserError(f"the event {event!r} is not `label start end` in a clip of one turn")
+                raise UserError(
+                    f"the event {event!r} is not `label start end`, or the clip has several turns"
+                )
             label, start, end = match.group(1), float(match.group(2)), float(match.group(3))
             known = marks if marks.tags else replace(marks, tags={tag: tag for tag in known_tags()})
             if tag := tag_of(label, known, self.source.unknown, self.tally):
                 char = nearest_boundary(turns[0].text, (start + end) / 2 / seconds)
-                found.append(LabelledNonverbal(tag, 0, char, "human", start, end))
-        return found
+                nonverbals.append(LabelledNonverbal(tag, 0, char, "human", start, end))
+        return nonverbals
 
-    def _region(self, row: dict[str, Any], sounds: int) -> tuple[float | None, float | None]:
-        """The seconds of the one sound that a source gives times of."""
+    def _region(self, row: dict[str, Any], count: int) -> tuple[float | None, float | None]:
+        """Start and end in seconds of the only nonverbal of the clip, if the corpus gives them."""
         column = self.source.declared.roles.region
-        if column is None or sounds != 1 or row[column] is None:
+        if column is None or count != 1 or row[column] is None:
             return None, None
         start, end = row[column]
         return float(start), float(end)
 
     def _conversation(self, row: dict[str, Any], whole: Clip) -> list[Clip]:
-        """Clips of neighbouring turns, cut where the source says that turns begin and end."""
+        """Clips of consecutive turns of a conversation, whose boundaries the corpus gives."""
         roles, rate = self.source.declared.roles, whole.sample_rate
         columns = [row[str(name)] for name in (roles.texts, roles.voices, roles.cuts)]
         if len({len(column) for column in columns}) != 1:
@@ -245,7 +249,7 @@ class RowReader:
         for number, group in enumerate(group_turns(turns, self.source.limits)):
             seconds = group[-1].end - group[0].start
             if not 0 < seconds <= self.source.limits.longest:
-                self.tally.drop(f"{whole.id}-{number:03d}", "a turn is longer than a clip may be")
+                self.tally.drop(f"{whole.id}-{number:03d}", "a turn is longer than the longest clip")
                 continue
             first, last = round(group[0].start * rate), round(group[-1].end * rate)
             labelled, nonverbals = dialogue_of(group, group[0].start)
@@ -262,19 +266,19 @@ class RowReader:
 
     def _timed(self, text: str, voice: str, start: float, end: float) -> TimedTurn:
         turn = self._turn(text, 1)
-        sounds = tuple(LabelledNonverbal(sound.tag, 0, sound.char, "human") for sound in turn.nonverbals)
-        return TimedTurn(LabelledTurn(1, turn.text, start, end, voice), sounds)
+        nonverbals = tuple(LabelledNonverbal(item.tag, 0, item.char, "human") for item in turn.nonverbals)
+        return TimedTurn(LabelledTurn(1, turn.text, start, end, voice), nonverbals)
 
     def _emotions(self, row: dict[str, Any]) -> tuple[Emotion, ...]:
-        """What the source says of how the clip is spoken."""
+        """The emotion label of the clip in the corpus, if any."""
         rule = self.source.declared.emotion
-        numbers = {
-            name: _number(row, scale, name)
-            for name, scale in (
-                ("intensity", rule.intensity), ("valence", rule.valence), ("arousal", rule.arousal),
-                ("dominance", rule.dominance),
-            )
-        }  # fmt: skip
+        scales = {
+            "intensity": rule.intensity,
+            "valence": rule.valence,
+            "arousal": rule.arousal,
+            "dominance": rule.dominance,
+        }
+        numbers = {name: _number(row, scale, name) for name, scale in scales.items()}
         label = self._emotion_label(str(row[rule.column] or "")) if rule.column else None
         if label is None and not any(value is not None for value in numbers.values()):
             return ()
@@ -282,40 +286,38 @@ class RowReader:
         stated = {key: value for key, value in numbers.items() if value is not None}
         return (Emotion(rule.origin, label, **(known | stated)),)
 
-    def _emotion_label(self, said: str) -> str | None:
+    def _emotion_label(self, label: str) -> str | None:
         labels = self.source.declared.emotion.labels
-        if said in labels:
-            self.tally.counts[f"emotions: {said} -> {labels[said] or 'nothing'}"] += 1
-            return labels[said]
+        if label in labels:
+            self.tally.counts[f"emotions: {label} -> {labels[label] or 'nothing'}"] += 1
+            return labels[label]
         empty = replace(self.source.declared.marks, tags={}, drop={}, drop_clip={})
-        return tag_of(said, empty, self.source.unknown, self.tally, "emotions")
+        return tag_of(label, empty, self.source.unknown, self.tally, "emotions")
 
 
 def nearest_boundary(text: str, share: float) -> int:
-    """Return the character that begins the word nearest to this share (0..1) of the text; its length is after
-    the last.
-    """
+    """Return the index of the word boundary nearest to ``share`` (0..1) of the text."""
     boundaries = [0, *(match.end() for match in re.finditer(r"\s+", text)), len(text)]
     return min(boundaries, key=lambda place: abs(place - share * len(text)))
 
 
 def _number(row: dict[str, Any], scale: Scale | None, name: str) -> float | None:
-    """A number of the source on our scale; None where it says nothing."""
+    """A number on the scale of this project; None if the row has none."""
     if scale is None or row.get(scale.column) in (None, ""):
         return None
-    said = row[scale.column]
+    value = row[scale.column]
     if scale.labels is not None:
-        return scale.labels.get(str(said))
-    share = (float(said) - scale.low) / (scale.high - scale.low)
+        return scale.labels.get(str(value))
+    share = (float(value) - scale.low) / (scale.high - scale.low)
     return share if name == "intensity" else 2 * share - 1
 
 
-def _sound(value: Any, owner: str) -> tuple[Waveform, int]:
-    """The waveform and sample rate of a row's sound: bytes, or a path."""
+def _waveform(value: Any, owner: str) -> tuple[Waveform, int]:
+    """The waveform and sample rate of the audio of a row, which is bytes or a path."""
     content = value.get("bytes") if isinstance(value, dict) else value
     if isinstance(content, bytes):
         return waveform_from_bytes(content)
     path = value.get("path") if isinstance(value, dict) else value
     if not path:
-        raise UserError(f"{owner} has no sound")
+        raise UserError(f"{owner} has no audio")
     return read_sound(path)

@@ -200,8 +200,8 @@ def read_declaration(corpus: str) -> Declaration:
         return _read_declaration_file(Path(corpus))
     if corpus not in corpora():
         raise UserError(
-            f"there is no corpus {corpus!r}; choose one of demo, recordings, {', '.join(corpora())}, or give the "
-            "path of a declaration: data.corpus=path/to/corpus.yaml"
+            f"there is no corpus {corpus!r}; choose one of demo, recordings, {', '.join(corpora())}, "
+            "or give the path of a declaration: data.corpus=path/to/corpus.yaml"
         )
     return parse_declaration(corpus, declaration(f"data/corpora/{corpus}.yaml"))
 

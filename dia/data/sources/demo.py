@@ -1,8 +1,6 @@
-"""The demo corpus: planned dialogues spoken by two neural voices, nonverbal sounds placed between their
-words.
+"""The demo corpus: planned dialogues, synthesized by two neural voices, with synthesized nonverbal sounds.
 
-One datum: PlannedClip -> `DemoSource.read` -> a clip with sound, exact times of turns and nonverbals, and
-true labels.
+A :class:`PlannedClip` becomes a clip with audio, exact times of turns and nonverbals, and true labels.
 """
 
 import zlib
@@ -17,37 +15,36 @@ from dia.config.data import DemoConfig
 from dia.data.clip import Clip, Emotion, LabelledNonverbal, LabelledTurn
 from dia.data.source import Tally, Unit
 from dia.data.sources.demo_scripts import PlannedClip, plan_clips, stated_feeling
-from dia.data.sources.nonverbal_sounds import MAKERS, make_nonverbal
+from dia.data.sources.nonverbal_sounds import SYNTHESIZERS, synthesize_nonverbal
 from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, Joe, Strength, Voice, speak_styled
 from dia.dialogue import Nonverbal, Turn
 from dia.resources import declaration
 from dia.types import Waveform
 
-LICENCE = "Apache-2.0"  # made by this project's code with an Apache-2.0 and a CC0 voice
-# sample; a loud turn is not clipped, its whole clip is quieter. Resampling lifts peaks by a twentieth and
-# more
-HIGHEST = 0.85
+LICENCE = "Apache-2.0"  # synthesized by this project's code with an Apache-2.0 and a CC0 voice
+# Highest sample. Louder clips are scaled instead of clipped; resampling raises peaks by 5 % and more.
+PEAK = 0.85
 NONVERBAL_LEVEL = 10 ** (-22 / 20)
-VERSION = 7  # raise when the corpus sounds otherwise for the same request
+VERSION = 7  # increase when the same request yields other audio
 
 
 def demo_problems(config: DemoConfig) -> list[str]:
     """Return a problem for each tag of the config that has no generator of its sound."""
     return [
-        f"data.demo.tags has ({tag}), which has no sound; there are: {', '.join(MAKERS)}"
+        f"data.demo.tags has ({tag}), which has no sound; there are: {', '.join(SYNTHESIZERS)}"
         for tag in config.tags
-        if tag not in MAKERS
+        if tag not in SYNTHESIZERS
     ]
 
 
 @dataclass(frozen=True)
 class DemoSource:
-    """See :class:`dia.data.source.Source`. A clip's sound is a function of its id, its plan and the seed."""
+    """The demo corpus; see :class:`dia.data.source.Source`. Audio is a function of id, plan and seed."""
 
     config: DemoConfig
 
     def request(self) -> dict[str, Any]:
-        """Return the config and the version of the recipe."""
+        """Return the config and the version of the synthesis."""
         return {"demo": asdict(self.config), "version": VERSION}
 
     def count(self) -> int:
@@ -63,18 +60,18 @@ class DemoSource:
             yield Unit(clip.id, clip.split, clip)
 
     def read(self, unit: Unit, tally: Tally) -> list[Clip]:
-        """Speak one dialogue, at 24 kHz."""
+        """Return the synthesized dialogue, at 24 kHz."""
         return [render_clip(unit.content, self.config.seed)]
 
 
 @cache
 def _voices() -> dict[int, Voice]:
-    """The voices by speaker, loaded once a process."""
+    """The voices by speaker, loaded once per process."""
     return {1: Heart(), 2: Joe()}
 
 
 def render_clip(clip: PlannedClip, seed: int) -> Clip:
-    """Speak one dialogue, at 24 kHz."""
+    """Synthesize one dialogue, at 24 kHz."""
     random = np.random.default_rng(zlib.crc32(f"{clip.id} {seed}".encode()))
     parts: list[Waveform] = [_silence(random.uniform(0.04, 0.12))]
     turns, nonverbals = [], []
@@ -83,12 +80,12 @@ def render_clip(clip: PlannedClip, seed: int) -> Clip:
     ):
         start, voice, style = _seconds(parts), _voices()[turn.speaker], STYLES[name].at(strength)
         for piece in _pieces(turn):
-            began = _seconds(parts)
+            begin = _seconds(parts)
             if isinstance(piece, Nonverbal):
-                parts.append(_sound(piece.tag, voice.pitch, random))
+                parts.append(_nonverbal(piece.tag, voice.pitch, random))
                 nonverbals.append(
                     LabelledNonverbal(
-                        piece.tag, number, piece.char, "synthesis", began, _seconds(parts), confidence=1.0
+                        piece.tag, number, piece.char, "synthesis", begin, _seconds(parts), confidence=1.0
                     )
                 )
             else:
@@ -100,27 +97,26 @@ def render_clip(clip: PlannedClip, seed: int) -> Clip:
         )
         parts.append(_silence(random.uniform(0.08, 0.25)))
     waveform = np.concatenate(parts)
-    waveform *= np.float32(min(1.0, HIGHEST / np.abs(waveform).max()))
+    waveform *= np.float32(min(1.0, PEAK / np.abs(waveform).max()))
     return Clip(clip.id, "demo", LICENCE, True, tuple(turns), tuple(nonverbals), waveform, SAMPLE_RATE)
 
 
 def emotions(style: str, strength: Strength, sentence: str) -> tuple[Emotion, ...]:
-    """Return what is true of a turn's sound, and what its words say of the speaker's feeling; of a plain turn
-    nothing is claimed.
+    """Return the labels of a turn: of its speaking style, if any, and of the feeling that its words state.
 
-    The words are no claim about the sound: they carry no category and no arousal, and half the confidence.
+    The words do not describe the audio: their label has no category and no arousal, and half the confidence.
     """
-    found = []
+    labels = []
     if style != "plain":
         arousal = strength.mean * declaration("data/emotions.yaml")[style]["arousal"]
-        found.append(Emotion("synthesis", style, intensity=strength.mean, arousal=arousal, confidence=1.0))
+        labels.append(Emotion("synthesis", style, intensity=strength.mean, arousal=arousal, confidence=1.0))
     if (stated := stated_feeling(sentence)) is not None:
-        found.append(Emotion("words", valence=stated[0], dominance=stated[1], confidence=0.5))
-    return tuple(found)
+        labels.append(Emotion("words", valence=stated[0], dominance=stated[1], confidence=0.5))
+    return tuple(labels)
 
 
 def _pieces(turn: Turn) -> list[str | Nonverbal]:
-    """What is heard, in order: stretches of words and nonverbals."""
+    """Text segments and nonverbals in temporal order."""
     pieces: list[str | Nonverbal] = []
     done = 0
     for nonverbal in turn.nonverbals:
@@ -130,8 +126,8 @@ def _pieces(turn: Turn) -> list[str | Nonverbal]:
     return [piece for piece in pieces if piece]
 
 
-def _sound(tag: str, pitch: float, random: np.random.Generator) -> Waveform:
-    waveform = make_nonverbal(tag, pitch, SAMPLE_RATE, int(random.integers(2**31)))
+def _nonverbal(tag: str, pitch: float, random: np.random.Generator) -> Waveform:
+    waveform = synthesize_nonverbal(tag, pitch, SAMPLE_RATE, int(random.integers(2**31)))
     level = NONVERBAL_LEVEL * 10 ** (random.uniform(-2, 3) / 20)
     return waveform * np.float32(level / np.sqrt(np.mean(waveform**2)))
 

@@ -1,8 +1,8 @@
-"""Scripts of the demo corpus: sentences from a grammar (data/demo/grammar.yaml), dialogues of them, by split.
+"""Scripts of the demo corpus: sentences of a grammar (data/demo/grammar.yaml), combined to dialogues.
 
-Every sentence belongs to one split only, so that a test script was never heard in training. Which one is a
-function of the sentence alone: of each template the same share is held out. What training hears may come
-again, what is held out may not. Everything else is a pure function of the seed.
+Each sentence belongs to exactly one split, which is a function of the sentence alone: of each template the
+same share is held out. Training sentences may repeat, held-out sentences may not. Everything else is a pure
+function of the seed.
 """
 
 import hashlib
@@ -21,14 +21,12 @@ STYLES = ("plain", "activated", "calm")
 SLOT = re.compile(r"\{(\w+)\}")
 BOUNDARY = "|"
 HELD_OUT = {"test": 0.15, "validation": 0.05}  # shares of the grammar's sentences
-TRIES = 2_000  # in a row that bring nothing new, after which the grammar has no more to give
+TRIES = 2_000  # consecutive draws without a new sentence, after which the grammar counts as exhausted
 
 
 @dataclass(frozen=True)
 class PlannedClip:
-    """A clip to be spoken: id, split, script, and of each turn the speaking style (one of ``STYLES``) and its
-    strength.
-    """
+    """A clip to synthesize; ``styles`` and ``strengths`` are those of each turn."""
 
     id: str
     split: str
@@ -38,9 +36,7 @@ class PlannedClip:
 
 
 def fill(template: str, slots: dict[str, list[str]], rng: random.Random) -> str:
-    """Return the template with each slot filled; a word is not used twice in one sentence, the first is
-    capital.
-    """
+    """Return the template with filled slots and a capital first letter; no word is used twice."""
     used: set[str] = set()
 
     def choose(match: re.Match[str]) -> str:
@@ -53,12 +49,12 @@ def fill(template: str, slots: dict[str, list[str]], rng: random.Random) -> str:
 
 
 def clauses_of(sentence: str) -> list[str]:
-    """Return the clauses of a sentence, between which a nonverbal may stand."""
+    """Return the clauses of a sentence; a nonverbal can be placed between them."""
     return [clause.strip() for clause in sentence.split(BOUNDARY)]
 
 
 def split_of(text: str) -> str:
-    """Return the split that a sentence belongs to, as it is spoken."""
+    """Return the split of a sentence, given as its spoken text."""
     place = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
     for split, share in HELD_OUT.items():
         if place < share:
@@ -68,27 +64,26 @@ def split_of(text: str) -> str:
 
 
 def draw_sentences(split: str, count: int, seed: int) -> list[str]:
-    """Return so many sentences of a split, each template as often as any other while it has new ones; those
-    of a held-out split are distinct.
+    """Return ``count`` sentences of a split with uniformly drawn templates; held-out ones are distinct.
 
-    Raises :class:`UserError` when the grammar cannot give that many distinct sentences.
+    Raises :class:`UserError` when the grammar does not have that many distinct sentences.
     """
     grammar = declaration("data/demo/grammar.yaml")
     rng = random.Random(f"sentences {split} {seed}")
     drawn: list[str] = []
     seen: set[str] = set()
-    vain = 0
+    failures = 0
     while len(drawn) < count:
         sentence = fill(rng.choice(grammar["sentences"]), grammar["slots"], rng)
-        vain += 1
+        failures += 1
         if split_of(" ".join(clauses_of(sentence))) == split and sentence not in seen:
             drawn.append(sentence)
             seen |= {sentence} if split in HELD_OUT else set()
-            vain = 0
-        if vain == TRIES:
+            failures = 0
+        if failures == TRIES:
             raise UserError(
-                f"data.demo.clips.{split} asks for {count:,} distinct sentences, the grammar gave {len(drawn):,}; ask for fewer "
-                "clips"
+                f"data.demo.clips.{split} needs {count:,} distinct sentences, but the grammar has "
+                f"{len(drawn):,}; choose fewer clips"
             )
     return drawn
 
@@ -101,11 +96,11 @@ def plan_clips(
     style_rate: float,
     seed: int,
 ) -> list[PlannedClip]:
-    """Plan ``clips[split]`` dialogues per split; ``turns`` are the shares of those with one turn, two turns
-    and so on.
+    """Return ``clips[split]`` planned dialogues per split.
 
-    ``tag_rate`` is the probability that a turn carries one nonverbal of ``tags``; ``style_rate`` that a turn
-    is spoken activated or calm. Raises :class:`UserError` as :func:`draw_sentences` does.
+    ``turns`` are the shares of dialogues with one turn, two turns and so on. ``tag_rate`` is the probability
+    that a turn has a nonverbal of ``tags``, ``style_rate`` that it is activated or calm. Raises
+    :class:`UserError` as :func:`draw_sentences` does.
     """
     planned = []
     for split in (name for name in SPLITS if name in clips):
@@ -113,31 +108,31 @@ def plan_clips(
         rng, strength = random.Random(f"clips {split} {seed}"), random.Random(f"strengths {split} {seed}")
         pool = iter(draw_sentences(split, sum(sizes), seed))
         for index, size in enumerate(sizes):
-            spoken = [_turn(1 + number % 2, next(pool), tags, tag_rate, rng) for number in range(size)]
-            styles = tuple(rng.choice(STYLES[1:]) if rng.random() < style_rate else "plain" for _ in spoken)
-            strengths = tuple(_strength(strength) for _ in spoken)
+            turns_of_clip = [_turn(1 + number % 2, next(pool), tags, tag_rate, rng) for number in range(size)]
+            styles = tuple(
+                rng.choice(STYLES[1:]) if rng.random() < style_rate else "plain" for _ in turns_of_clip
+            )
+            strengths = tuple(_strength(strength) for _ in turns_of_clip)
             planned.append(
-                PlannedClip(f"demo-{split}-{index:05d}", split, Script(tuple(spoken)), styles, strengths)
+                PlannedClip(
+                    f"demo-{split}-{index:05d}", split, Script(tuple(turns_of_clip)), styles, strengths
+                )
             )
     return planned
 
 
 def _turn_counts(split: str, clips: int, shares: Sequence[float], seed: int) -> list[int]:
-    """How many turns each dialogue of a split has."""
+    """The number of turns of each dialogue of a split."""
     return random.Random(f"turns {split} {seed}").choices(range(1, len(shares) + 1), shares, k=clips)
 
 
 def _strength(rng: random.Random) -> Strength:
-    """Pace, pitch and loudness each go their own way: a turn may be fast and hardly louder, or loud and
-    hardly faster.
-    """
+    """Independent strengths of pace, pitch and loudness: a turn may be much faster but hardly louder."""
     return Strength(*(round(rng.uniform(0.4, 1.0), 2) for _ in range(3)))
 
 
 def stated_feeling(sentence: str) -> tuple[float, float] | None:
-    """Return the valence and dominance of what a speaker says to feel, None where nothing of the kind is
-    said.
-    """
+    """Return the valence and dominance of the feeling that a sentence states, None if it states none."""
     grammar = declaration("data/demo/grammar.yaml")
     match = re.search(grammar["stated"], sentence)
     if match is None:

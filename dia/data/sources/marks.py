@@ -1,6 +1,4 @@
-"""Marks of sounds in a source's text, such as ``[laughing]`` or an emoji, turned into nonverbals between the
-words.
-"""
+"""Convert marks in a corpus text, such as ``[laughing]`` or an emoji, to nonverbals between the words."""
 
 import re
 
@@ -10,7 +8,7 @@ from dia.dialogue import Script, Turn
 
 BRACKETS = re.compile(r"[()\[\]]")
 SPACES = re.compile(r"\s+")
-EXACT = re.compile(r"\s+([,.;:!?])")
+SPACE_BEFORE_PUNCTUATION = re.compile(r"\s+([,.;:!?])")
 
 
 class DropClip(Exception):
@@ -18,9 +16,10 @@ class DropClip(Exception):
 
 
 def tag_of(label: str, marks: Marks, unknown: str, tally: Tally, kind: str = "nonverbals") -> str | None:
-    """Return the tag of a source's label, None when the mark is only taken out. Raises :class:`DropClip`.
+    """Return the tag of a label, None if the mark is removed from the text. Raises :class:`DropClip`.
 
-    What becomes of a label without a mapping is ``unknown``: `raise` counts it as unknown and takes it out.
+    ``unknown`` is the policy for labels without a mapping; `raise` records them in ``tally.unknown``, which
+    fails the shard after all unknown labels are collected.
     """
     if label not in marks.tags and label.lower() in marks.tags:
         label = label.lower()
@@ -28,7 +27,7 @@ def tag_of(label: str, marks: Marks, unknown: str, tally: Tally, kind: str = "no
         tally.counts[f"{kind}: {label} -> ({marks.tags[label]})"] += 1
         return marks.tags[label]
     if label in marks.drop:
-        tally.counts[f"{kind}: {label} taken out, {marks.drop[label]}"] += 1
+        tally.counts[f"{kind}: {label} removed, {marks.drop[label]}"] += 1
         return None
     if label in marks.drop_clip:
         raise DropClip(f"{label}: {marks.drop_clip[label]}")
@@ -37,23 +36,24 @@ def tag_of(label: str, marks: Marks, unknown: str, tally: Tally, kind: str = "no
     elif unknown == "drop_clip":
         raise DropClip(f"{label} has no mapping")
     else:
-        tally.counts[f"{kind}: {label} taken out, no mapping"] += 1
+        tally.counts[f"{kind}: {label} removed, no mapping"] += 1
     return None
 
 
 def turn_of(text: str, speaker: int, marks: Marks, unknown: str, tally: Tally) -> Turn:
-    """Return the words and nonverbals of a source's text. Raises :class:`DropClip`.
+    """Return the words and nonverbals of a text. Raises :class:`DropClip`.
 
-    Brackets that are no marks would read as tags or speakers, so they go; what stands in them stays.
+    Other brackets are removed but not their content, because they would read as tags or speakers.
     """
     for pattern in marks.strip:
         text = re.sub(pattern, " ", text)
-    out, done = "", 0
+    out = ""
+    done = 0
     for mark in re.finditer(marks.pattern, text) if marks.pattern else ():
         label = mark.group(1) if mark.re.groups else mark.group()
         tag = tag_of(label, marks, unknown, tally)
         out += BRACKETS.sub("", text[done : mark.start()]) + (f" ({tag}) " if tag else " ")
         done = mark.end()
     out += BRACKETS.sub("", text[done:])
-    words = EXACT.sub(r"\1", SPACES.sub(" ", out)).strip()
+    words = SPACE_BEFORE_PUNCTUATION.sub(r"\1", SPACES.sub(" ", out)).strip()
     return Script.parse(f"[S{speaker}] {words}").turns[0] if words else Turn(speaker, "")

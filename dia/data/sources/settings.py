@@ -1,4 +1,4 @@
-"""Which source is read, by configuration: the demo corpus, a declared corpus, or raw recordings."""
+"""Open the source that the configuration names: the demo corpus, a declared corpus, or raw recordings."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +14,15 @@ from dia.home import in_home
 
 
 def open_source(config: SourceConfig) -> Source:
-    """Return the source that the config names. Raises :class:`UserError` when it is not there or may not be
-    used so.
+    """Return the configured source.
+
+    Raises :class:`UserError` when it does not exist, or when its licence or declared uses do not permit it.
     """
     if config.corpus == "demo":
         return DemoSource(config.demo)
-    path = str(Path(config.path).resolve()) if config.path else ""  # a worker may be in another folder
+    path = (
+        str(Path(config.path).resolve()) if config.path else ""
+    )  # workers may have another working directory
     if config.corpus == "recordings":
         from dia.data.recordings.source import RecordingsSource  # its models are an extra
 
@@ -28,11 +31,13 @@ def open_source(config: SourceConfig) -> Source:
     problems = []
     if config.use not in declared.uses:
         problems.append(
-            f"it may be used for {', '.join(declared.uses)} only; set data.use={declared.uses[0]} or take another"
+            f"it may only be used for {', '.join(declared.uses)}; "
+            f"set data.use={declared.uses[0]} or choose another corpus"
         )
     if config.licence == "commercial" and not declared.commercial_ok and declared.roles.commercial_ok is None:
         problems.append(
-            f"its licence {declared.licence} does not allow commercial use; take another, or data.licence=any"
+            f"its licence {declared.licence} does not permit commercial use; "
+            "choose another corpus, or set data.licence=any"
         )
     if problems:
         raise UserError(
@@ -44,9 +49,7 @@ def open_source(config: SourceConfig) -> Source:
 
 
 def _calibrated(config: RecordingsConfig) -> RecordingsConfig:
-    """The config with thresholds chosen on its calibration set, if it has one, and an absolute folder of
-    measures.
-    """
+    """The config with calibrated event thresholds (if configured) and an absolute cache folder."""
     config = replace(config, measures=str(in_home(config.measures).resolve()))
     if not config.calibration:
         return config

