@@ -6,14 +6,16 @@ EXIT_INCOMPLETE = 3
 
 
 class UserError(ValueError):
-    """What went wrong, where, and what to do about it; front doors print it without a traceback and exit with
-    2.
+    """An error that the user can correct: the message states the problem, the place and the remedy.
+
+    The commands print it without a traceback and exit with ``EXIT_USER_ERROR``.
     """
 
 
 def one_line(error: Exception, length: int = 300) -> str:
-    """Return a library's message on one line, cut to ``length`` characters (torch lists every weight that
-    does not fit).
+    """Return an exception's message on one line of at most ``length`` characters.
+
+    Some libraries write long messages: torch lists every weight that does not fit.
     """
     line = " ".join(str(error).split())
     return line if len(line) <= length else line[:length] + " ..."

@@ -1,5 +1,6 @@
-"""Where the declarations (configs, recipes, data, eval) lie: beside the package in a checkout, inside it in a
-wheel.
+"""Paths of declarations (configs, recipes, data, eval) and shipped models, in a checkout or in a wheel.
+
+They lie beside the package in a checkout, and inside the package in an installed wheel.
 """
 
 from functools import cache
@@ -16,7 +17,8 @@ SHIPPED_CODECS = ("codec_nano",)
 def resource(name: str) -> Path:
     """Return the absolute path of a declaration, such as ``resource("data/tags.yaml")``.
 
-    Raises ``FileNotFoundError`` when neither the checkout nor the installed package has it.
+    Raises:
+        FileNotFoundError: When neither the checkout nor the installed package has it.
     """
     for root in (PACKAGE / "resources", PACKAGE.parent):
         if (root / name).exists():
@@ -33,8 +35,10 @@ def shipped_model(name: str) -> Path:
 
 @cache
 def declaration(name: str) -> Any:
-    """Return a YAML declaration, read once; callers must not change it.
+    """Return the content of a YAML declaration, which is cached; callers must not change it.
 
-    Raises ``FileNotFoundError`` as :func:`resource` does, and ``yaml.YAMLError`` for a file that is not YAML.
+    Raises:
+        FileNotFoundError: As :func:`resource` does.
+        yaml.YAMLError: When the file is not YAML.
     """
     return yaml.safe_load(resource(name).read_text(encoding="utf-8"))

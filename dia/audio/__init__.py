@@ -1,1 +1,1 @@
-"""The sound side: codecs behind one protocol, the delay pattern, sound files. Knows nothing of text."""
+"""Audio files and time stretching: waveforms in and out, without models."""

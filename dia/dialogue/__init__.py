@@ -1,4 +1,4 @@
-"""The text side: scripts, turns, nonverbal tags, lint and byte tokens. Knows nothing of sound."""
+"""The text side of a dialogue: scripts, turns, nonverbal tags, a linter, and byte tokens."""
 
 from dia.dialogue.lint import Limits, lint
 from dia.dialogue.script import Nonverbal, Script, Turn

@@ -1,8 +1,8 @@
-"""Script: a dialogue as turns and nonverbals, and the text with [S1]/[S2] and (laughs) that Dia reads.
+"""A dialogue as turns and nonverbal sounds, and the text with [S1]/[S2] and (laughs) that Dia reads.
 
-A turn keeps its words, its nonverbals and how it is spoken (``{happy}`` before the words) apart. A nonverbal
-stands *before* the character ``char`` of the turn's text (``len(text)`` puts it at the end), always between
-words: that is the same convention as in a prepared data set.
+A turn stores its words, its nonverbal sounds and its emotion (``{happy}`` before the words) separately. A
+nonverbal sound precedes the character ``char`` of the turn's text (``len(text)`` puts it at the end) and
+always lies between words, as in a prepared data set.
 """
 
 import re
@@ -18,9 +18,7 @@ CLOSING_PUNCTUATION = ",.;:!?"
 
 @dataclass(frozen=True)
 class Nonverbal:
-    """A nonverbal sound: its tag without parentheses, and the character of the turn's text that it stands
-    before.
-    """
+    """A nonverbal sound: its tag without parentheses, and the character of the turn's text it precedes."""
 
     tag: str
     char: int
@@ -28,7 +26,7 @@ class Nonverbal:
 
 @dataclass(frozen=True)
 class Turn:
-    """What one speaker (1, 2, ...) says at a stretch: words, and the nonverbals between them in order."""
+    """The uninterrupted speech of one speaker (1, 2, ...): words, and nonverbal sounds in their order."""
 
     speaker: int
     text: str
@@ -36,10 +34,9 @@ class Turn:
     emotion: str = ""
 
     def render(self) -> str:
-        """Return the turn as Dia reads it: ``[S1] words (tag) words``, or ``[S1] {happy} words`` with a way
-        of speaking.
-        """
-        out, done = f"[S{self.speaker}]" + (f" {{{self.emotion}}}" if self.emotion else ""), 0
+        """Return the turn's text as Dia reads it: ``[S1] words (tag) words``, or ``[S1] {happy} words``."""
+        out = f"[S{self.speaker}]" + (f" {{{self.emotion}}}" if self.emotion else "")
+        done = 0
         for nonverbal in self.nonverbals:
             out = _glue(out, self.text[done : nonverbal.char].strip())
             out = _glue(out, f"({nonverbal.tag})")
@@ -55,10 +52,13 @@ class Script:
 
     @classmethod
     def parse(cls, text: str) -> "Script":
-        """Read ``[S1] Hello there. (laughs) [S2] Hi!``; runs of white space count as one space.
+        """Parse text such as ``[S1] Hello there. (laughs) [S2] Hi!``; white space runs become one space.
 
-        Known aliases of a tag become the canonical tag; an unknown tag is kept as written (``lint`` reports
-        it). Raises ``ValueError`` when the text does not begin with a speaker tag.
+        Known aliases of a tag become the canonical tag. An unknown tag stays as written; :func:`lint` reports
+        it.
+
+        Raises:
+            ValueError: When the text does not begin with a speaker tag.
         """
         pieces = SPEAKER.split(text)
         if pieces[0].strip() or len(pieces) == 1:
@@ -69,25 +69,23 @@ class Script:
         return cls(tuple(_parse_turn(int(speaker), words) for speaker, words in pairs))
 
     def render(self) -> str:
-        """Return the script as Dia reads it; ``Script.parse`` gives the same script back."""
+        """Return the script's text as Dia reads it; :meth:`parse` returns an equal script for it."""
         return " ".join(turn.render() for turn in self.turns)
 
     def words(self) -> str:
-        """Return what is said, without speakers and nonverbals."""
+        """Return the words of all turns, without speaker tags and nonverbal tags."""
         return " ".join(turn.text for turn in self.turns if turn.text)
 
 
 def _glue(left: str, right: str) -> str:
-    """Join with one space, none before closing punctuation and none around nothing."""
+    """Join two texts with one space; without a space before punctuation or when one text is empty."""
     if not left or not right:
         return left + right
     return left + right if right[0] in CLOSING_PUNCTUATION and left[-1] not in "]}" else f"{left} {right}"
 
 
 def _parse_turn(speaker: int, written: str) -> Turn:
-    """Take the way of speaking and the tags out of ``written``. A tag's place is counted after the words
-    before it are joined.
-    """
+    """Separate emotion and tags from the words; positions of tags refer to the joined words."""
     emotion = EMOTION.match(written)
     pieces = TAG.split(written[emotion.end() :] if emotion else written)
     words, nonverbals = " ".join(pieces[0].split()), []
@@ -101,11 +99,11 @@ def _parse_turn(speaker: int, written: str) -> Turn:
     return Turn(speaker, words, _settle(nonverbals, words), emotion.group(1) if emotion else "")
 
 
-def _settle(found: list[tuple[str, int, bool]], words: str) -> tuple[Nonverbal, ...]:
-    """Give tags in a row one common place: the one of the last of them, which knows what follows."""
+def _settle(tags: list[tuple[str, int, bool]], words: str) -> tuple[Nonverbal, ...]:
+    """Give consecutive tags the position of the last of them, which is the one before the next word."""
     settled: list[Nonverbal] = []
     place = len(words)
-    for tag, char, followed in reversed(found):
+    for tag, char, followed in reversed(tags):
         place = char if followed else place
         settled.append(Nonverbal(tag, place))
     return tuple(reversed(settled))

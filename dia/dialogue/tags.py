@@ -1,4 +1,4 @@
-"""The 21 nonverbal tags and their aliases, from one table (data/tags.yaml)."""
+"""The 21 nonverbal tags and their aliases, declared in data/tags.yaml."""
 
 import difflib
 from functools import cache
@@ -8,7 +8,7 @@ from dia.resources import declaration
 
 @cache
 def known_tags() -> tuple[str, ...]:
-    """Return the canonical tags, without parentheses, in the table's order."""
+    """Return the canonical tags, without parentheses, in the order of the declaration."""
     return tuple(declaration("data/tags.yaml"))
 
 
@@ -19,18 +19,16 @@ def _canonical_by_spelling() -> dict[str, str]:
 
 
 def canonical_tag(spelling: str) -> str | None:
-    """Return the canonical tag for any known spelling ("Laughing" -> "laughs"), or None when it is
-    unknown.
-    """
+    """Return the canonical tag of a spelling ("Laughing" -> "laughs"), or None for an unknown one."""
     return _canonical_by_spelling().get(" ".join(spelling.lower().split()))
 
 
 def tag_spellings() -> tuple[str, ...]:
-    """Return every known spelling of every tag, canonical ones and aliases."""
+    """Return all spellings of all tags: canonical tags and aliases."""
     return tuple(_canonical_by_spelling())
 
 
 def nearest_tag(spelling: str) -> str:
-    """Return the canonical tag whose spelling or alias is most like ``spelling``."""
+    """Return the canonical tag whose spelling or alias is most similar to ``spelling``."""
     close = difflib.get_close_matches(spelling.lower(), _canonical_by_spelling(), n=1, cutoff=0.0)
     return _canonical_by_spelling()[close[0]]

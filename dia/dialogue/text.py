@@ -1,5 +1,6 @@
-"""Dia's text tokens: UTF-8 bytes, with the speaker tags as single ids (nari-labs/dia, dia/model.py
-`_encode_text`).
+"""Dia's text tokenization: UTF-8 bytes, with each speaker tag as one id.
+
+The scheme is that of nari-labs/dia (`dia/model.py`, `_encode_text`).
 """
 
 from dia.errors import UserError
@@ -10,10 +11,12 @@ SPEAKER_BYTES = ((b"[S1]", b"\x01"), (b"[S2]", b"\x02"))
 
 
 def encode_text(text: str) -> list[int]:
-    """Return the byte ids of ``text``: [S1] is 1, [S2] is 2, everything else its UTF-8 bytes.
+    """Return the ids of a text: [S1] is 1, [S2] is 2, everything else its UTF-8 bytes.
 
-    Raises :class:`UserError` above 1,024 ids (Dia itself cuts silently there), for text that UTF-8 cannot
-    carry (a lone surrogate) and for the characters 0, 1 and 2, which would collide with padding and speakers.
+    Raises:
+        UserError: Above 1,024 ids (nari-labs/dia truncates there silently), for text that UTF-8 cannot encode
+            (a lone surrogate), and for the characters 0, 1 and 2, which would collide with padding and
+            speakers.
     """
     try:
         data = text.encode("utf-8")
@@ -33,7 +36,7 @@ def encode_text(text: str) -> list[int]:
 
 
 def decode_text(ids: list[int]) -> str:
-    """Return the text of ``ids``; padding (0) is left out. The inverse of :func:`encode_text`."""
+    """Return the text of ids without padding (0); inverts :func:`encode_text`."""
     data = bytes(token for token in ids if token != PAD_ID)
     for tag, byte in SPEAKER_BYTES:
         data = data.replace(byte, tag)

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from dia.audio.files import ENDINGS, read_sound
+from dia.audio.files import ENDINGS, read_audio_file
 from dia.dialogue import Script
 from dia.dialogue.tags import known_tags
 from dia.errors import UserError, one_line
@@ -172,7 +172,7 @@ def _score_files(detector: EventDetector, files: list[LabelledFile]) -> Detector
             continue
         seen.add(content)
         try:
-            waveform, rate = read_sound(item.path)
+            waveform, rate = read_audio_file(item.path)
         except UserError as error:
             read.unreadable[str(item.path)] = str(error)
             continue

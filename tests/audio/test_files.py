@@ -1,3 +1,5 @@
+"""Audio files: what is written reads back, and damaged files are refused with a reason."""
+
 import os
 
 import numpy as np
@@ -10,14 +12,14 @@ from dia.errors import UserError
 TONE = (0.3 * np.sin(np.arange(16_000) * 0.1)).astype(np.float32)
 
 
-def test_a_written_wave_reads_back(tmp_path):
+def test_a_written_waveform_reads_back(tmp_path):
     for ending in ("wav", "flac"):
         write_audio(tmp_path / f"tone.{ending}", TONE, 16_000)
         assert np.abs(read_audio(tmp_path / f"tone.{ending}", 16_000) - TONE).max() < 1e-4
     assert not list(tmp_path.glob(".*"))
 
 
-def test_stereo_becomes_mono_at_the_wanted_rate(tmp_path):
+def test_stereo_becomes_mono_at_the_requested_rate(tmp_path):
     soundfile.write(tmp_path / "stereo.wav", np.stack([TONE, -TONE], axis=1), 16_000)
     waveform = read_audio(tmp_path / "stereo.wav", 8_000)
     assert waveform.shape == (8_000,) and np.abs(waveform).max() < 1e-3
@@ -36,23 +38,23 @@ def damaged_files(folder):
     (folder / "cut64.wav").write_bytes((folder / "whole64.wav").read_bytes()[:9_000])
     write_audio(folder / "whole.flac", TONE, 16_000)
     (folder / "cut.flac").write_bytes((folder / "whole.flac").read_bytes()[:30])
-    (folder / "noise.wav").write_bytes(b"this is no sound")
+    (folder / "noise.wav").write_bytes(b"this is no audio")
     soundfile.write(folder / "empty.wav", np.zeros(0, dtype=np.float32), 16_000)
     soundfile.write(folder / "nan.wav", np.full(99, np.nan, dtype=np.float32), 16_000, subtype="FLOAT")
     return {
-        "cut.wav": "cut short",
-        "cut64.wav": "cut short",
-        "cut.flac": "cut short or damaged",
-        "noise.wav": "cannot be read as sound",
+        "cut.wav": "truncated",
+        "cut64.wav": "truncated",
+        "cut.flac": "truncated, damaged",
+        "noise.wav": "cannot be read as audio",
         "empty.wav": "no samples",
-        "nan.wav": "no numbers",
-        "gone.wav": "no sound file at",
+        "nan.wav": "not finite",
+        "gone.wav": "no audio file at",
     }
 
 
 def test_damaged_files_are_named(tmp_path):
-    for name, said in damaged_files(tmp_path).items():
-        with pytest.raises(UserError, match=said) as caught:
+    for name, message in damaged_files(tmp_path).items():
+        with pytest.raises(UserError, match=message) as caught:
             read_audio(tmp_path / name, 16_000)
         assert name in str(caught.value)
 
@@ -60,8 +62,8 @@ def test_damaged_files_are_named(tmp_path):
 def test_what_cannot_be_opened_is_named(tmp_path):
     (tmp_path / "folder.wav").mkdir()
     (tmp_path / "file").write_bytes(b"x")
-    for name, said in (("folder.wav", "Is a directory"), ("file/x.wav", "Not a directory")):
-        with pytest.raises(UserError, match=f"{name} cannot be read .{said}"):
+    for name, message in (("folder.wav", "Is a directory"), ("file/x.wav", "Not a directory")):
+        with pytest.raises(UserError, match=f"{name} cannot be read .{message}"):
             read_audio(tmp_path / name, 16_000)
     write_audio(tmp_path / "locked.wav", TONE, 16_000)
     (tmp_path / "locked.wav").chmod(0)
@@ -77,18 +79,18 @@ def test_whole_files_with_64_bit_sizes_are_read(tmp_path):
 
 def test_damaged_bytes_are_an_error_of_the_data(tmp_path):
     with pytest.raises(UserError, match="damaged"):
-        waveform_from_bytes(b"this is no sound")
+        waveform_from_bytes(b"this is no audio")
     write_audio(tmp_path / "whole.wav", TONE, 16_000)
     whole = (tmp_path / "whole.wav").read_bytes()
     assert len(waveform_from_bytes(whole)[0]) == len(TONE)
-    with pytest.raises(UserError, match="cut short"):
+    with pytest.raises(UserError, match="truncated"):
         waveform_from_bytes(whole[: len(whole) // 2])
 
 
 def test_a_folder_or_an_impossible_rate_is_refused(tmp_path):
     (tmp_path / "folder.wav").mkdir()
-    for target, rate, said in (("folder.wav", 16_000, "is a folder"), ("tone.mp3", 17_001, "17001 Hz")):
-        with pytest.raises(UserError, match=said):
+    for target, rate, message in (("folder.wav", 16_000, "is a folder"), ("tone.mp3", 17_001, "17001 Hz")):
+        with pytest.raises(UserError, match=message):
             write_audio(tmp_path / target, TONE, rate)
     assert [path.name for path in tmp_path.iterdir()] == ["folder.wav"]
 
@@ -103,7 +105,7 @@ def test_bad_targets_write_nothing(tmp_path):
 @pytest.mark.parametrize(
     "waveform", [np.full(99, np.nan, dtype=np.float32), np.zeros((2, 100), dtype=np.float32)]
 )
-def test_samples_that_are_no_mono_wave_are_refused(tmp_path, waveform):
+def test_samples_that_are_no_mono_waveform_are_refused(tmp_path, waveform):
     with pytest.raises(UserError, match="samples"):
         write_audio(tmp_path / "bad.wav", waveform, 16_000)
     with pytest.raises(UserError):

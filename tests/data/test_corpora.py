@@ -313,7 +313,7 @@ def test_damaged_files_of_a_corpus_are_said(name, streaming, tmp_path):
 def test_damaged_sound_of_a_row_is_left_out_by_name(tmp_path):
     rows = [{**HUB["expresso"][0][0], "audio": {"bytes": b"RIFF", "path": "x.wav"}}]
     source = CorpusSource(hub_folder("expresso", rows, tmp_path), str(tmp_path))
-    with pytest.raises(UserError, match="cannot be read as sound"):
+    with pytest.raises(UserError, match="cannot be read as audio"):
         read_all(source)
 
 

@@ -57,7 +57,7 @@ def test_a_way_of_speaking_is_read_back_and_is_no_word():
     assert script.turns[0].emotion == "happy" and "happy}" not in script.words()
     assert Script.parse(script.render()) == script and not lint(script.render())
     assert any(
-        "no way of speaking" in problem for problem in lint(script.render().replace("{happy}", "{hapy}"))
+        "is not a known emotion" in problem for problem in lint(script.render().replace("{happy}", "{hapy}"))
     )
 
 

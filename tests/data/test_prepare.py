@@ -151,11 +151,11 @@ def test_what_cannot_be_read_is_left_out_by_name_and_the_rest_goes_on(tmp_path):
     folder = next((tmp_path / "out").glob("local-*"))
     left_out = {item["id"]: item["error"] for item in read_card(folder)["left_out"]}
     wanted = {
-        9: "sound",
-        10: "cut short",
+        9: "audio",
+        10: "truncated",
         11: "Is a directory",
-        12: "sound",
-        13: "no sound file",
+        12: "audio",
+        13: "no audio file",
         14: "no UTF-8",
         15: "no JSON",
     }

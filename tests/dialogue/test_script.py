@@ -1,3 +1,5 @@
+"""Scripts parse and render, the linter reports each problem, and tokens are those of transformers."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +27,7 @@ def scripts(draw):
 
 
 @given(scripts())
-def test_parse_gives_back_what_was_rendered(script):
+def test_parse_inverts_render(script):
     assert Script.parse(script.render()) == script
 
 
@@ -52,7 +54,7 @@ def test_tokens_match_transformers():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("Hello.", "begin"),
         ("[S2] Hello there my friend.", "begin with [S1]"),
@@ -62,16 +64,16 @@ def test_tokens_match_transformers():
         ("[S1] " + "word " * 300, "too long for one pass"),
         ("[S1] a", "too short for one pass"),
         ("[S1] " + "word " * 300, "over the 1,024"),
-        ("[S1] [S2] Hello there you.", "says nothing"),
+        ("[S1] [S2] Hello there you.", "is empty"),
         ("[S1] Hello () there my friend.", "a tag is empty"),
         ("[S1] Hello (laughs there my friend.", "a stray ("),
         ("[S1] Hello [laughs] there my friend.", "a stray [ ]"),
         ("[S01] Hello there my friend.", "begin"),
     ],
 )
-def test_lint_explains(text, said):
+def test_lint_explains(text, message):
     problems = lint(text, Limits(shortest_seconds=0.5, longest_seconds=20))
-    assert any(said in problem for problem in problems) or (said == "begin" and "begin" in problems[0])
+    assert any(message in problem for problem in problems) or (message == "begin" and "begin" in problems[0])
 
 
 def test_clean_script_has_no_problems():

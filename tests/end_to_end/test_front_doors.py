@@ -185,7 +185,7 @@ def test_the_run_speaks_a_long_script_in_a_voice(work):
         ("eval", ["calibrat"], "there are: calibrate"),
         ("generate", ["ckpt=missing", "text=[S1] Hello there."], "no checkpoint"),
         ("generate", ["ckpt=runs/whole", "text=[S1] Hello (foo) there."], "(foo) is not a tag"),
-        ("generate", ["ckpt=runs/whole", "text=[S1] Hello there.", "audio_prompt=cut.wav"], "cut short"),
+        ("generate", ["ckpt=runs/whole", "text=[S1] Hello there.", "audio_prompt=cut.wav"], "truncated"),
     ],
 )
 def test_bad_input_gives_one_message_and_exit_code_2(work, door, arguments, said):

@@ -107,7 +107,7 @@ def outside(folder):
         (gone, "cannot be read (No such file"),
         (changed, "sha256 differs"),
         (replaced(wav_bytes(np.zeros(0, np.float32), 16_000)), "no samples"),
-        (replaced(b"x"), "cannot be read as sound"),
+        (replaced(b"x"), "cannot be read as audio"),
         (lying_rate, "its row says 24000"),
         (outside, "outside of the recording"),
     ],

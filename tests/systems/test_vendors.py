@@ -137,7 +137,7 @@ def test_a_wait_that_is_longer_than_allowed_is_a_failure_of_its_prompt(recording
     ("script", "kind", "said", "requests"),
     [
         (["html"], "not_audio", "is text, not sound", 1),
-        (["truncated"], "damaged_audio", "cut short", 1),
+        (["truncated"], "damaged_audio", "truncated", 1),
         (["empty"], "empty", "is empty", 1),
         ([400], "http_400", "no, [key]", 1),
         ([422], "http_422", "no, [key]", 1),

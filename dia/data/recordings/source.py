@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dia.audio.files import ENDINGS, read_sound, resample
+from dia.audio.files import ENDINGS, read_audio_file, resample
 from dia.config.data import DialogueLimits
 from dia.config.recordings import RecordingsConfig
 from dia.data.clip import Clip
@@ -113,7 +113,7 @@ class RecordingsSource:
     def read(self, unit: Unit, tally: Tally) -> list[Clip]:
         """Label one recording. Raises :class:`UserError` when it cannot be read."""
         path = Path(self.path) / unit.content
-        waveform, rate = read_sound(path)
+        waveform, rate = read_audio_file(path)
         heard = self._heard(path, waveform, rate)
         pieces = self._pieces(heard, tally)
         if not pieces:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from dia.audio.files import read_sound, waveform_from_bytes
+from dia.audio.files import read_audio_file, waveform_from_bytes
 from dia.config.data import DialogueLimits
 from dia.data.clip import Clip, Emotion, LabelledNonverbal, LabelledTurn
 from dia.data.segmentation import TimedTurn, dialogue_of, group_turns
@@ -320,4 +320,4 @@ def _waveform(value: Any, owner: str) -> tuple[Waveform, int]:
     path = value.get("path") if isinstance(value, dict) else value
     if not path:
         raise UserError(f"{owner} has no audio")
-    return read_sound(path)
+    return read_audio_file(path)
