@@ -23,7 +23,7 @@ from dia.dialogue.lint import Limits, require_clean
 from dia.errors import UserError
 from dia.inference import (
     Generated,
-    Guarded,
+    GuardedSpeech,
     GuardLimits,
     Request,
     Sampling,
@@ -32,9 +32,9 @@ from dia.inference import (
     Voice,
     generate_codes,
 )
-from dia.inference.guard import speak_guarded
+from dia.inference.guard import synthesize_guarded
 from dia.inference.loading import ComputeDtype, open_checkpoint, open_codec
-from dia.inference.long_form import cut, join
+from dia.inference.long_form import join_waveforms, split_script
 from dia.inference.prompt import Prompt, encode_prompt, is_codes
 from dia.inference.voice import LONGEST, SHORTEST, voice_problems
 from dia.network import DiaNetwork
@@ -186,7 +186,7 @@ class Dia:
         voice: Voice | None = None,
         retries: int = 0,
         limits: GuardLimits = GuardLimits(),
-    ) -> list[Guarded]:
+    ) -> list[GuardedSpeech]:
         """Speak a batch with the default sampling under a guard: each result says what is wrong with it and
         how many attempts there were. What failed is spoken again with the next seed, up to ``retries`` times,
         and logged."""
@@ -219,7 +219,7 @@ class Dia:
         before anything is spoken, for a text that is no script, with other speakers than the voice's, or when
         the voice leaves no room.
         """
-        pieces = cut(
+        pieces = split_script(
             text, min(piece_seconds, voice.room_seconds(self.network.config.max_frames)), voice.room_bytes
         )
         for piece in pieces:
@@ -233,7 +233,7 @@ class Dia:
                     item.speech.waveform for item in self.speak(some, seeds, voice=voice, retries=retries)
                 )
 
-        return join(spoken(), self.codec.sample_rate, pause)
+        return join_waveforms(spoken(), self.codec.sample_rate, pause)
 
     def make_voice(
         self, audio: Prompt, transcript: str, shortest: float = SHORTEST, longest: float = LONGEST
@@ -284,11 +284,11 @@ class Dia:
         task: "_Task",
         retries: int,
         limits: GuardLimits = GuardLimits(),
-    ) -> list[Guarded]:
+    ) -> list[GuardedSpeech]:
         def speak(places: list[int], seeds: list[int]) -> list[Speech]:
             return self._speak([texts[place] for place in places], seeds, task.of(places))
 
-        return speak_guarded(speak, texts, seeds, retries, limits)
+        return synthesize_guarded(speak, texts, seeds, retries, limits)
 
     def _speak(self, texts: list[str], seeds: list[int], task: "_Task") -> list[Speech]:
         scripts, prompts = self._scripts(texts, task)

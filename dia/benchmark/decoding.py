@@ -8,7 +8,7 @@ import torch
 from dia.benchmark.timing import now
 from dia.codecs.delay import delay
 from dia.inference import Request, Sampling
-from dia.inference.engine import Run, encode_texts
+from dia.inference.engine import DecodingBatch, encode_texts
 from dia.network import DiaNetwork
 
 TEXT = (
@@ -23,10 +23,10 @@ def time_ours(network: DiaNetwork, steps: int, compiled: bool) -> tuple[float, l
     """Return the seconds until the first step's beginning, and of each step of a new generation."""
     device = next(network.parameters()).device
     begun = now(device)
-    run = Run(network, [Request(TEXT)], Sampling(), network.config.decoder.max_positions, compiled)
+    run = DecodingBatch(network, [Request(TEXT)], Sampling(), network.config.decoder.max_positions, compiled)
     times = [now(device)]
     for _ in range(steps):
-        run.advance(1)
+        run.decode(1)
         times.append(now(device))
     return times[0] - begun, [after - before for before, after in pairwise(times)]
 
@@ -39,7 +39,7 @@ def time_ours_at(
     nothing.
     """
     device = next(network.parameters()).device
-    run = Run(network, [Request(TEXT)], Sampling(), network.config.decoder.max_positions, compiled)
+    run = DecodingBatch(network, [Request(TEXT)], Sampling(), network.config.decoder.max_positions, compiled)
     measured = {}
     for place in sorted(places):
         run.state.canvas_BTC[:, place] = 5
@@ -49,7 +49,7 @@ def time_ours_at(
         times = []
         for step in range(steps + 3):  # the first ones of a new shape may compile
             begun = now(device)
-            run.advance(1)
+            run.decode(1)
             if step >= 3:
                 times.append(now(device) - begun)
         measured[place] = times

@@ -1,9 +1,8 @@
-"""A guard for the known failures of Dia: it runs on to the limit, hurries, says nothing, loops, or is cut
-off.
+"""A guard against known failures of Dia: no end, silence, wrong pace, loops, and a clipped end.
 
-All of these are heard at once and told by a look at waveform and codes, so a batch is checked and what failed
-is spoken again with the next seed. What is found is said, with the attempt that was kept: a guard that hides
-its work would make numbers lie.
+All of them show in the waveform and the codes, without any model. A batch is checked, and the takes that
+failed are generated again with the next seed. Results report what was detected in the returned take and how
+many attempts there were, so that no evaluation counts a retried take as a first one.
 
 Legend: T codec frame, C codec channel.
 """
@@ -23,129 +22,124 @@ from dia.inference.synthesizer import Speech
 from dia.types import Waveform
 
 KINDS = ("no_end", "silence", "too_fast", "too_slow", "loop", "clipped_end")
-WINDOW = 0.02  # seconds of one level
-log = logging.getLogger(__name__)
+WINDOW = 0.02  # seconds over which a level is measured
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class GuardLimits:
-    """From where on something is a failure."""
+    """Thresholds beyond which a take counts as failed."""
 
     fastest: float = 1.7
-    """Times the ordinary pace (14.5 characters a second, a second for each nonverbal)."""
+    """Multiple of the ordinary pace (14.5 characters per second, one second per nonverbal sound)."""
     slowest: float = 0.25
-    """Times the ordinary pace."""
+    """Multiple of the ordinary pace."""
     loudness_of_silence: float = 1e-3
-    """Root mean square below which there is nothing to hear."""
+    """Root mean square below which audio counts as silent."""
     longest_silence: float = 3.0
     """Seconds."""
     shortest_loop: float = 2.0
-    """Seconds that have to be repetition."""
+    """Seconds of repetition that count as a loop."""
     loop_rounds: int = 4
-    """Times that the same codes have to come one after another."""
+    """Number of consecutive repetitions of the same codes that count as a loop."""
     clipped_end: float = 0.5
-    """Level of the last 20 ms as a share of the speech's loud level (its 90th percentile)."""
+    """Level of the last 20 ms relative to the loud level of the take (its 90th percentile)."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One failure: its kind (of ``KINDS``) and a sentence."""
+    """One detected failure: its kind (one of ``KINDS``) and a sentence that describes it."""
 
     kind: str
     message: str
 
 
 @dataclass(frozen=True)
-class Guarded:
-    """The attempt that was kept, what is still wrong with it, and how many attempts there were."""
+class GuardedSpeech:
+    """The best take of a text, the failures detected in it, and the number of attempts."""
 
     speech: Speech
     findings: list[Finding]
     attempts: int
 
 
-def findings(speech: Speech, text: str, limits: GuardLimits = GuardLimits()) -> list[Finding]:
-    """Return what failed in a speech of a script. Raises ``ValueError`` when the text is no script."""
-    found = sound_findings(speech.waveform, speech.sample_rate, text, speech.ended, limits)
-    return found if any(finding.kind == "silence" for finding in found) else found + _loop(speech, limits)
+def check_speech(speech: Speech, text: str, limits: GuardLimits = GuardLimits()) -> list[Finding]:
+    """Return the failures of a take of a script. Raises ``ValueError`` when the text is no script."""
+    findings = check_waveform(speech.waveform, speech.sample_rate, text, speech.ended, limits)
+    if any(finding.kind == "silence" for finding in findings):
+        return findings
+    return findings + _loop(speech, limits)
 
 
-def sound_findings(
+def check_waveform(
     waveform: Waveform,
     sample_rate: int,
     text: str,
     ended: bool,
     limits: GuardLimits = GuardLimits(),
 ) -> list[Finding]:
-    """Return what failed as far as a waveform (samples,) tells it, whoever made it: all of ``KINDS`` but
-    `loop`, which codes tell.
+    """Return the failures that a waveform (samples,) of any system shows: all ``KINDS`` but `loop`.
 
-    Raises ``ValueError`` when the text is no script.
+    Raises:
+        ValueError: When the text is no script.
     """
-    found = [] if ended else [Finding("no_end", "the model did not end by itself")]
+    findings = [] if ended else [Finding("no_end", "the length limit was reached before EOS")]
     levels = levels_of(waveform, sample_rate)
-    return found + (
-        _silence(levels, limits) or [*_pace(len(waveform) / sample_rate, text, limits), *_end(levels, limits)]
-    )
+    if silence := _silence(levels, limits):
+        return findings + silence
+    return [*findings, *_pace(len(waveform) / sample_rate, text, limits), *_end(levels, limits)]
 
 
 def levels_of(waveform: Waveform, sample_rate: int) -> NDArray[np.float64]:
-    """Return the root mean square of each 20 ms of a waveform (samples,); a rest at the end counts as one."""
+    """Return the root mean square of each 20 ms of a waveform (samples,), including a shorter last window."""
+    if not len(waveform):
+        return np.zeros(0)
     size = max(1, round(WINDOW * sample_rate))
-    whole = np.square(np.asarray(waveform, dtype=np.float64))
-    starts = np.arange(0, len(whole), size)
-    return (
-        np.sqrt(np.add.reduceat(whole, starts) / np.diff([*starts, len(whole)]))
-        if len(whole)
-        else np.zeros(0)
-    )
+    squares = np.square(np.asarray(waveform, dtype=np.float64))
+    starts = np.arange(0, len(squares), size)
+    levels: NDArray[np.float64] = np.sqrt(np.add.reduceat(squares, starts) / np.diff([*starts, len(squares)]))
+    return levels
 
 
 def _silence(levels: NDArray[np.float64], limits: GuardLimits) -> list[Finding]:
     quiet = levels < limits.loudness_of_silence
     if quiet.all():
-        return [Finding("silence", "there is nothing to hear")]
+        return [Finding("silence", "the audio is silent")]
     edges = np.flatnonzero(np.diff(np.concatenate(([0], quiet.astype(int), [0]))))
     longest = max((edges[1::2] - edges[::2]) * WINDOW, default=0.0)
-    return (
-        [Finding("silence", f"{longest:.1f} s of silence on end")] if longest > limits.longest_silence else []
-    )
+    if longest > limits.longest_silence:
+        return [Finding("silence", f"{longest:.1f} s of uninterrupted silence")]
+    return []
 
 
 def _pace(seconds: float, text: str, limits: GuardLimits) -> list[Finding]:
     pace = estimated_seconds(Script.parse(text)) / seconds
     if pace > limits.fastest:
         return [Finding("too_fast", f"{pace:.1f} times the ordinary pace: hurried, or words are missing")]
-    return (
-        [Finding("too_slow", f"{pace:.2f} times the ordinary pace: drawn out, or more than the text")]
-        if pace < limits.slowest
-        else []
-    )
+    if pace < limits.slowest:
+        return [Finding("too_slow", f"{pace:.2f} times the ordinary pace: drawn out, or more than the text")]
+    return []
 
 
 def _loop(speech: Speech, limits: GuardLimits) -> list[Finding]:
     frames = len(speech.codes_TC)
     frame_rate = frames * speech.sample_rate / len(speech.waveform)
-    levels = np.sqrt(
-        np.square(speech.waveform.astype(np.float64)).reshape(frames, -1).mean(1)
-    )  # a waveform is whole frames
+    # a waveform is a whole number of frames
+    levels = np.sqrt(np.square(speech.waveform.astype(np.float64)).reshape(frames, -1).mean(1))
     loud_T = torch.from_numpy(levels >= limits.loudness_of_silence)
     period = loop_period(
         speech.codes_TC.cpu(), loud_T, round(limits.shortest_loop * frame_rate), limits.loop_rounds
     )
-    return (
-        []
-        if period is None
-        else [Finding("loop", f"the same {period / frame_rate:.2f} s come again and again")]
-    )
+    if period is None:
+        return []
+    return [Finding("loop", f"the same {period / frame_rate:.2f} s are repeated")]
 
 
 def loop_period(codes_TC: Tensor, loud_T: Tensor, frames: int, rounds: int) -> int | None:
-    """Return the shortest period, in frames, at which loud codes repeat exactly over ``frames`` or more and
-    ``rounds`` rounds.
+    """Return the shortest period, in frames, at which loud codes repeat exactly, or None.
 
-    In a stretch of period p every frame equals the one p before it; in one of r rounds, that holds for (r -
-    1) p frames.
+    The repetition must cover at least ``frames`` frames and ``rounds`` rounds. In a stretch of period p every
+    frame equals the frame p before it; in a stretch of r rounds, this holds for (r - 1) p frames.
     """
     for period in range(1, len(codes_TC) // rounds + 1):
         same_T = (codes_TC[period:] == codes_TC[:-period]).all(-1) & loud_T[period:]
@@ -161,47 +155,47 @@ def _longest_run(flags: Tensor) -> int:
 
 def _end(levels: NDArray[np.float64], limits: GuardLimits) -> list[Finding]:
     share = levels[-1] / np.percentile(levels, 90)
-    return (
-        [Finding("clipped_end", f"it ends at {share:.0%} of its loud level")]
-        if share > limits.clipped_end
-        else []
-    )
+    if share > limits.clipped_end:
+        return [Finding("clipped_end", f"the end has {share:.0%} of the loud level")]
+    return []
 
 
-def speak_guarded(
-    speak: Callable[[list[int], list[int]], list[Speech]],
+def synthesize_guarded(
+    synthesize: Callable[[list[int], list[int]], list[Speech]],
     texts: list[str],
     seeds: list[int],
     retries: int,
     limits: GuardLimits = GuardLimits(),
-) -> list[Guarded]:
-    """Speak a batch; speak what failed again, with the next seed, up to ``retries`` times.
+) -> list[GuardedSpeech]:
+    """Generate a batch, and generate failed takes again with the next seed, up to ``retries`` times.
 
-    ``speak(places, seeds)`` speaks the texts of these places. The attempt with the fewest findings is kept,
-    the earliest of equals. Each retry is logged as a warning.
+    ``synthesize(places, seeds)`` returns takes of the texts at these places. The take with the fewest
+    findings is returned, the earliest of equals. Each retry is logged as a warning.
     """
-    spoken = speak(list(range(len(texts))), seeds)
-    kept = [
-        Guarded(speech, findings(speech, text, limits), 1) for speech, text in zip(spoken, texts, strict=True)
+    first_takes = synthesize(list(range(len(texts))), seeds)
+    best = [
+        GuardedSpeech(speech, check_speech(speech, text, limits), attempts=1)
+        for speech, text in zip(first_takes, texts, strict=True)
     ]
     for retry in range(1, retries + 1):
-        failed = [place for place, item in enumerate(kept) if item.findings]
+        failed = [place for place, item in enumerate(best) if item.findings]
         if not failed:
             break
         for place in failed:
-            _warn(texts[place], kept[place], seeds[place] + retry)
-        again = speak(failed, [seeds[place] + retry for place in failed])
-        for place, speech in zip(failed, again, strict=True):
-            kept[place] = _better(
-                kept[place], Guarded(speech, findings(speech, texts[place], limits), retry + 1)
-            )
-    return kept
+            _warn(texts[place], best[place], seeds[place] + retry)
+        takes = synthesize(failed, [seeds[place] + retry for place in failed])
+        for place, speech in zip(failed, takes, strict=True):
+            take = GuardedSpeech(speech, check_speech(speech, texts[place], limits), attempts=retry + 1)
+            best[place] = _better(best[place], take)
+    return best
 
 
-def _warn(text: str, item: Guarded, seed: int) -> None:
-    said = "; ".join(finding.message for finding in item.findings)
-    log.warning("%r, attempt %d: %s; trying seed %d", text[:40], item.attempts, said, seed)
+def _warn(text: str, item: GuardedSpeech, seed: int) -> None:
+    findings = "; ".join(finding.message for finding in item.findings)
+    logger.warning("%r, attempt %d: %s; trying seed %d", text[:40], item.attempts, findings, seed)
 
 
-def _better(before: Guarded, after: Guarded) -> Guarded:
-    return after if len(after.findings) < len(before.findings) else replace(before, attempts=after.attempts)
+def _better(before: GuardedSpeech, after: GuardedSpeech) -> GuardedSpeech:
+    if len(after.findings) < len(before.findings):
+        return after
+    return replace(before, attempts=after.attempts)

@@ -1,8 +1,6 @@
-"""Scripts of any length: cut at turns into pieces that one pass can say, spoken in one voice, joined without
-a click.
+"""Scripts of any length: split into pieces that fit one pass, generate them in one voice, join the audio.
 
-Pieces of a later turn may begin with [S2]: what stands before them in the model's text is the voice's
-transcript.
+A piece may begin with [S2]: the voice's transcript precedes it in the text that the model reads.
 """
 
 import re
@@ -16,75 +14,76 @@ from dia.dialogue.text import MAX_BYTES
 from dia.errors import UserError
 from dia.types import Waveform
 
-BREAKS = (r"(?<=[.!?;:])\s+", r"(?<=,)\s+", r"\s+")  # sentences, clauses, words
-STAND_IN = "\ue000"  # for a space within a tag, where nothing may be cut; of the private use area
-EDGE = 0.05  # seconds of quiet that stay around a piece
-FADE = 0.005  # seconds over which a piece comes and goes
-QUIET = 0.01  # share of a piece's peak that counts as silence
+BREAKS = (r"(?<=[.!?;:])\s+", r"(?<=,)\s+", r"\s+")  # after sentences, clauses, words
+TAG_SPACE = "\ue000"  # replaces a space within a tag, where no break is allowed; from the private use area
+EDGE = 0.05  # seconds of silence that remain around a piece
+FADE = 0.005  # seconds over which a piece fades in and out
+SILENT_SHARE = 0.01  # share of a piece's peak below which it counts as silent
 
 
-def cut(text: str, longest_seconds: float, most_bytes: int = MAX_BYTES) -> list[str]:
-    """Return scripts that say the same words in the same order, each of at most ``longest_seconds`` and
-    ``most_bytes``.
+def split_script(text: str, max_seconds: float, max_bytes: int = MAX_BYTES) -> list[str]:
+    """Return scripts with the same words in the same order, each within ``max_seconds`` and ``max_bytes``.
 
-    Whole turns stay together as far as they fit; one that is too long is cut at sentences, then clauses, then
-    words, and its parts keep its speaker. A single word is never cut. Raises :class:`UserError` when the text
-    is no script.
+    Whole turns stay together as far as they fit. A turn that is too long is split after sentences, then
+    clauses, then words, and its parts keep its speaker; a single word is never split.
+
+    Raises:
+        UserError: When the text is no script.
     """
     try:
         script = Script.parse(text)
     except ValueError as error:
         raise UserError(str(error)) from error
     turns = [turn.render() for turn in script.turns]
-    parts = [part for turn in turns for part in _cut_turn(turn, longest_seconds, most_bytes)]
-    return _packed(parts, longest_seconds, most_bytes)
+    parts = [part for turn in turns for part in _split_turn(turn, max_seconds, max_bytes)]
+    return _packed(parts, max_seconds, max_bytes)
 
 
-def _cut_turn(turn: str, longest_seconds: float, most_bytes: int) -> list[str]:
-    """A rendered turn as one or more turns of the same speaker."""
-    if _fits(turn, longest_seconds, most_bytes):
+def _split_turn(turn: str, max_seconds: float, max_bytes: int) -> list[str]:
+    """Return a rendered turn as one or more turns of the same speaker."""
+    if _fits(turn, max_seconds, max_bytes):
         return [turn]
     speaker, _, words = turn.partition(" ")
-    room = most_bytes - len(speaker) - 1
-    pieces = [TAG.sub(lambda tag: tag[0].replace(" ", STAND_IN), words)]
+    room = max_bytes - len(speaker) - 1
+    pieces = [TAG.sub(lambda tag: tag[0].replace(" ", TAG_SPACE), words)]
     for pattern in BREAKS:
         pieces = [
-            finer
+            part
             for piece in pieces
-            for finer in (re.split(pattern, piece) if not _fits(piece, longest_seconds, room) else [piece])
+            for part in ([piece] if _fits(piece, max_seconds, room) else re.split(pattern, piece))
         ]
-    return [f"{speaker} {piece}".replace(STAND_IN, " ") for piece in _packed(pieces, longest_seconds, room)]
+    return [f"{speaker} {piece}".replace(TAG_SPACE, " ") for piece in _packed(pieces, max_seconds, room)]
 
 
-def _packed(parts: list[str], longest_seconds: float, most_bytes: int) -> list[str]:
-    """Join neighbours as evenly as the limits allow: as few pieces as filling them up would give, none of
-    them tiny.
-    """
+def _packed(parts: list[str], max_seconds: float, max_bytes: int) -> list[str]:
+    """Join neighbours into as few pieces as the limits allow, of lengths as even as possible."""
     seconds = [_seconds(part) for part in parts]
-    least = _fill(parts, seconds, longest_seconds, most_bytes)
-    even = (
-        sum(seconds) / len(least) * 1.1
-    )  # a little more than the mean, so that the last piece is not left over
-    spread = _fill(parts, seconds, min(longest_seconds, even), most_bytes)
-    return spread if len(spread) == len(least) else least
+    fewest = _fill(parts, seconds, max_seconds, max_bytes)
+    even = sum(seconds) / len(fewest) * 1.1  # above the mean, so that no short piece is left over
+    spread = _fill(parts, seconds, min(max_seconds, even), max_bytes)
+    return spread if len(spread) == len(fewest) else fewest
 
 
-def _fill(parts: list[str], seconds: list[float], longest_seconds: float, most_bytes: int) -> list[str]:
+def _fill(parts: list[str], seconds: list[float], max_seconds: float, max_bytes: int) -> list[str]:
     groups: list[list[str]] = []
-    used, size = float("inf"), 0
+    used_seconds = float("inf")
+    used_bytes = 0
     for part, length in zip(parts, seconds, strict=True):
-        more_seconds, more_bytes = length + 1 / CHARACTERS_PER_SECOND, 1 + _size(part)
-        if used + more_seconds > longest_seconds or size + more_bytes > most_bytes:
+        more_seconds = length + 1 / CHARACTERS_PER_SECOND
+        more_bytes = 1 + _size(part)
+        if used_seconds + more_seconds > max_seconds or used_bytes + more_bytes > max_bytes:
             groups.append([part])
-            used, size = length, _size(part)
+            used_seconds = length
+            used_bytes = _size(part)
         else:
             groups[-1].append(part)
-            used, size = used + more_seconds, size + more_bytes
+            used_seconds += more_seconds
+            used_bytes += more_bytes
     return [" ".join(group) for group in groups]
 
 
-def _fits(text: str, longest_seconds: float, most_bytes: int) -> bool:
-    return _seconds(text) <= longest_seconds and _size(text) <= most_bytes
+def _fits(text: str, max_seconds: float, max_bytes: int) -> bool:
+    return _seconds(text) <= max_seconds and _size(text) <= max_bytes
 
 
 def _size(text: str) -> int:
@@ -92,20 +91,18 @@ def _size(text: str) -> int:
 
 
 def _seconds(text: str) -> float:
-    """About how long a piece of a script takes to say, by the lint's measure; a little more, as speakers
-    count as words.
-    """
+    """Return the estimated duration, by the linter's measure but with speaker tags counted as words."""
     tags = TAG.findall(text)
-    return (len(text) - sum(len(tag) + 2 for tag in tags)) / CHARACTERS_PER_SECOND + len(
-        tags
-    ) * SECONDS_PER_NONVERBAL
+    characters = len(text) - sum(len(tag) + 2 for tag in tags)
+    return characters / CHARACTERS_PER_SECOND + len(tags) * SECONDS_PER_NONVERBAL
 
 
-def join(waveforms: Iterable[Waveform], sample_rate: int, pause: float = 0.25) -> Iterator[Waveform]:
-    """Yield the pieces' sound one after another, ``pause`` seconds of silence between: one piece is in memory
-    at a time.
+def join_waveforms(
+    waveforms: Iterable[Waveform], sample_rate: int, pause: float = 0.25
+) -> Iterator[Waveform]:
+    """Yield pieces of audio with ``pause`` seconds of silence between them; one piece is in memory at a time.
 
-    Silence around a piece is cut to 50 ms, and it fades in and out over 5 ms, so that there is no click.
+    Silence around a piece is trimmed to 50 ms, and the piece fades in and out over 5 ms to avoid clicks.
     """
     first = True
     for waveform in waveforms:
@@ -119,10 +116,8 @@ def join(waveforms: Iterable[Waveform], sample_rate: int, pause: float = 0.25) -
 
 
 def trimmed(waveform: Waveform, sample_rate: int) -> Waveform:
-    """Return a waveform without the silence before and after it, but for 50 ms; nothing of one that is all
-    silence.
-    """
-    loud = np.flatnonzero(np.abs(waveform) > QUIET * np.abs(waveform).max(initial=0.0))
+    """Return a waveform with at most 50 ms of silence before and after it; an empty one for silence."""
+    loud = np.flatnonzero(np.abs(waveform) > SILENT_SHARE * np.abs(waveform).max(initial=0.0))
     if not len(loud):
         return waveform[:0]
     edge = round(EDGE * sample_rate)
@@ -130,10 +125,10 @@ def trimmed(waveform: Waveform, sample_rate: int) -> Waveform:
 
 
 def faded(waveform: Waveform, sample_rate: int) -> Waveform:
-    """Return a waveform that begins and ends in zero, by raised cosines of 5 ms."""
+    """Return a waveform that begins and ends at zero, by raised cosines of 5 ms."""
     length = min(round(FADE * sample_rate), len(waveform) // 2)
     slope = (0.5 - 0.5 * np.cos(np.pi * np.arange(length) / max(length, 1))).astype(np.float32)
-    made = waveform.copy()
-    made[:length] *= slope
-    made[len(made) - length :] *= slope[::-1]
-    return made
+    result = waveform.copy()
+    result[:length] *= slope
+    result[len(result) - length :] *= slope[::-1]
+    return result

@@ -1,4 +1,4 @@
-"""Voice prompts: recordings, samples or codes of the voice that the model is to go on in.
+"""Voice prompts: recordings, samples or codes of the voice that the model continues in.
 
 Legend: L samples, T codec frame, C codec channel.
 """
@@ -14,21 +14,25 @@ from dia.errors import UserError
 from dia.types import Waveform
 
 Prompt = str | Path | Waveform | Tensor
-SHORTEST_PROMPT = 0.5  # seconds that tell something of a voice
-SILENT = 1e-3  # highest sample of what counts as silence
+SHORTEST_PROMPT = 0.5  # seconds below which a prompt carries too little of a voice
+SILENT = 1e-3  # largest amplitude of what counts as silence
 
 
 def is_codes(prompt: Prompt | None) -> bool:
-    """Whether a prompt is codes already, so that no codec is needed for it."""
+    """Return whether a prompt is codes already, so that no codec is needed."""
     return isinstance(prompt, Tensor) and not prompt.is_floating_point()
 
 
-def encode_prompt(prompt: Prompt, codec: Codec, most_frames: int) -> Tensor:
-    """Return the codes (T, C) of a prompt: a file, samples (samples,) at the codec's rate, or codes as they
-    are.
+def encode_prompt(prompt: Prompt, codec: Codec, max_frames: int) -> Tensor:
+    """Return the codes (T, C) of a voice prompt.
 
-    Raises :class:`UserError` for a prompt that is silent, too short to tell a voice, or longer than
-    ``most_frames``.
+    Args:
+        prompt: An audio file, samples (samples,) at the codec's rate, or codes (T, C), which are returned.
+        codec: The codec of the model.
+        max_frames: The longest prompt that leaves the model room to generate, in codec frames.
+
+    Raises:
+        UserError: When the prompt is silent, too short, or too long.
     """
     if isinstance(prompt, Tensor) and not prompt.is_floating_point():
         require_codes(prompt[None], codec.channels, codec.codebook_size)
@@ -36,20 +40,20 @@ def encode_prompt(prompt: Prompt, codec: Codec, most_frames: int) -> Tensor:
     name = str(prompt) if isinstance(prompt, str | Path) else "the audio prompt"
     waveform = read_audio(prompt, codec.sample_rate) if isinstance(prompt, str | Path) else prompt
     waveform_L = torch.as_tensor(waveform, dtype=torch.float32)
-    _require_voice(waveform_L, name, codec, most_frames)
+    _require_voice(waveform_L, name, codec, max_frames)
     return codec.encode(pad_to_frames(waveform_L[None], codec.hop))[0]
 
 
-def _require_voice(waveform_L: Tensor, name: str, codec: Codec, most_frames: int) -> None:
-    longest = most_frames * codec.hop / codec.sample_rate
+def _require_voice(waveform_L: Tensor, name: str, codec: Codec, max_frames: int) -> None:
+    longest = max_frames * codec.hop / codec.sample_rate
     if waveform_L.ndim != 1 or not bool(waveform_L.isfinite().all()):
         raise UserError(
-            f"{name}: samples of shape {tuple(waveform_L.shape)}; give finite mono samples (samples,)"
+            f"{name} has samples of shape {tuple(waveform_L.shape)}; give finite mono samples (samples,)"
         )
     seconds = len(waveform_L) / codec.sample_rate
     if not SHORTEST_PROMPT <= seconds < longest:
         raise UserError(
-            f"{name} is {seconds:.3f} s long; give {SHORTEST_PROMPT} to {longest:.0f} s (best are 5 to 10)"
+            f"{name} is {seconds:.3f} s long; give {SHORTEST_PROMPT} to {longest:.0f} s (5 to 10 s work best)"
         )
     if float(waveform_L.abs().max()) < SILENT:
         raise UserError(f"{name} is silent; give a recording of the voice")

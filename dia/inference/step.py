@@ -1,6 +1,7 @@
-"""One decoder step of a batch: read a row of the canvas, draw the next one. Only tensors change, nothing
-waits for the device, and shapes stay: so the same function runs as it is, compiled, or captured as a CUDA
-graph.
+"""One decoder step of a batch: read a row of the canvas, sample the next row.
+
+The step changes tensors only, never waits for the device and keeps all shapes, so that the same function runs
+eagerly, compiled, or captured as a CUDA graph.
 
 Legend: B item, T step, C codec channel, V ids per channel.
 """
@@ -10,8 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dia.codecs.delay import frame_at
 from dia.config.sampling import Sampling
-from dia.inference.sampling import sample
+from dia.inference.sampling import guidance_scale, sample
 from dia.network import DiaNetwork
 from dia.network.cache import DecoderCache
 
@@ -19,13 +21,17 @@ FREE = -1
 
 
 @dataclass
-class State:
-    """What a batch carries beside its cache.
+class DecodingState:
+    """The tensors of a batch that decoding carries from step to step, beside its key-value cache.
 
-    The canvas (B, T, C) holds the delayed ids: what is known from the start (BOS, the prompt's codes) and
-    what has been drawn, ``FREE`` elsewhere. ``uniform_BTC`` are each item's own random numbers, ``prompt_B``
-    the frames of its prompt, ``eos_B`` the row in which its channel 0 ended (the number of rows while it has
-    not), ``last_eos`` the last row in which it may.
+    Attributes:
+        canvas_BTC: Delayed ids: those known from the start (BOS, the prompt's codes), those drawn so far, and
+            ``FREE`` elsewhere.
+        uniform_BTC: Random numbers in 0..1, from each item's own seed.
+        prompt_B: Frames of each item's prompt.
+        eos_B: The row in which channel 0 ended; the number of rows as long as it has not.
+        delays_C: Delay of each channel in steps.
+        last_eos: The last row in which channel 0 may end.
     """
 
     canvas_BTC: Tensor
@@ -35,30 +41,32 @@ class State:
     delays_C: Tensor
     last_eos: int
 
-    def keep(self, rows_B: Tensor) -> None:
-        """Keep only these rows of the batch."""
-        self.canvas_BTC, self.uniform_BTC = self.canvas_BTC[rows_B], self.uniform_BTC[rows_B]
-        self.prompt_B, self.eos_B = self.prompt_B[rows_B], self.eos_B[rows_B]
+    def select(self, rows_B: Tensor) -> None:
+        """Reduce the batch to these rows."""
+        self.canvas_BTC = self.canvas_BTC[rows_B]
+        self.uniform_BTC = self.uniform_BTC[rows_B]
+        self.prompt_B = self.prompt_B[rows_B]
+        self.eos_B = self.eos_B[rows_B]
 
 
-def advance(network: DiaNetwork, state: State, cache: DecoderCache, sampling: Sampling) -> None:
-    """Feed the row at the cache's position and fill the free cells of the next one."""
+def decode_step(network: DiaNetwork, state: DecodingState, cache: DecoderCache, sampling: Sampling) -> None:
+    """Feed the row at the cache's position and fill the free cells of the next one, in place."""
     here = cache.position.reshape(1)
     tokens_BTC = state.canvas_BTC.index_select(1, here)
     following = here + 1
     tokens_BTC = torch.cat((tokens_BTC, tokens_BTC)) if sampling.guided else tokens_BTC
-    logits = network.step(tokens_BTC, cache)[:, -1].float()
+    logits = network.next_logits(tokens_BTC, cache)[:, -1].float()
     cond_BCV, uncond_BCV = logits.chunk(2) if sampling.guided else (logits, None)
-    scale = sampling.scale_at(following - 1 - state.prompt_B) if sampling.cfg_final is not None else None
+    scale = None
+    if sampling.cfg_final is not None:
+        scale = guidance_scale(sampling, following - 1 - state.prompt_B)
     uniform_BC = state.uniform_BTC.index_select(1, following)[:, 0]
     drawn_BC = sample(cond_BCV, uncond_BCV, uniform_BC, network.config.decoder.eos, sampling, scale)
     state.canvas_BTC.index_copy_(1, following, _row(drawn_BC, state, network, following).unsqueeze(1))
 
 
-def _row(drawn_BC: Tensor, state: State, network: DiaNetwork, step: Tensor) -> Tensor:
-    """Return row ``step`` (B, C): known cells stay, ended channels get EOS and PAD, the others what was
-    drawn.
-    """
+def _row(drawn_BC: Tensor, state: DecodingState, network: DiaNetwork, step: Tensor) -> Tensor:
+    """Return row ``step`` (B, C): known cells stay, ended channels are EOS and PAD, the others are drawn."""
     ids = network.config.decoder
     known_BC = state.canvas_BTC.index_select(1, step)[:, 0]
     row_BC = torch.where(known_BC == FREE, drawn_BC, known_BC)
@@ -66,5 +74,5 @@ def _row(drawn_BC: Tensor, state: State, network: DiaNetwork, step: Tensor) -> T
     first_B = torch.where(running_B & (step >= state.last_eos), ids.eos, row_BC[:, 0])
     state.eos_B.copy_(torch.where((first_B == ids.eos) & running_B, step, state.eos_B))
     row_BC = torch.cat((first_B[:, None], row_BC[:, 1:]), 1)
-    since_BC = step - state.eos_B[:, None] - state.delays_C
-    return torch.where(since_BC == 0, ids.eos, torch.where(since_BC > 0, ids.pad, row_BC))
+    since_eos_BC = frame_at(step, state.delays_C) - state.eos_B[:, None]
+    return torch.where(since_eos_BC == 0, ids.eos, torch.where(since_eos_BC > 0, ids.pad, row_BC))

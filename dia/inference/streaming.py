@@ -1,8 +1,8 @@
-"""Sound while codes still come: a window of the codes is decoded, never the whole sequence.
+"""Streaming synthesis: decode a window of the codes while more codes are generated.
 
-A frame's sound is final once the codec's context of later frames is there, and needs as many earlier ones; so
-a stream is the sound of the whole, up to the rounding of products of other sizes, and has no seam to be
-smoothed.
+A frame's audio is final once as many later frames exist as the codec's context, and it needs as many earlier
+ones. So the stream equals the audio of the whole sequence up to the rounding of matrix products of other
+sizes, and has no seams to smooth.
 
 Legend: T codec frame, C codec channel.
 """
@@ -15,36 +15,34 @@ from torch import Tensor
 from dia.codecs.protocol import Codec, frames_per_second
 from dia.types import Waveform
 
-FIRST_SOUND = 0.25  # seconds that the first chunk gives
+FIRST_CHUNK = 0.25  # seconds of audio in the first chunk
 
 
 def chunk_frames(codec: Codec) -> int:
-    """Return the frames of a chunk: what the codec looks ahead, and a quarter of a second to be heard at
-    once.
-    """
-    return codec.context + round(FIRST_SOUND * frames_per_second(codec))
+    """Return the frames per chunk: the codec's context, and 0.25 s that can be played at once."""
+    return codec.context + round(FIRST_CHUNK * frames_per_second(codec))
 
 
 def stream_waveforms(codec: Codec, pieces: Iterable[Tensor]) -> Iterator[Waveform]:
-    """Yield waveforms (samples,), float32, of codes that come in pieces (T, C); joined they are the sound of
-    all codes.
+    """Yield the waveforms of codes that arrive in pieces (T, C); joined they are the audio of all codes.
 
     Each piece costs the decoding of itself and twice the codec's context, however long the stream is.
     """
-    kept_TC: Tensor | None = None
-    given = 0  # frames of what is kept whose sound has been given out
+    window_TC: Tensor | None = None
+    yielded = 0  # frames of the window whose audio has been yielded
     for piece_TC in pieces:
-        kept_TC = piece_TC if kept_TC is None else torch.cat((kept_TC, piece_TC))
-        ready = len(kept_TC) - codec.context
-        if ready > given:
-            yield _sound(codec, kept_TC, given, ready)
-            forgotten = max(0, ready - codec.context)
-            kept_TC, given = kept_TC[forgotten:], ready - forgotten
-    if kept_TC is not None and len(kept_TC) > given:
-        yield _sound(codec, kept_TC, given, len(kept_TC))
+        window_TC = piece_TC if window_TC is None else torch.cat((window_TC, piece_TC))
+        ready = len(window_TC) - codec.context
+        if ready > yielded:
+            yield _decode_frames(codec, window_TC, yielded, ready)
+            dropped = max(0, ready - codec.context)
+            window_TC = window_TC[dropped:]
+            yielded = ready - dropped
+    if window_TC is not None and len(window_TC) > yielded:
+        yield _decode_frames(codec, window_TC, yielded, len(window_TC))
 
 
-def _sound(codec: Codec, codes_TC: Tensor, begin: int, end: int) -> Waveform:
-    """Sound of frames ``begin`` to ``end``, with all codes given as context."""
+def _decode_frames(codec: Codec, codes_TC: Tensor, begin: int, end: int) -> Waveform:
+    """Return the audio of frames ``begin`` to ``end``, decoded with all codes as context."""
     waveform: Waveform = codec.decode(codes_TC[None])[0].float().cpu().numpy()
     return waveform[begin * codec.hop : end * codec.hop]

@@ -1,4 +1,4 @@
-"""The Dia network: a byte encoder and a decoder of delayed codec channels; one device, no training code."""
+"""The Dia network: a byte encoder and a decoder of delayed codec channels, without any training code."""
 
 from dia.config.model import DecoderConfig, DiaConfig, EncoderConfig
 from dia.network.dia import DiaNetwork

@@ -1,8 +1,7 @@
-"""Operations whose gradient is written out, so that training keeps less of a forward pass than autograd
-would.
+"""Autograd functions that save fewer activations for the backward pass than torch's autograd would.
 
-Each keeps its inputs and makes the rest again: a norm keeps one tensor of its width instead of three, a gated
-SiLU two of the inner width instead of three.
+Each saves its inputs and recomputes everything else: a norm saves one tensor of its width instead of three, a
+gated SiLU two of the intermediate size instead of three.
 
 Legend: B batch, T step, D width, I inner width.
 """

@@ -1,7 +1,7 @@
 """Dia's decoder: delayed codec channels, summed into one sequence, attending to the text.
 
-Two ways through the same layers: ``forward`` for whole sequences (training), ``step`` for what is new
-(generation).
+The same layers run in two ways: ``forward`` on whole sequences (training), ``next_features`` on new steps with
+a cache (generation).
 
 Legend: B batch, T audio step, S text byte, C codec channel, V ids per channel, D width.
 """
@@ -22,9 +22,7 @@ Angles = tuple[Tensor, Tensor]
 
 
 class ChannelEmbedding(nn.Module):
-    """One table for all channels; a step's feature is the sum over its channels, made without the parts being
-    held.
-    """
+    """One embedding table for all channels; a step's feature is the sum over its channels (an embedding bag)."""
 
     def __init__(self, channels: int, vocabulary: int, width: int) -> None:
         super().__init__()
@@ -39,7 +37,7 @@ class ChannelEmbedding(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Causal self-attention, cross-attention to the text and feed-forward, each behind its norm."""
+    """Pre-norm causal self-attention, cross-attention to the text and feed-forward, with residuals."""
 
     def __init__(self, config: DiaConfig) -> None:
         super().__init__()
@@ -60,40 +58,43 @@ class DecoderLayer(nn.Module):
         self.mlp = GatedSiLU(size.hidden_size, size.intermediate_size)
 
     def memory(self, memory_BSD: Tensor, angles: Angles) -> tuple[Tensor, Tensor]:
-        """Return cross-attention's keys and values of the text; ``angles`` turn the keys where the checkpoint
-        wants it.
-        """
+        """Return the cross-attention keys and values of the text; ``cross_rope`` rotates the keys by ``angles``."""
         keys, values = self.cross_attention.keys_values(memory_BSD)
         return (rotate(keys, angles) if self.cross_rope else keys), values
 
     def forward(
-        self, x_BTD: Tensor, place: "Place", memory: Tensor | tuple[Tensor, Tensor], cache: LayerCache | None
+        self,
+        x_BTD: Tensor,
+        context: "StepContext",
+        memory: Tensor | tuple[Tensor, Tensor],
+        cache: LayerCache | None,
     ) -> Tensor:
-        """Return features of the same shape; with a cache, the steps are written to it and see what it holds.
+        """Return features of the same shape; with a cache, the steps are written to it and attend to it.
 
-        ``memory`` are the encoder's features (B, S, D), or what :meth:`memory` made of them before.
+        ``memory`` are the encoder's features (B, S, D), or the keys and values that :meth:`memory` returned.
         """
         queries, keys, values = self.self_attention.queries_keys_values(self.pre_sa_norm(x_BTD))
-        queries, keys = rotate(queries, place.angles), rotate(keys, place.angles)
+        queries, keys = rotate(queries, context.angles), rotate(keys, context.angles)
         if cache is not None:
-            cache.write(place.positions_T, keys, values)
-            keys, values = cache.keys_BKTH[:, :, : place.visible], cache.values_BKTH[:, :, : place.visible]
-        x_BTD = x_BTD + self.self_attention.attend(queries, keys, values, place.mask, causal=cache is None)
+            cache.write(context.positions_T, keys, values)
+            keys, values = (
+                cache.keys_BKTH[:, :, : context.visible],
+                cache.values_BKTH[:, :, : context.visible],
+            )
+        x_BTD = x_BTD + self.self_attention.attend(queries, keys, values, context.mask, causal=cache is None)
         queries = self.cross_attention.queries(self.pre_ca_norm(x_BTD))
-        queries = rotate(queries, place.cross_angles) if self.cross_rope else queries
-        keys, values = self.memory(memory, place.memory_angles) if isinstance(memory, Tensor) else memory
+        queries = rotate(queries, context.cross_angles) if self.cross_rope else queries
+        keys, values = self.memory(memory, context.memory_angles) if isinstance(memory, Tensor) else memory
         x_BTD = x_BTD + self.cross_attention.attend(
-            queries, keys, values, place.memory_mask_B11S, causal=False
+            queries, keys, values, context.memory_mask_B11S, causal=False
         )
         out: Tensor = x_BTD + self.mlp(self.pre_mlp_norm(x_BTD))
         return out
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the steps at hand stand, the same for all layers: positions, rotary angles, and what attention
-    may see.
-    """
+class StepContext:
+    """The inputs that all layers share: positions, rotary angles and attention masks of the current steps."""
 
     positions_T: Tensor
     angles: Angles
@@ -105,7 +106,7 @@ class Place:
 
 
 class Decoder(nn.Module):
-    """The stack of decoder layers over the channel embedding."""
+    """The stack of decoder layers on top of the channel embedding."""
 
     def __init__(self, config: DiaConfig) -> None:
         super().__init__()
@@ -116,22 +117,20 @@ class Decoder(nn.Module):
         self.norm = RMSNorm(size.hidden_size, config.norm_epsilon)
 
     def forward(self, tokens_BTC: Tensor, memory_BSD: Tensor, memory_mask_BS: Tensor) -> Tensor:
-        """Return features (B, T, D) of whole sequences, each step seeing itself and what came before."""
+        """Return features (B, T, D) of whole sequences; each step attends to itself and earlier ones."""
         positions_T = torch.arange(tokens_BTC.shape[1], device=tokens_BTC.device)
-        place = Place(
+        context = StepContext(
             positions_T,
             *self._angles(positions_T),
             self._memory_angles(memory_BSD),
             memory_mask_BS[:, None, None, :],
         )
-        return self._run(tokens_BTC, place, [memory_BSD] * len(self.layers), None)
+        return self._run(tokens_BTC, context, [memory_BSD] * len(self.layers), None)
 
-    def start(
+    def new_cache(
         self, memory_BSD: Tensor, memory_mask_BS: Tensor, steps: int, block: int = BLOCK
     ) -> DecoderCache:
-        """Return an empty cache for at most ``steps`` steps over these texts; its shapes change every
-        ``block`` steps.
-        """
+        """Return an empty cache of at most ``steps`` steps for encoded texts; shapes change every ``block``."""
         size, batch = self.config.decoder, memory_BSD.shape[0]
         layers = [LayerCache(batch, size.key_value_heads, size.head_dim, memory_BSD) for _ in self.layers]
         position = torch.zeros((), dtype=torch.long, device=memory_BSD.device)
@@ -139,15 +138,15 @@ class Decoder(nn.Module):
             layers, self._memories(memory_BSD), memory_mask_BS[:, None, None, :], position, steps, block
         )
 
-    def step(self, tokens_BTC: Tensor, cache: DecoderCache) -> Tensor:
-        """Return features (B, T, D) of the next T steps and move the cache on; it must have reserved them."""
+    def next_features(self, tokens_BTC: Tensor, cache: DecoderCache) -> Tensor:
+        """Return features (B, T, D) of the next T steps and advance the cache, which must have reserved them."""
         positions_T = cache.position + torch.arange(tokens_BTC.shape[1], device=tokens_BTC.device)
-        seen_TT = torch.arange(cache.visible, device=tokens_BTC.device) <= positions_T[:, None]
+        visible_TT = torch.arange(cache.visible, device=tokens_BTC.device) <= positions_T[:, None]
         angles, cross_angles = self._angles(positions_T)
-        place = Place(
-            positions_T, angles, cross_angles, cross_angles, cache.memory_mask_B11S, seen_TT, cache.visible
+        context = StepContext(
+            positions_T, angles, cross_angles, cross_angles, cache.memory_mask_B11S, visible_TT, cache.visible
         )
-        features = self._run(tokens_BTC, place, cache.memory, cache.layers)
+        features = self._run(tokens_BTC, context, cache.memory, cache.layers)
         cache.position.add_(tokens_BTC.shape[1])
         return features
 
@@ -158,18 +157,18 @@ class Decoder(nn.Module):
     def _run(
         self,
         tokens_BTC: Tensor,
-        place: Place,
+        context: StepContext,
         memory: Sequence[Tensor | tuple[Tensor, Tensor]],
         caches: list[LayerCache] | None,
     ) -> Tensor:
         x_BTD = self.embeddings(tokens_BTC)
         for index, layer in enumerate(self._layers()):
-            x_BTD = layer(x_BTD, place, memory[index], caches[index] if caches else None)
+            x_BTD = layer(x_BTD, context, memory[index], caches[index] if caches else None)
         out: Tensor = self.norm(x_BTD)
         return out
 
     def _angles(self, positions_T: Tensor) -> tuple[Angles, Angles]:
-        """Rotary angles of self-attention and of cross-attention."""
+        """Return the rotary angles of self-attention and of cross-attention."""
         size, theta = self.config.decoder, self.config.rope_theta
         return rotary_angles(positions_T, size.head_dim, theta), rotary_angles(
             positions_T, size.cross_head_dim, theta

@@ -1,4 +1,4 @@
-"""The whole network: text in, logits of the next step's codes out, for every channel.
+"""The Dia network: text and previous codes in, logits of the next step's codes out, for every channel.
 
 Legend: B batch, T audio step, S text byte, C codec channel, V ids per channel, D width.
 """
@@ -13,14 +13,18 @@ from dia.network.decoder import Decoder
 from dia.network.encoder import Encoder
 from dia.network.linear import Linear
 
-INITIALIZER_RANGE = 0.02  # Dia's, whose decoder is 2,048 wide
+INITIALIZER_RANGE = 0.02  # of Dia-1.6B, whose decoder has a hidden size of 2,048
 
 
 class DiaNetwork(nn.Module):
-    """Encoder, decoder and the head that gives every channel's logits; ``initializer_range`` is the deviation
-    of random weights; None leaves them as torch makes them.
+    """Encoder, decoder and the output layer with the logits of all channels.
 
-    Raises ``ValueError`` with every problem of an impossible config.
+    Args:
+        config: Shape of the network.
+        initializer_range: Standard deviation of the initial weights; None leaves torch's initialization.
+
+    Raises:
+        ValueError: With all problems of an impossible config.
     """
 
     def __init__(self, config: DiaConfig, initializer_range: float | None = INITIALIZER_RANGE) -> None:
@@ -37,35 +41,33 @@ class DiaNetwork(nn.Module):
             self.apply(partial(_initialise, deviation=initializer_range))
 
     def forward(self, text_BS: Tensor, text_mask_BS: Tensor, tokens_BTC: Tensor) -> Tensor:
-        """Teacher-forced: return logits (B, T, C, V), where step t tells what step t + 1 holds.
+        """Return teacher-forced logits (B, T, C, V); those at step t predict the codes of step t + 1.
 
-        ``text_BS`` are byte ids, ``text_mask_BS`` is true where there is text, ``tokens_BTC`` are delayed
-        codes.
+        Args:
+            text_BS: Byte ids (B, S).
+            text_mask_BS: True on text (B, S).
+            tokens_BTC: Delayed codes (B, T, C).
         """
         return self.logits(self.features(text_BS, text_mask_BS, tokens_BTC))
 
     def features(self, text_BS: Tensor, text_mask_BS: Tensor, tokens_BTC: Tensor) -> Tensor:
-        """Teacher-forced: return what the head makes logits of, (B, T, D); arguments as of
-        :meth:`forward`.
-        """
+        """Return the teacher-forced decoder features (B, T, D) before the output layer."""
         features_BTD: Tensor = self.decoder(tokens_BTC, self.encoder(text_BS, text_mask_BS), text_mask_BS)
         return features_BTD
 
-    def start(self, text_BS: Tensor, text_mask_BS: Tensor, steps: int, block: int = BLOCK) -> DecoderCache:
-        """Encode the texts and return the cache for decoding up to ``steps`` steps; its shapes change every
-        ``block`` steps.
-        """
-        return self.decoder.start(self.encoder(text_BS, text_mask_BS), text_mask_BS, steps, block)
+    def new_cache(
+        self, text_BS: Tensor, text_mask_BS: Tensor, steps: int, block: int = BLOCK
+    ) -> DecoderCache:
+        """Encode texts and return a cache for decoding up to ``steps`` steps; shapes change every ``block``."""
+        return self.decoder.new_cache(self.encoder(text_BS, text_mask_BS), text_mask_BS, steps, block)
 
     def prefill(self, tokens_BTC: Tensor, cache: DecoderCache) -> None:
-        """Incremental: take T steps whose successors are known, so that nobody asks for their logits."""
-        self.decoder.step(tokens_BTC, cache)
+        """Advance the cache by T steps (B, T, C) whose successors are known, without computing logits."""
+        self.decoder.next_features(tokens_BTC, cache)
 
-    def step(self, tokens_BTC: Tensor, cache: DecoderCache) -> Tensor:
-        """Incremental: return logits (B, T, C, V) of the next T steps and move the cache on; it must have
-        reserved them.
-        """
-        return self.logits(self.decoder.step(tokens_BTC, cache))
+    def next_logits(self, tokens_BTC: Tensor, cache: DecoderCache) -> Tensor:
+        """Return logits (B, T, C, V) of the next T steps and advance the cache, which must have reserved them."""
+        return self.logits(self.decoder.next_features(tokens_BTC, cache))
 
     def logits(self, features_BTD: Tensor) -> Tensor:
         """Return logits (B, T, C, V) of decoder features."""
@@ -75,6 +77,6 @@ class DiaNetwork(nn.Module):
 
 
 def _initialise(module: nn.Module, deviation: float) -> None:
-    """Normal weights; norms stay at one."""
+    """Draw weights of linear layers and embeddings from a normal distribution; norms stay at one."""
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=deviation)

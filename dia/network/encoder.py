@@ -1,4 +1,4 @@
-"""Dia's text encoder: bytes to features, every byte seeing every other byte of its text.
+"""Dia's text encoder: byte ids to features, with bidirectional self-attention.
 
 Legend: B batch, S text byte, D width.
 """
@@ -11,7 +11,7 @@ from dia.network.layers import Attention, GatedSiLU, RMSNorm, rotary_angles, rot
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention and feed-forward, each behind its norm and added to its input."""
+    """Pre-norm self-attention and feed-forward, each with a residual connection."""
 
     def __init__(self, config: DiaConfig) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class EncoderLayer(nn.Module):
         self.mlp = GatedSiLU(size.hidden_size, size.intermediate_size)
 
     def forward(self, x_BSD: Tensor, angles: tuple[Tensor, Tensor], mask_B11S: Tensor) -> Tensor:
-        """Return features of the same shape; ``mask_B11S`` is true where there is text."""
+        """Return features of the same shape; ``mask_B11S`` is true on text."""
         queries, keys, values = self.self_attention.queries_keys_values(self.pre_sa_norm(x_BSD))
         queries, keys = rotate(queries, angles), rotate(keys, angles)
         x_BSD = x_BSD + self.self_attention.attend(queries, keys, values, mask_B11S, causal=False)
@@ -33,7 +33,7 @@ class EncoderLayer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """The stack of encoder layers over a byte embedding."""
+    """The stack of encoder layers on top of a byte embedding."""
 
     def __init__(self, config: DiaConfig) -> None:
         super().__init__()
@@ -43,9 +43,9 @@ class Encoder(nn.Module):
         self.norm = RMSNorm(config.encoder.hidden_size, config.norm_epsilon)
 
     def forward(self, text_BS: Tensor, mask_BS: Tensor) -> Tensor:
-        """Return features (B, S, D) of byte ids (B, S). ``mask_BS`` is true where there is text.
+        """Return features (B, S, D) of byte ids (B, S); ``mask_BS`` is true on text.
 
-        What stands at padded places has no meaning and is masked in cross-attention.
+        Features at padded positions are meaningless; cross-attention masks them.
         """
         positions = torch.arange(text_BS.shape[1], device=text_BS.device)
         angles = rotary_angles(positions, self.config.encoder.head_dim, self.config.rope_theta)

@@ -1,6 +1,6 @@
-"""The parts of Dia's layers: RMS norm in fp32, half-split rotary positions, attention of scale 1, gated SiLU.
+"""Building blocks of Dia's layers: RMS norm in fp32, rotary positions, attention of scale 1, gated SiLU.
 
-Submodule names follow the transformers layout, so that a checkpoint maps name by name (dia/checkpoint).
+Submodule names follow the transformers layout, so that checkpoints map name by name (:mod:`dia.checkpoint`).
 
 Legend: B batch, T query step, S key step, D width, N heads, K key-value heads, H head width.
 """
@@ -17,7 +17,7 @@ from dia.network.linear import Linear
 
 
 class RMSNorm(nn.Module):
-    """Root-mean-square norm, computed and weighted in fp32 whatever the compute type."""
+    """Root-mean-square norm, computed and weighted in fp32 whatever the type of its input."""
 
     def __init__(self, width: int, epsilon: float) -> None:
         super().__init__()
@@ -26,9 +26,9 @@ class RMSNorm(nn.Module):
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Return the normed features, same shape and type."""
-        if _lean() and x_BTD.device.type == "cpu":  # elsewhere torch has a kernel that keeps as little
-            lean: Tensor = RootMeanSquareNorm.apply(x_BTD, self.weight, self.epsilon)
-            return lean
+        if _use_autograd_ops() and x_BTD.device.type == "cpu":  # torch's GPU kernel saves as little
+            normed_BTD: Tensor = RootMeanSquareNorm.apply(x_BTD, self.weight, self.epsilon)
+            return normed_BTD
         wide = torch.promote_types(x_BTD.dtype, torch.float32)
         normed = F.rms_norm(x_BTD.to(wide), self.weight.shape, self.weight.to(wide), self.epsilon)
         return normed.to(x_BTD.dtype)
@@ -45,7 +45,7 @@ class GatedSiLU(nn.Module):
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Return features of the same shape."""
         gate_up_BTJ = self.gate_up_proj(x_BTD)
-        if _lean():
+        if _use_autograd_ops():
             out: Tensor = self.down_proj(SiLUTimes.apply(gate_up_BTJ))
             return out
         gate, up = gate_up_BTJ.chunk(2, dim=-1)
@@ -53,10 +53,8 @@ class GatedSiLU(nn.Module):
         return out
 
 
-def _lean() -> bool:
-    """Whether the operations with a written-out gradient are used: to train, unless a compiler sees to what
-    is kept.
-    """
+def _use_autograd_ops() -> bool:
+    """Return whether to use our memory-saving autograd functions: in training, unless torch.compile does it."""
     return torch.is_grad_enabled() and not torch.compiler.is_compiling()
 
 
@@ -69,8 +67,9 @@ def rotary_angles(positions_T: Tensor, head_dim: int, theta: float) -> tuple[Ten
 
 
 def rotate(x_BNTH: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
-    """Turn each pair (feature i, feature i + H/2) by its position's angle; computed in fp32 at least,
-    returned in x's type.
+    """Return x with each pair (feature i, feature i + H/2) rotated by its position's angle, in x's type.
+
+    The computation is in fp32 at least.
     """
     cosine, sine = angles
     x32 = x_BNTH.to(torch.promote_types(x_BNTH.dtype, torch.float32))
@@ -78,40 +77,43 @@ def rotate(x_BNTH: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
     return (x32 * cosine + torch.cat((-second, first), dim=-1) * sine).to(x_BNTH.dtype)
 
 
-def attend_without_plans() -> None:
-    """Have torch leave out cuDNN's attention in this process.
+def disable_cudnn_attention() -> None:
+    """Disable cuDNN's attention kernel in this process.
 
-    Torch 2.11 prefers it on new GPUs, and it makes a plan for every new shape (modelscope/FunASR issue 3704),
-    which nearly every batch has here: a training step of dia_nano took 354 ms on an H200, and 69 without it.
-    The other kernels take any shape.
+    Torch 2.11 prefers it on new GPUs, and it builds a plan for every new shape (modelscope/FunASR issue
+    3704), which nearly every batch has here: a training step of dia_nano took 354 ms on an H200, and 69
+    without it. The other kernels take any shape.
     """
     torch.backends.cuda.enable_cudnn_sdp(False)
 
 
-def _mix(
+def _attention(
     queries_BNTH: Tensor, keys_BKSH: Tensor, values_BKSH: Tensor, mask: Tensor | None, causal: bool
 ) -> Tensor:
-    """Return what queries find (B, N, T, H) with a scale of 1.0, in their type.
+    """Return scaled dot-product attention (B, N, T, H) with a scale of 1.0, in the queries' type.
 
-    A CPU takes three times as long for the gradient in bf16 as in fp32 (torch 2.14, Zen 4: 25 ms and 8 for 12
-    clips of 120 steps and 8 heads), which was a third of a training step; so there it is made in fp32.
+    On a CPU the gradient takes three times as long in bf16 as in fp32 (torch 2.14, Zen 4: 25 ms and 8 for 12
+    clips of 120 steps and 8 heads), which was a third of a training step, so it is computed in fp32 there.
     """
-    mix = partial(
-        F.scaled_dot_product_attention, attn_mask=mask, is_causal=causal, scale=1.0,
+    attention = partial(
+        F.scaled_dot_product_attention,
+        attn_mask=mask,
+        is_causal=causal,
+        scale=1.0,
         enable_gqa=queries_BNTH.shape[1] != keys_BKSH.shape[1],
-    )  # fmt: skip
+    )
     if queries_BNTH.device.type == "cpu" and torch.is_grad_enabled():
         wide = torch.promote_types(queries_BNTH.dtype, torch.float32)
         with torch.autocast("cpu", enabled=False):
-            return mix(queries_BNTH.to(wide), keys_BKSH.to(wide), values_BKSH.to(wide)).to(queries_BNTH.dtype)
-    return mix(queries_BNTH, keys_BKSH, values_BKSH)
+            mixed = attention(queries_BNTH.to(wide), keys_BKSH.to(wide), values_BKSH.to(wide))
+            return mixed.to(queries_BNTH.dtype)
+    return attention(queries_BNTH, keys_BKSH, values_BKSH)
 
 
 class Attention(nn.Module):
-    """Multi-head attention of scale 1.0 with grouped keys and values, as Dia has it (not 1/sqrt(H)).
+    """Multi-head attention with grouped keys and values, and a scale of 1.0 as in Dia (not 1/sqrt(H)).
 
-    ``qkv_proj`` may take the place of the three projections (:meth:`fuse`): one product of few rows instead
-    of three.
+    :meth:`fuse` replaces the three input projections by one module, ``qkv_proj``.
     """
 
     def __init__(
@@ -130,20 +132,21 @@ class Attention(nn.Module):
         return self._heads(self.q_proj(x_BTD))
 
     def queries_keys_values(self, x_BTD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return queries (B, N, T, H), keys and values (B, K, T, H) of a sequence that attends to itself."""
+        """Return queries (B, N, T, H), keys and values (B, K, T, H) for self-attention."""
         if self.qkv_proj is None:
             return self.queries(x_BTD), *self.keys_values(x_BTD)
         queries, keys, values = self.qkv_proj(x_BTD).split(self.widths, dim=-1)
         return self._heads(queries), self._heads(keys), self._heads(values)
 
-    def fuse(self, make: Callable[[Tensor], nn.Module]) -> None:
-        """Let ``make`` turn the three projections' weights, joined (O, I), into one module; only for
-        self-attention.
+    def fuse(self, make_layer: Callable[[Tensor], nn.Module]) -> None:
+        """Replace the three input projections by ``make_layer`` of their joined weights (O, I).
+
+        Only self-attention can be fused; one product of few rows is faster than three.
         """
         weights = [projection.weight.data for projection in (self.q_proj, self.k_proj, self.v_proj)]
         self.widths = [len(weight) for weight in weights]
         del self.q_proj, self.k_proj, self.v_proj
-        self.qkv_proj = make(torch.cat(weights))
+        self.qkv_proj = make_layer(torch.cat(weights))
 
     def keys_values(self, memory_BSD: Tensor) -> tuple[Tensor, Tensor]:
         """Return keys and values (B, K, S, H)."""
@@ -152,14 +155,13 @@ class Attention(nn.Module):
     def attend(
         self, queries_BNTH: Tensor, keys_BKSH: Tensor, values_BKSH: Tensor, mask: Tensor | None, causal: bool
     ) -> Tensor:
-        """Return the attended features (B, T, D). ``mask`` is boolean, true where a key may be seen."""
+        """Return the attention output (B, T, D); ``mask`` is boolean, true on keys that may be attended to."""
         heads, steps = queries_BNTH.shape[1:3]
         shared = heads // keys_BKSH.shape[1]
         if steps == 1 and shared > 1:
-            # one step: the queries that share a key stand in a row, as if they were steps, and no key is
-            # copied
+            # one step: treat the queries that share a key as steps, so that no key is copied
             queries_BNTH = queries_BNTH.unflatten(1, (-1, shared)).flatten(2, 3)
-        mixed = _mix(queries_BNTH, keys_BKSH, values_BKSH, mask, causal)
+        mixed = _attention(queries_BNTH, keys_BKSH, values_BKSH, mask, causal)
         if steps == 1 and shared > 1:
             mixed = mixed.flatten(1, 2).unsqueeze(2)
         out: Tensor = self.o_proj(mixed.transpose(1, 2).flatten(2))

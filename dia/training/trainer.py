@@ -7,7 +7,7 @@ import lightning as L
 from lightning.pytorch.loggers import Logger
 
 from dia.config.trainer import TrainerConfig
-from dia.network.layers import attend_without_plans
+from dia.network.layers import disable_cudnn_attention
 from dia.training.callbacks.progress import TrainingProgress
 from dia.training.checkpointing import CHECKPOINTS, CheckpointFiles, ResumableCheckpoint
 from dia.training.distributed import STRATEGIES, cluster_environment
@@ -44,7 +44,7 @@ def build_trainer(
     With ``manual_optimization`` the module steps its optimizers, and Lightning neither accumulates gradients
     nor validates. Gradient clipping is left to the modules.
     """
-    attend_without_plans()
+    disable_cudnn_attention()
     quiet_lightning()
     processes = prepared.processes
     validate_every = 0 if manual_optimization else config.validate_every

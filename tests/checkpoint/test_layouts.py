@@ -249,5 +249,5 @@ def test_a_checkpoint_opens_quantized(tiny, tmp_path, kind):
     assert small.generate("[S1] Yes.", 40, seed=1).shape[1] == 4
     count = [sum(parameter.numel() for parameter in dia.network.parameters()) for dia in (whole, small)]
     assert count[1] < 0.5 * count[0]
-    with pytest.raises(UserError, match="quantize='int3' is unknown"):
+    with pytest.raises(UserError, match="quantization='int3' is unknown"):
         Dia.from_pretrained(folder, load_dac=False, device="cpu", quantization="int3")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dia.errors import UserError
 from dia.inference import Request, Sampling, generate_codes
-from dia.inference.engine import known_rows, stream_codes
+from dia.inference.engine import initial_canvas, stream_codes
 from dia.inference.sampling import (
     draw,
     forbid_specials,
@@ -183,7 +183,7 @@ def test_greedy_codes_match_a_loop_over_teacher_forcing(tiny):
     from dia.inference.engine import encode_texts
 
     text, mask = encode_texts([request.text])
-    canvas = known_rows(None, tiny.config.delays, tiny.config.decoder.bos, 20)
+    canvas = initial_canvas(None, tiny.config.delays, tiny.config.decoder.bos, 20)
     with torch.no_grad():
         for step in range(len(made.codes_TC)):
             logits = tiny(text, mask, canvas[None, : step + 1].clamp_min(0))[:, -1]

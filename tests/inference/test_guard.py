@@ -1,4 +1,4 @@
-"""Each known failure is found where it was put, and nowhere else; a retry is said."""
+"""Each known failure is detected where it was inserted, and nowhere else; retries are logged."""
 
 import logging
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dia.inference import GuardLimits, Speech
-from dia.inference.guard import findings, levels_of, loop_period, speak_guarded
+from dia.inference.guard import check_speech, levels_of, loop_period, synthesize_guarded
 
 RATE, HOP = 16_000, 640
 TEXT = "[S1] We walked along the river until the light was gone. (sighs)"  # 4.6 s at an ordinary pace
@@ -17,7 +17,7 @@ FRAMES = 115
 
 
 def speech(waveform=None, codes=None, ended=True, seed=0):
-    """A speech of noise with pauses, which ends in quiet; no frame's codes come twice in a row."""
+    """Noise with pauses and a quiet end; no two consecutive frames have the same codes."""
     if waveform is None:
         waveform = 0.1 * np.random.default_rng(seed).standard_normal(FRAMES * HOP)
         waveform[30 * HOP : 35 * HOP] = 0
@@ -28,22 +28,22 @@ def speech(waveform=None, codes=None, ended=True, seed=0):
     return Speech(waveform.astype(np.float32), RATE, codes, seed, ended)
 
 
-def kinds(*given):
-    return {finding.kind for finding in findings(*given)}
+def kinds(*arguments):
+    return {finding.kind for finding in check_speech(*arguments)}
 
 
 @given(st.integers(0, 99))
 @settings(max_examples=20)
 def test_ordinary_speech_has_no_failure(seed):
-    assert findings(speech(seed=seed), TEXT) == []
+    assert check_speech(speech(seed=seed), TEXT) == []
 
 
-def test_one_that_did_not_end():
+def test_a_take_without_an_end():
     assert kinds(speech(ended=False), TEXT) == {"no_end"}
 
 
 @pytest.mark.parametrize("waveform", [np.zeros(0), np.zeros(30 * HOP), np.full(30 * HOP, 1e-5)])
-def test_nothing_to_hear(waveform):
+def test_a_silent_take(waveform):
     assert kinds(speech(waveform), TEXT) == {"silence"}
     assert kinds(speech(waveform, ended=False), TEXT) == {"silence", "no_end"}
 
@@ -69,16 +69,18 @@ def test_a_cut_off_end():
 
 @given(st.integers(1, 12), st.integers(0, 99))
 @settings(max_examples=30)
-def test_a_loop_is_found_with_its_period(period, seed):
+def test_a_loop_is_detected_with_its_period(period, seed):
     codes = speech(seed=seed).codes_TC.clone()
     rounds = max(4, -(-50 // period))  # two seconds are 50 frames
     begin, end = 36, 36 + min(rounds * period, 74)
     codes[begin:end] = codes[begin : begin + period].repeat(rounds, 1)[: end - begin]
-    found = [finding for finding in findings(speech(seed=seed, codes=codes), TEXT) if finding.kind == "loop"]
-    assert len(found) == 1 and f"{period / 25:.2f} s" in found[0].message
+    loops = [
+        finding for finding in check_speech(speech(seed=seed, codes=codes), TEXT) if finding.kind == "loop"
+    ]
+    assert len(loops) == 1 and f"{period / 25:.2f} s" in loops[0].message
 
 
-def test_what_repeats_in_silence_or_too_shortly_is_no_loop():
+def test_repetition_in_silence_or_for_too_short_is_no_loop():
     codes = speech().codes_TC.clone()
     codes[40:80] = codes[40]  # 1.6 s, below the two seconds
     assert kinds(speech(codes=codes), TEXT) == set()
@@ -102,16 +104,16 @@ def test_levels_are_those_of_plain_windows(length):
 
 
 def scripted(outcomes, calls):
-    """A speaker whose item ``place`` gives the outcome written for its seed."""
+    """A synthesizer that returns the outcome written for each place and seed."""
 
-    def speak(places, seeds):
+    def synthesize(places, seeds):
         calls.append((list(places), list(seeds)))
         return [outcomes[place, seed] for place, seed in zip(places, seeds, strict=True)]
 
-    return speak
+    return synthesize
 
 
-def test_only_what_failed_is_spoken_again_and_it_is_said(caplog):
+def test_only_failed_takes_are_generated_again_and_logged(caplog):
     calls, bad, worse = [], speech(ended=False), speech(speech().waveform[: -5 * HOP], ended=False)
     outcomes = {
         (0, 5): speech(seed=5),
@@ -122,17 +124,21 @@ def test_only_what_failed_is_spoken_again_and_it_is_said(caplog):
         (1, 7): bad,
     }
     with caplog.at_level(logging.WARNING):
-        kept = speak_guarded(scripted(outcomes, calls), [TEXT] * 3, [5, 5, 5], retries=2)
+        best = synthesize_guarded(scripted(outcomes, calls), [TEXT] * 3, [5, 5, 5], retries=2)
     assert calls == [([0, 1, 2], [5, 5, 5]), ([1, 2], [6, 6]), ([1], [7])]
-    assert [item.attempts for item in kept] == [1, 3, 2]
-    assert kept[1].speech is bad and [finding.kind for finding in kept[1].findings] == [
+    assert [item.attempts for item in best] == [1, 3, 2]
+    assert best[1].speech is bad and [finding.kind for finding in best[1].findings] == [
         "no_end"
     ]  # the earliest of the best
-    assert kept[2].speech.seed == 6 and not kept[2].findings
-    said = [record.getMessage() for record in caplog.records]
-    assert len(said) == 3 and all("did not end" in line for line in said) and "trying seed 7" in said[2]
+    assert best[2].speech.seed == 6 and not best[2].findings
+    messages = [record.getMessage() for record in caplog.records]
+    assert (
+        len(messages) == 3
+        and all("before EOS" in line for line in messages)
+        and "trying seed 7" in messages[2]
+    )
 
 
-def test_without_retries_failures_are_still_told():
-    kept = speak_guarded(scripted({(0, 0): speech(ended=False)}, []), [TEXT], [0], retries=0)
-    assert kept[0].attempts == 1 and kept[0].findings[0].kind == "no_end"
+def test_without_retries_failures_are_still_reported():
+    best = synthesize_guarded(scripted({(0, 0): speech(ended=False)}, []), [TEXT], [0], retries=0)
+    assert best[0].attempts == 1 and best[0].findings[0].kind == "no_end"

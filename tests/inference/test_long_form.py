@@ -15,7 +15,7 @@ from dia.dialogue.script import Script
 from dia.dialogue.tags import known_tags
 from dia.errors import UserError
 from dia.inference import Sampling
-from dia.inference.long_form import cut, faded, join, trimmed
+from dia.inference.long_form import faded, join_waveforms, split_script, trimmed
 from dia.model import Dia
 from dia.network import DiaNetwork
 from tests.conftest import TINY, TINY_CODEC
@@ -44,7 +44,7 @@ def said(script):
 @settings(max_examples=100)
 def test_pieces_say_the_same_in_order_and_keep_the_limits(turns, seconds, size):
     text = " ".join(f"[S{speaker}] {' '.join(words)}" for speaker, words in turns)
-    pieces = cut(text, seconds, size)
+    pieces = split_script(text, seconds, size)
     rejoined = Script.parse(" ".join(pieces))
     assert said(rejoined) == said(Script.parse(text))
     for piece in pieces:
@@ -59,25 +59,25 @@ def test_turns_stay_whole_where_they_fit():
     turns = [
         f"[S{1 + place % 2}] This is turn number {place}, and it says a few words." for place in range(12)
     ]
-    pieces = cut(" ".join(turns), 13.0)
+    pieces = split_script(" ".join(turns), 13.0)
     assert " ".join(pieces) == " ".join(turns)
     assert len(pieces) == 4 and len({len(piece.split("[S")) for piece in pieces}) == 1  # evenly
 
 
 def test_a_long_turn_is_cut_at_sentences_then_clauses_then_words():
     sentence = "This sentence takes about three seconds to say."
-    assert cut(f"[S2] {sentence} {sentence}", 4.0) == [f"[S2] {sentence}"] * 2
-    assert cut("[S1] Down by the river in the evening light, we walked and nobody said a word to us", 4.0)[
-        1
-    ].startswith("[S1] we")
-    assert all(len(piece) < 40 for piece in cut("[S1] " + "word " * 50, 2.0))
+    assert split_script(f"[S2] {sentence} {sentence}", 4.0) == [f"[S2] {sentence}"] * 2
+    assert split_script(
+        "[S1] Down by the river in the evening light, we walked and nobody said a word to us", 4.0
+    )[1].startswith("[S1] we")
+    assert all(len(piece) < 40 for piece in split_script("[S1] " + "word " * 50, 2.0))
 
 
 def test_a_megabyte_is_cut_in_no_time():
     text = "".join(f"[S{1 + place % 2}] " + "We said what there was to say. " * 4 for place in range(8_000))
     assert len(text) > 1_000_000
     begun = time.perf_counter()
-    pieces = cut(text, 12.0)
+    pieces = split_script(text, 12.0)
     assert (
         time.perf_counter() - begun < 60
     )  # it takes a second or two; what grows with the square would take hours
@@ -85,13 +85,13 @@ def test_a_megabyte_is_cut_in_no_time():
         max(map(len, pieces)) <= 1_024
         and Script.parse(" ".join(pieces)).words() == Script.parse(text).words()
     )
-    assert len(cut("[S1] " + "word " * 200_000, 12.0)) > 4_000
+    assert len(split_script("[S1] " + "word " * 200_000, 12.0)) > 4_000
 
 
 @pytest.mark.parametrize("text", ["", "Hello without a speaker.", " \n"])
 def test_what_is_no_script_is_refused(text):
     with pytest.raises(UserError, match="does not begin with a speaker"):
-        cut(text, 12.0)
+        split_script(text, 12.0)
 
 
 def piece(seed, quiet=4_000):
@@ -106,7 +106,7 @@ def test_pieces_are_joined_without_a_click(seeds, pause):
     """Each piece is there, whole but for its fades, with the pause between; where one begins or ends there is
     no step.
     """
-    parts = list(join(map(piece, seeds), RATE, pause))
+    parts = list(join_waveforms(map(piece, seeds), RATE, pause))
     sounds = parts[::2]
     assert len(sounds) == len(seeds) and all(
         len(part) == round(pause * RATE) and not part.any() for part in parts[1::2]
@@ -128,7 +128,7 @@ def test_fades_have_no_step_even_in_a_constant():
 def test_pieces_of_silence_are_left_out():
     silent = np.zeros(8_000, dtype=np.float32)
     assert not len(trimmed(silent, RATE)) and not len(trimmed(silent[:0], RATE))
-    parts = list(join([silent, piece(1), silent, piece(2), silent], RATE))
+    parts = list(join_waveforms([silent, piece(1), silent, piece(2), silent], RATE))
     assert len(parts) == 3 and len(parts[1]) == RATE // 4
 
 
@@ -147,10 +147,10 @@ def voice(dia):
 def test_each_piece_is_what_it_would_be_alone_in_the_same_voice(dia, voice):
     text = " ".join(f"[S{1 + place % 2}] Turn {place}." for place in range(10))
     joined = np.concatenate(list(dia.speak_long(text, voice, seed=5, batch=3, retries=0)))
-    pieces = cut(text, voice.room_seconds(TINY.max_frames), voice.room_bytes)
+    pieces = split_script(text, voice.room_seconds(TINY.max_frames), voice.room_bytes)
     assert len(pieces) > 3
     alone = [dia.generate(part, seed=5 + place, voice=voice) for place, part in enumerate(pieces)]
-    assert np.array_equal(joined, np.concatenate(list(join(alone, RATE))))
+    assert np.array_equal(joined, np.concatenate(list(join_waveforms(alone, RATE))))
 
 
 def test_ten_minutes_of_script_keep_one_batch_in_memory(dia, voice, monkeypatch):

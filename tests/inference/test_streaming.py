@@ -101,8 +101,8 @@ def test_the_context_of_dac_is_what_a_changed_frame_reaches(rates):
 def test_first_sound_comes_after_the_longest_delay_and_one_chunk():
     torch.manual_seed(0)
     network, steps = DiaNetwork(TINY).eval(), []
-    step = network.decoder.step
-    network.decoder.step = lambda *given: (steps.append(1), step(*given))[1]
+    step = network.decoder.next_features
+    network.decoder.next_features = lambda *given: (steps.append(1), step(*given))[1]
     chosen = SpectralCodec(SpectralNetwork(TINY_CODEC), "tiny")
     synthesizer = Synthesizer(network, chosen)
     stream = synthesizer.stream(Request("[S1] Hello there.", 0), Sampling())

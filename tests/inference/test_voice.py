@@ -72,7 +72,7 @@ def test_damaged_files_are_named(voice, tmp_path, keep):
     voice.save(tmp_path / "anna.voice")
     whole = (tmp_path / "anna.voice").read_bytes()
     (tmp_path / "cut.voice").write_bytes(whole[:keep])
-    with pytest.raises(UserError, match=r"cut.voice is missing or damaged.*make the voice again"):
+    with pytest.raises(UserError, match=r"cut.voice is missing or damaged.*create the voice again"):
         Voice.load(tmp_path / "cut.voice")
 
 
@@ -80,7 +80,7 @@ def test_other_files_are_told_from_voices(tmp_path):
     from safetensors.torch import save_file
 
     save_file({"codes": torch.zeros(3, 4)}, tmp_path / "weights.safetensors")
-    with pytest.raises(UserError, match="no voice file"):
+    with pytest.raises(UserError, match="not a voice file"):
         Voice.load(tmp_path / "weights.safetensors")
     with pytest.raises(UserError, match="missing or damaged"):
         Voice.load(tmp_path / "nobody.voice")
@@ -119,7 +119,7 @@ def test_a_text_needs_the_voices_speakers_and_room(voice):
     assert voice.problems_with("[S1] Yes.") == []
     assert "[S2] speaks in the text but not" in voice.problems_with("[S1] Yes? [S2] No.")[0]
     assert "cut it at a turn" in voice.problems_with("[S1] " + "word " * 400)[0]
-    with pytest.raises(UserError, match="does not go with the voice"):
+    with pytest.raises(UserError, match="does not fit the voice"):
         voice.script("[S2] No.")
 
 

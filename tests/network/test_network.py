@@ -19,9 +19,9 @@ def test_incremental_forward_agrees_with_teacher_forcing(tiny, cross_rope):
         layer.cross_rope = cross_rope
     text, mask, tokens = inputs()
     whole = tiny(text, mask, tokens)
-    cache = tiny.start(text, mask, 7)
+    cache = tiny.new_cache(text, mask, 7)
     cache.reserve(7)
-    pieces = [tiny.step(tokens[:, a:b], cache) for a, b in ((0, 3), (3, 5), (5, 6), (6, 7))]
+    pieces = [tiny.next_logits(tokens[:, a:b], cache) for a, b in ((0, 3), (3, 5), (5, 6), (6, 7))]
     torch.testing.assert_close(torch.cat(pieces, 1), whole, atol=1e-5, rtol=0)
 
 

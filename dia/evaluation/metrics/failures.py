@@ -12,7 +12,7 @@ from dia.evaluation.metrics.protocol import ClipScore, Context, Metric, Models, 
 from dia.evaluation.metrics.result import Contribution, MetricResult, summarise_rate, summarise_ratio
 from dia.evaluation.shared_models import SharedModels
 from dia.evaluation.turn_alignment import ScriptWord
-from dia.inference.guard import GuardLimits, sound_findings
+from dia.inference.guard import GuardLimits, check_waveform
 from dia.judges.recording import Recording
 from dia.judges.transcription import transcript
 from dia.judges.words import reference_words, transcript_words
@@ -51,7 +51,7 @@ class Failures:
         """Return a sentence for each kind of failure, and the seconds of the clip and of its reference."""
         problems = {
             item.kind: item.message
-            for item in sound_findings(
+            for item in check_waveform(
                 recording.waveform,
                 recording.sample_rate,
                 recording.script.render(),
