@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from dia.codecs.delay import delay, undelay
+from dia.config.sampling import Sampling
 from dia.dialogue.text import PAD_ID, encode_text
 from dia.errors import UserError
 from dia.inference.compiled import StepRunner
-from dia.config.sampling import Sampling
 from dia.inference.step import FREE, DecodingState
 from dia.network import DiaNetwork
 
