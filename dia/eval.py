@@ -1,40 +1,50 @@
-"""Evaluate a checkpoint, record others, compare, listen.
+"""The command ``python -m dia.eval`` (``dia-eval``): evaluate checkpoints, record systems, run listening tests.
 
-python -m dia.eval ckpt=runs/nano suite=quick                  scores.json, clips.parquet, report.html; prints
-the headlines python -m dia.eval systems=[outputs/elevenlabs/RUN] suite=...  the same of recorded systems,
-alone or beside a checkpoint python -m dia.eval record system=elevenlabs suite=...          record what
-another system makes of a suite's prompts python -m dia.eval listen RUN RUN... out=listen.html           a
-blind listening test of recorded systems, as one static page python -m dia.eval votes ANSWERS...
-key=listen.key.json        what its listeners' answers say python -m dia.eval calibrate folder=SOUNDS
-           what the detector of nonverbals is worth on real recordings
+==================================  ==================================================================
+``dia-eval runs/nano suite=quick``  Evaluate a checkpoint: scores.json, clips.parquet, report.html.
+``dia-eval systems=[RUN]``          Evaluate recorded systems, alone or beside a checkpoint.
+``dia-eval record system=NAME``     Record what another system generates from a suite's prompts.
+``dia-eval listen RUN RUN``         Write a blind listening test of recorded systems as one static page.
+``dia-eval votes FILE key=KEY``     Analyse the answers of its listeners.
+``dia-eval calibrate folder=DIR``   Calibrate the detector of nonverbal sounds on real recordings.
+==================================  ==================================================================
 
-Exits with 3 when something was left out: takes that failed, recordings that could not be read, listeners who
-failed the checks.
+Exit codes: 0 complete, 2 refused, 3 something was left out: takes that failed, recordings that could not be read,
+listeners who failed the attention checks.
 """
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from dia.config.compose import run_one_of
-from dia.config.eval import EvalConfig
-from dia.config.judges import CalibrateConfig
-from dia.config.listening_test import ListenConfig, VotesConfig
-from dia.config.systems import RecordConfig
+from dia.cli.arguments import checkpoints
+from dia.cli.commands import program
+from dia.cli.run import run
 from dia.errors import EXIT_INCOMPLETE, UserError
-from dia.evaluation.calibration import calibrate_on_real, describe_calibration
-from dia.evaluation.terminal import print_results
 from dia.files import write_text
-from dia.listening_test.commands import count_votes, write_test
-from dia.pipelines.evaluation.evaluate import evaluate
-from dia.pipelines.evaluation.write_results import results_folder, write_results
-from dia.systems.record import record as record_system
+
+if TYPE_CHECKING:
+    from dia.config.eval import EvalConfig
+    from dia.config.judges import CalibrateConfig
+    from dia.config.listening_test import ListenConfig, VotesConfig
+    from dia.config.systems import RecordConfig
 
 
-def main(config: EvalConfig) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; ``arguments`` None takes those of the process."""
+    tasks = {"": evaluate_systems, "record": record, "listen": listen, "votes": votes, "calibrate": calibrate}
+    run("eval", tasks, arguments)
+
+
+def evaluate_systems(config: "EvalConfig") -> None:
     """Score checkpoints and recorded systems; exit with 3 when something is left out. Raises ``UserError``."""
+    _require_something(config)
+    from dia.evaluation.terminal import print_results
+    from dia.pipelines.evaluation.evaluate import evaluate
+    from dia.pipelines.evaluation.write_results import results_folder, write_results
+
     results = evaluate(config)
     report = write_results(results_folder(config), results)
     print_results(results, report)
@@ -43,10 +53,22 @@ def main(config: EvalConfig) -> None:
         sys.exit(EXIT_INCOMPLETE)
 
 
-def calibrate(config: CalibrateConfig) -> None:
+def _require_something(config: "EvalConfig") -> None:
+    """Raise :class:`UserError` with the known checkpoints when there is nothing to evaluate."""
+    if not (config.ckpt or config.systems):
+        known = checkpoints()
+        raise UserError(
+            "nothing to evaluate; give ckpt=... or systems=[outputs/SYSTEM/RUN]. "
+            f"Checkpoints here: {', '.join(known)}\n  {program('eval')} {known[-1]}"
+        )
+
+
+def calibrate(config: "CalibrateConfig") -> None:
     """Calibrate the detector of nonverbals on real recordings, write the JSON, print the table. Raises
     ``UserError``.
     """
+    from dia.evaluation.calibration import calibrate_on_real, describe_calibration
+
     if not config.folder:
         raise UserError(
             "no recordings are named; give folder=FOLDER (scripts/recordings/sounds.sh makes one of Debian's packages)"
@@ -63,10 +85,12 @@ def calibrate(config: CalibrateConfig) -> None:
         sys.exit(EXIT_INCOMPLETE)
 
 
-def listen(config: ListenConfig) -> None:
+def listen(config: "ListenConfig") -> None:
     """Write a listening test and its key; exits with 3 when some clips could not be put into it. Raises
     ``UserError``.
     """
+    from dia.listening_test.commands import write_test
+
     page = write_test(config)
     forms, key = page.key["forms"], config.key
     print(
@@ -83,10 +107,14 @@ def listen(config: ListenConfig) -> None:
         sys.exit(EXIT_INCOMPLETE)
 
 
-def votes(config: VotesConfig) -> None:
+def votes(config: "VotesConfig") -> None:
     """Print what listeners' answers say; exits with 3 when listeners failed the checks. Raises
     ``UserError``.
     """
+    from rich.console import Console
+
+    from dia.listening_test.commands import count_votes
+
     answers = count_votes(config, Console(width=160))
     if answers.failed:
         named = ", ".join(f"{one.name} ({sum(one.checks)} of {len(one.checks)})" for one in answers.failed)
@@ -94,8 +122,10 @@ def votes(config: VotesConfig) -> None:
         sys.exit(EXIT_INCOMPLETE)
 
 
-def record(config: RecordConfig) -> None:
+def record(config: "RecordConfig") -> None:
     """Record another system, and say what failed. Raises ``UserError`` as its parts do."""
+    from dia.systems.record import record as record_system
+
     done = record_system(config, print)
     print(f"recorded: {done.folder.resolve()}")
     if done.failed:
@@ -108,10 +138,4 @@ def record(config: RecordConfig) -> None:
 
 
 if __name__ == "__main__":
-    run_one_of(
-        {
-            "": ("eval", main), "calibrate": ("calibrate", calibrate), "listen": ("listen", listen), "votes": ("votes", votes),
-            "record": ("record", record),
-        },
-        words={"listen": "folders", "votes": "files"},
-    )  # fmt: skip
+    main()

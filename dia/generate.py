@@ -1,35 +1,43 @@
-"""Speak a script: ``python -m dia.generate text="[S1] Hello there. (laughs) [S2] Hello!" out=hello.wav``."""
+"""The command ``python -m dia.generate`` (``dia-generate``): generate speech from a script into an audio file."""
 
+import os
+import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from dia.audio.stretch import require_speed, stretch
-from dia.codecs.protocol import frames_per_second
-from dia.config.compose import run
-from dia.config.generate import GenerateConfig
+from dia.cli.run import run
+from dia.config.checks import below, bullet_list
 from dia.errors import UserError
-from dia.inference import Voice
-from dia.model import Dia
-from dia.types import Waveform
+from dia.home import existing
+from dia.resources import SHIPPED_CHECKPOINTS
+
+if TYPE_CHECKING:
+    from dia.config.generate import GenerateConfig
+    from dia.model import Dia
+    from dia.types import Waveform
+
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def main(config: GenerateConfig) -> None:
-    """Speak ``config.text`` into ``config.out``. Raises ``UserError`` for a bad script, checkpoint, voice or
-    path.
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; ``arguments`` None takes those of the process."""
+    run("generate", {"": generate}, arguments)
+
+
+def generate(config: "GenerateConfig") -> None:
+    """Generate ``config.text`` into ``config.out``, one file per seed.
+
+    Raises:
+        UserError: With all problems of the configuration at once, before anything is loaded; and for a damaged
+            checkpoint, voice or prompt.
     """
-    require_speed(config.speed)
-    if not config.text:
-        raise UserError('text is empty; write text="[S1] Hello there. [S2] Hello!"')
-    if not Path(config.out).parent.is_dir():
-        raise UserError(
-            f"the folder {Path(config.out).parent} of out={config.out} is missing; make it, or write elsewhere"
-        )
-    if config.voice and (config.audio_prompt or config.max_seconds):
-        raise UserError(
-            "with voice=... neither audio_prompt=... nor max_seconds=... has a meaning; leave them out"
-        )
+    if problems := configuration_problems(config):
+        raise UserError(bullet_list("speech cannot be generated:", problems))
+    from dia.audio.stretch import stretch
+    from dia.model import Dia
+
     dia = Dia.from_pretrained(
         config.ckpt,
         codec=config.codec.name or None,
@@ -37,27 +45,111 @@ def main(config: GenerateConfig) -> None:
         adapter=config.adapter or None,
     )
     dia.sampling(**asdict(config.sampling))
-    waveform = stretch(_spoken(dia, config), dia.codec.sample_rate, config.speed)
-    dia.save_audio(config.out, waveform)
-    print(f"wrote {config.out}: {len(waveform) / dia.codec.sample_rate:.1f} s at {dia.codec.sample_rate} Hz")
+    for seed, out in output_files(config).items():
+        waveform = stretch(_waveform(dia, config, seed), dia.codec.sample_rate, config.speed)
+        dia.save_audio(str(out), waveform)
+        print(f"wrote {out}: {len(waveform) / dia.codec.sample_rate:.1f} s at {dia.codec.sample_rate} Hz")
 
 
-def _spoken(dia: Dia, config: GenerateConfig) -> Waveform:
-    """With a voice a script of any length; without one what a single pass can say."""
+def output_files(config: "GenerateConfig") -> dict[int, Path]:
+    """Return the file of each seed: ``config.out``, or NAME_seed0.wav and so on for several seeds."""
+    out = Path(config.out)
+    if not config.seeds:
+        return {config.seed: out}
+    return {seed: out.with_name(f"{out.stem}_seed{seed}{out.suffix}") for seed in config.seeds}
+
+
+def configuration_problems(config: "GenerateConfig") -> list[str]:
+    """Return everything that is wrong with a configuration and needs no model to see, one sentence per problem."""
+    return [
+        *_text_problems(config),
+        *_out_problems(Path(config.out)),
+        *_number_problems(config),
+        *_file_problems(config),
+    ]
+
+
+def _text_problems(config: "GenerateConfig") -> list[str]:
+    from dia.dialogue.lint import Limits, lint
+
+    if not config.text:
+        return ['text is empty; write a script: "[S1] Hello there. [S2] Hello!"']
+    limits = Limits(shortest_seconds=0, longest_seconds=float("inf"))  # the model sets them when it is loaded
+    return [] if config.voice else lint(config.text, limits)
+
+
+def _out_problems(out: Path) -> list[str]:
+    from dia.audio.files import ENDINGS
+
+    problems = []
+    if out.suffix.lower() not in ENDINGS:
+        problems.append(f"out={out} must end in {', '.join(ENDINGS)}")
+    if out.is_dir():
+        problems.append(f"out={out} is a folder; name a file, such as out={out / 'speech.wav'}")
+    elif not out.parent.is_dir():
+        problems.append(f"the folder {out.parent} of out={out} does not exist; create it or choose another")
+    elif not os.access(out if out.exists() else out.parent, os.W_OK):
+        problems.append(f"out={out} cannot be written; choose another folder")
+    return problems
+
+
+def _number_problems(config: "GenerateConfig") -> list[str]:
+    from dia.audio.stretch import require_speed
+    from dia.config.sampling import Sampling
+
+    problems = below(
+        0, [("max_seconds", config.max_seconds), ("retries", config.retries), ("seed", config.seed)]
+    )
+    try:
+        require_speed(config.speed)
+    except UserError as error:
+        problems.append(str(error))
+    values = {key: value for key, value in asdict(config.sampling).items() if value is not None}
+    problems += [f"sampling.{problem.removeprefix('sampling.')}" for problem in Sampling(**values).problems()]
+    if config.voice and (config.audio_prompt or config.max_seconds):
+        problems.append("voice=... excludes audio_prompt=... and max_seconds=...; leave them out")
+    return problems
+
+
+def _file_problems(config: "GenerateConfig") -> list[str]:
+    problems = [
+        f"{key}={value} does not exist; check the path"
+        for key, value in (("audio_prompt", config.audio_prompt), ("voice", config.voice))
+        if value and not Path(value).exists()
+    ]
+    if config.adapter and not existing(config.adapter).exists():
+        problems.append(f"adapter={config.adapter} does not exist; name a run or the folder of an adapter")
+    name = config.ckpt
+    if not (name in SHIPPED_CHECKPOINTS or existing(name).exists() or HUB_ID.fullmatch(name)):
+        from dia.cli.arguments import checkpoints
+
+        listed = ", ".join(checkpoints())
+        problems.append(
+            f"there is no checkpoint at ckpt={name}; give {listed}, a path or a Hub id (owner/name)"
+        )
+    return problems
+
+
+def _waveform(dia: "Dia", config: "GenerateConfig", seed: int) -> "Waveform":
+    """Return the speech: of a script of any length with a voice, else of one pass of the model."""
+    import numpy as np
+
+    from dia.codecs.protocol import frames_per_second
+    from dia.inference import Voice
+
     if config.voice:
-        pieces = dia.speak_long(config.text, Voice.load(config.voice), config.seed, retries=config.retries)
+        pieces = dia.speak_long(config.text, Voice.load(config.voice), seed, retries=config.retries)
         return np.concatenate([np.zeros(0, dtype=np.float32), *pieces])
     dia.require_script(config.text)
-    room = dia.network.config.decoder.max_positions
+    steps = dia.network.config.decoder.max_positions
     if config.max_seconds:
-        wanted = round(config.max_seconds * frames_per_second(dia.codec)) + 2 + max(dia.network.config.delays)
-        room = min(room, wanted)
+        frames = round(config.max_seconds * frames_per_second(dia.codec))
+        steps = min(steps, frames + 2 + max(dia.network.config.delays))
     prompt = config.audio_prompt or None
-    waveform: Waveform = dia.generate(
-        config.text, room, audio_prompt=prompt, seed=config.seed, retries=config.retries
-    )
+    speech: Any = dia.generate(config.text, steps, audio_prompt=prompt, seed=seed, retries=config.retries)
+    waveform: Waveform = speech
     return waveform
 
 
 if __name__ == "__main__":
-    run("generate", main)
+    main()

@@ -1,50 +1,64 @@
-"""Prepare a data set: ``python -m dia.prepare +recipe=demo``. The same request again finds it there; a
-stopped one goes on.
+"""The command ``python -m dia.prepare`` (``dia-prepare``): prepare a data set, or resume an interrupted preparation.
 
-Exits with 0 when everything asked for is there, and with 3 when some of it could not be read and was left
-out.
+Exit codes: 0 complete, 2 refused, 3 some inputs could not be read and were left out.
 """
 
 import sys
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from dia.codecs.registry import load_codec
-from dia.config.compose import run
-from dia.config.train import TrainConfig
-from dia.data.prepare import prepare
-from dia.data.prepared import read_card
+from dia.cli.run import run
 from dia.errors import EXIT_INCOMPLETE
-from dia.pipelines.check_config import complete, validate
+
+if TYPE_CHECKING:
+    from dia.config.train import TrainConfig
+
+LISTED = 20  # inputs that were left out and are named one by one
 
 
-def main(config: TrainConfig) -> None:
-    """Prepare what the config's data part asks for and say what it holds. Raises ``UserError`` as its parts
-    do.
-    """
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; ``arguments`` None takes those of the process."""
+    run("prepare", {"": prepare_data}, arguments)
+
+
+def prepare_data(config: "TrainConfig") -> None:
+    """Prepare the data of a configuration and print its statistics. Raises ``UserError`` as its parts do."""
+    from dia.codecs.registry import load_codec
+    from dia.data.prepare import prepare
+    from dia.data.prepared import read_card
+    from dia.pipelines.check_config import complete, validate
+
     config = complete(config)
     validate(config)
     codec = load_codec(config.codec.name) if config.data.tokens else None
     folder = prepare(config.data, codec, config.engine)
     card = read_card(folder)
     print(f"prepared: {folder}  (listen: {folder / 'page.html'})")
-    for name, figures in card["figures"].items():
-        listed = [f"{key} {value}" for key, value in figures.items()]
-        print(
-            f"  {name}: "
-            + ("\n    ".join(["", *listed]) if name == "counts" and listed else ", ".join(listed) or "none")
-        )
+    for name, statistics in card["figures"].items():
+        print(f"  {name}: {_listed(name, statistics)}")
     if left_out := card["left_out"]:
-        print(f"left out, {len(left_out)} that could not be read:", file=sys.stderr)
-        for item in left_out[:20]:
-            print(f"  - {item['id']}: {item['error']}", file=sys.stderr)
-        if len(left_out) > 20:
-            kinds = Counter(item["error"].rsplit(": ", 1)[-1][:60] for item in left_out[20:])
-            print(
-                f"  and {len(left_out) - 20} more: {dict(kinds.most_common(5))}; all in {folder}/dia.json",
-                file=sys.stderr,
-            )
+        print(_left_out(left_out, folder), file=sys.stderr)
         sys.exit(EXIT_INCOMPLETE)
 
 
+def _listed(name: str, statistics: Mapping[str, Any]) -> str:
+    items = [f"{key} {value}" for key, value in statistics.items()]
+    if name == "counts" and items:
+        return "\n    ".join(["", *items])
+    return ", ".join(items) or "none"
+
+
+def _left_out(items: Sequence[Mapping[str, str]], folder: Path) -> str:
+    """Return the first inputs that were left out with their reasons, and the counts of the most frequent others."""
+    lines = [f"left out, {len(items)} that could not be read:"]
+    lines += [f"  - {item['id']}: {item['error']}" for item in items[:LISTED]]
+    if further := items[LISTED:]:
+        kinds = Counter(item["error"].rsplit(": ", 1)[-1][:60] for item in further)
+        lines.append(f"  and {len(further)} more: {dict(kinds.most_common(5))}; all in {folder}/dia.json")
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
-    run("train", main)
+    main()

@@ -1,29 +1,32 @@
-"""Search hyper-parameters: every trial is a training run in a process of its own. Stopped, it goes on with
-the same command.
+"""The command ``python -m dia.sweep`` (``dia-sweep``): search hyper-parameters, each trial in its own process.
 
-python -m dia.sweep +recipe=nano sweep.name=rates 'sweep.space={optim.learning_rate: {low: 1e-4, high: 1e-2,
-log: true}}' python -m dia.sweep +recipe=nano sweep.name=seeds 'sweep.space={seed: [0, 1, 2]}'
-sweep.sampler=grid
+The same command resumes an interrupted sweep.
 """
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import cast
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
+from dia.cli.arguments import refuse_options
+from dia.cli.commands import commands_of
+from dia.cli.run import run_arguments
 from dia.config.aliases import SWEEP_ALIASES, rename_arguments
 from dia.config.sweep import SweepConfig
 from dia.errors import UserError, one_line
 from dia.home import in_home
 
 
-def main(arguments: list[str]) -> None:
-    """Run a command line. Raises :class:`UserError` for a wrong one, and when no trial gave a figure."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; ``arguments`` None takes those of the process."""
+    run_arguments("sweep", sweep, arguments)
+
+
+def sweep(arguments: list[str]) -> None:
+    """Run a sweep. Raises :class:`UserError` for wrong arguments, and when no trial has a value."""
+    refuse_options(commands_of("sweep")[""], arguments)
     try:
         from dia.pipelines.sweep import report, study
         from dia.pipelines.sweep.trial import Trials
@@ -46,9 +49,7 @@ def main(arguments: list[str]) -> None:
 
 @contextmanager
 def ended_by_signals(end: Callable[[], None]) -> Iterator[None]:
-    """Let SIGTERM and Ctrl-C call ``end`` before they end this process: what it has started would outlive
-    it.
-    """
+    """Call ``end`` before SIGTERM or Ctrl-C ends this process, because its child processes would outlive it."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         end()
@@ -63,9 +64,10 @@ def ended_by_signals(end: Callable[[], None]) -> Iterator[None]:
 
 
 def read_arguments(arguments: list[str]) -> tuple[SweepConfig, list[str]]:
-    """Return the keys `sweep.*` as a config, and the others as they are. Raises :class:`UserError` for
-    unknown keys.
-    """
+    """Return the keys `sweep.*` as a config, and the other arguments. Raises :class:`UserError` for unknown keys."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
     own = [argument.removeprefix("sweep.") for argument in arguments if argument.startswith("sweep.")]
     own = rename_arguments(own, SWEEP_ALIASES)
     try:
@@ -77,8 +79,4 @@ def read_arguments(arguments: list[str]) -> tuple[SweepConfig, list[str]]:
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    main()

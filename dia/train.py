@@ -1,39 +1,53 @@
-"""Train: ``python -m dia.train +recipe=demo``. Prepares the data unless it is there, trains, and saves the
-model.
+"""The command ``python -m dia.train`` (``dia-train``): prepare the data unless it exists, train, and save the model.
 
-The same command again goes on where it was cut off. Exit codes: 0 trained, 2 cannot begin, 75 stopped on
-SIGUSR1 and saved.
+The same command resumes an interrupted run. Exit codes: 0 trained, 2 refused, 75 stopped by SIGUSR1 and saved.
 """
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dia.config.compose import run
-from dia.config.train import TrainConfig
-from dia.pipelines.check_config import complete
-from dia.pipelines.plan import plan
-from dia.pipelines.train_codec import train_codec
-from dia.pipelines.train_dia import train_dia
-from dia.training.checkpointing import Stopped
-from dia.training.distributed import distributed_env
+from dia.cli.run import run
 
-TASKS = {"dia": train_dia, "codec": train_codec}
-TRY_AGAIN = 75  # EX_TEMPFAIL
+if TYPE_CHECKING:
+    from dia.config.train import TrainConfig
+
+EXIT_STOPPED = 75  # EX_TEMPFAIL: run the same command again
 
 
-def main(config: TrainConfig) -> None:
-    """Run the config's task, or print its plan. Raises ``UserError`` as its parts do."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; ``arguments`` None takes those of the process."""
+    run("train", {"": train}, arguments)
+
+
+def train(config: "TrainConfig") -> None:
+    """Train, or print the plan of a run. Raises ``UserError`` as its parts do."""
+    from dia.pipelines.check_config import complete
+    from dia.pipelines.plan import plan
+    from dia.training.checkpointing import Stopped
+    from dia.training.distributed import distributed_env
+
     config = complete(config)
     if config.plan:
         return plan(config)
-    task = TASKS.get(config.task, train_dia)  # an unknown one is told with all other problems
     try:
-        folder = task(config)
+        folder = run_task(config)
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
-        sys.exit(TRY_AGAIN)
+        sys.exit(EXIT_STOPPED)
     if distributed_env().rank == 0:
         print(f"trained: {folder}")
 
 
+def run_task(config: "TrainConfig") -> Path:
+    """Run the pipeline of ``config.task`` and return the run folder. Raises ``UserError`` as it does."""
+    from dia.config.choices import Task
+    from dia.pipelines.train_codec import train_codec
+    from dia.pipelines.train_dia import train_dia
+
+    return train_codec(config) if config.task is Task.codec else train_dia(config)
+
+
 if __name__ == "__main__":
-    run("train", main)
+    main()

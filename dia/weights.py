@@ -1,110 +1,87 @@
-"""Look into checkpoints and convert them.
+"""The command ``python -m dia.weights`` (``dia-weights``): describe, convert and consolidate checkpoints."""
 
-python -m dia.weights doctor PATH                                  layout, generation, types, sha256, shapes
-that do not fit python -m dia.weights doctor PATH audio=clip.wav text="[S1] ..."   and which cross_rope fits a
-recording and its transcript python -m dia.weights convert PATH to=nari out=FOLDER              or
-to=transformers python -m dia.weights consolidate RUN out=FOLDER                   the newest checkpoint of a
-run, also one in shards, as a model
-"""
-
-import sys
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
-import torch
-
-from dia.audio.files import read_audio
-from dia.checkpoint import Source, convert, read_source
-from dia.checkpoint.doctor import describe
-from dia.checkpoint.folder import codec_of, network_of
-from dia.checkpoint.locate import resolve_checkpoint
-from dia.codecs.protocol import pad_to_frames
-from dia.codecs.registry import load_codec
-from dia.data.batching import Example, collate
-from dia.dialogue.text import encode_text
+from dia.cli.arguments import choose_command, is_word, refuse_options
+from dia.cli.commands import Command
+from dia.cli.help import nearest
+from dia.cli.run import run_arguments
+from dia.config.checks import bullet_list
+from dia.config.weights import ConsolidateConfig, ConvertConfig, DoctorConfig
 from dia.errors import UserError
-from dia.pipelines.consolidate import consolidate
-from dia.training.loss import channel_sums, channel_weights, weighted_loss
-
-USAGE = (__doc__ or "").partition("\n\n")[2]
-KEYS = {"doctor": {"audio", "text", "codec"}, "convert": {"to", "out"}, "consolidate": {"out"}}
+from dia.home import existing
 
 
-def main(arguments: list[str]) -> None:
-    """Run a command line. Raises :class:`UserError` for a wrong one, and as its parts do."""
-    command, path, values = parse(arguments)
-    if command == "consolidate":
-        print(f"wrote {values['out']}: step {consolidate(Path(path), Path(values['out']))} of {path}")
-        return
-    source = read_source(str(resolve_checkpoint(path)))
-    if command == "convert":
-        if Path(values["out"]).exists():
-            raise UserError(f"out={values['out']} exists; name a folder that does not")
-        convert(source, values["to"], Path(values["out"]))
-        print(f"wrote {values['out']} in the layout of {values['to']}")
-        return
-    print("\n".join(describe(source)))
-    if "audio" in values:
-        print("\n".join(probe(source, values["audio"], values["text"], values.get("codec"))))
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; ``arguments`` None takes those of the process."""
+    run_arguments("weights", run_command, arguments)
 
 
-def parse(arguments: list[str]) -> tuple[str, str, dict[str, str]]:
-    """Return command, path and values. Raises :class:`UserError` with the usage and all that is wrong."""
-    if len(arguments) < 2 or arguments[0] not in KEYS:
-        raise UserError(f"name a command and a checkpoint:\n\n{USAGE}")
-    command, path, *rest = arguments
-    values = {key: value for key, equals, value in (argument.partition("=") for argument in rest) if equals}
-    problems = [f"{argument!r} is no key=value" for argument in rest if "=" not in argument]
-    problems += [f"{key} is unknown to {command}" for key in sorted(values.keys() - KEYS[command])]
-    if command != "doctor":
-        problems += [f"{key}=... is missing" for key in sorted(KEYS[command] - values.keys())]
-    elif ("audio" in values) != ("text" in values):
-        problems.append("audio= and text= (its transcript) go together")
-    if problems:
-        raise UserError(f"{'; '.join(problems)}:\n\n{USAGE}")
-    return command, path, values
+def run_command(arguments: Sequence[str]) -> None:
+    """Run a command. Raises :class:`UserError` for wrong arguments, and as its parts do."""
+    command, config = parse(arguments)
+    tasks = {"doctor": doctor, "convert": convert, "consolidate": consolidate}
+    tasks[command.word](config)
 
 
-def probe(source: Source, audio: str, text: str, codec_name: str | None) -> list[str]:
-    """Return lines that say with which ``cross_rope`` the checkpoint expects a recording, by teacher-forced
-    loss in nats.
-    """
-    reference = codec_of(source)
-    if codec_name is None and reference is None:
-        raise UserError(f"{source.located.path} does not name its codec; give one with codec=...")
-    codec = load_codec(codec_name or (reference.name if reference else ""))
-    waveform_BL = torch.from_numpy(read_audio(audio, codec.sample_rate))[None]
-    codes_TC = codec.encode(pad_to_frames(waveform_BL, codec.hop))[0]
-    losses = {flag: teacher_forced_loss(source, flag, codes_TC, text) for flag in (False, True)}
-    best = min(losses, key=lambda flag: losses[flag])
-    margin = abs(losses[True] - losses[False])
-    told = "agrees with" if best == source.config.cross_rope else "CONTRADICTS"
-    return [
-        *(f"probe       cross_rope={flag}: {loss:.4f} nats" for flag, loss in losses.items()),
-        f"            cross_rope={best} fits better by {margin:.4f} nats, which {told} the config",
+def parse(arguments: Sequence[str]) -> tuple[Command, Any]:
+    """Return the command and its configuration. Raises :class:`UserError` with everything that is wrong."""
+    command, rest = choose_command("weights", arguments)
+    refuse_options(command, rest)
+    schema = command.load_schema()
+    known = [field.name for field in fields(schema)]
+    words = [argument for argument in rest if is_word(argument)]
+    values = dict(argument.split("=", 1) for argument in rest if not is_word(argument))
+    problems = [f"{word!r} is no KEY=VALUE" for word in words[1:]]
+    problems += [
+        f"{key} is unknown{nearest(key, known)}; there are: {', '.join(known)}"
+        for key in values
+        if key not in known
     ]
+    config = schema(**{key: value for key, value in values.items() if key in known})
+    if words:
+        config.path = words[0]
+    problems += config.problems()
+    if problems:
+        raise UserError(bullet_list(f"{command.name} cannot run:", problems))
+    return command, config
 
 
-@torch.inference_mode()
-def teacher_forced_loss(source: Source, cross_rope: bool, codes_TC: torch.Tensor, text: str) -> float:
-    """Return the loss, in nats, of codes (T, C) under their text. Raises :class:`UserError` for a clip that
-    is too long.
-    """
-    config = replace(source.config, cross_rope=cross_rope)
-    if not 1 <= len(codes_TC) <= config.max_frames:
-        raise UserError(
-            f"the recording has {len(codes_TC)} frames, the model takes 1 to {config.max_frames}; give a shorter one"
-        )
-    network = network_of(replace(source, config=config)).float().eval()
-    batch = collate([Example("probe", torch.tensor(encode_text(text)), codes_TC.cpu())], [False], config)
-    logits = network(batch.text_BS, batch.text_mask_BS, batch.inputs_BTC)
-    sums = channel_sums(logits, batch.targets_BTC, config.decoder.eos)
-    return float(weighted_loss(sums, channel_weights(config.channels, 1.0)))
+def doctor(config: DoctorConfig) -> None:
+    """Print what a checkpoint contains and, with a recording, which ``cross_rope`` fits it."""
+    from dia.checkpoint import read_source
+    from dia.checkpoint.doctor import describe
+    from dia.checkpoint.locate import resolve_checkpoint
+    from dia.pipelines.probe_checkpoint import probe_checkpoint
+
+    source = read_source(str(resolve_checkpoint(config.path)))
+    print("\n".join(describe(source)))
+    if config.audio:
+        print("\n".join(probe_checkpoint(source, config.audio, config.text, config.codec or None)))
+
+
+def convert(config: ConvertConfig) -> None:
+    """Write a checkpoint in another layout. Raises ``UserError`` when the folder exists."""
+    if Path(config.out).exists():
+        raise UserError(f"out={config.out} exists; name a folder that does not exist")
+    from dia.checkpoint import convert as convert_source
+    from dia.checkpoint import read_source
+    from dia.checkpoint.locate import resolve_checkpoint
+
+    convert_source(read_source(str(resolve_checkpoint(config.path))), str(config.to), Path(config.out))
+    print(f"wrote {config.out} in the layout of {config.to}")
+
+
+def consolidate(config: ConsolidateConfig) -> None:
+    """Write the newest checkpoint of a run as a model. Raises ``UserError`` as its parts do."""
+    from dia.pipelines.consolidate import consolidate as consolidate_run
+
+    step = consolidate_run(existing(config.path), Path(config.out))
+    print(f"wrote {config.out}: step {step} of {config.path}")
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except UserError as problem:
-        print(problem, file=sys.stderr)
-        sys.exit(2)
+    main()

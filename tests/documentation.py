@@ -16,7 +16,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dia import sweep, weights
-from dia.config.command_line import words_as_key
+from dia.cli.arguments import choose_command, name_words, split_seeds
+from dia.cli.run import information
 from dia.config.compose import compose, quote_text, typed
 from dia.errors import UserError
 from dia.pipelines.check_config import complete, validate
@@ -130,9 +131,9 @@ def door_problem(door: str, arguments: list[str]) -> str | None:
     """Return why the arguments of a front door do not compose, or None. Nothing is run, no path is read."""
     if door not in DOORS:
         return f"there is no dia.{door}; there are {', '.join(DOORS)}"
-    if any(argument.startswith("-") for argument in arguments):
-        return None  # options of Hydra and of the help
     try:
+        if information(door, arguments) is not None:
+            return None
         COMPOSED.get(door, _compose_door)(door, arguments)
     except (UserError, HydraException, OmegaConfBaseException) as error:
         return f"dia.{door}: {error}"
@@ -140,19 +141,11 @@ def door_problem(door: str, arguments: list[str]) -> str | None:
 
 
 def _compose_door(door: str, arguments: list[str]) -> None:
-    command = (
-        arguments[0] if arguments and "=" not in arguments[0] and not arguments[0].startswith("[") else ""
-    )
-    if command:
-        arguments = arguments[1:]
-    key = {"listen": "folders", "votes": "files"}.get(command)
-    if key:
-        arguments = words_as_key(arguments, key)
-    known = {"eval": ("record", "calibrate", "listen", "votes"), "bench": ("prepare", "train")}
-    if command and command not in known.get(door, ()):
-        raise UserError(f"there is no command {command!r}")
-    name = command if door == "eval" and command else f"{door}_{command}" if command else door
-    OmegaConf.to_object(compose(name, [quote_text(argument) for argument in arguments]))
+    command, rest = choose_command(door, arguments)
+    words = [
+        split_seeds(argument) if door == "generate" else argument for argument in name_words(command, rest)
+    ]
+    OmegaConf.to_object(compose(command.config, [quote_text(argument) for argument in words]))
 
 
 def _compose_training(door: str, arguments: list[str]) -> None:

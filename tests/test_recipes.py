@@ -6,7 +6,6 @@ import re
 import pytest
 import torch
 
-from dia import generate
 from dia.checkpoint import load_checkpoint, save_checkpoint
 from dia.checkpoint.adapter import load_adapter, merge_adapter
 from dia.codecs.registry import load_codec
@@ -17,11 +16,12 @@ from dia.data.prepare import prepare
 from dia.data.prepared import open_prepared
 from dia.data.voice_filter import select_voices
 from dia.errors import UserError
+from dia.generate import generate
 from dia.model import Dia
 from dia.network import DiaNetwork
 from dia.pipelines.check_config import complete, validate
 from dia.resources import resource
-from dia.train import TASKS
+from dia.train import run_task
 from dia.training.checkpointing import newest
 from dia.training.dia_module import DiaModule
 from dia.training.run_folder import read_metrics
@@ -55,7 +55,7 @@ def config_of(world, name, runs, *more):
 
 def train(world, name, runs, *more):
     config = config_of(world, name, runs, *more)
-    return TASKS[config.task](config)
+    return run_task(config)
 
 
 @pytest.fixture(scope="module")
@@ -126,16 +126,12 @@ def test_an_adapter_speaks_from_the_command_line(world, runs, tmp_path):
         f"out={out}",
         "max_seconds=1",
     ]
-    generate.main(typed(compose("generate", [quote_text(item) for item in spoken])))
+    generate(typed(compose("generate", [quote_text(item) for item in spoken])))
     base = out.read_bytes()
-    generate.main(
-        typed(compose("generate", [quote_text(item) for item in (*spoken, f"adapter={runs('lora')}")]))
-    )
+    generate(typed(compose("generate", [quote_text(item) for item in (*spoken, f"adapter={runs('lora')}")])))
     assert len(out.read_bytes()) > 1000 and base
     with pytest.raises(UserError, match="does not fit this checkpoint"):
-        generate.main(
-            typed(compose("generate", [quote_text(spoken[0]), f"out={out}", f"adapter={runs('lora')}"]))
-        )
+        generate(typed(compose("generate", [quote_text(spoken[0]), f"out={out}", f"adapter={runs('lora')}"])))
 
 
 def test_a_voice_is_chosen_among_others(world, tmp_path):

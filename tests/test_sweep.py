@@ -19,7 +19,7 @@ from dia.errors import UserError
 from dia.pipelines.sweep.space import Choices, Range, literal, read_space
 from dia.pipelines.sweep.study import STUDY, open_study, outcomes, search
 from dia.pipelines.sweep.trial import TrialFailed, Trials
-from dia.sweep import main, read_arguments
+from dia.sweep import read_arguments, sweep
 from dia.training.run_folder import run_lock
 from tests.tiny_world import TinyWorld
 
@@ -35,7 +35,7 @@ def test_three_trials_are_trained_two_at_a_time(tmp_path, monkeypatch, capsys):
     ]
     command = [*small, *world.shape(), "sweep.space={batch.max_frames: [150, 200, 250]}", "sweep.sampler=grid", "sweep.name=frames",
                "sweep.devices=[0, 1]"]  # fmt: skip
-    main(command)
+    sweep(command)
     said = capsys.readouterr().out
     assert (
         "the best of 3 trials" in said
@@ -49,10 +49,10 @@ def test_three_trials_are_trained_two_at_a_time(tmp_path, monkeypatch, capsys):
     assert {path.name for path in folder.glob("trial-*")} == {
         f"trial-{number:04d}{end}" for number in range(3) for end in ("", ".log")
     }
-    main(command)
+    sweep(command)
     assert not (folder / "trial-0003").exists(), "all of the grid has been tried"
     with pytest.raises(UserError, match="other settings"):
-        main([*command, "sweep.select=best"])
+        sweep([*command, "sweep.select=best"])
 
 
 class Pretended(Trials):
@@ -161,7 +161,7 @@ def test_a_run_goes_on_where_it_was_and_one_that_ended_unseen_is_not_made_again(
 
 def test_everything_wrong_is_said_at_once():
     with pytest.raises(UserError) as caught:
-        main([
+        sweep([
             "sweep.name=a/b", "sweep.trials=-1", "sweep.sampler=magic", "run_name=mine", "seed=1", "trainer.steps=0",
             "sweep.space={optim.learning_rate: {low: 2, high: 1}, seed: [1, 2], optim.beta3: [1], batch.max_frames: []}",
         ])  # fmt: skip
@@ -171,7 +171,7 @@ def test_everything_wrong_is_said_at_once():
     ):  # fmt: skip
         assert part in str(caught.value), part
     with pytest.raises(UserError, match=r"trainer\.steps=0"):
-        main(["trainer.steps=0", "sweep.space={seed: [1, 2]}"])
+        sweep(["trainer.steps=0", "sweep.space={seed: [1, 2]}"])
     with pytest.raises(UserError, match="trails"):
         read_arguments(["sweep.trails=3"])
 

@@ -1,21 +1,7 @@
-"""Words of the command line as Hydra takes them without reading anything into them."""
-
-from pathlib import Path
+"""Quoting of text for Hydra, so that it is taken literally."""
 
 
 def quoted(text: str) -> str:
-    """Return a text in the quotes within which Hydra changes nothing."""
+    """Return a text in quotes, inside which Hydra interprets nothing."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("${", "\\${")
     return f'"{escaped}"'
-
-
-def words_as_key(arguments: list[str], key: str) -> list[str]:
-    """Return arguments with the plain words among them as one ``key=[...]``.
-
-    What starts with a dash is an option; what has an equals sign is a key, or a word when there is a file of
-    that name.
-    """
-    words = [one for one in arguments if not one.startswith("-") and ("=" not in one or Path(one).exists())]
-    if not words:
-        return arguments
-    return [one for one in arguments if one not in words] + [f"{key}=[{','.join(map(quoted, words))}]"]

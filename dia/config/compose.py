@@ -1,4 +1,4 @@
-"""Composition of configurations with Hydra: schemas, groups (configs/), recipes (recipes/) and the command line.
+"""Composition of configurations with Hydra: schemas, groups (configs/) and recipes (recipes/).
 
 `configs/` holds groups (one file is one choice), `recipes/*.yaml` whole experiments. Recipes are registered in Hydra's
 store as group `recipe` in package `_global_`, so that `+recipe=base` works from any directory, in a notebook and in
@@ -6,11 +6,8 @@ sweeps. Hydra checks names and types; the `problems` of each dataclass check ran
 what needs checkpoints or files.
 """
 
-import sys
-from collections.abc import Callable
 from typing import Any, cast
 
-import hydra
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -19,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dia.config.aliases import ALIASES, TRAIN_ALIASES, rename_arguments, rename_nested, warn_of_old_names
 from dia.config.bench import BenchConfig, BenchPrepareConfig, BenchTrainConfig
-from dia.config.command_line import quoted, words_as_key
+from dia.config.command_line import quoted
 from dia.config.eval import EvalConfig
 from dia.config.generate import GenerateConfig
 from dia.config.judges import CalibrateConfig
@@ -27,7 +24,6 @@ from dia.config.listening_test import ListenConfig, VotesConfig
 from dia.config.systems import RecordConfig
 from dia.config.train import TrainConfig
 from dia.errors import UserError
-from dia.log import configure_logging
 from dia.resources import resource
 
 CONFIGS = str(resource("configs").resolve())
@@ -136,73 +132,6 @@ def read_recipe(name: str) -> DictConfig:
     present, outdated = rename_nested(stored, TRAIN_ALIASES)
     warn_of_old_names(outdated, TRAIN_ALIASES, f"the recipe {name}")
     return OmegaConf.create(present)
-
-
-def run(config_name: str, task: Callable[[Any], None]) -> None:
-    """Run a front door: compose from the command line, build the typed config, call ``task`` with it.
-
-    A :class:`UserError`, an unknown key or an unknown recipe prints one message to standard error and exits
-    with 2. Everything else keeps its traceback.
-    """
-    entered = []
-    configure_logging()
-
-    @hydra.main(version_base="1.3", config_path=CONFIGS, config_name=config_name)
-    def door(composed: DictConfig) -> None:
-        entered.append(True)
-        try:
-            task(typed(composed))
-        except UserError as error:
-            print(error, file=sys.stderr)
-            sys.exit(2)
-
-    try:
-        sys.argv[1:] = rename_arguments(sys.argv[1:], ALIASES.get(config_name, {}))
-        check_recipe_arguments(sys.argv[1:])
-        _refuse_multirun(sys.argv[1:])
-        sys.argv[1:] = [let_keys_be_new(quote_text(argument)) for argument in sys.argv[1:]]
-        door()
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
-    except SystemExit as stop:
-        # Hydra leaves with 1 when it cannot compose; what fails after that keeps its own code
-        sys.exit(2 if stop.code == 1 and not entered else stop.code)
-
-
-def _refuse_multirun(arguments: list[str]) -> None:
-    """Hydra would run all jobs in this process, each in the run folder of the one before."""
-    if given := [argument for argument in arguments if argument in ("-m", "--multirun")]:
-        raise UserError(
-            f"{given[0]} is not how several runs are made here: python -m dia.sweep gives each a process and a folder, such as "
-            "python -m dia.sweep +recipe=nano 'sweep.space={seed: [0, 1]}' sweep.sampler=grid"
-        )
-
-
-def run_one_of(
-    doors: dict[str, tuple[str, Callable[[Any], None]]], words: dict[str, str] | None = None
-) -> None:
-    """Run a front door that has several commands: its first word names one (`python -m dia.bench prepare
-    ...`), none means "".
-
-    ``doors`` gives each command its config's name and its task, as :func:`run` takes them. ``words`` names,
-    for a command that takes plain words after its name (`python -m dia.eval votes FILE FILE`), the key that
-    lists them.
-    """
-    word = sys.argv[1] if len(sys.argv) > 1 else ""
-    command = "" if not word or "=" in word or word.startswith("-") else word
-    if command not in doors:
-        listed = ", ".join(sorted(filter(None, doors)))
-        print(
-            f"there is no command {command!r}; there are: {listed}, or none, followed by key=value",
-            file=sys.stderr,
-        )
-        sys.exit(2)
-    if command:
-        del sys.argv[1]
-    if key := (words or {}).get(command):
-        sys.argv[1:] = words_as_key(sys.argv[1:], key)
-    run(*doors[command])
 
 
 register()

@@ -20,7 +20,9 @@ class GenerateConfig:
     adapter: str = ""
     """Folder of a LoRA adapter, or the run that trained it."""
     seed: int = 0
-    """Seed of sampling."""
+    """Seed of sampling. Several, `seed=0,1,2`, write one file each: speech_seed0.wav and so on."""
+    seeds: list[int] = field(default_factory=list)
+    """Several seeds; the command line sets them by `seed=0,1,2`."""
     max_seconds: float = 0.0
     """Longest audio in seconds; 0 is the model's limit."""
     audio_prompt: str = ""

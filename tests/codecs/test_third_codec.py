@@ -23,7 +23,7 @@ from dia.data.prepared import open_prepared
 from dia.errors import UserError
 from dia.model import Dia
 from dia.pipelines.check_config import validate
-from dia.train import TASKS
+from dia.train import run_task
 from tests.tiny_world import RATE, TinyWorld
 
 SMALLEST, LARGEST = 1e-4, 1.0  # amplitudes of the first and the last code
@@ -98,7 +98,7 @@ def test_a_model_trains_and_generates_with_a_third_codec(codec_folder, tmp_path)
     codec = load_codec(str(codec_folder))
     rows = open_prepared(prepare(config.data, codec, config.engine))["train"]
     assert len(rows) and np.asarray(rows[0]["codes"]).max() < 32
-    run = TASKS[config.task](config)
+    run = run_task(config)
     dia = Dia.from_pretrained(str(run), device="cpu")
     assert isinstance(dia.codec, LoudnessCodec) and dia.codec.name == str(codec_folder)
     waveform = dia.generate("[S1] Hello there.", max_tokens=24, seed=1)

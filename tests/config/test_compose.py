@@ -125,13 +125,6 @@ def test_what_training_starts_from_is_checked_with_the_rest():
             validate(typed(*overrides))
 
 
-def test_several_runs_are_not_made_by_hydra(monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["train", "-m", "seed=0,1"])
-    with pytest.raises(SystemExit) as left:
-        conf.run("train", print)
-    assert left.value.code == 2 and "python -m dia.sweep" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     ("argument", "allowed"),
     [

@@ -50,7 +50,7 @@ def train(folder: Path, environment: dict[str, str], name: str, *overrides: str)
 
     from dia.config.compose import compose
     from dia.log import configure_logging
-    from dia.train import main
+    from dia.train import train as train_run
 
     os.chdir(folder)
     with open(f"{name}.log", "a") as log:
@@ -58,7 +58,7 @@ def train(folder: Path, environment: dict[str, str], name: str, *overrides: str)
         os.dup2(log.fileno(), 2)
     configure_logging()
     try:
-        main(OmegaConf.to_object(compose("train", [*TINY_RUN, f"run_name={name}", *overrides])))
+        train_run(OmegaConf.to_object(compose("train", [*TINY_RUN, f"run_name={name}", *overrides])))
     except UserError as error:
         print(error, flush=True)
         sys.exit(2)

@@ -1,0 +1,221 @@
+"""Every command: its configuration class, one sentence, examples, and the groups of keys that it reads.
+
+The table is data only, so that help and shell completion import no library.
+"""
+
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command such as ``dia-eval record``: ``door`` is ``eval``, ``word`` is ``record`` or empty."""
+
+    door: str
+    word: str
+    config: str
+    """Name of its file in configs/; empty for a command that is not composed by Hydra."""
+    schema: str
+    """Module and class of its configuration, ``dia.config.train:TrainConfig``."""
+    summary: str
+    examples: tuple[tuple[str, str], ...]
+    """Three pairs of arguments and what they do."""
+    positional: str = ""
+    """The key that a plain word sets."""
+    reads: tuple[str, ...] = ()
+    """The keys and groups that it reads; empty for all of the class."""
+    omits: tuple[str, ...] = ()
+    """Keys of the class that are set by other means and are not shown."""
+    prefix: str = ""
+    """What stands before each key of the class on the command line."""
+    notes: str = ""
+
+    @property
+    def name(self) -> str:
+        """The command as a user types it, with the program that is running."""
+        return f"{program(self.door)} {self.word}".rstrip()
+
+    def load_schema(self) -> type:
+        """Import and return the configuration class."""
+        module, _, name = self.schema.partition(":")
+        loaded: type = getattr(import_module(module), name)
+        return loaded
+
+
+HOME = (
+    "Relative folders of output (runs, prepared data, caches, reports, sweeps) lie below the folder that the "
+    "environment variable DIA_HOME names, else below the working directory."
+)
+TRAIN = Command(
+    "train", "", "train", "dia.config.train:TrainConfig",
+    "Train a model or a codec: prepare the data unless it exists, train, and save the model.",
+    (
+        ("+recipe=demo", "fine-tune the shipped model on a small synthetic corpus, in minutes on a CPU"),
+        ("+recipe=finetune data.path=FOLDER", "fine-tune Dia-1.6B on your own recordings"),
+        ("+recipe=base plan=true", "print the memory, hours and money that a run needs, and exit"),
+    ),
+    notes="The same command resumes an interrupted run. Exit codes: 0 trained, 2 refused, 75 stopped by SIGUSR1 and "
+    f"saved. {HOME}",
+)  # fmt: skip
+PREPARE = Command(
+    "prepare", "", "train", "dia.config.train:TrainConfig",
+    "Prepare a data set: read its source, cut it into clips, and store audio, labels and codes.",
+    (
+        ("+recipe=demo", "synthesize the demo corpus"),
+        ("data=corpus data.corpus=local data.path=FOLDER", "prepare your own folder with a table"),
+        ("+recipe=recordings data.path=FOLDER", "label raw recordings with models"),
+    ),
+    reads=("data", "codec", "engine"),
+    notes=f"The same command resumes an interrupted preparation. Exit codes: 0 complete, 2 refused, 3 some inputs "
+    f"were left out. {HOME}",
+)  # fmt: skip
+GENERATE = Command(
+    "generate", "", "generate", "dia.config.generate:GenerateConfig",
+    "Generate speech from a script.",
+    (
+        ('"[S1] Hello there. (laughs) [S2] Hello!"', "write speech.wav"),
+        ('"[S1] Hello there." seed=0,1,2 out=hello.flac', "write hello_seed0.flac to hello_seed2.flac"),
+        ("- ckpt=runs/nano out=story.wav < story.txt", "read the script from standard input"),
+    ),
+    positional="text",
+    omits=("seeds",),
+    notes="text=@FILE reads the script from a file. The audio format follows the ending of out: .wav, .flac, .ogg "
+    f"or .mp3. {HOME}",
+)  # fmt: skip
+EVAL = Command(
+    "eval", "", "eval", "dia.config.eval:EvalConfig",
+    "Evaluate a checkpoint, recorded systems, or both: scores.json, clips.parquet and report.html.",
+    (
+        ("dia_nano suite=quick", "evaluate a shipped model or a run on the quick suite"),
+        ("runs/demo baseline=dia_nano", "compare a run with the checkpoint that it started from"),
+        ("systems=[outputs/elevenlabs/RUN] suite=dialogue", "score recordings of another system"),
+    ),
+    positional="ckpt",
+    notes=f"Exit codes: 0 complete, 2 refused, 3 some takes failed or could not be read. {HOME}",
+)  # fmt: skip
+RECORD = Command(
+    "eval", "record", "record", "dia.config.systems:RecordConfig",
+    "Record what another system generates from a suite's prompts.",
+    (
+        ("system=elevenlabs suite=dialogue", "print the price of a recording and stop"),
+        ("system=elevenlabs suite=dialogue confirm=true", "record; the same command resumes"),
+        ("system=folder system.path=FOLDER", "import recordings that exist"),
+    ),
+    notes=HOME,
+)  # fmt: skip
+LISTEN = Command(
+    "eval", "listen", "listen", "dia.config.listening_test:ListenConfig",
+    "Write a blind listening test of recorded systems as one static page.",
+    (
+        ("outputs/ours/RUN outputs/elevenlabs/RUN", "write listen.html and its key, listen.key.json"),
+        ("RUN RUN RUN out=test.html trials=20", "compare three systems, 20 comparisons in a form"),
+        ("RUN RUN reference=outputs/folder/RUN", "add real recordings of the same prompts"),
+    ),
+    positional="folders",
+)  # fmt: skip
+VOTES = Command(
+    "eval", "votes", "votes", "dia.config.listening_test:VotesConfig",
+    "Analyse the answers of a listening test: strength of each system with confidence intervals.",
+    (
+        ("answers-*.json key=listen.key.json", "print the result"),
+        ("answers-*.json key=listen.key.json out=votes.json", "also write it as JSON"),
+        ("answers-*.json key=listen.key.json checks=1", "require that every attention check is passed"),
+    ),
+    positional="files",
+)  # fmt: skip
+CALIBRATE = Command(
+    "eval", "calibrate", "calibrate", "dia.config.judges:CalibrateConfig",
+    "Calibrate the detector of nonverbal sounds on real recordings.",
+    (
+        ("folder=SOUNDS", "calibrate on a folder of labelled recordings"),
+        ("folder=SOUNDS out=real.json", "choose the file of the result"),
+        ("folder=SOUNDS labels=labels.csv", "name the table of labels"),
+    ),
+)  # fmt: skip
+SWEEP = Command(
+    "sweep", "", "", "dia.config.sweep:SweepConfig",
+    "Search hyper-parameters: every trial is a training run in its own process.",
+    (
+        ("+recipe=nano 'sweep.space={optim.learning_rate: {low: 1e-4, high: 1e-2, log: true}}'", "search one key"),
+        ("+recipe=nano sweep.name=seeds 'sweep.space={seed: [0, 1, 2]}' sweep.sampler=grid", "train with three seeds"),
+        ("+recipe=nano sweep.name=rates sweep.trials=40 'sweep.space={...}'", "continue a sweep with more trials"),
+    ),
+    prefix="sweep.",
+    notes=f"All other keys are those of training and apply to every trial. The same command resumes a sweep. {HOME}",
+)  # fmt: skip
+BENCH = Command(
+    "bench", "", "bench", "dia.config.bench:BenchConfig",
+    "Measure speed and memory of generation, beside transformers.",
+    (
+        ("model=nano variants=[dia-fp32,dia-int8]", "compare two variants of a small model"),
+        ("model=dia_1_6b device=cuda", "measure Dia-1.6B with random weights on a GPU"),
+        ("weights=dia_nano out=bench.json", "measure a checkpoint and write the numbers as JSON"),
+    ),
+)  # fmt: skip
+BENCH_PREPARE = Command(
+    "bench", "prepare", "bench_prepare", "dia.config.bench:BenchPrepareConfig",
+    "Measure the time and memory of data preparation.",
+    (
+        ("", "measure with the default sizes"),
+        ("workers=1 out=prepare.json", "measure one worker and write the numbers as JSON"),
+        ("dac=false", "leave out the comparison with the command of descript-audio-codec"),
+    ),
+)  # fmt: skip
+BENCH_TRAIN = Command(
+    "bench", "train", "bench_train", "dia.config.bench:BenchTrainConfig",
+    "Measure the speed and memory of training, beside transformers with accelerate.",
+    (
+        ("", "measure with the default sizes"),
+        ("model=dia_1_6b precision=bf16-mixed", "measure Dia-1.6B"),
+        ("out=train.json", "write the numbers as JSON"),
+    ),
+)  # fmt: skip
+DOCTOR = Command(
+    "weights", "doctor", "", "dia.config.weights:DoctorConfig",
+    "Describe a checkpoint: layout, generation, types, checksum, and shapes that do not fit.",
+    (
+        ("dia_nano", "describe a shipped model, a run or a checkpoint"),
+        ('PATH audio=clip.wav text="[S1] Hello."', "also test which cross_rope fits a recording and its transcript"),
+        ("owner/name codec=dac_44khz", "describe a checkpoint of the Hugging Face Hub"),
+    ),
+    positional="path",
+)  # fmt: skip
+CONVERT = Command(
+    "weights", "convert", "", "dia.config.weights:ConvertConfig",
+    "Convert a checkpoint to another layout.",
+    (
+        ("runs/nano to=transformers out=FOLDER", "write a folder that transformers opens"),
+        ("runs/nano to=nari out=FOLDER", "write the layout of nari-labs/dia"),
+        ("owner/name to=nari out=FOLDER", "convert a checkpoint of the Hugging Face Hub"),
+    ),
+    positional="path",
+)  # fmt: skip
+CONSOLIDATE = Command(
+    "weights", "consolidate", "", "dia.config.weights:ConsolidateConfig",
+    "Write the newest checkpoint of a run, also a sharded one, as a model.",
+    (
+        ("runs/base out=FOLDER", "export an unfinished run"),
+        ("/data/runs/base out=base-model", "paths may be absolute"),
+        ("runs/base out=exports/base", "the parent folder must exist"),
+    ),
+    positional="path",
+)  # fmt: skip
+
+COMMANDS = (
+    TRAIN, PREPARE, GENERATE, EVAL, RECORD, LISTEN, VOTES, CALIBRATE, SWEEP, BENCH, BENCH_PREPARE, BENCH_TRAIN,
+    DOCTOR, CONVERT, CONSOLIDATE,
+)  # fmt: skip
+DOORS = tuple(dict.fromkeys(command.door for command in COMMANDS))
+
+
+def commands_of(door: str) -> dict[str, Command]:
+    """Return the commands of a door by their word; the word of its main command is empty."""
+    return {command.word: command for command in COMMANDS if command.door == door}
+
+
+def program(door: str) -> str:
+    """Return how this process was started: ``dia-train`` for the console script, else ``python -m dia.train``."""
+    started = Path(sys.argv[0]).name.removesuffix(".exe")
+    return started if started == f"dia-{door}" else f"python -m dia.{door}"
