@@ -40,4 +40,4 @@ test: lint
 	$(PYTEST)
 
 docs: install
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
