@@ -42,7 +42,7 @@ ROUTES: dict[str, list[Step]] = {
         ("Write the report", "dia/pipelines/evaluation/write_results.py", ""),
     ],
 }
-COLUMNS, WIDTH, HEIGHT, GAP, ROW_GAP, MARGIN = 4, 300, 76, 26, 62, 16
+COLUMNS, WIDTH, HEIGHT, GAP, ROW_GAP, MARGIN = 2, 300, 76, 26, 62, 16
 STYLE = """text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;fill:#1c2733}
 .what{font-size:14px;font-weight:600}.module{font-size:11.5px;fill:#3b5b92;font-family:ui-monospace,Menlo,Consolas,monospace}
 .passes{font-size:11.5px;fill:#5b6875}.box{fill:#f4f7fb;stroke:#9db3d1;stroke-width:1.2}.arrow{stroke:#6b7c93;stroke-width:1.5;fill:none}"""
