@@ -3,6 +3,7 @@
 The package uses ``torch.jit.script`` and ``torch.nn.utils.weight_norm``; torch warns of both on every start.
 """
 
+import importlib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 def dac_package() -> ModuleType:
     """Import and return ``dac``."""
     with _without_deprecations():
-        import dac
-    return dac
+        return importlib.import_module("dac")
 
 
 def build_dac(**settings: Any) -> "dac.DAC":

@@ -55,7 +55,8 @@ class DetailFlow(nn.Module):
         time_B = torch.randn(len(residual_BFK), device=residual_BFK.device).sigmoid()
         between_BFK = noise_BFK.lerp(residual_BFK, time_B[:, None, None])
         velocity_BFK = self(between_BFK, time_B, features_BFW, mean_BFK)
-        return ((velocity_BFK.float() - (residual_BFK - noise_BFK)).square() * weights_K).mean()
+        loss: Tensor = ((velocity_BFK.float() - (residual_BFK - noise_BFK)).square() * weights_K).mean()
+        return loss
 
     def sharpen(self, features_BFW: Tensor, mean_BFK: Tensor, start_BFK: Tensor, steps: int) -> Tensor:
         """Return log magnitudes (B, F, K) with detail, by Euler's method in ``steps`` steps from a scaled
@@ -92,7 +93,8 @@ class CodeNoise(nn.Module):
             codes_BTC.unbind(-1), self.shifts, strict=True
         ):  # in this order, which `sum` does not promise
             noise_BTSK = noise_BTSK + self.table_VSK[codes_BT].roll(shift, -1)
-        return noise_BTSK.flatten(1, 2) / len(self.shifts) ** 0.5
+        noise_BFK: Tensor = noise_BTSK.flatten(1, 2) / len(self.shifts) ** 0.5
+        return noise_BFK
 
 
 class TimedConvNeXtBlock(nn.Module):
@@ -114,7 +116,8 @@ class TimedConvNeXtBlock(nn.Module):
         scale, shift, gate = self.modulation(time_BW)[:, None].chunk(3, -1)
         y_BFW = self.norm(self.depthwise(x_BFW.transpose(1, 2)).transpose(1, 2)) * (1 + scale) + shift
         y_BFW = self.narrow(F.gelu(self.widen(y_BFW)))
-        return x_BFW + y_BFW * (self.scale + gate)
+        out_BFW: Tensor = x_BFW + y_BFW * (self.scale + gate)
+        return out_BFW
 
 
 def frequency_weights(bins: int, sample_rate: int, corner: float = 2000.0) -> Tensor:

@@ -46,7 +46,8 @@ class ConvNeXtBlock(nn.Module):
         """Return features of the same shape."""
         x_BFM = self.norm(self.depthwise(x_BMF).transpose(1, 2))
         x_BFM = self.narrow(F.gelu(self.widen(x_BFM))) * self.scale
-        return x_BMF + x_BFM.transpose(1, 2)
+        out_BMF: Tensor = x_BMF + x_BFM.transpose(1, 2)
+        return out_BMF
 
 
 class SpectralEncoder(nn.Module):
@@ -67,7 +68,8 @@ class SpectralEncoder(nn.Module):
     def forward(self, waveform_BL: Tensor) -> Tensor:
         """Return latents (B, M, T) of a waveform whose length is a whole number of codec frames."""
         mel_BMF = self.mel(waveform_BL)[..., :-1].clamp_min(1e-5).log()
-        return self.narrow(self.blocks(self.read(mel_BMF)))
+        latents_BMT: Tensor = self.narrow(self.blocks(self.read(mel_BMF)))
+        return latents_BMT
 
 
 class SpectralDecoder(nn.Module):
@@ -118,7 +120,8 @@ class SpectralNetwork(nn.Module):
 
     def encode(self, waveform_BL: Tensor) -> Tensor:
         """Return codes (B, T, C), int64, of a waveform whose length is a whole number of codec frames."""
-        return self.quantizer(self.encoder(waveform_BL))[1].transpose(1, 2)
+        codes_BTC: Tensor = self.quantizer(self.encoder(waveform_BL))[1].transpose(1, 2)
+        return codes_BTC
 
     def decode(self, codes_BTC: Tensor) -> Tensor:
         """Return the waveform (B, L) of codes (B, T, C)."""

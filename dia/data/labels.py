@@ -86,7 +86,8 @@ def sampling_weights(rows: Iterable[dict[str, Any]], config: LabelsConfig) -> ND
     ):
         weights[tagged] *= config.tagged_share / weights[tagged].sum()
         weights[~tagged] *= (1 - config.tagged_share) / weights[~tagged].sum()
-    return weights / weights.mean()
+    weights /= weights.mean()
+    return weights
 
 
 def partner_keys(rows: Iterable[dict[str, Any]]) -> list[tuple[Any, ...] | None]:

@@ -98,7 +98,8 @@ def _studentised_distances(drawn: Floats, first: PromptMeans, second: PromptMean
     distances = np.abs(scores[:, 0] - scores[:, 1])
     without_error = np.where(distances > 1e-12, widest, 0.0)  # resamples of prompts that are all alike
     is_finite = errors * widest > distances
-    return np.minimum(np.divide(distances, errors, out=without_error, where=is_finite), widest)
+    statistics: Floats = np.minimum(np.divide(distances, errors, out=without_error, where=is_finite), widest)
+    return statistics
 
 
 def _residuals(system: PromptMeans) -> Floats:
@@ -166,7 +167,8 @@ def _swapped_difference(swapped: NDArray[np.bool_], first: PromptMeans, second: 
     denominator = change @ (second.denominators - first.denominators)
     one = (first.numerators.sum() + numerator) / (first.denominators.sum() + denominator)
     other = (second.numerators.sum() - numerator) / (second.denominators.sum() - denominator)
-    return np.abs(one - other)
+    differences: Floats = np.abs(one - other)
+    return differences
 
 
 def _threshold(observed: float) -> float:

@@ -55,7 +55,8 @@ class Int8Linear(nn.Module):
         """Return (..., O) of features (..., I), in their type."""
         codes_BI, scale_B = to_int8(x.flatten(0, -2).float(), self.largest_activation)
         out_BO = integer_product(codes_BI, self.largest_activation + 1, self.handle, self.outputs)
-        return out_BO.mul_(scale_B[:, None]).to(x.dtype).unflatten(0, x.shape[:-1])
+        out: Tensor = out_BO.mul_(scale_B[:, None]).to(x.dtype).unflatten(0, x.shape[:-1])
+        return out
 
 
 def pack_int8(weight_OI: Tensor) -> Any:
@@ -100,7 +101,8 @@ def integer_product(codes_BI: Tensor, zero_point: int, handle: int, outputs: int
     """
     if torch.compiler.is_compiling():
         # a compiled graph cannot hold fbgemm's packed weights, but it can hold their handle
-        return opaque_product(codes_BI, zero_point, handle, outputs)
+        compiled: Tensor = opaque_product(codes_BI, zero_point, handle, outputs)
+        return compiled
     product: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
         codes_BI, 1.0, zero_point, PACKED[handle]
     )
@@ -130,7 +132,8 @@ class Int4Linear(nn.Module):
         """Return (..., O) of features (..., I), in their type."""
         rows_BI = x.flatten(0, -2).bfloat16()
         out_BO = torch.ops.aten._weight_int4pack_mm_for_cpu(rows_BI, self.packed, GROUP, self.scales_GO2)
-        return out_BO.to(x.dtype).unflatten(0, x.shape[:-1])
+        out: Tensor = out_BO.to(x.dtype).unflatten(0, x.shape[:-1])
+        return out
 
 
 def to_int8(rows_BI: Tensor, largest: int = LARGEST) -> tuple[Tensor, Tensor]:

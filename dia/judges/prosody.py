@@ -64,7 +64,8 @@ def energy_of(waveform: Waveform) -> NDArray[np.float32]:
     scale.
     """
     power = np.square(waveform[: len(waveform) // HOP * HOP], dtype=np.float64).reshape(-1, HOP).mean(axis=1)
-    return (10 * np.log10(power + 1e-10)).astype(np.float32)
+    energy: NDArray[np.float32] = (10 * np.log10(power + 1e-10)).astype(np.float32)
+    return energy
 
 
 def loud_frames(energy: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -143,4 +144,7 @@ def robust_deviation(features: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     middle = np.median(features, axis=0)
     spread = 1.4826 * np.median(np.abs(features - middle), axis=0)
-    return ((features - middle) / np.maximum(spread, 1e-3)).clip(-4, 4).mean(axis=1)
+    deviations: NDArray[np.float64] = (
+        ((features - middle) / np.maximum(spread, 1e-3)).clip(-4, 4).mean(axis=1)
+    )
+    return deviations

@@ -94,7 +94,8 @@ def _settled(values: Floats, systems: int) -> Floats:
 
 def _likelihood(design: Floats, votes: Floats, values: Floats) -> Floats:
     logits = np.einsum("poc,bc->bpo", design, values)
-    return np.einsum("bpo,bpo->b", votes, logits - _log_sum(logits))
+    likelihood_B: Floats = np.einsum("bpo,bpo->b", votes, logits - _log_sum(logits))
+    return likelihood_B
 
 
 def _newton(design: Floats, votes: Floats, values: Floats) -> Floats:

@@ -81,4 +81,4 @@ def spoil(waveform: Waveform, random: np.random.Generator) -> Waveform:
     """Return a clip under white noise as strong as its own speech, which nobody who listens prefers."""
     power = np.square(waveform, dtype=np.float64).mean()
     noise = np.sqrt(power / 10 ** (CHECK_NOISE / 10)) * random.standard_normal(len(waveform))
-    return (waveform + noise).astype(np.float32)
+    return np.asarray(waveform + noise, np.float32)

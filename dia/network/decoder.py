@@ -33,7 +33,10 @@ class ChannelEmbedding(nn.Module):
         """Return features (B, T, D)."""
         offsets_C = torch.arange(self.channels, device=tokens_BTC.device) * self.vocabulary
         rows_RC = (tokens_BTC + offsets_C).flatten(0, 1)
-        return F.embedding_bag(rows_RC, self.embed.weight, mode="sum").unflatten(0, tokens_BTC.shape[:2])
+        x_BTD: Tensor = F.embedding_bag(rows_RC, self.embed.weight, mode="sum").unflatten(
+            0, tokens_BTC.shape[:2]
+        )
+        return x_BTD
 
 
 class DecoderLayer(nn.Module):

@@ -71,9 +71,9 @@ class DiaNetwork(nn.Module):
 
     def logits(self, features_BTD: Tensor) -> Tensor:
         """Return logits (B, T, C, V) of decoder features."""
-        return self.logits_dense(features_BTD).unflatten(
-            -1, (self.config.channels, self.config.decoder.vocab_size)
-        )
+        shape = (self.config.channels, self.config.decoder.vocab_size)
+        logits_BTCV: Tensor = self.logits_dense(features_BTD).unflatten(-1, shape)
+        return logits_BTCV
 
 
 def _initialise(module: nn.Module, deviation: float) -> None:

@@ -168,4 +168,5 @@ class Attention(nn.Module):
         return out
 
     def _heads(self, x_BTF: Tensor) -> Tensor:
-        return x_BTF.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+        x_BHTE: Tensor = x_BTF.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+        return x_BHTE

@@ -45,7 +45,8 @@ class Linear(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
         """Return (..., O) of features (..., I)."""
         product = self._product(input)
-        return product(input.flatten(0, -2), self.weight).unflatten(0, input.shape[:-1])
+        out: Tensor = product(input.flatten(0, -2), self.weight).unflatten(0, input.shape[:-1])
+        return out
 
     def _product(self, input: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
         # neither quantized by torchao nor a shard

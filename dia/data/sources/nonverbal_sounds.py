@@ -43,7 +43,8 @@ class VocalTract:
 def _curve(points: list[tuple[float, float]], samples: int) -> DoubleSamples:
     """Piecewise linear contour (samples,) through points (position 0..1, value)."""
     places, values = zip(*points, strict=True)
-    return np.interp(np.linspace(0, 1, samples), places, values)
+    contour: DoubleSamples = np.interp(np.linspace(0, 1, samples), places, values)
+    return contour
 
 
 def _voiced(
@@ -223,9 +224,9 @@ def _hum(tract: VocalTract) -> DoubleSamples:
     shape = np.concatenate(
         [_curve([(0, 0.25), (0.2, 1), (0.8, 0.9), (1, 0.25)], samples) for samples, _ in notes]
     )
-    return (
-        _resonate(_voiced(tract, signal.savgol_filter(pitch, 501, 1), 1.6, 0.004), CLOSED_LIPS, tract) * shape
-    )
+    voiced = _voiced(tract, signal.savgol_filter(pitch, 501, 1), 1.6, 0.004)
+    hum: DoubleSamples = _resonate(voiced, CLOSED_LIPS, tract) * shape
+    return hum
 
 
 def _whistle(tract: VocalTract) -> DoubleSamples:
@@ -285,4 +286,4 @@ def synthesize_nonverbal(tag: str, pitch: float, sample_rate: int, seed: int) ->
         )
     waveform = SYNTHESIZERS[tag](VocalTract(sample_rate, pitch, np.random.default_rng(seed)))
     waveform = _band(waveform, 60, 10_000, VocalTract(sample_rate, pitch, np.random.default_rng(0)))
-    return (waveform / np.abs(waveform).max()).astype(np.float32)
+    return np.asarray(waveform / np.abs(waveform).max(), np.float32)
