@@ -13,7 +13,7 @@ from dia.cli.run import run
 from dia.errors import EXIT_INCOMPLETE
 
 if TYPE_CHECKING:
-    from dia.config.train import TrainConfig
+    from dia.config.train import RunConfig
 
 LISTED = 20  # inputs that were left out and are named one by one
 
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run("prepare", {"": prepare_data}, arguments)
 
 
-def prepare_data(config: "TrainConfig") -> None:
+def prepare_data(config: "RunConfig") -> None:
     """Prepare the data of a configuration and print its statistics. Raises ``UserError`` as its parts do."""
     from dia.codecs.registry import load_codec
     from dia.data.prepare import prepare
@@ -32,7 +32,7 @@ def prepare_data(config: "TrainConfig") -> None:
 
     config = complete(config)
     validate(config)
-    codec = load_codec(config.codec.name) if config.data.tokens else None
+    codec = load_codec(config.codec_name) if config.codec_name else None
     folder = prepare(config.data, codec, config.engine)
     card = read_card(folder)
     print(f"prepared: {folder}  (listen: {folder / 'page.html'})")

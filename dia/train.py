@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dia.cli.run import run
 
 if TYPE_CHECKING:
-    from dia.config.train import TrainConfig
+    from dia.config.train import RunConfig
 
 EXIT_STOPPED = 75  # EX_TEMPFAIL: run the same command again
 
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run("train", {"": train}, arguments)
 
 
-def train(config: "TrainConfig") -> None:
+def train(config: "RunConfig") -> None:
     """Train, or print the plan of a run. Raises ``UserError`` as its parts do."""
     from dia.pipelines.check_config import complete
     from dia.pipelines.plan import plan
@@ -40,7 +40,7 @@ def train(config: "TrainConfig") -> None:
         print(f"trained: {folder}")
 
 
-def run_task(config: "TrainConfig") -> Path:
+def run_task(config: "RunConfig") -> Path:
     """Run the pipeline of ``config.task`` and return the run folder. Raises ``UserError`` as it does."""
     from dia.config.choices import Task
     from dia.pipelines.train_codec import train_codec

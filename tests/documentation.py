@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from dia import sweep, weights
 from dia.cli.arguments import choose_command, name_words, split_seeds
 from dia.cli.run import information
-from dia.config.compose import compose, quote_text, typed
+from dia.config.compose import compose, typed
 from dia.errors import UserError
 from dia.pipelines.check_config import complete, validate
 from dia.resources import SHIPPED_CHECKPOINTS
@@ -145,14 +145,13 @@ def _compose_door(door: str, arguments: list[str]) -> None:
     words = [
         split_seeds(argument) if door == "generate" else argument for argument in name_words(command, rest)
     ]
-    OmegaConf.to_object(compose(command.config, [quote_text(argument) for argument in words]))
+    OmegaConf.to_object(compose(command.config, words))
 
 
 def _compose_training(door: str, arguments: list[str]) -> None:
     composed = compose("train", arguments)
-    if (
-        composed.init_from and composed.init_from not in SHIPPED_CHECKPOINTS
-    ):  # its shape would be read from the checkpoint
+    init_from = composed.get("init_from", "")
+    if init_from and init_from not in SHIPPED_CHECKPOINTS:  # its shape would be read from the checkpoint
         OmegaConf.to_object(composed)
     else:
         validate(complete(typed(composed)))

@@ -9,7 +9,7 @@ import torch
 from dia.checkpoint import load_checkpoint, save_checkpoint
 from dia.checkpoint.adapter import load_adapter, merge_adapter
 from dia.codecs.registry import load_codec
-from dia.config.compose import compose, quote_text, recipes, typed
+from dia.config.compose import compose, recipes, typed
 from dia.config.data import LabelsConfig
 from dia.data.dataset import DatasetShare, PreparedClips
 from dia.data.prepare import prepare
@@ -41,14 +41,13 @@ def world(tmp_path_factory):
 def config_of(world, name, runs, *more):
     """The config of a recipe, shrunk."""
     recipe = compose("train", [f"+recipe={name}"])
-    where = (
-        world.codec_training()
-        if recipe.task == "codec"
-        else [f"init_from={world.init}"]
-        if recipe.init_from
-        else world.shape()
-    )
-    config = complete(typed(compose("train", [f"+recipe={name}", *world.overrides(runs), *where, *more])))
+    codec = recipe.task == "codec"
+    if codec:
+        where = world.codec_training()
+    else:
+        where = [f"init_from={world.init}"] if recipe.init_from else world.shape()
+    overrides = [*world.overrides(runs, codec=codec), *where, *more]
+    config = complete(typed(compose("train", [f"+recipe={name}", *overrides])))
     validate(config)
     return config
 
@@ -126,12 +125,12 @@ def test_an_adapter_speaks_from_the_command_line(world, runs, tmp_path):
         f"out={out}",
         "max_seconds=1",
     ]
-    generate(typed(compose("generate", [quote_text(item) for item in spoken])))
+    generate(typed(compose("generate", spoken)))
     base = out.read_bytes()
-    generate(typed(compose("generate", [quote_text(item) for item in (*spoken, f"adapter={runs('lora')}")])))
+    generate(typed(compose("generate", [*spoken, f"adapter={runs('lora')}"])))
     assert len(out.read_bytes()) > 1000 and base
     with pytest.raises(UserError, match="does not fit this checkpoint"):
-        generate(typed(compose("generate", [quote_text(spoken[0]), f"out={out}", f"adapter={runs('lora')}"])))
+        generate(typed(compose("generate", [spoken[0], f"out={out}", f"adapter={runs('lora')}"])))
 
 
 def test_a_voice_is_chosen_among_others(world, tmp_path):

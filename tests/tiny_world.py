@@ -40,15 +40,20 @@ class TinyWorld:
         save_checkpoint(DiaNetwork(TINY), folder / "ours", None)
         convert(read_source(folder / "ours"), "nari", self.init)
 
-    def overrides(self, runs: Path, steps: int = 2) -> list[str]:
-        """Overrides for a run of any recipe on one CPU, without its choice of a checkpoint or a shape."""
-        return [
+    def overrides(self, runs: Path, steps: int = 2, *, codec: bool = False) -> list[str]:
+        """Overrides for a run of any recipe on one CPU, without its choice of a checkpoint or a shape.
+
+        A run that trains a ``codec`` has no model, no codec and no validation.
+        """
+        of_dia = [f"codec.name={self.codec}", "batch.max_frames=200", "validation.generate_every=0"]
+        shared = [
             f"runs={runs}", "data=corpus", "data.corpus=local", f"data.path={self.corpus}", "data.name=tiny",
             "data.streaming=false", f"data.root={self.folder / 'prepared'}", f"data.sample_rate={RATE}", "engine.workers=0",
-            f"codec.name={self.codec}", "trainer=cpu", "trainer.strategy=single", "trainer.devices=0",
+            "trainer=cpu", "trainer.strategy=single", "trainer.devices=0",
             "trainer.precision=32-true", "trainer.gradient_accumulation_steps=1", f"trainer.steps={steps}", "trainer.validate_every=1",
-            "trainer.checkpoint_every=1", "batch.max_frames=200", "logger.wandb=disabled", "validation.generate_every=0",
+            "trainer.checkpoint_every=1", "logger.wandb=disabled",
         ]  # fmt: skip
+        return shared if codec else shared + of_dia
 
     def shape(self) -> list[str]:
         """Overrides of the model's shape."""

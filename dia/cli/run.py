@@ -126,11 +126,11 @@ def configuration_text(command: Command, arguments: Sequence[str]) -> str:
 
 
 def _compose(command: Command, arguments: Sequence[str]) -> Any:
-    from dia.config.compose import compose, quote_text
+    from dia.config.compose import compose
 
     if command.door == "generate":
         arguments = read_script(arguments)
-    return compose(command.config, [quote_text(argument) for argument in arguments])
+    return compose(command.config, list(arguments))
 
 
 def _reason(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """Old names of configuration keys: they keep working for one release, with a warning that names the new key.
 
-They occur on the command line, in users' recipes, in the config.yaml of run folders, in the fingerprints of training
-checkpoints, and in adapters. A name that ends with a dot renames a whole group of keys.
+They occur on the command line, in users' recipes, in the config.yaml of run folders, in the fingerprints of
+training checkpoints, and in adapters. A name that ends with a dot renames a whole group of keys.
 """
 
 import logging

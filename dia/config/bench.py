@@ -32,19 +32,22 @@ class BenchConfig:
     weights: str = "random"
     """`random`, or a checkpoint as `python -m dia.generate` opens it."""
     codec: CodecConfig = field(default_factory=lambda: CodecConfig(""))
-    """The codec; an empty name takes the checkpoint's, and for random weights DAC at 44.1 kHz with random weights."""
+    """The codec; an empty name takes the checkpoint's, and for random weights DAC at 44.1 kHz with random
+    weights."""
     device: Device = Device.cpu
     """Device that is measured."""
     threads: int = 0
     """CPU threads; 0 takes all cores that this process may use."""
     variants: list[str] = field(default_factory=lambda: list(VARIANTS))
-    """What is measured: implementation, weights, and whether it is compiled, `dia-int8`, `transformers-bf16-compiled`."""
+    """What is measured: implementation, weights, and whether it is compiled, `dia-int8`,
+    `transformers-bf16-compiled`."""
     rounds: int = 3
     """Rounds; the variants take turns, and medians are compared."""
     steps: int = 16
     """Decoder steps of a generation, in each round."""
     seconds: float = 1.0
-    """Seconds of audio from text to waveform; 0 generates the whole text of a batch and measures nothing else."""
+    """Seconds of audio from text to waveform; 0 generates the whole text of a batch and measures nothing
+    else."""
     batch: int = 1
     """Texts per batch; above 1 a batch is compared with its texts one by one."""
     memory: bool = True
@@ -92,8 +95,8 @@ class BenchPrepareConfig:
     dac_seconds: float = 48.0
     """Seconds of audio that both encode, in each round."""
     dac_window: float = 0.0
-    """Seconds of dac's windows; 0 encodes every clip as a whole, so that the codes can be compared (dac's default is
-    5)."""
+    """Seconds of dac's windows; 0 encodes every clip as a whole, so that the codes can be compared (dac's
+    default is 5)."""
     out: str = ""
     """JSON file of the results; empty writes none."""
 

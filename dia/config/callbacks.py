@@ -14,8 +14,8 @@ class EMAConfig:
     """Exponential moving average of the weights, which is validated and exported in place of the weights."""
 
     decay: float = 0.0
-    """Share of the average that a step leaves in place; 0 turns the average off. It rises to this value, because the
-    first weights are of little use."""
+    """Share of the average that a step leaves in place; 0 turns the average off. It rises to this value,
+    because the first weights are of little use."""
 
     def problems(self) -> list[str]:
         """Return which values are out of range, one sentence per problem."""
@@ -31,8 +31,8 @@ class EarlyStoppingConfig:
     monitor: str = "validation/loss"
     """The validation metric that is compared."""
     patience: int = 0
-    """Validations in a row without an improvement after which the run stops; 0 never stops early and exports the model
-    of the last step."""
+    """Validations in a row without an improvement after which the run stops; 0 never stops early and exports
+    the model of the last step."""
     mode: MonitorMode = MonitorMode.min
     """Whether lower (`min`) or higher (`max`) values are better."""
     min_delta: float = 0.0
@@ -74,7 +74,8 @@ class DivergenceConfig:
             problems.append(f"divergence.factor={self.factor} must be above 1; usual is 1.5")
         if self.median_window < MIN_MEDIAN_WINDOW:
             problems.append(
-                f"divergence.median_window={self.median_window} must be {MIN_MEDIAN_WINDOW} or more; usual is 500"
+                f"divergence.median_window={self.median_window} must be {MIN_MEDIAN_WINDOW} or more; "
+                "usual is 500"
             )
         if self.patience < 0:
             problems.append(f"divergence.patience={self.patience} must be 0 (off) or more")
@@ -106,5 +107,5 @@ class ValidationConfig:
     max_seconds: float = 8.0
     """Longest sample in seconds."""
     calibration_clips: int = 64
-    """Clips of the validation split, and as many of the training split, that the nonverbal detector is calibrated
-    on."""
+    """Clips of the validation split, and as many of the training split, that the nonverbal detector is
+    calibrated on."""

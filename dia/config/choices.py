@@ -1,7 +1,7 @@
 """Enumerations of the values that configuration keys accept.
 
-OmegaConf reads an enumeration by member *name*, so that every member has its value as its name. Two of them are built
-from a list because some of their values are not Python identifiers.
+OmegaConf reads an enumeration by member *name*, so that every member has its value as its name. Two of them
+are built from a list because some of their values are not Python identifiers.
 """
 
 from dataclasses import fields

@@ -10,8 +10,8 @@ class CodecConfig:
     """Which codec a run uses."""
 
     name: str = "codec_nano"
-    """A shipped name (`codec_nano`), a DAC model by name (`dac_44khz`), a DAC `.pth` file, or the folder of a spectral
-    codec."""
+    """A shipped name (`codec_nano`), a DAC model by name (`dac_44khz`), a DAC `.pth` file, or the folder of a
+    spectral codec."""
 
 
 @dataclass
@@ -53,7 +53,8 @@ class SpectralCodecConfig:
     detail_steps: int = 4
     """Euler steps of the flow."""
     detail_noise: float = 0.85
-    """Standard deviation of the noise that the flow starts from: 1 as in training; at 0 noises become hums."""
+    """Standard deviation of the noise that the flow starts from: 1 as in training; at 0 noises become hums.
+    """
     phase_iterations: int = 32
     """Iterations of Griffin-Lim."""
 
@@ -91,8 +92,8 @@ class CodecTraining:
     nonverbal_fraction: float = 0.0
     """Share of a batch's clips that contain a labelled nonverbal, which random clips seldom do."""
     finetune_decoder_of: str = ""
-    """A spectral codec (a shipped name or a folder) whose decoder is trained further while its encoder and quantizer
-    stay frozen, so that data sets and models of its codes remain valid."""
+    """A spectral codec (a shipped name or a folder) whose decoder is trained further while its encoder and
+    quantizer stay frozen, so that data sets and models of its codes remain valid."""
     weights: CodecLossWeights = field(default_factory=CodecLossWeights)
 
     def problems(self) -> list[str]:
@@ -101,8 +102,8 @@ class CodecTraining:
         problems = not_positive((f"codec_training.{name}", getattr(self, name)) for name in positive)
         if not 0 < self.refiner_start < self.steps:
             problems.append(
-                f"codec_training.refiner_start={self.refiner_start} must lie between 0 and steps={self.steps}: "
-                "the codec needs both stages"
+                f"codec_training.refiner_start={self.refiner_start} must lie between 0 and "
+                f"steps={self.steps}: the codec needs both stages"
             )
         if not 0 <= self.nonverbal_fraction <= 1:
             problems.append(

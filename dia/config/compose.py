@@ -1,38 +1,47 @@
-"""Composition of configurations with Hydra: schemas, groups (configs/) and recipes (recipes/).
+"""Composition of configurations: Hydra's groups (configs/) and recipes, then the keys of the command line.
 
-`configs/` holds groups (one file is one choice), `recipes/*.yaml` whole experiments. Recipes are registered in Hydra's
-store as group `recipe` in package `_global_`, so that `+recipe=base` works from any directory, in a notebook and in
-sweeps. Hydra checks names and types; the `problems` of each dataclass check ranges; dia/pipelines/check_config.py checks
-what needs checkpoints or files.
+`configs/` holds groups (one file is one choice), `recipes/*.yaml` whole experiments. Recipes are registered
+in Hydra's store as group `recipe` in package `_global_`, so that `+recipe=base` works from any directory, in
+a notebook and in sweeps. Hydra composes the groups; the keys are read here, by their type
+(dia/config/values.py), because Hydra's grammar would interpret the characters of paths and scripts. All
+problems of a command line are reported together. Ranges are checked by the `problems` of each dataclass,
+checkpoints and files by dia/pipelines/check_config.py.
 """
 
-from typing import Any, cast
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig, OmegaConf
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
-from dia.config.aliases import ALIASES, TRAIN_ALIASES, rename_arguments, rename_nested, warn_of_old_names
+from dia.config.aliases import ALIASES, rename_arguments, rename_nested, warn_of_old_names
 from dia.config.bench import BenchConfig, BenchPrepareConfig, BenchTrainConfig
-from dia.config.command_line import quoted
+from dia.config.checks import bullet_list
+from dia.config.command_line import Argument, several_values, split_arguments
 from dia.config.eval import EvalConfig
 from dia.config.generate import GenerateConfig
 from dia.config.judges import CalibrateConfig
+from dia.config.keys import has_part, key_defaults, key_types, leaves, nearest_keys, type_of, unknown_key
 from dia.config.listening_test import ListenConfig, VotesConfig
+from dia.config.reads import ineffective_keys
+from dia.config.recipes import chosen_recipes, read_recipe, recipe_values, recipes
 from dia.config.systems import RecordConfig
-from dia.config.train import TrainConfig
-from dia.errors import UserError
+from dia.config.train import CodecTrainConfig, TrainConfig
+from dia.config.values import plain_text, read_value
+from dia.errors import UserError, one_line
 from dia.resources import resource
 
 CONFIGS = str(resource("configs").resolve())
-OPEN = ("mix", "optim.weight_decay_by_group")  # dictionaries whose keys the user chooses
-DECLARED = "system."  # keys of a system to record, which its own declaration checks
-
-
+CODEC_RUN = "train_codec"  # the configuration of `train` for task=codec
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
+    CODEC_RUN: CodecTrainConfig,
     "eval": EvalConfig,
     "generate": GenerateConfig,
     "bench": BenchConfig,
@@ -43,17 +52,13 @@ SCHEMAS: dict[str, type] = {
     "votes": VotesConfig,
     "record": RecordConfig,
 }
-
-
-def recipes() -> list[str]:
-    """Return the names of the recipes, sorted."""
-    return sorted(path.stem for path in resource("recipes").glob("*.yaml"))
+RUN_SCHEMAS: dict[str, type] = {"dia": TrainConfig, "codec": CodecTrainConfig}
 
 
 def register() -> None:
     """Put the schemas, the recipes and the systems to record into Hydra's store.
 
-    A broken recipe fails when it is asked for, and names its file.
+    A broken recipe fails when it is chosen, and names its file.
     """
     store = ConfigStore.instance()
     for name, schema in SCHEMAS.items():
@@ -64,53 +69,53 @@ def register() -> None:
         store.store(group="system", name=path.stem, node=OmegaConf.load(path))
 
 
-def compose(config_name: str, overrides: list[str]) -> DictConfig:
-    """Compose a config in a notebook or a test, as the command line would. Raises as Hydra does."""
-    overrides = rename_arguments(overrides, ALIASES.get(config_name, {}))
-    check_recipe_arguments(overrides)
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(CONFIGS, version_base="1.3"):
-        return hydra_compose(config_name, overrides=[let_keys_be_new(argument) for argument in overrides])
+def compose(config_name: str, overrides: Sequence[str]) -> DictConfig:
+    """Return the config that command-line arguments compose: `GROUP=CHOICE`, `+recipe=NAME`, `KEY=VALUE`.
 
-
-def check_recipe_arguments(arguments: list[str]) -> None:
-    """Raise :class:`UserError` for a recipe given so that Hydra would not load it, and for one that does not
-    exist.
-
-    Without this a wrong prefix leaves a plain key `recipe` behind and the default model is trained without a
-    word.
+    Raises :class:`UserError` with every problem of the arguments: unknown keys with the nearest ones, wrong
+    values with the allowed ones, and keys that nothing reads.
     """
-    listed = ", ".join(recipes())
-    for argument in arguments:
-        key, _, value = argument.partition("=")
-        if key.lstrip("+~") != "recipe":
-            continue
-        if not argument.startswith("+recipe="):
-            raise UserError(f"{argument!r} does not load a recipe; write +recipe=NAME with one of: {listed}")
-        for name in value.strip("[]").split(","):
-            if name.strip() not in recipes():
-                raise UserError(f"there is no recipe {name.strip()!r}; there are: {listed}")
+    renamed = rename_arguments(overrides, ALIASES.get(config_name, {}))
+    named = chosen_recipes(renamed)
+    by_recipe = recipe_values(named)
+    groups, keys = split_arguments(renamed, group_names(config_name))
+    if config_name == "train" and _task(keys, by_recipe) == "codec":
+        config_name = CODEC_RUN
+    schema = SCHEMAS[config_name]
+    problems = [unknown_key(key, str(value), key_types(schema)) for key, value in by_recipe.items()
+                if type_of(key, schema) is None]  # fmt: skip
+    if problems:
+        raise UserError(bullet_list(f"the recipe {', '.join(named)} has unknown keys:", problems))
+    config = _compose_groups(config_name, groups, schema)
+    given, problems = _set_keys(config, config_name, keys)
+    if not problems:
+        changed = [argument.key for argument in (*groups, *keys)]
+        problems = ineffective_keys(config, given, by_recipe, changed, key_defaults(schema))
+    if problems:
+        raise UserError(
+            "\n".join(problems)
+            if len(problems) == 1
+            else bullet_list("the arguments have problems:", problems)
+        )
+    return config
 
 
-def let_keys_be_new(argument: str) -> str:
-    """Return a command-line argument whose dictionary (``mix={FOLDER: .3}``) may have keys that nobody
-    foresaw.
-
-    Hydra would refuse them without the two plus signs.
-    """
-    key = argument.partition("=")[0]
-    return f"++{argument}" if key in OPEN or key.startswith(DECLARED) else argument
-
-
-def quote_text(argument: str) -> str:
-    """Return a command-line argument whose free text (``text=...``) Hydra takes as it stands.
-
-    Unquoted, Hydra would read ``text=[S1] Hello, you`` as a list, and ``${...}`` as an interpolation.
-    """
-    key, equals, value = argument.partition("=")
-    if key != "text" or not equals:
-        return argument
-    return f"text={quoted(value)}"
+@cache
+def group_names(config_name: str) -> dict[str, tuple[str, ...]]:
+    """Return the groups of a configuration, with the names that can be chosen for each."""
+    folder = resource("configs")
+    defaults = OmegaConf.load(folder / f"{config_name}.yaml").get("defaults", [])
+    used = [str(next(iter(item))) for item in defaults if not isinstance(item, str)]
+    groups = {
+        name: tuple(sorted(path.stem for path in (folder / name).glob("*.yaml")))
+        for name in used
+        if not name.startswith("override")
+    }
+    if "system" in groups:
+        groups["system"] = tuple(sorted(path.stem for path in resource("eval/systems").glob("*.yaml")))
+    if config_name in ("train", CODEC_RUN):
+        groups["recipe"] = tuple(recipes())
+    return groups
 
 
 def typed(composed: DictConfig) -> Any:
@@ -118,20 +123,84 @@ def typed(composed: DictConfig) -> Any:
     return OmegaConf.to_object(composed)
 
 
-def read_train_config(content: DictConfig) -> TrainConfig:
-    """Return a stored training config as a dataclass; keys may have their old names. Raises as OmegaConf does."""
-    stored = cast(dict[str, Any], OmegaConf.to_container(content))
-    present, _ = rename_nested(stored, TRAIN_ALIASES)
-    return cast(TrainConfig, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TrainConfig), present)))
+def _task(keys: Sequence[Argument], by_recipe: dict[str, Any]) -> str:
+    given = [argument.value for argument in keys if argument.key == "task"]
+    return given[-1] if given else str(by_recipe.get("task", "dia"))
 
 
-def read_recipe(name: str) -> DictConfig:
-    """Return a recipe; keys under an old name are renamed, with a warning."""
-    path = resource(f"recipes/{name}.yaml")
-    stored = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(path), resolve=False))
-    present, outdated = rename_nested(stored, TRAIN_ALIASES)
-    warn_of_old_names(outdated, TRAIN_ALIASES, f"the recipe {name}")
-    return OmegaConf.create(present)
+def _compose_groups(config_name: str, groups: Sequence[Argument], schema: type) -> DictConfig:
+    """Compose groups and recipes with Hydra. Raises :class:`UserError` with the names that can be chosen."""
+    known = group_names(config_name)
+    problems = []
+    for argument in groups:
+        if argument.key not in known:
+            problems.append(f"{argument.text}: {config_name} has no group {argument.key}")
+        elif argument.key != "recipe" and argument.value not in known[argument.key]:
+            choices = known[argument.key]
+            near = nearest_keys(argument.value, choices)
+            hint = f"; did you mean {' or '.join(f'{argument.key}={name}' for name in near)}?" if near else ""
+            problems.append(f"{argument.text} is unknown{hint}; choose one of {', '.join(choices)}")
+    if problems:
+        raise UserError("\n".join(problems))
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(CONFIGS, version_base="1.3"):
+            return hydra_compose(config_name, overrides=[argument.text for argument in groups])
+    except (HydraException, OmegaConfBaseException) as error:
+        causes = [error, *([error.__cause__] if isinstance(error.__cause__, Exception) else [])]
+        raise UserError("; ".join(dict.fromkeys(one_line(cause) for cause in causes))) from error
+
+
+def _set_keys(
+    config: DictConfig, config_name: str, keys: Sequence[Argument]
+) -> tuple[dict[str, Any], list[str]]:
+    """Set keys of the command line in a config; return their values and the problems."""
+    schema, given, problems = SCHEMAS[config_name], dict[str, Any](), []
+    for argument in keys:
+        key, value = argument.key, argument.value
+        try:
+            if (hint := type_of(key, schema)) is not None:
+                given[key] = read_value(key, value, hint)
+                with open_dict(config):
+                    OmegaConf.update(config, key, given[key], merge=True, force_add="." in key)
+            elif has_part(key, schema) and value.strip().startswith("{"):
+                below, more = _set_keys(config, config_name, _arguments_in(key, value, config_name))
+                given |= below
+                problems += more
+            elif has_part(key, schema):
+                names = ", ".join(name for name in key_types(schema) if name.startswith(f"{key}."))
+                problems.append(f"{argument.text}: {key} is a group of keys: {names}")
+            else:
+                problems.append(_unknown(argument, config_name))
+        except (ValueError, OmegaConfBaseException) as error:
+            is_ours = not isinstance(error, OmegaConfBaseException)
+            text = str(error) if is_ours else f"{argument.text}: {one_line(error)}"
+            problems.append(
+                several_values(argument, config_name) if text.endswith("has several values") else text
+            )
+    return given, problems
+
+
+def _arguments_in(key: str, value: str, config_name: str) -> list[Argument]:
+    """Return the arguments that a dictionary as the value of a group of keys stands for."""
+    content = read_value(key, value, dict[str, Any])
+    for name in reversed(key.split(".")):
+        content = {name: content}
+    aliases = ALIASES.get("train" if config_name == CODEC_RUN else config_name, {})
+    present, outdated = rename_nested(content, aliases)
+    warn_of_old_names(outdated, aliases, "the command line")
+    return [Argument(f"{name}={plain_text(item)}", name, plain_text(item)) for name, item in leaves(present)]
+
+
+def _unknown(argument: Argument, config_name: str) -> str:
+    """Return the problem of an unknown key; a key of the other task of training is named as such."""
+    others = {"train": (CODEC_RUN, "dia"), CODEC_RUN: ("train", "codec")}
+    if config_name in others:
+        other, task = others[config_name]
+        if type_of(argument.key, SCHEMAS[other]) is not None:
+            wanted = "codec" if task == "dia" else "dia"
+            return f"{argument.text}: {argument.key} is a key of task={wanted}, and this run has task={task}; leave it out"
+    return unknown_key(argument.key, argument.value, key_types(SCHEMAS[config_name]))
 
 
 register()

@@ -1,4 +1,5 @@
-"""Data preparation: which source is read, how it is cut into clips, and how prepared data are stored and labelled."""
+"""Data preparation: which source is read, how it is cut into clips, and how prepared data are stored and
+labelled."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,7 @@ def corpora() -> list[str]:
 
 
 def is_declaration_file(corpus: str) -> bool:
-    """Return whether ``data.corpus`` is the path of a declaration rather than the name of a shipped corpus."""
+    """Return whether ``data.corpus`` is the path of a declaration, not the name of a shipped corpus."""
     return corpus.endswith(DECLARATION_SUFFIXES)
 
 
@@ -60,7 +61,8 @@ class DemoConfig:
         ]
         if min(self.turns, default=0) < 0 or sum(self.turns) <= 0:
             problems.append(
-                f"data.demo.turns={self.turns} are shares of dialogues of one, two, ... turns; one must be above 0"
+                f"data.demo.turns={self.turns} are shares of dialogues of one, two, ... turns; "
+                "one must be above 0"
             )
         if missing := {"train", "validation", "test"} - self.clips.keys():
             problems.append(f"data.demo.clips lacks {sorted(missing)}; give each split a number of clips")
@@ -87,8 +89,8 @@ class DialogueLimits:
         if 0 <= self.shortest <= self.wanted <= self.longest and self.pause >= 0 and self.speakers >= 1:
             return []
         return [
-            "data.dialogue must have 0 <= shortest <= wanted <= longest, pause >= 0, speakers >= 1; usual are 5, 20, "
-            "35, 2, 2"
+            "data.dialogue must have 0 <= shortest <= wanted <= longest, pause >= 0, speakers >= 1; "
+            "usual are 5, 20, 35, 2, 2"
         ]
 
 
@@ -97,10 +99,11 @@ class SourceConfig:
     """Which source is read."""
 
     corpus: str = "demo"
-    """`demo`, `recordings`, a name of data/corpora (`local` is your own folder with a table), or the path of a YAML
-    declaration of your own."""
+    """`demo`, `recordings`, a name of data/corpora (`local` is your own folder with a table), or the path of
+    a YAML declaration of your own."""
     path: str = ""
-    """Folder of the recordings, of `local`, or of a local copy of a corpus; empty reads from the Hugging Face Hub."""
+    """Folder of the recordings, of `local`, or of a local copy of a corpus; empty reads from the Hugging Face
+    Hub."""
     licence: LicencePolicy = LicencePolicy.any
     """`commercial` refuses data whose licence does not allow commercial use."""
     use: CorpusUse = CorpusUse.train
@@ -172,13 +175,14 @@ class LabelsConfig:
     nonverbals: NonverbalLabels = NonverbalLabels.inline
     """`inline` writes nonverbals into the text as `(laughs)`; `off` leaves them out."""
     emotion: EmotionLabels = EmotionLabels.off
-    """`off`; `prefix` writes `{happy}` before a turn's words; `prompt` puts a clip of the same voices and emotion before
-    the clip."""
+    """`off`; `prefix` writes `{happy}` before a turn's words; `prompt` puts a clip of the same voices and
+    emotion before the clip."""
     emotion_dropout: float = 0.3
-    """Probability that a turn's prefix, or a clip's prompt, is left out, so that the model also works without it."""
+    """Probability that a turn's prefix, or a clip's prompt, is left out, so that the model also works without
+    it."""
     balance: float = 0.0
-    """0 draws labels as often as they occur, 1 draws all equally often: a clip's weight is (most frequent / its rarest
-    label) ** balance."""
+    """0 draws labels as often as they occur, 1 draws all equally often: a clip's weight is (most frequent /
+    its rarest label) ** balance."""
     tagged_share: float | None = 0.5
     """Share of drawn clips that have a nonverbal; null leaves it as in the data."""
 

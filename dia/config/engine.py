@@ -27,8 +27,8 @@ class SlurmConfig:
     prologue: list[str] = field(default_factory=list)
     """Lines of the job script before its worker."""
     directives: list[str] = field(default_factory=list)
-    """Further `#SBATCH` options, such as `--constraint=a100`. A job that needs a GPU gets `--gres=gpu:1` unless they
-    request one."""
+    """Further `#SBATCH` options, such as `--constraint=a100`. A job that needs a GPU gets `--gres=gpu:1`
+    unless they request one."""
     logs: str = "slurm-logs"
     """Folder of the jobs' output."""
 
@@ -51,7 +51,8 @@ class EngineConfig:
     workers: int = 2
     """Worker processes; 0 (local only) works in the current process."""
     scheduler: str = ""
-    """Dask: address of a running scheduler; empty starts one on this machine; `slurm` starts workers with SLURM."""
+    """Dask: address of a running scheduler; empty starts one on this machine; `slurm` starts workers with
+    SLURM."""
     slurm: SlurmConfig = field(default_factory=SlurmConfig)
     startup_minutes: float = 60.0
     """Minutes to wait for SLURM's first worker."""
@@ -73,15 +74,16 @@ class EngineConfig:
 def walltime_seconds(walltime: str) -> int:
     """Return the seconds of a SLURM time limit; 0 is no limit.
 
-    It is written `minutes`, `minutes:seconds`, `hours:minutes:seconds` or `days-hours[:minutes[:seconds]]`. Raises
-    ``ValueError`` for anything else.
+    It is written `minutes`, `minutes:seconds`, `hours:minutes:seconds` or `days-hours[:minutes[:seconds]]`.
+    Raises ``ValueError`` for anything else.
     """
     if walltime.lower() in ("infinite", "unlimited", "0"):
         return 0
     match = re.fullmatch(r"(?:(?P<days>\d+)-)?(?P<clock>\d+(?::\d+){0,2})", walltime)
     if match is None:
         raise ValueError(
-            f"engine.slurm.walltime={walltime} is not a SLURM time limit; write 04:00:00, or 1-00:00:00 for a day"
+            f"engine.slurm.walltime={walltime} is not a SLURM time limit; write 04:00:00, or "
+            "1-00:00:00 for a day"
         )
     clock = [int(part) for part in match["clock"].split(":")]
     if match["days"] is not None:

@@ -26,7 +26,8 @@ class EvalConfig:
     seeds: int = 0
     """Takes of each prompt; 0 takes as many as the suite declares."""
     out: str = ""
-    """Folder of the report; empty puts it into the run folder, or under `outputs` by the checkpoint's name."""
+    """Folder of the report; empty puts it into the run folder, or under `outputs` by the checkpoint's name.
+    """
     cache: str = "outputs/.kept"
     """Folder of cached takes and measurements."""
     judges: JudgesConfig = field(default_factory=JudgesConfig)
@@ -35,8 +36,8 @@ class EvalConfig:
     calibration: str = ""
     """File that `python -m dia.eval calibrate` wrote, which the report shows."""
     voice: str = ""
-    """A file that `Dia.make_voice(...).save(path)` wrote, for scripts longer than the model's limit; empty takes a voice
-    of the data."""
+    """A file that `Dia.make_voice(...).save(path)` wrote, for scripts longer than the model's limit; empty
+    takes a voice of the data."""
     data: DataConfig = field(default_factory=DataConfig)
     codec: CodecConfig = field(default_factory=lambda: CodecConfig(""))
     """The codec; an empty name takes the checkpoint's."""

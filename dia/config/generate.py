@@ -28,8 +28,8 @@ class GenerateConfig:
     audio_prompt: str = ""
     """Recording of the voice to continue; the text must begin with its transcript."""
     voice: str = ""
-    """A file that `Dia.make_voice(...).save(path)` wrote, with the recording and its transcript. The text may then have
-    any length."""
+    """A file that `Dia.make_voice(...).save(path)` wrote, with the recording and its transcript. The text may
+    then have any length."""
     speed: float = 1.0
     """Speed of the speech, at the same pitch."""
     retries: int = 0

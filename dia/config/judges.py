@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 @dataclass
 class JudgesConfig:
-    """Models that score clips: a folder, or a name at the Hugging Face Hub (`@REVISION` may follow). Empty skips what
-    the model would measure, unless a default is given."""
+    """Models that score clips: a folder, or a name at the Hugging Face Hub (`@REVISION` may follow). Empty
+    skips what the model would measure, unless a default is given."""
 
     whisper: str = ""
-    """Whisper for the word error rate: a size (`large-v3`) or a folder in CTranslate2's format; empty takes the tiny
-    English one that is installed with the extra `evaluation`."""
+    """Whisper for the word error rate: a size (`large-v3`) or a folder in CTranslate2's format; empty takes
+    the tiny English one that is installed with the extra `evaluation`."""
     second_asr: str = "pocketsphinx"
     """Second recogniser: `pocketsphinx`, or a CTC model such as `facebook/wav2vec2-base-960h`."""
     aligner: str = ""

@@ -28,7 +28,8 @@ class ListenConfig:
     out: str = "listen.html"
     """The page. Its key is written beside it, as `listen.key.json`, and is not sent to the listeners."""
     reference: str = ""
-    """Run folder of real recordings of the same prompts, which is compared like a system and not announced."""
+    """Run folder of real recordings of the same prompts, which is compared like a system and not announced.
+    """
     prompts: int = 0
     """Number of prompts, the first in the order of recording; 0 takes all that every system has."""
     checks: int = 2

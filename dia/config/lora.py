@@ -21,7 +21,8 @@ class LoraConfig:
     dropout: float = 0.0
     """Share of a layer's input features that its adapter does not see in training."""
     targets: list[str] = field(default_factory=lambda: list(LAYERS))
-    """Linear layers with adapters, by the end of their name: `q_proj`, or `cross_attention.q_proj` for those alone."""
+    """Linear layers with adapters, by the end of their name: `q_proj`, or `cross_attention.q_proj` for those
+    alone."""
 
     def problems(self) -> list[str]:
         """Return which values are out of range, one sentence per problem."""

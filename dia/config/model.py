@@ -83,8 +83,9 @@ class DiaConfig:
     delays: list[int] = field(default_factory=lambda: list(DIA_DELAYS))
     """Delay of each codec channel in decoder steps; the first is 0 and none is below the one before."""
     cross_rope: bool = False
-    """Apply rotary positions to cross-attention: true for the first Dia-1.6B checkpoint, false for 0626 and everything
-    trained here. The tensors have the same shapes either way, so a wrong value gives bad audio and no error."""
+    """Apply rotary positions to cross-attention: true for the first Dia-1.6B checkpoint, false for 0626 and
+    everything trained here. The tensors have the same shapes either way, so a wrong value gives bad audio and
+    no error."""
     norm_epsilon: float = 1e-5
     """Epsilon of RMSNorm."""
     rope_theta: float = 10_000.0

@@ -18,14 +18,16 @@ class OptimConfig:
     beta2: float = 0.95
     """Decay of the second moment."""
     weight_decay: float = 0.01
-    """Weight decay of matrices; norms and embeddings have none unless ``weight_decay_by_group`` names them."""
+    """Weight decay of matrices; norms and embeddings have none unless ``weight_decay_by_group`` names them.
+    """
     max_grad_norm: float = 1.0
     """The gradient of all weights is scaled down to this norm; 0 does not clip."""
     weight_decay_by_group: dict[str, float] = field(default_factory=dict)
-    """Other weight decay by kind of weights, `{embeddings: .01, head: 0}`; kinds: matrices, head, embeddings, norms,
-    adapters."""
+    """Other weight decay by kind of weights, `{embeddings: .01, head: 0}`; kinds: matrices, head, embeddings,
+    norms, adapters."""
     kind: OptimizerKind = OptimizerKind.adamw
-    """`adamw`; `adamw8bit`, with a quarter of its state; or `muon` for the matrices, beside AdamW for the others."""
+    """`adamw`; `adamw8bit`, with a quarter of its state; or `muon` for the matrices, beside AdamW for the
+    others."""
 
     def __post_init__(self) -> None:
         coerce_choices(self)
@@ -74,7 +76,8 @@ class ScheduleConfig:
         problems = []
         if (self.warmup_steps is None) == (self.warmup_fraction is None):
             problems.append(
-                f"schedule.warmup_steps={self.warmup_steps} and schedule.warmup_fraction={self.warmup_fraction}: "
+                f"schedule.warmup_steps={self.warmup_steps} and "
+                f"schedule.warmup_fraction={self.warmup_fraction}: "
                 "give one of them, and null for the other"
             )
         if self.warmup_steps is not None and self.warmup_steps < 1:

@@ -8,18 +8,20 @@ class PlanConfig:
     """What a plan assumes. Memory is in GB of 1e9 bytes."""
 
     gpus: int = 0
-    """GPUs of all nodes. 0 is trainer.devices x trainer.nodes; where these are 0 too, 8 for a distributed strategy and
-    1 otherwise."""
+    """GPUs of all nodes. 0 is trainer.devices x trainer.nodes; where these are 0 too, 8 for a distributed
+    strategy and 1 otherwise."""
     memory_gb: float = 80.0
     """Memory of one GPU."""
     reserve_gb: float = 4.0
-    """Memory outside tensors: CUDA context, workspaces of libraries, NCCL buffers, fragmentation. An estimate."""
+    """Memory outside tensors: CUDA context, workspaces of libraries, NCCL buffers, fragmentation. An
+    estimate."""
     mfu: float = 0.4
-    """Model FLOPs utilization: the share of the data sheet's operations that is reached. Padding and recomputation come
-    on top. LLM Foundry's tables have .5 to .6 for GPTs of 1 to 3 B on A100s; ours is not measured on any GPU."""
+    """Model FLOPs utilization: the share of the data sheet's operations that is reached. Padding and
+    recomputation come on top. LLM Foundry's tables have .5 to .6 for GPTs of 1 to 3 B on A100s; ours is not
+    measured on any GPU."""
     dollars_per_gpu_hour: dict[str, float] = field(default_factory=lambda: {"A100": 1.8, "H100": 3.0})
-    """Price of one GPU by name (dia/training/flops.py). The defaults are about the on-demand prices of specialised
-    clouds in 2025; hyperscalers charge twice that."""
+    """Price of one GPU by name (dia/training/flops.py). The defaults are about the on-demand prices of
+    specialised clouds in 2025; hyperscalers charge twice that."""
     clip_seconds: float = 12.0
     """Usual length of a clip in seconds, which decides how many share a batch."""
     text_bytes_per_second: float = 15.0

@@ -1,4 +1,5 @@
-"""Labelling of raw recordings: the models, which run once per recording, and the thresholds that use their output."""
+"""Labelling of raw recordings: the models, which run once per recording, and the thresholds that use their
+output."""
 
 from dataclasses import dataclass, field
 
@@ -16,21 +17,22 @@ class Thresholds:
     shortest_speech: float = 0.25
     """Seconds; shorter speech is dropped."""
     same_voice: float = 0.72
-    """Cosine similarity of GE2E embeddings above which two stretches have one speaker: .9 within the demo voices, .53
-    across."""
+    """Cosine similarity of GE2E embeddings above which two stretches have one speaker: .9 within the demo
+    voices, .53 across."""
     turn_pause: float = 0.6
     """Seconds of pause at which a turn may be cut into two clips."""
     events: dict[str, float] = field(
         default_factory=lambda: {"laughs": 0.3, "coughs": 0.3, "sneezes": 0.3, "screams": 0.3}
     )
-    """Score, by tag, above which a sound counts as this nonverbal; a tag without a score is never detected. See
-    `calibration`."""
+    """Score, by tag, above which a sound counts as this nonverbal; a tag without a score is never detected.
+    See `calibration`."""
     snr_db: float = 10.0
     """Lowest signal-to-noise ratio of a clip in decibels."""
     mos: float = 2.5
     """Lowest mean opinion score of a clip, as DistillMOS estimates it."""
     agreement: float = 0.6
-    """Lowest mean word probability; with a second recogniser, the lowest share of words on which both agree."""
+    """Lowest mean word probability; with a second recogniser, the lowest share of words on which both agree.
+    """
     clipped: float = 0.001
     """Highest share of samples at full scale."""
 
@@ -40,8 +42,8 @@ class RecordingsConfig:
     """How raw recordings become labelled dialogues."""
 
     asr: str = ""
-    """Folder of a Whisper model for faster-whisper; empty takes the tiny English one that is installed with the
-    extra `evaluation`."""
+    """Folder of a Whisper model for faster-whisper; empty takes the tiny English one that is installed with
+    the extra `evaluation`."""
     second_asr: str = ""
     """Another Whisper model, whose words are compared with the first one's; empty uses the first one's word
     probabilities."""
@@ -76,8 +78,8 @@ class RecordingsConfig:
         problems = []
         if self.diarization is Diarization.pyannote and not self.pyannote:
             problems.append(
-                "data.recordings.diarization=pyannote needs data.recordings.pyannote=ENV/bin/python, of an environment "
-                "with pyannote.audio"
+                "data.recordings.diarization=pyannote needs data.recordings.pyannote=ENV/bin/python, "
+                "of an environment with pyannote.audio"
             )
         if abs(sum(self.splits.values()) - 1) > 1e-6 or min(self.splits.values(), default=-1) < 0:
             problems.append(f"data.recordings.splits={self.splits} must be shares that add up to 1")

@@ -19,16 +19,16 @@ class Sampling:
     cfg_filter_top_k: int | None = 45
     """Draw from the k codes with the highest guided logits; null does not filter."""
     cfg_final: float | None = None
-    """Guidance scale that is reached, linearly, ``cfg_steps`` steps after the prompt; null leaves it constant. Strong
-    guidance makes Dia speak too fast, and the first seconds need it most."""
+    """Guidance scale that is reached, linearly, ``cfg_steps`` steps after the prompt; null leaves it
+    constant. Strong guidance makes Dia speak too fast, and the first seconds need it most."""
     cfg_steps: int = 172
     """Decoder steps from ``cfg_scale`` to ``cfg_final``; 172 are two seconds of Dia-1.6B."""
     cfg_rescale: float = 0.0
-    """Share, 0 to 1, by which guided logits return to the standard deviation of the conditional ones (Lin et al. 2023,
-    arXiv 2305.08891, section 3.4)."""
+    """Share, 0 to 1, by which guided logits return to the standard deviation of the conditional ones (Lin et
+    al. 2023, arXiv 2305.08891, section 3.4)."""
     draw_guided: bool = False
-    """Draw from the guided logits, as the first release of Dia does. 0626 draws from the conditional logits and uses
-    guidance only to filter; a rescale then changes nothing unless the filter is off."""
+    """Draw from the guided logits, as the first release of Dia does. 0626 draws from the conditional logits
+    and uses guidance only to filter; a rescale then changes nothing unless the filter is off."""
 
     def problems(self) -> list[str]:
         """Return which values are out of range, one sentence per problem."""
@@ -48,8 +48,8 @@ class Sampling:
             problems.append(f"top_p={self.top_p} must be above 0 and at most 1; usual are 0.9 to 0.95")
         if self.cfg_filter_top_k is not None and self.cfg_filter_top_k <= SPECIALS:
             problems.append(
-                f"cfg_filter_top_k={self.cfg_filter_top_k} must be {SPECIALS + 1} or more, so that the special ids "
-                "alone cannot fill it, or null for no filter"
+                f"cfg_filter_top_k={self.cfg_filter_top_k} must be {SPECIALS + 1} or more, so that the "
+                "special ids alone cannot fill it, or null for no filter"
             )
         return problems
 

@@ -19,8 +19,8 @@ class SweepConfig:
     folder: str = "sweeps"
     """Folder of sweeps, relative to the working directory. A sweep's folder holds its study and its runs."""
     trials: int = 0
-    """Number of trials, failed ones included; 0 is all combinations of a grid, else 20. A resumed sweep runs the missing
-    ones."""
+    """Number of trials, failed ones included; 0 is all combinations of a grid, else 20. A resumed sweep runs
+    the missing ones."""
     space: dict[str, Any] = field(default_factory=dict)
     """Search space by training key: a list of choices, or {low: ., high: ., log: true|false, step: .}."""
     metric: str = "validation/loss"
@@ -48,6 +48,7 @@ class SweepConfig:
             problems.append(f"sweep.name={self.name!r} must be a plain folder name")
         if not self.space:
             problems.append(
-                "sweep.space is empty; write sweep.space={optim.learning_rate: {low: 1e-4, high: 1e-2, log: true}}"
+                "sweep.space is empty; write "
+                "sweep.space={optim.learning_rate: {low: 1e-4, high: 1e-2, log: true}}"
             )
         return problems

@@ -10,7 +10,8 @@ from dia.errors import UserError
 
 @dataclass
 class RetryConfig:
-    """How often a failed request is sent again. The wait doubles each time, with jitter, unless the service names one."""
+    """How often a failed request is sent again. The wait doubles each time, with jitter, unless the service
+    names one."""
 
     attempts: int = 5
     """Attempts per request, the first one included."""
@@ -32,14 +33,16 @@ class RecordConfig:
     """Everything that `python -m dia.eval record` reads."""
 
     system: dict[str, Any] = field(default_factory=dict)
-    """A file of eval/systems, `system=elevenlabs`. Each of its keys can be changed: `system.settings.stability=0.3`."""
+    """A file of eval/systems, `system=elevenlabs`. Each of its keys can be changed:
+    `system.settings.stability=0.3`."""
     suite: str = ""
-    """Prompts to record: a name of eval/prompts, or a JSONL file; empty for `system=folder`, which has its own."""
+    """Prompts to record: a name of eval/prompts, or a JSONL file; empty for `system=folder`, which has its
+    own."""
     out: str = "outputs"
     """Folder that holds SYSTEM/RUN_ID."""
     run_id: str = ""
-    """Name of the recording; empty derives one from the suite and everything that affects the audio, so that the same
-    command resumes the same recording."""
+    """Name of the recording; empty derives one from the suite and everything that affects the audio, so that
+    the same command resumes the same recording."""
     takes: int = 0
     """Takes of each prompt; 0 is three, or as many as the table of `system=folder` has."""
     confirm: bool = False

@@ -1,4 +1,4 @@
-"""Keys of `python -m dia.train` and `python -m dia.prepare`."""
+"""Keys of `python -m dia.train` and `python -m dia.prepare`: those of every run, and those of each task."""
 
 from dataclasses import dataclass, field
 
@@ -22,8 +22,8 @@ from dia.config.trainer import BatchConfig, CurriculumConfig, LoggerConfig, Trai
 
 
 @dataclass
-class TrainConfig:
-    """Everything that `python -m dia.train` and `python -m dia.prepare` read."""
+class RunConfig:
+    """Keys of every training run, whatever its task."""
 
     task: Task = Task.dia
     """`dia` trains a Dia network, `codec` the spectral codec."""
@@ -34,15 +34,36 @@ class TrainConfig:
     seed: int = 0
     """Seed of the weights, the batches and all random numbers of training."""
     resume: Resume = Resume.auto
-    """`auto` resumes an interrupted run if the weights will be those of an uninterrupted one; `true` resumes even if they
-    will not; `false` never resumes."""
+    """`auto` resumes an interrupted run if the weights will be those of an uninterrupted one; `true` resumes
+    even if they will not; `false` never resumes."""
+    data: DataConfig = field(default_factory=DataConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
+    plan: bool = False
+    """Print the memory, hours and money that the run needs, and exit."""
+
+    def __post_init__(self) -> None:
+        coerce_choices(self)
+
+    @property
+    def codec_name(self) -> str:
+        """The codec that the run's data are tokenized with; empty for none."""
+        raise NotImplementedError
+
+
+@dataclass
+class TrainConfig(RunConfig):
+    """Keys of a run that trains a Dia network (`task=dia`)."""
+
     init_from: str = ""
-    """Checkpoint to start from: a path or a Hub id, in any layout; empty starts from random weights. `model=checkpoint`
-    takes the model's shape from it."""
+    """Checkpoint to start from: a path or a Hub id, in any layout; empty starts from random weights.
+    `model=checkpoint` takes the model's shape from it."""
     initializer_range: float | None = 0.02
-    """Standard deviation of random weights. Dia's .02 suits a hidden size of 2,048; a network of 192 then never learns to
-    read its text (recipes/nano.md). null is torch's default: uniform within 1 / sqrt(inputs), embeddings of deviation
-    1."""
+    """Standard deviation of random weights. Dia's .02 suits a hidden size of 2,048; a network of 192 then
+    never learns to read its text (recipes/nano.md). null is torch's default: uniform within 1 / sqrt(inputs),
+    embeddings of deviation 1."""
     dropout: float = 0.0
     """Residual dropout in training, for small models that see their data many times."""
     objective: ObjectiveKind = ObjectiveKind.cross_entropy
@@ -53,29 +74,37 @@ class TrainConfig:
     early_stopping: EarlyStoppingConfig = field(default_factory=EarlyStoppingConfig)
     model: DiaConfig = field(default_factory=DiaConfig)
     codec: CodecConfig = field(default_factory=CodecConfig)
-    data: DataConfig = field(default_factory=DataConfig)
     voices: list[str] = field(default_factory=list)
     """Train only on clips in which one of these voices speaks every turn; empty takes all clips."""
     labels: LabelsConfig = field(default_factory=LabelsConfig)
     mix: dict[str, float] = field(default_factory=dict)
-    """Prepared data sets (folders) that are mixed into the training split, with their share of the drawn clips:
-    `mix={FOLDER: .3}`."""
+    """Prepared data sets (folders) that are mixed into the training split, with their share of the drawn
+    clips: `mix={FOLDER: .3}`."""
     batch: BatchConfig = field(default_factory=BatchConfig)
     curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
-    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
-    trainer: TrainerConfig = field(default_factory=TrainerConfig)
-    logger: LoggerConfig = field(default_factory=LoggerConfig)
     sampling: Sampling = field(default_factory=Sampling)
-    engine: EngineConfig = field(default_factory=EngineConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     divergence: DivergenceConfig = field(default_factory=DivergenceConfig)
     watchdog: WatchdogConfig = field(default_factory=WatchdogConfig)
-    plan: bool = False
-    """Print the memory, hours and money that the run needs, and exit."""
     planning: PlanConfig = field(default_factory=PlanConfig)
+
+    @property
+    def codec_name(self) -> str:
+        """The codec that the run's data are tokenized with; empty for none."""
+        return self.codec.name if self.data.tokens else ""
+
+
+@dataclass
+class CodecTrainConfig(RunConfig):
+    """Keys of a run that trains the spectral codec (`task=codec`)."""
+
+    task: Task = Task.codec
+    """`dia` trains a Dia network, `codec` the spectral codec."""
     spectral: SpectralCodecConfig = field(default_factory=SpectralCodecConfig)
     codec_training: CodecTraining = field(default_factory=CodecTraining)
 
-    def __post_init__(self) -> None:
-        coerce_choices(self)
+    @property
+    def codec_name(self) -> str:
+        """The codec that the run's data are tokenized with; empty for none."""
+        return self.codec_training.finetune_decoder_of if self.data.tokens else ""

@@ -23,8 +23,8 @@ class TrainerConfig:
     accelerator: Accelerator = Accelerator.cpu
     """Device type; `auto` takes a GPU if there is one."""
     strategy: Strategy = Strategy.single
-    """`single` process, `ddp` (each process holds the whole model) or `fsdp2` (each holds a shard). torchrun or srun
-    starts the processes of the last two."""
+    """`single` process, `ddp` (each process holds the whole model) or `fsdp2` (each holds a shard). torchrun
+    or srun starts the processes of the last two."""
     devices: int = 0
     """Processes on each node; 0 is the number that torchrun or srun started."""
     nodes: int = 0
@@ -40,13 +40,13 @@ class TrainerConfig:
     checkpoint_every: int = 100
     """Optimizer steps between two checkpoints for resuming."""
     activation_checkpointing: ActivationCheckpointing = ActivationCheckpointing.off
-    """What the backward pass recomputes instead of storing it: nothing, the feed-forward parts (`mlp`), or whole
-    `layers`."""
+    """What the backward pass recomputes instead of storing it: nothing, the feed-forward parts (`mlp`), or
+    whole `layers`."""
     compile: bool = False
     """Compile the layers with torch.compile."""
     num_workers: int = 0
-    """Processes that load batches ahead of the device; 0 loads them in the training process. The batches are the
-    same."""
+    """Processes that load batches ahead of the device; 0 loads them in the training process. The batches are
+    the same."""
 
     def __post_init__(self) -> None:
         coerce_choices(self)
@@ -75,8 +75,8 @@ class BatchConfig:
     text_dropout: float = 0.15
     """Share of the clips that are trained without their text, for classifier-free guidance."""
     code_dropout: float = 0.0
-    """Share of decoder steps whose input codes are hidden, so that the network has to use the text; for models trained
-    from scratch."""
+    """Share of decoder steps whose input codes are hidden, so that the network has to use the text; for
+    models trained from scratch."""
     first_channel_weight: float = FIRST_CHANNEL_WEIGHT
     """Weight of the first codec channel in the loss; the others have 1."""
 
@@ -104,7 +104,8 @@ class CurriculumConfig:
         problems = below(0, [("curriculum.epochs", self.epochs)])
         if not 0 < self.shortest_fraction <= 1:
             problems.append(
-                f"curriculum.shortest_fraction={self.shortest_fraction} is a share; choose above 0 to 1 (usual .4)"
+                f"curriculum.shortest_fraction={self.shortest_fraction} is a share; "
+                "choose above 0 to 1 (usual .4)"
             )
         return problems
 

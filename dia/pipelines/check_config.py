@@ -1,61 +1,77 @@
-"""Validation of a training configuration, including what has to be read from checkpoints, codecs and declarations.
+"""Validation of a training configuration, including what has to be read from checkpoints, codecs and
+declarations.
 
 Range checks of single keys are those of the dataclasses in dia/config. All problems are reported at once.
 """
 
+from typing import TypeVar
+
 from dia.checkpoint.init_from import filled_shape, initial_codec_problems, initial_problems
 from dia.config.checks import bullet_list
-from dia.config.choices import ObjectiveKind, Task
-from dia.config.train import TrainConfig
+from dia.config.choices import ObjectiveKind
+from dia.config.train import CodecTrainConfig, RunConfig, TrainConfig
 from dia.data.sources.demo import demo_problems
 from dia.errors import UserError
 from dia.training.flops import PEAK_FLOPS
 
+Config = TypeVar("Config", bound=RunConfig)
 
-def complete(config: TrainConfig) -> TrainConfig:
-    """Fill the model shape that `model=checkpoint` leaves open, from the checkpoint `init_from`; return the config.
+
+def complete(config: Config) -> Config:
+    """Fill the model shape that `model=checkpoint` leaves open, from the checkpoint `init_from`; return the
+    config.
 
     Raises :class:`UserError` when the shape is open and there is no checkpoint.
     """
-    config.model = filled_shape(config.model, config.init_from)
+    if isinstance(config, TrainConfig):
+        config.model = filled_shape(config.model, config.init_from)
     return config
 
 
-def validate(config: TrainConfig) -> None:
+def validate(config: RunConfig) -> None:
     """Raise :class:`UserError` with every problem of the config: key, value and remedy."""
     if problems := config_problems(config):
         raise UserError(bullet_list("the configuration has problems:", problems))
 
 
-def config_problems(config: TrainConfig) -> list[str]:
+def config_problems(config: RunConfig) -> list[str]:
     """Return every problem of the config: key, value and remedy."""
+    parts = (config.trainer, config.logger, config.schedule, config.data, config.engine)
+    problems = [problem for part in parts for problem in part.problems()]
+    if not config.run_name or "/" in config.run_name:
+        problems.append(f"run_name={config.run_name!r} must be a plain folder name")
+    if config.data.corpus == "demo":
+        problems += demo_problems(config.data.demo)
+    if isinstance(config, TrainConfig):
+        problems += _dia_problems(config)
+    if isinstance(config, CodecTrainConfig):
+        problems += config.codec_training.problems() + _codec_problems(config)
+    return problems
+
+
+def _dia_problems(config: TrainConfig) -> list[str]:
+    """Return the problems of the keys that only a run of a Dia network has."""
     parts = (
-        config.trainer,
         config.batch,
         config.curriculum,
-        config.logger,
         config.optim,
-        config.schedule,
         config.lora,
         config.ema,
         config.early_stopping,
         config.divergence,
         config.watchdog,
         config.planning,
-        config.data,
         config.labels,
-        config.engine,
         config.sampling,
     )
-    problems = [*_key_problems(config), *(problem for part in parts for problem in part.problems())]
-    if config.data.corpus == "demo":
-        problems += demo_problems(config.data.demo)
+    problems = [problem for part in parts for problem in part.problems()]
+    if not (all(share > 0 for share in config.mix.values()) and sum(config.mix.values()) < 1):
+        problems.append(
+            f"mix={dict(config.mix)} must be shares above 0 whose sum is below 1, "
+            "so that the data themselves have a share"
+        )
     problems += price_problems(config)
-    if config.task is Task.dia:
-        problems += [f"model.{problem}" for problem in config.model.problems()] + _start_problems(config)
-    if config.task is Task.codec:
-        problems += config.codec_training.problems() + _codec_problems(config)
-    return problems
+    return problems + [f"model.{problem}" for problem in config.model.problems()] + _start_problems(config)
 
 
 def price_problems(config: TrainConfig) -> list[str]:
@@ -86,30 +102,20 @@ def _start_problems(config: TrainConfig) -> list[str]:
         problems.append(f"{key} needs a checkpoint to start from; give init_from=PATH or a Hub id")
     if distilled and not config.sampling.guided:
         problems.append(
-            f"sampling.cfg_scale={config.sampling.cfg_scale} has no guidance that could be distilled; usual is 3"
+            f"sampling.cfg_scale={config.sampling.cfg_scale} has no guidance that could be distilled; "
+            "usual is 3"
         )
     return problems
 
 
-def _codec_problems(config: TrainConfig) -> list[str]:
+def _codec_problems(config: CodecTrainConfig) -> list[str]:
     """Return problems between the codec's shape and its training."""
     training, frame, problems = config.codec_training, config.spectral.hop * config.spectral.stride, []
     if training.clip_samples % frame:
         problems.append(
-            f"codec_training.clip_samples={training.clip_samples} must be a multiple of {frame}, a codec frame"
+            f"codec_training.clip_samples={training.clip_samples} must be a multiple of "
+            f"{frame}, a codec frame"
         )
     if training.finetune_decoder_of:
         problems += initial_codec_problems(training.finetune_decoder_of, config.spectral)
-    return problems
-
-
-def _key_problems(config: TrainConfig) -> list[str]:
-    """Return problems of single keys at the top level."""
-    problems = []
-    if not (all(share > 0 for share in config.mix.values()) and sum(config.mix.values()) < 1):
-        problems.append(
-            f"mix={dict(config.mix)} must be shares above 0 whose sum is below 1, so that the data themselves have a share"
-        )
-    if not config.run_name or "/" in config.run_name:
-        problems.append(f"run_name={config.run_name!r} must be a plain folder name")
     return problems

@@ -15,7 +15,7 @@ from dia.checkpoint.adapter import merge_tensors
 from dia.checkpoint.folder import save_state
 from dia.checkpoint.source import LIGHTNING_PREFIX
 from dia.codecs.registry import load_codec
-from dia.config.compose import read_train_config
+from dia.config.stored import read_run_config as parse_run_config
 from dia.config.train import TrainConfig
 from dia.errors import UserError, one_line
 from dia.network import DiaNetwork
@@ -51,11 +51,14 @@ def consolidate(run: Path, out: Path) -> int:
 def read_run_config(run: Path) -> TrainConfig:
     """Return the config of a run folder. Raises :class:`UserError` when it is missing or invalid."""
     try:
-        return read_train_config(cast(DictConfig, OmegaConf.load(run / CONFIG)))
+        config = parse_run_config(cast(DictConfig, OmegaConf.load(run / CONFIG)))
     except (OmegaConfBaseException, OSError, ValueError) as error:
         raise UserError(
             f"{run / CONFIG} is not the config of a run ({one_line(error)}); name a run folder"
         ) from error
+    if not isinstance(config, TrainConfig):
+        raise UserError(f"{run} is a run of task={config.task}; its codec is in {run / 'model'}")
+    return config
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

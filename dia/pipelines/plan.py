@@ -3,7 +3,7 @@
 from rich.console import Console
 
 from dia.codecs.registry import codec_shape
-from dia.config.train import TrainConfig
+from dia.config.train import RunConfig, TrainConfig
 from dia.errors import UserError
 from dia.pipelines.check_config import price_problems
 from dia.pipelines.preflight import require_none
@@ -14,12 +14,12 @@ from dia.planning.report import show_plan
 USUAL_GPUS = 8  # of a distributed run whose number of processes is open
 
 
-def plan(config: TrainConfig, console: Console | None = None) -> None:
+def plan(config: RunConfig, console: Console | None = None) -> None:
     """Print the plan. Raises :class:`UserError` with everything that prevents it."""
+    if not isinstance(config, TrainConfig):
+        raise UserError(f"plan=true supports task=dia only, not task={config.task}")
     settings = config.planning
     require_none(plan_problems(config))
-    if config.task != "dia":
-        raise UserError(f"plan=true supports task=dia only, not task={config.task}")
     frame_rate = settings.frame_rate or _frame_rate(config.codec.name)
     if frame_rate is None:
         raise UserError(f"the frame rate of codec {config.codec.name} is unknown; set planning.frame_rate")

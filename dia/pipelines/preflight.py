@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 
 from dia.codecs.protocol import Codec
 from dia.codecs.registry import codec_shape
-from dia.config.train import TrainConfig
+from dia.config.train import RunConfig, TrainConfig
 from dia.data.batching import decoder_steps
 from dia.data.prepare import find_prepared, folder_of_request, prepare
 from dia.data.prepared import open_prepared, read_card, split_fingerprints
@@ -33,7 +33,7 @@ POLL_SECONDS = 1.0  # between two checks whether rank 0 has prepared the data
 logger = logging.getLogger(__name__)
 
 
-def preflight(config: TrainConfig) -> PreparedRun:
+def preflight(config: RunConfig) -> PreparedRun:
     """Check everything that is known before loading. Raises :class:`UserError` with every problem."""
     processes = distributed_env()
     fingerprint = RunFingerprint(relevant(as_plain(config)), processes.world_size)
@@ -41,7 +41,7 @@ def preflight(config: TrainConfig) -> PreparedRun:
         fingerprint = replace(fingerprint, processor="")  # the CPU does not compute the weights
     state, run_problems = acquire_run(in_home(config.runs) / config.run_name, config.resume, fingerprint)
     problems = [*config_problems(config), *process_problems(config.trainer, processes)]
-    if config.task == "dia":
+    if isinstance(config, TrainConfig):
         problems += _codec_problems(config)
         if not config.data.problems() + config.model.problems():
             problems += _prepared_data_problems(config)
@@ -57,7 +57,7 @@ def preflight(config: TrainConfig) -> PreparedRun:
 
 
 def open_data(
-    config: TrainConfig, codec: Codec | None, prepared: PreparedRun
+    config: RunConfig, codec: Codec | None, prepared: PreparedRun
 ) -> tuple[DatasetDict, PreparedRun]:
     """Return the prepared data, after preparing them if necessary, and the run with their fingerprint.
 
@@ -70,9 +70,10 @@ def open_data(
         while not folder.exists():  # rank 0 prepares; if it fails, torchrun and srun end this process
             time.sleep(POLL_SECONDS)
     splits = open_prepared(folder)
-    fingerprint = replace(prepared.fingerprint, data=_data_fingerprints(folder, config.mix))
+    mix = config.mix if isinstance(config, TrainConfig) else {}
+    fingerprint = replace(prepared.fingerprint, data=_data_fingerprints(folder, mix))
     problems: list[str] = []
-    if codec is not None and config.task != "codec":
+    if codec is not None and isinstance(config, TrainConfig):
         problems += _length_problems(splits["train"], str(folder), config)
         for mixed in config.mix:
             problems += _codec_of_data_problems(Path(mixed), codec)
@@ -89,13 +90,13 @@ def require_none(problems: list[str]) -> None:
         raise UserError("the run cannot start:\n" + "\n".join(f"  - {problem}" for problem in problems))
 
 
-def as_plain(config: TrainConfig) -> dict[str, Any]:
+def as_plain(config: RunConfig) -> dict[str, Any]:
     """Return the config as plain JSON values."""
     plain: dict[str, Any] = json.loads(json.dumps(OmegaConf.to_container(OmegaConf.structured(config))))
     return plain
 
 
-def as_yaml(config: TrainConfig) -> str:
+def as_yaml(config: RunConfig) -> str:
     """Return the composed config as YAML."""
     return OmegaConf.to_yaml(OmegaConf.structured(config))
 

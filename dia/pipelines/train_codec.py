@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 from dia.codecs.registry import codec_path, load_codec
 from dia.codecs.spectral import load_network, save_spectral
 from dia.codecs.spectral_network import SpectralNetwork
-from dia.config.train import TrainConfig
+from dia.config.train import CodecTrainConfig
 from dia.data.codec_dataset import TrainingCrops, load_split_audio
 from dia.pipelines.preflight import as_yaml, open_data, preflight
 from dia.training.codec_module import CodecModule
@@ -18,17 +18,17 @@ from dia.training.run_folder import PreparedRun, begin_run, finish_run, run_lock
 from dia.training.trainer import build_trainer
 
 
-def train_codec(config: TrainConfig) -> Path:
+def train_codec(config: CodecTrainConfig) -> Path:
     """Train the spectral codec and return the run folder. Raises :class:`UserError`."""
-    prepared, initial = preflight(config), config.codec_training.finetune_decoder_of
+    prepared = preflight(config)
     # data that the initial codec has tokenized hold the audio as well
-    codec = load_codec(initial) if initial and config.data.tokens else None
+    codec = load_codec(config.codec_name) if config.codec_name else None
     splits, prepared = open_data(config, codec, prepared)
     with run_lock(prepared.state.folder):
         return _train(config, splits, prepared)
 
 
-def _train(config: TrainConfig, splits: DatasetDict, prepared: PreparedRun) -> Path:
+def _train(config: CodecTrainConfig, splits: DatasetDict, prepared: PreparedRun) -> Path:
     training, state = config.codec_training, prepared.state
     L.seed_everything(config.seed, verbose=False)
     initial = training.finetune_decoder_of

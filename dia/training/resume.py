@@ -12,7 +12,7 @@ from typing import Any
 from torch import __version__, get_num_threads
 from torch.backends.cpu import get_cpu_capability
 
-from dia.config.aliases import rename_flat
+from dia.config.stored import present_keys
 from dia.types import flatten
 
 # keys that decide where and how often something is written or logged, but do not change a weight
@@ -52,7 +52,7 @@ class RunFingerprint:
     def from_json(cls, stored: dict[str, Any]) -> "RunFingerprint":
         """Return a stored fingerprint, with keys of earlier versions renamed. Raises ``TypeError``, ``KeyError``."""
         values = dict(stored)
-        values["config"] = rename_flat(values["config"])
+        values["config"] = present_keys(values["config"])
         values["world_size"] = values.pop("world")
         return cls(**values)
 

@@ -1,18 +1,18 @@
 import pytest
 import torch
-from hydra.errors import HydraException
 
 from dia.config import compose as conf
-from dia.config.compose import check_recipe_arguments, compose, quote_text, recipes
-from dia.config.train import TrainConfig
+from dia.config.compose import compose
+from dia.config.recipes import chosen_recipes, recipes
+from dia.config.train import RunConfig
 from dia.errors import UserError
 from dia.network import DiaNetwork
 from dia.pipelines.check_config import complete, validate
 
 
-def typed(*overrides) -> TrainConfig:
+def typed(*overrides) -> RunConfig:
     config = complete(conf.typed(compose("train", list(overrides))))
-    assert isinstance(config, TrainConfig)
+    assert isinstance(config, RunConfig)
     return config
 
 
@@ -20,10 +20,12 @@ def typed(*overrides) -> TrainConfig:
 def test_every_recipe_composes_validates_and_builds(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     starts = (
-        ["init_from=dia_nano"] if compose("train", [f"+recipe={name}"]).init_from else []
+        ["init_from=dia_nano"] if compose("train", [f"+recipe={name}"]).get("init_from") else []
     )  # no Hub in tests
     config = typed(f"+recipe={name}", *starts)
     validate(config)
+    if name == "codec_nano":
+        return
     with torch.device("meta"):
         network = DiaNetwork(config.model)
     assert name != "base" or sum(parameter.numel() for parameter in network.parameters()) == 1_611_160_576
@@ -36,7 +38,7 @@ def test_the_command_line_wins_over_the_recipe():
 @pytest.mark.parametrize("argument", ["+recipe=nope", "recipe=demo", "++recipe=demo"])
 def test_wrong_recipes_list_what_exists(argument):
     with pytest.raises(UserError, match="base, cfg_distill, codec_nano, demo, emotion, finetune"):
-        check_recipe_arguments([argument])
+        chosen_recipes([argument])
 
 
 def test_all_problems_are_reported_at_once():
@@ -77,7 +79,7 @@ def test_dictionaries_take_the_users_keys():
     "text", ["[S1] Hi, you (laughs) [S2] {a}: b=c", 'say "no" twice', "it's 5 $ or ${x}"]
 )
 def test_free_text_reaches_the_config_as_typed(text):
-    assert compose("generate", [quote_text(f"text={text}")]).text == text
+    assert compose("generate", [f"text={text}"]).text == text
 
 
 def test_the_shape_is_that_of_the_checkpoint_and_contradictions_are_named():
@@ -137,6 +139,6 @@ def test_what_training_starts_from_is_checked_with_the_rest():
     ],
 )
 def test_an_unknown_choice_is_refused_with_the_allowed_ones(argument, allowed):
-    with pytest.raises(HydraException) as caught:
+    with pytest.raises(UserError) as caught:
         compose("train", [argument])
-    assert allowed in str(caught.value.__cause__ or caught.value)
+    assert allowed in str(caught.value)

@@ -235,7 +235,7 @@ def test_when_no_change_is_enough_several_are_joined():
 
 
 def typed(*overrides):
-    return OmegaConf.to_object(compose("train", list(overrides)))
+    return OmegaConf.to_object(compose("train", ["plan=true", *overrides]))
 
 
 def test_gpus_are_those_asked_for():

@@ -18,7 +18,7 @@ from dia.codecs.registry import load_codec
 from dia.config.choices import MonitorMode, SearchSampler
 from dia.config.compose import compose, typed
 from dia.config.sweep import SET_BY_SWEEP, SweepConfig
-from dia.config.train import TrainConfig
+from dia.config.train import RunConfig
 from dia.data.prepare import prepare
 from dia.errors import UserError, one_line
 from dia.files import write_text
@@ -30,7 +30,7 @@ SHOWN = 10  # trials in the table
 RESULTS = "results.csv"
 
 
-def require_sound(config: SweepConfig, overrides: list[str]) -> tuple[list[Axis], list[TrainConfig]]:
+def require_sound(config: SweepConfig, overrides: list[str]) -> tuple[list[Axis], list[RunConfig]]:
     """Return the axes of a sweep that can be run, and trainings in which every listed value occurs.
 
     Raises :class:`UserError` with everything that is wrong, these trainings included.
@@ -44,7 +44,7 @@ def require_sound(config: SweepConfig, overrides: list[str]) -> tuple[list[Axis]
         problems.append(
             f"{', '.join(taken)} is the sweep's to give; leave it out (sweep.name and sweep.folder say where runs lie)"
         )
-    trainings: list[TrainConfig] = []
+    trainings: list[RunConfig] = []
     for values in _checked_values(axes):
         try:
             trainings.append(complete(typed(compose("train", [*overrides, *values]))))
@@ -57,12 +57,12 @@ def require_sound(config: SweepConfig, overrides: list[str]) -> tuple[list[Axis]
     return axes, trainings
 
 
-def prepare_once(trainings: list[TrainConfig]) -> None:
+def prepare_once(trainings: list[RunConfig]) -> None:
     """Make the data sets of trainings that will run side by side: two of them would make the same one at
     once.
     """
     for training in trainings:
-        codec = load_codec(training.codec.name) if training.task == "dia" else None
+        codec = load_codec(training.codec_name) if training.codec_name else None
         prepare(training.data, codec, training.engine)
 
 
