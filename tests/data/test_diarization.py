@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from dia.config.recordings import RecordingsConfig
-from dia.data.recordings.decisions import voiced_words
+from dia.data.recordings.decisions import assign_voices
 from dia.data.recordings.diarization import PyannoteTurns
-from dia.data.recordings.measures import SAMPLE_RATE
-from dia.data.recordings.source import points_of
+from dia.data.recordings.source import turn_points
+from dia.data.recordings.stage_cache import SAMPLE_RATE
 from dia.errors import UserError
 
 pytest.importorskip("pyannote.core")
@@ -94,12 +94,12 @@ def test_an_environment_that_is_none_is_said(tmp_path):
 
 def test_a_word_late_in_a_long_turn_belongs_to_it():
     turns = {"start": np.array([0.0, 10.0]), "end": np.array([10.0, 11.0]), "voice": np.array(["a", "b"])}
-    times, voices = points_of(turns)
+    times, voices = turn_points(turns)
     heard = {
         "text": np.array([" late", " next"]), "start": np.array([8.0, 10.2]), "end": np.array([8.4, 10.6]),
         "probability": np.ones(2),
     }  # fmt: skip
-    words = voiced_words(heard, np.ones(400), times, voices)
+    words = assign_voices(heard, np.ones(400), times, voices)
     assert [word.voice for word in words] == ["a", "b"]
     none = {"start": np.zeros(0), "end": np.zeros(0), "voice": np.zeros(0, dtype=np.str_)}
-    assert voiced_words(heard, np.ones(400), *points_of(none))[0].voice == "v1"
+    assert assign_voices(heard, np.ones(400), *turn_points(none))[0].voice == "v1"

@@ -1,4 +1,4 @@
-"""Decisions on what models heard in a recording, and the whole pipeline on two voices."""
+"""Labelling of recordings: decisions from model outputs, and the whole pipeline on two voices."""
 
 import json
 
@@ -12,32 +12,32 @@ from dia.config.recordings import RecordingsConfig, Thresholds
 from dia.data.clip import LabelledNonverbal, LabelledTurn
 from dia.data.prepare import prepare
 from dia.data.prepared import open_prepared
-from dia.data.recordings.arousal import with_arousal
+from dia.data.recordings.arousal import label_arousal
 from dia.data.recordings.decisions import (
     Event,
     Word,
-    apart,
-    events_of,
-    pieces_of,
-    placed,
-    speech_stretches,
-    voice_names,
-    voiced_words,
-    without_laughter,
+    assign_voices,
+    cluster_voices,
+    detect_events,
+    extract_laughter,
+    place_events,
+    speech_segments,
+    split_at_pauses,
+    without_overlaps,
 )
-from dia.data.recordings.measures import measured
+from dia.data.recordings.stage_cache import measure_cached
 from dia.data.segmentation import TimedTurn, dialogue_of, group_turns
 from dia.judges.events import DetectorUnavailable, EventDetector
 
 LIMITS = Thresholds()
 
 
-def words_of(*heard):
+def words_of(*words):
     return {
-        "text": np.array([text for text, *_ in heard], dtype=np.str_),
-        "start": np.array([start for _, start, *_ in heard], dtype=np.float32),
-        "end": np.array([end for _, _, end, *_ in heard], dtype=np.float32),
-        "probability": np.full(len(heard), 0.9, dtype=np.float32),
+        "text": np.array([text for text, *_ in words], dtype=np.str_),
+        "start": np.array([start for _, start, *_ in words], dtype=np.float32),
+        "end": np.array([end for _, _, end, *_ in words], dtype=np.float32),
+        "probability": np.full(len(words), 0.9, dtype=np.float32),
     }
 
 
@@ -45,27 +45,29 @@ def test_speech_ends_where_it_stays_below_for_a_while():
     probability = np.array(
         [0.1] * 10 + [0.9] * 20 + [0.2] * 5 + [0.9] * 20 + [0.1] * 30 + [0.9] * 3 + [0.0] * 20
     )
-    stretches = speech_stretches(probability, LIMITS)
-    assert stretches == [
+    segments = speech_segments(probability, LIMITS)
+    assert segments == [
         pytest.approx((0.32, 1.76))
-    ]  # the short gap is bridged, the short burst is no speech
+    ]  # the short gap is bridged, the short burst is not speech
 
 
-def test_voices_are_told_apart_in_blocks_of_any_number():
+def test_voices_are_distinguished_across_blocks_of_windows():
     rng = np.random.default_rng(0)
     one, two = (vector / np.linalg.norm(vector) for vector in rng.standard_normal((2, 64)))
-    spoken = np.array([0] * 40 + [1] * 1500 + [0] * 700)
-    vectors = np.stack([(one, two)[voice] for voice in spoken]) + 0.02 * rng.standard_normal(
-        (len(spoken), 64)
+    voice_of_window = np.array([0] * 40 + [1] * 1500 + [0] * 700)
+    vectors = np.stack([(one, two)[voice] for voice in voice_of_window]) + 0.02 * rng.standard_normal(
+        (len(voice_of_window), 64)
     )
-    names = voice_names(
-        np.arange(len(spoken)) * 0.4, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), LIMITS
+    names = cluster_voices(
+        np.arange(len(voice_of_window)) * 0.4,
+        vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
+        LIMITS,
     )
-    assert names == [f"v{voice + 1}" for voice in spoken]
+    assert names == [f"v{voice + 1}" for voice in voice_of_window]
 
 
-def test_spelled_out_laughter_is_a_sound_and_a_single_ha_a_word():
-    heard = words_of(
+def test_spelled_out_laughter_is_an_event_and_a_single_ha_a_word():
+    recognised = words_of(
         (" Ha", 0.0, 0.2),
         (" ha", 0.2, 0.4),
         (" ha!", 0.4, 9.0),
@@ -73,50 +75,50 @@ def test_spelled_out_laughter_is_a_sound_and_a_single_ha_a_word():
         (" Ha!", 1.6, 1.8),
         (" Hope.", 1.8, 2),
     )
-    words, events = without_laughter(heard, 2.0, "asr")
+    words, events = extract_laughter(recognised, 2.0, "asr")
     assert [str(text) for text in words["text"]] == [" Fool.", " Ha!", " Hope."]
     assert [(event.tag, event.start, event.end) for event in events] == [("laughs", 0.0, 2.0)]
-    assert without_laughter(words_of((" Mwahahaha", 0.0, 1.0)), 1.0, "asr")[1][0].tag == "laughs"
+    assert extract_laughter(words_of((" Mwahahaha", 0.0, 1.0)), 1.0, "asr")[1][0].tag == "laughs"
     assert (
-        without_laughter(words_of((" Hello", 0.0, 1.0), (" he", 1.0, 1.2), (" had", 1.2, 1.4)), 2.0, "asr")[1]
+        extract_laughter(words_of((" Hello", 0.0, 1.0), (" he", 1.0, 1.2), (" had", 1.2, 1.4)), 2.0, "asr")[1]
         == []
     )
 
 
-def test_words_where_nobody_speaks_are_taken_out():
+def test_words_outside_speech_are_removed():
     speech = np.array([0.9] * 32 + [0.0] * 64)
-    words = voiced_words(
+    words = assign_voices(
         words_of((" Yes.", 0.2, 0.6), (" Thanks.", 2.0, 2.5)), speech, np.array([0.4, 2.2]), ["v1", "v1"]
     )
     assert [word.text for word in words] == [" Yes."]
 
 
-def test_a_sound_stands_between_the_words_it_lies_between():
+def test_an_event_is_placed_between_the_words_around_it():
     words = [
         Word(" One", 0.0, 0.4, "v1"),
         Word(" two", 0.5, 0.9, "v1"),
         Word(" three.", 2.0, 2.4, "v1"),
         Word(" Four.", 4.0, 4.5, "v2"),
     ]
-    pieces = pieces_of(words, Thresholds(turn_pause=1.5))
+    segments = split_at_pauses(words, Thresholds(turn_pause=1.5))
     events = [Event("laughs", 1.1, 1.8, 0.9, "m"), Event("coughs", 4.7, 5.0, 0.8, "m")]
-    placed_pieces = placed(pieces, words, events)
-    assert [(sound.tag, item.turn.text[: sound.char]) for item in placed_pieces for sound in item.nonverbals] == [
+    labelled = place_events(segments, words, events)
+    assert [(sound.tag, item.turn.text[: sound.char]) for item in labelled for sound in item.nonverbals] == [
         ("laughs", "One two "), ("coughs", "Four."),
     ]  # fmt: skip
-    assert placed_pieces[1].end == pytest.approx(5.0)
-    alone = placed([], [], events[:1])
+    assert labelled[1].end == pytest.approx(5.0)
+    alone = place_events([], [], events[:1])
     assert alone[0].turn.text == "" and alone[0].nonverbals[0].tag == "laughs"
 
 
-def test_events_are_runs_above_their_limit_and_share_no_time():
+def test_events_are_runs_above_their_threshold_without_overlaps():
     score = np.zeros((20, 2))
     score[4:7, 0], score[5, 1], score[15, 1] = 0.8, 0.4, 0.9
-    measures = {"start": np.arange(20) * 0.2, "tags": np.array(["laughs", "coughs"]), "score": score}
-    events = events_of(measures, {"laughs": 0.5, "coughs": 0.3}, "m")
+    outputs = {"start": np.arange(20) * 0.2, "tags": np.array(["laughs", "coughs"]), "score": score}
+    events = detect_events(outputs, {"laughs": 0.5, "coughs": 0.3}, "m")
     assert [event.tag for event in events] == ["laughs", "coughs"] and events[0].end < events[1].start
-    assert events_of(measures, {"coughs": 0.95}, "m") == []
-    assert apart(events, [Event("laughs", 1.0, 1.5, 1.0, "asr")]) == events
+    assert detect_events(outputs, {"coughs": 0.95}, "m") == []
+    assert without_overlaps(events, [Event("laughs", 1.0, 1.5, 1.0, "asr")]) == events
 
 
 def test_turns_become_dialogues_with_speakers_by_order():
@@ -134,17 +136,17 @@ def test_turns_become_dialogues_with_speakers_by_order():
     assert (sounds[0].turn, sounds[0].char) == (0, len("Hello. Well?"))
 
 
-def test_high_loud_and_fast_is_aroused():
-    pitch, energy, pieces = np.full(4000, 120.0), np.full(4000, -30.0), []
+def test_high_loud_and_fast_speech_is_aroused():
+    pitch, energy, segments = np.full(4000, 120.0), np.full(4000, -30.0), []
     for number in range(10):
         begin = number * 400
         aroused = number in (3, 7)
         pitch[begin : begin + 300] += 80 if aroused else number
         energy[begin : begin + 300] += 12 if aroused else 0.1 * number
-        pieces.append(
+        segments.append(
             TimedTurn(LabelledTurn(1, "word " * (14 if aroused else 9), begin / 100, begin / 100 + 3, "v1"))
         )
-    labelled = with_arousal(pieces, {"pitch": pitch, "energy": energy}, "prosody")
+    labelled = label_arousal(segments, {"pitch": pitch, "energy": energy}, "prosody")
     values = [item.turn.emotions[0].arousal for item in labelled]
     assert (
         min(values[3], values[7])
@@ -153,32 +155,32 @@ def test_high_loud_and_fast_is_aroused():
     )
     assert all(
         item.turn.emotions == ()
-        for item in with_arousal(pieces[:4], {"pitch": pitch, "energy": energy}, "prosody")
+        for item in label_arousal(segments[:4], {"pitch": pitch, "energy": energy}, "prosody")
     )
 
 
 class Counting:
-    """A stage that counts how often it is asked."""
+    """A stage that counts its calls."""
 
     name = "counting"
     identity = {"model": "one"}  # noqa: RUF012
-    asked = 0
+    calls = 0
 
     def measure(self, waveform):
-        self.asked += 1
+        self.calls += 1
         return {"sum": np.array([waveform.sum()])}
 
 
-def test_a_model_hears_a_recording_once_and_a_damaged_measure_is_made_again(tmp_path):
+def test_a_model_runs_once_per_recording_and_again_for_a_damaged_file(tmp_path):
     stage, waveform = Counting(), np.ones(10, dtype=np.float32)
     for _ in range(2):
-        assert measured(stage, waveform, "abc", tmp_path)["sum"][0] == 10
-    assert stage.asked == 1
+        assert measure_cached(stage, waveform, "abc", tmp_path)["sum"][0] == 10
+    assert stage.calls == 1
     path = next(tmp_path.rglob("*.npz"))
     path.write_bytes(path.read_bytes()[:20])
-    assert measured(stage, waveform, "abc", tmp_path)["sum"][0] == 10 and stage.asked == 2
+    assert measure_cached(stage, waveform, "abc", tmp_path)["sum"][0] == 10 and stage.calls == 2
     stage.identity = {"model": "two"}
-    assert measured(stage, waveform, "abc", tmp_path)["sum"][0] == 10 and stage.asked == 3
+    assert measure_cached(stage, waveform, "abc", tmp_path)["sum"][0] == 10 and stage.calls == 3
 
 
 def test_two_voices_become_a_dialogue_and_a_threshold_needs_no_model(tmp_path, monkeypatch):
@@ -189,7 +191,7 @@ def test_two_voices_become_a_dialogue_and_a_threshold_needs_no_model(tmp_path, m
         pytest.skip(str(missing))
     from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, Joe, speak_styled
 
-    said = (
+    sentences = (
         "Did you see the river this morning?",
         "I did, and it was very high indeed.",
         "Then we had better stay at home.",
@@ -197,7 +199,7 @@ def test_two_voices_become_a_dialogue_and_a_threshold_needs_no_model(tmp_path, m
     pause = np.zeros(SAMPLE_RATE // 3, dtype=np.float32)
     voices = (Heart(), Joe(), Heart())
     waveforms = [
-        speak_styled(voice, text, STYLES["plain"], 1) for voice, text in zip(voices, said, strict=True)
+        speak_styled(voice, text, STYLES["plain"], 1) for voice, text in zip(voices, sentences, strict=True)
     ]
     (tmp_path / "in").mkdir()
     write_audio(
@@ -223,9 +225,7 @@ def test_two_voices_become_a_dialogue_and_a_threshold_needs_no_model(tmp_path, m
     from dia.data.recordings import stages
 
     for stage in (stages.Speech, stages.Words, stages.Events, stages.Prosody, stages.Quality, stages.Voices):
-        monkeypatch.setattr(
-            stage, "measure", lambda self, waveform: pytest.fail(f"{self.name} heard it again")
-        )
+        monkeypatch.setattr(stage, "measure", lambda self, waveform: pytest.fail(f"{self.name} ran again"))
     recordings.thresholds.turn_pause = 0.2
     again = prepare(config, None, EngineConfig(workers=0))
     assert again != folder and len(open_prepared(again)["train"]) == 1

@@ -1,3 +1,1 @@
-"""Raw recordings become labelled dialogues: what models hear is kept, what is decided from it can be decided
-again.
-"""
+"""Label raw recordings: models run once, and decisions from their cached outputs are repeatable."""

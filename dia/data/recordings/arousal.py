@@ -1,8 +1,6 @@
-"""Arousal from prosody: how high, loud and fast a stretch is spoken, against the same voice in the same
-recording.
+"""Arousal from prosody: pitch, loudness and rate of a segment relative to the same voice in the recording.
 
-A voice that is heard too little to know what is usual for it gets no label. What is measured:
-`dia/judges/prosody.py`.
+Voices with too few segments for a reference get no label. The features are those of `dia/judges/prosody.py`.
 """
 
 from dataclasses import replace
@@ -10,31 +8,34 @@ from dataclasses import replace
 import numpy as np
 
 from dia.data.clip import Emotion
-from dia.data.recordings.measures import Arrays
+from dia.data.recordings.stage_cache import Arrays
 from dia.data.segmentation import TimedTurn
 from dia.judges.prosody import Contour, arousal_features, robust_deviation
 
-FEWEST = 6  # stretches of a voice that tell what is usual for it
+MIN_SEGMENTS = 6  # of a voice, for a reference
 
 
-def with_arousal(pieces: list[TimedTurn], prosody: Arrays, origin: str) -> list[TimedTurn]:
-    """Return the pieces, those of well-known voices with their arousal, -1..1."""
-    whole = Contour(prosody["pitch"].astype(np.float32), prosody["energy"].astype(np.float32))
+def label_arousal(segments: list[TimedTurn], prosody: Arrays, origin: str) -> list[TimedTurn]:
+    """Return the segments; those of voices with a reference get an arousal label in -1..1."""
+    contour = Contour(prosody["pitch"].astype(np.float32), prosody["energy"].astype(np.float32))
     features = [
-        arousal_features(whole.part(piece.start, piece.end), len(piece.turn.text)) for piece in pieces
+        arousal_features(contour.part(segment.start, segment.end), len(segment.turn.text))
+        for segment in segments
     ]
     by_voice: dict[str, list[int]] = {}
-    for number, piece in enumerate(pieces):
+    for number, segment in enumerate(segments):
         if np.isfinite(features[number]).all():
-            by_voice.setdefault(piece.turn.voice, []).append(number)
-    labelled = list(pieces)
+            by_voice.setdefault(segment.turn.voice, []).append(number)
+    labelled = list(segments)
     for numbers in by_voice.values():
-        if len(numbers) < FEWEST:
+        if len(numbers) < MIN_SEGMENTS:
             continue
         scores = robust_deviation(np.stack([features[number] for number in numbers]))
         for number, score in zip(numbers, scores, strict=True):
             emotion = Emotion(
                 origin, arousal=float(np.tanh(score / 2)), confidence=min(1.0, len(numbers) / 20)
             )
-            labelled[number] = replace(pieces[number], turn=replace(pieces[number].turn, emotions=(emotion,)))
+            labelled[number] = replace(
+                segments[number], turn=replace(segments[number].turn, emotions=(emotion,))
+            )
     return labelled

@@ -1,4 +1,4 @@
-"""Event thresholds chosen on clips whose nonverbals are known, tag by tag."""
+"""Calibrate the event thresholds of each tag on clips with known nonverbals."""
 
 import logging
 from pathlib import Path
@@ -12,35 +12,34 @@ from dia.errors import UserError
 from dia.judges.events import EventDetector, calibrate
 from dia.judges.recording import Recording
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
-def calibrated_limits(folder: str) -> dict[str, float]:
-    """Return the threshold of each tag that the detector can tell apart, on all splits of a prepared data
-    set.
+def calibrated_thresholds(folder: str) -> dict[str, float]:
+    """Return the threshold of each detectable tag, calibrated on all splits of the data set in ``folder``.
 
-    A tag that it cannot (sensitivity + specificity - 1 below .5 on clips held out from the choice) gets none
-    and is never found; a warning says so. Raises :class:`UserError` when there are no such clips, or they
-    have no sound.
+    Tags that the detector cannot distinguish (sensitivity + specificity - 1 below .5 on held-out clips) get
+    no threshold and are never detected; a warning names them. Raises :class:`UserError` when the data set has
+    no detectable tag or no audio.
     """
     detector = EventDetector()
-    scores, asked = [], []
+    scores, labels = [], []
     for rows in open_prepared(Path(folder)).values():
         for row in rows.select_columns(["id", "audio", "nonverbals"]):
             if row["audio"]["bytes"] is None:
                 raise UserError(
-                    f"{folder} was prepared without its sound; calibrate on one with data.keep_audio=true"
+                    f"{folder} was prepared without audio; calibrate on a data set with data.keep_audio=true"
                 )
-            wave, rate = waveform_from_bytes(row["audio"]["bytes"])
-            scores.append(detector.scores(Recording(row["id"], "", Script(()), np.asarray(wave), rate)))
-            asked.append({sound["tag"] for sound in row["nonverbals"]})
-    calibrated = calibrate(scores, asked)
-    for tag, found in calibrated.items():
-        if not found.measurable:
-            log.warning("(%s) cannot be told apart by %s; it is never found", tag, detector.provenance.model)
-    limits = {tag: found.threshold for tag, found in calibrated.items() if found.measurable}
-    if not limits:
+            waveform, rate = waveform_from_bytes(row["audio"]["bytes"])
+            scores.append(detector.scores(Recording(row["id"], "", Script(()), np.asarray(waveform), rate)))
+            labels.append({item["tag"] for item in row["nonverbals"]})
+    calibrations = calibrate(scores, labels)
+    for tag, item in calibrations.items():
+        if not item.measurable:
+            logger.warning("%s cannot distinguish (%s); it is never detected", detector.provenance.model, tag)
+    thresholds = {tag: item.threshold for tag, item in calibrations.items() if item.measurable}
+    if not thresholds:
         raise UserError(
-            f"no tag can be told apart on {folder}; calibrate on clips with and without each tag, 3 or more of each"
+            f"no tag can be distinguished on {folder}; use at least 3 clips with and 3 without each tag"
         )
-    return limits
+    return thresholds

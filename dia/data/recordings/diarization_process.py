@@ -1,9 +1,8 @@
-"""Speaker turns by pyannote.audio, in the environment that has it: a file run by that environment's Python,
-which knows no dia.
+"""Diarization server: a script for the Python of an environment with pyannote.audio, without the dia package.
 
-Says its version and pipeline in a first line of JSON; then answers each path of a WAV file (mono, 16 bits), a
-line each, with a line of JSON: [[start, end, voice], ...] in seconds, without overlaps where the version
-tells them apart (4.0 does).
+It prints one line of JSON with its pipeline and version. Then it reads paths of WAV files (mono, 16 bits),
+one per line, and prints one line of JSON for each: [[start, end, voice], ...] in seconds, without overlaps if
+the version provides that (4.0 does).
 """
 
 import json
@@ -15,9 +14,9 @@ PIPELINES = {"3": "pyannote/speaker-diarization-3.1", "4": "pyannote/speaker-dia
 
 
 def main() -> None:
-    """Answer until nobody asks. What libraries print goes to standard error."""
+    """Serve paths until standard input ends. Output of libraries goes to standard error."""
     answers, sys.stdout = sys.stdout, sys.stderr
-    del sys.path[0]  # this file's folder, whose modules are none of that environment's
+    del sys.path[0]  # this file's folder, whose modules do not belong to that environment
     import pyannote.audio
 
     version = str(pyannote.audio.__version__)
@@ -25,23 +24,22 @@ def main() -> None:
     print(json.dumps({"model": name, "version": version}), file=answers, flush=True)
     pipeline = None
     for line in sys.stdin:
-        pipeline = pipeline or pyannote.audio.Pipeline.from_pretrained(
-            name
-        )  # the token is huggingface_hub's, from HF_TOKEN
-        if pipeline is None:  # what 3.x returns where 4.x raises
-            sys.exit(f"{name} cannot be had: accept its terms on the Hub, and set HF_TOKEN")
-        print(json.dumps(turns(pipeline, line.rstrip("\n"))), file=answers, flush=True)
+        # huggingface_hub reads the token from HF_TOKEN
+        pipeline = pipeline or pyannote.audio.Pipeline.from_pretrained(name)
+        if pipeline is None:  # version 3 returns None where version 4 raises
+            sys.exit(f"{name} cannot be loaded: accept its terms on the Hub, and set HF_TOKEN")
+        print(json.dumps(speaker_turns(pipeline, line.rstrip("\n"))), file=answers, flush=True)
 
 
-def turns(pipeline: Any, path: str) -> list[tuple[float, float, str]]:
-    """Return (start, end, voice) of every stretch in a file."""
+def speaker_turns(pipeline: Any, path: str) -> list[tuple[float, float, str]]:
+    """Return (start, end, voice) of each segment of a file."""
     import torch
 
     with wave.open(path) as file:
         samples = torch.frombuffer(bytearray(file.readframes(file.getnframes())), dtype=torch.int16)
-        sound = {"waveform": samples[None].float() / 32768, "sample_rate": file.getframerate()}
-    output = pipeline(sound)
-    annotation = getattr(output, "exclusive_speaker_diarization", output)  # 3.x returns the annotation itself
+        audio = {"waveform": samples[None].float() / 32768, "sample_rate": file.getframerate()}
+    output = pipeline(audio)
+    annotation = getattr(output, "exclusive_speaker_diarization", output)  # version 3 returns the annotation
     return [
         (float(turn.start), float(turn.end), str(voice))
         for turn, _, voice in annotation.itertracks(yield_label=True)

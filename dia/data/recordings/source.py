@@ -1,8 +1,8 @@
-"""Raw recordings as a source: models listen once, thresholds decide, turns become dialogues.
+"""Raw recordings as a source: models run once per recording, thresholds decide, turns become dialogues.
 
-One recording: file -> `stages.py` (models hear, kept by `measures.py`) -> `decisions.py` (speech, voices,
-words, events) -> `arousal.py` -> `dia/data/segmentation.py` (neighbouring turns joined) -> quality filters
-here -> clips.
+A recording: file -> `stages.py` (model outputs, cached by `stage_cache.py`) -> `decisions.py` (speech,
+voices, words, events) -> `arousal.py` -> `dia/data/segmentation.py` (consecutive turns joined) -> quality
+filters -> clips.
 """
 
 import hashlib
@@ -21,20 +21,20 @@ from dia.audio.files import ENDINGS, read_audio_file, resample
 from dia.config.data import DialogueLimits
 from dia.config.recordings import RecordingsConfig
 from dia.data.clip import Clip
-from dia.data.recordings.arousal import with_arousal
+from dia.data.recordings.arousal import label_arousal
 from dia.data.recordings.decisions import (
     FRAME_SECONDS,
-    apart,
-    events_of,
-    pieces_of,
-    placed,
-    speech_stretches,
-    voice_names,
-    voiced_words,
-    without_laughter,
+    assign_voices,
+    cluster_voices,
+    detect_events,
+    extract_laughter,
+    place_events,
+    speech_segments,
+    split_at_pauses,
+    without_overlaps,
 )
-from dia.data.recordings.measures import SAMPLE_RATE, Arrays, Stage, measured
-from dia.data.recordings.stages import MOS_SECONDS, stages
+from dia.data.recordings.stage_cache import SAMPLE_RATE, Arrays, Stage, measure_cached
+from dia.data.recordings.stages import MOS_SECONDS, build_stages
 from dia.data.segmentation import TimedTurn, dialogue_of, group_turns
 from dia.data.source import Tally, Unit
 from dia.data.sources.tables import folder_version
@@ -43,12 +43,12 @@ from dia.judges.prosody import FRAMES
 from dia.judges.words import agreement
 from dia.types import Waveform
 
-MARGIN = 0.15  # seconds kept before the first and after the last turn of a clip
+MARGIN = 0.15  # seconds before the first and after the last turn of a clip
 
 
 @dataclass(frozen=True)
 class RecordingsSource:
-    """See :class:`dia.data.source.Source`. A unit is one sound file below ``path``."""
+    """Recordings; see :class:`dia.data.source.Source`. A unit is one audio file below ``path``."""
 
     path: str
     config: RecordingsConfig
@@ -56,34 +56,40 @@ class RecordingsSource:
     licence: str = "any"
 
     def request(self) -> dict[str, Any]:
-        """Return the files, the models and the thresholds. Raises :class:`UserError` when there are no files
-        or no models.
+        """Return the files, the models and the thresholds.
+
+        Raises :class:`UserError` without files, without a model, and when the licence does not permit the
+        use.
         """
         if self.licence == "commercial" and not self.config.commercial_ok:
             raise UserError(
-                f"the recordings' licence {self.config.licence} does not allow commercial use; if it does, say so with "
-                "data.recordings.commercial_ok=true and data.recordings.licence"
+                f"the recordings' licence {self.config.licence} does not permit commercial use; "
+                "if it does, set data.recordings.commercial_ok=true and data.recordings.licence"
             )
         self.files()
-        decided = {
+        settings = {
             key: value
             for key, value in asdict(self.config).items()
             if key not in ("measures", "calibration", "pyannote")
         }
         return {
-            "recordings": decided, "files": folder_version(Path(self.path)), "limits": asdict(self.limits),
+            "recordings": settings,
+            "files": folder_version(Path(self.path)),
+            "limits": asdict(self.limits),
             "models": {stage.name: stage.identity for stage in self.stages()},
-        }  # fmt: skip
+        }
 
     def files(self) -> list[Path]:
-        """Return the sound files, sorted. Raises :class:`UserError` when there are none."""
+        """Return the audio files, sorted. Raises :class:`UserError` when there are none."""
         folder = Path(self.path)
         if not self.path or not folder.is_dir():
-            raise UserError(f"data.path={self.path!r} is no folder; give the one that holds the recordings")
-        found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
-        if not found:
-            raise UserError(f"{folder} holds no {', '.join(ENDINGS)}; convert the recordings to one of these")
-        return found
+            raise UserError(f"data.path={self.path!r} is not a folder; give the folder of the recordings")
+        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+        if not paths:
+            raise UserError(
+                f"{folder} contains no {', '.join(ENDINGS)}; convert the recordings to one of these formats"
+            )
+        return paths
 
     def count(self) -> int:
         """Return the number of recordings."""
@@ -107,20 +113,20 @@ class RecordingsSource:
         return next(iter(self.config.splits))
 
     def stages(self) -> list[Stage]:
-        """Return the models, loaded once a process."""
+        """Return the models, loaded once per process."""
         return _stages(json.dumps(asdict(self.config), sort_keys=True))
 
     def read(self, unit: Unit, tally: Tally) -> list[Clip]:
-        """Label one recording. Raises :class:`UserError` when it cannot be read."""
+        """Return the labelled clips of one recording. Raises :class:`UserError` when it cannot be read."""
         path = Path(self.path) / unit.content
         waveform, rate = read_audio_file(path)
-        heard = self._heard(path, waveform, rate)
-        pieces = self._pieces(heard, tally)
-        if not pieces:
-            tally.drop(unit.id, "nothing is said")
+        outputs = self._outputs(path, waveform, rate)
+        segments = self._segments(outputs, tally)
+        if not segments:
+            tally.drop(unit.id, "it contains no speech and no nonverbals")
             return []
-        gain = self._gain(heard)
-        whole = Clip(
+        gain = self._gain(outputs)
+        recording = Clip(
             _name(unit.id),
             "recordings",
             self.config.licence,
@@ -131,92 +137,89 @@ class RecordingsSource:
             rate,
         )
         clips = [
-            self._clip(whole, number, group, heard, gain, tally)
-            for number, group in enumerate(group_turns(pieces, self.limits))
-        ]  # fmt: skip
+            self._clip(recording, number, group, outputs, gain, tally)
+            for number, group in enumerate(group_turns(segments, self.limits))
+        ]
         return [clip for clip in clips if clip is not None]
 
-    def _heard(self, path: Path, waveform: Waveform, rate: int) -> dict[str, Arrays]:
+    def _outputs(self, path: Path, waveform: Waveform, rate: int) -> dict[str, Arrays]:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        low = resample(waveform, rate, SAMPLE_RATE)
+        resampled = resample(waveform, rate, SAMPLE_RATE)
         return {
-            stage.name: measured(stage, low, digest, Path(self.config.measures)) for stage in self.stages()
+            stage.name: measure_cached(stage, resampled, digest, Path(self.config.measures))
+            for stage in self.stages()
         }
 
-    def _pieces(self, heard: dict[str, Arrays], tally: Tally) -> list[TimedTurn]:
-        """The recording's turns with all labels."""
+    def _segments(self, outputs: dict[str, Arrays], tally: Tally) -> list[TimedTurn]:
+        """The segments of the recording with all labels."""
         limits = self.config.thresholds
-        probability = heard["speech"]["probability"]
-        middle, names = _voices(heard, limits.same_voice, self.config)
+        probability = outputs["speech"]["probability"]
+        middle, names = _voices(outputs, self.config)
         origin = {stage.name: next(iter(stage.identity.values())) for stage in self.stages()}
-        seconds = len(heard["prosody"]["energy"]) / FRAMES
-        recognised, laughter = without_laughter(heard["words"], seconds, origin["words"])
-        words = voiced_words(recognised, probability, middle, names)
-        if unheard := len(recognised["text"]) - len(words):
-            tally.counts["words: recognised where nobody speaks, taken out"] += unheard
-        events = apart(events_of(heard["events"], limits.events, origin["events"]), laughter)
+        seconds = len(outputs["prosody"]["energy"]) / FRAMES
+        recognised, laughter = extract_laughter(outputs["words"], seconds, origin["words"])
+        words = assign_voices(recognised, probability, middle, names)
+        if hallucinated := len(recognised["text"]) - len(words):
+            tally.counts["words: recognised outside speech, removed"] += hallucinated
+        events = without_overlaps(detect_events(outputs["events"], limits.events, origin["events"]), laughter)
         for event in events:
-            tally.counts[f"nonverbals: ({event.tag}) heard by {event.origin.split(' (')[0]}"] += 1
-        pieces = placed(pieces_of(words, limits), words, events)
-        return (
-            with_arousal(pieces, heard["prosody"], origin["prosody"])
-            if self.config.emotion == "prosody"
-            else pieces
-        )
+            tally.counts[f"nonverbals: ({event.tag}) detected by {event.origin.split(' (')[0]}"] += 1
+        segments = place_events(split_at_pauses(words, limits), words, events)
+        if self.config.emotion != "prosody":
+            return segments
+        return label_arousal(segments, outputs["prosody"], origin["prosody"])
 
-    def _gain(self, heard: dict[str, Arrays]) -> float:
-        """The factor that brings the recording to the wanted loudness, 1 where it is too short or silent to
-        have one.
-        """
-        loudness = float(heard["quality"]["loudness"][0])
+    def _gain(self, outputs: dict[str, Arrays]) -> float:
+        """The factor to the target loudness; 1 if the recording is too short or silent for a loudness."""
+        loudness = float(outputs["quality"]["loudness"][0])
         if self.config.loudness is None or not math.isfinite(loudness):
             return 1.0
         return float(10 ** ((self.config.loudness - loudness) / 20))
 
     def _clip(
         self,
-        whole: Clip,
+        recording: Clip,
         number: int,
         group: list[TimedTurn],
-        heard: dict[str, Arrays],
+        outputs: dict[str, Arrays],
         gain: float,
         tally: Tally,
     ) -> Clip | None:
-        """The clip of neighbouring turns, None (and counted) when a filter refuses it."""
-        name = f"{whole.id}-{number:04d}"
+        """The clip of consecutive turns; None, and counted, when a filter drops it."""
+        name = f"{recording.id}-{number:04d}"
         begin = max(0.0, group[0].start - MARGIN)
-        end = min(whole.seconds, group[-1].end + MARGIN)
-        quality = self._quality(group, heard, begin, end)
-        if reason := self._refused(end - begin, quality, any(item.turn.text for item in group)):
-            tally.drop(name, reason, start=round(begin, 2), end=round(end, 2), file=whole.id)
+        end = min(recording.seconds, group[-1].end + MARGIN)
+        quality = self._quality(group, outputs, begin, end)
+        if reason := self._drop_reason(end - begin, quality, any(item.turn.text for item in group)):
+            tally.drop(name, reason, start=round(begin, 2), end=round(end, 2), file=recording.id)
             return None
         turns, nonverbals = dialogue_of(group, begin)
-        waveform = whole.waveform[
-            round(begin * whole.sample_rate) : round(end * whole.sample_rate)
+        waveform = recording.waveform[
+            round(begin * recording.sample_rate) : round(end * recording.sample_rate)
         ] * np.float32(gain)
         peak = float(np.abs(waveform).max(initial=0.0))
-        waveform = (
-            waveform / peak if peak > 1 else waveform
-        )  # a loud peak must not be clipped for the sake of the level
-        return replace(whole, id=name, turns=turns, nonverbals=nonverbals, waveform=waveform, quality=quality)
+        waveform = waveform / peak if peak > 1 else waveform  # scale instead of clipping
+        return replace(
+            recording, id=name, turns=turns, nonverbals=nonverbals, waveform=waveform, quality=quality
+        )
 
     def _quality(
-        self, group: list[TimedTurn], heard: dict[str, Arrays], begin: float, end: float
+        self, group: list[TimedTurn], outputs: dict[str, Arrays], begin: float, end: float
     ) -> dict[str, float]:
-        quality = {"snr_db": _snr(heard, begin, end, self.config.thresholds.speech)}
-        clipped = heard["quality"]["clipped"][int(begin) : int(end) + 1]
+        quality = {"snr_db": _snr(outputs, begin, end, self.config.thresholds.speech)}
+        clipped = outputs["quality"]["clipped"][int(begin) : int(end) + 1]
         quality["clipped"] = float(clipped.mean()) if len(clipped) else 0.0
-        mos = heard["quality"]["mos"][int(begin / MOS_SECONDS) : int(end / MOS_SECONDS) + 1].astype(
+        mos = outputs["quality"]["mos"][int(begin / MOS_SECONDS) : int(end / MOS_SECONDS) + 1].astype(
             np.float64
         )
         if np.isfinite(mos).any():
             quality["mos"] = float(np.nanmean(mos))
-        if (agreed := _agreement(heard, begin, end)) is not None:
+        if (agreed := _agreement(outputs, begin, end)) is not None:
             quality["agreement"] = agreed
         return quality
 
-    def _refused(self, seconds: float, quality: dict[str, float], words: bool) -> str | None:
-        """Why a clip is not to be used, None when it is."""
+    def _drop_reason(self, seconds: float, quality: dict[str, float], words: bool) -> str | None:
+        """Why a clip is dropped, None if it is not."""
         limits = self.config.thresholds
         if seconds < self.limits.shortest:
             return f"it is shorter than {self.limits.shortest:g} s"
@@ -234,32 +237,32 @@ class RecordingsSource:
 @cache
 def _stages(config: str) -> list[Stage]:
     content = json.loads(config)
-    return stages(
+    return build_stages(
         RecordingsConfig(
             **{key: content[key] for key in ("asr", "second_asr", "diarization", "pyannote", "mos")}
         )
     )
 
 
-def _voices(
-    heard: dict[str, Arrays], same: float, config: RecordingsConfig
-) -> tuple[NDArray[np.float32], list[str]]:
-    """Middles of windows and who speaks in each."""
-    if "pyannote" in heard:
-        return points_of(heard["pyannote"])
-    stretches = speech_stretches(heard["speech"]["probability"], config.thresholds)
-    middle, embedding = heard["voices"]["middle"].astype(np.float32), heard["voices"]["embedding"]
-    spoken = np.array([any(start <= time <= end for start, end in stretches) for time in middle], dtype=bool)
-    if not spoken.any():
-        spoken[:] = True
-    return middle[spoken], voice_names(middle[spoken], embedding[spoken], config.thresholds)
+def _voices(outputs: dict[str, Arrays], config: RecordingsConfig) -> tuple[NDArray[np.float32], list[str]]:
+    """Middles of windows in seconds and the voice of each."""
+    if "pyannote" in outputs:
+        return turn_points(outputs["pyannote"])
+    segments = speech_segments(outputs["speech"]["probability"], config.thresholds)
+    middle, embedding = outputs["voices"]["middle"].astype(np.float32), outputs["voices"]["embedding"]
+    is_speech = np.array(
+        [any(start <= time <= end for start, end in segments) for time in middle], dtype=bool
+    )
+    if not is_speech.any():
+        is_speech[:] = True
+    return middle[is_speech], cluster_voices(middle[is_speech], embedding[is_speech], config.thresholds)
 
 
-def points_of(turns: Arrays, step: float = 0.1) -> tuple[NDArray[np.float32], list[str]]:
-    """Return times (points,) at even distances within each turn, and who speaks there: the nearest one is
-    that of a word.
+def turn_points(turns: Arrays, step: float = 0.1) -> tuple[NDArray[np.float32], list[str]]:
+    """Return times (points,) at even distances within each turn with its voice, to look up the voice of a
+    word.
 
-    Middles of whole turns would not do: the end of a long turn lies nearer to the middle of a short one after
+    The middles of turns do not suffice: the end of a long turn is nearer to the middle of a short turn after
     it.
     """
     times, voices = [np.zeros(0, dtype=np.float32)], list[str]()
@@ -270,28 +273,28 @@ def points_of(turns: Arrays, step: float = 0.1) -> tuple[NDArray[np.float32], li
     return np.concatenate(times), voices
 
 
-def _snr(heard: dict[str, Arrays], begin: float, end: float, speech: float) -> float:
+def _snr(outputs: dict[str, Arrays], begin: float, end: float, speech: float) -> float:
     """Mean power of speech above the recording's noise floor (10th percentile of all frames), in decibels."""
-    energy = heard["prosody"]["energy"].astype(np.float64)
-    probability = heard["speech"]["probability"].astype(np.float32)
+    energy = outputs["prosody"]["energy"].astype(np.float64)
+    probability = outputs["speech"]["probability"].astype(np.float32)
     frames = np.minimum((np.arange(len(energy)) * 0.01 / FRAME_SECONDS).astype(int), len(probability) - 1)
     inside = np.zeros(len(energy), dtype=bool)
     inside[int(begin * 100) : int(end * 100)] = True
-    spoken = inside & (probability[frames] >= speech)
+    speech_frames = inside & (probability[frames] >= speech)
     floor = float(np.percentile(energy, 10))
-    power = np.power(10.0, energy[spoken if spoken.any() else inside] / 10)
+    power = np.power(10.0, energy[speech_frames if speech_frames.any() else inside] / 10)
     return float(10 * np.log10(power.mean() + 1e-10)) - floor
 
 
-def _agreement(heard: dict[str, Arrays], begin: float, end: float) -> float | None:
-    """How sure the recogniser is of a clip's words, or the share on which two agree; None without words."""
-    words = heard["words"]
+def _agreement(outputs: dict[str, Arrays], begin: float, end: float) -> float | None:
+    """Mean confidence of a clip's words, or the share on which two recognisers agree; None without words."""
+    words = outputs["words"]
     inside = _inside(words, begin, end)
     if not inside.any():
         return None
-    if "second_words" not in heard:
+    if "second_words" not in outputs:
         return float(words["probability"][inside].mean())
-    second = heard["second_words"]
+    second = outputs["second_words"]
     return agreement(_text(words, inside), _text(second, _inside(second, begin, end)))
 
 
@@ -304,5 +307,5 @@ def _text(words: Arrays, inside: NDArray[np.bool_]) -> str:
 
 
 def _name(unit_id: str) -> str:
-    """A recording's name as part of a clip's id: its path without ending."""
+    """The part of a clip id that names the recording: its path without suffix."""
     return str(Path(unit_id).with_suffix("")).replace("/", "-").encode("utf-8", "replace").decode("utf-8")

@@ -1,6 +1,4 @@
-"""The stages of labelling: one model each, loaded at its first recording, all on one thread (see
-dia/data/engines/run.py).
-"""
+"""The stages of labelling, one model each, loaded on first use (one thread: see dia/data/engines/run.py)."""
 
 from functools import cached_property
 from importlib.metadata import version
@@ -9,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dia.config.recordings import RecordingsConfig
-from dia.data.recordings.measures import SAMPLE_RATE, Arrays, Stage
+from dia.data.recordings.stage_cache import SAMPLE_RATE, Arrays, Stage
 from dia.dialogue import Script
 from dia.errors import UserError
 from dia.judges.events import DetectorUnavailable, EventDetector
@@ -20,12 +18,12 @@ from dia.judges.speakers import ResemblyzerEncoder
 from dia.judges.transcription import Whisper
 from dia.types import Waveform
 
-FRAME = 512  # samples of a frame of Silero
+FRAME = 512  # samples per frame of Silero VAD
 MOS_SECONDS = 8.0
 
 
 class Speech:
-    """Silero's probability of speech, by frame of 32 ms."""
+    """Speech probability by Silero VAD, per frame of 32 ms."""
 
     name = "speech"
 
@@ -53,7 +51,7 @@ class Speech:
 
 
 class Voices:
-    """Embeddings of windows of 1.6 s."""
+    """Speaker embeddings of windows of 1.6 s."""
 
     name = "voices"
 
@@ -73,7 +71,7 @@ class Voices:
 
 
 class Words:
-    """What Whisper recognises, with times."""
+    """Words with times by Whisper."""
 
     def __init__(self, model: str, name: str = "words") -> None:
         self.name, self._whisper = name, Whisper(model or None, threads=1)
@@ -81,8 +79,8 @@ class Words:
     @property
     def identity(self) -> dict[str, str]:
         """Model, version and settings."""
-        known = self._whisper.provenance
-        return {"model": known.model, "version": known.version, "settings": known.settings}
+        provenance = self._whisper.provenance
+        return {"model": provenance.model, "version": provenance.version, "settings": provenance.settings}
 
     def measure(self, waveform: Waveform) -> Arrays:
         """Return ``text``, ``start``, ``end`` (seconds) and ``probability`` of each word (words,)."""
@@ -96,7 +94,7 @@ class Words:
 
 
 class Events:
-    """YAMNet's scores of nonverbal sounds, by window of .975 s every .2 s."""
+    """Scores of nonverbal sounds by YAMNet, per window of .975 s every .2 s."""
 
     name = "events"
 
@@ -109,37 +107,39 @@ class Events:
     @property
     def identity(self) -> dict[str, str]:
         """Model, version, and the classes by tag."""
-        known = self._detector.provenance
-        return {"model": known.model, "version": known.version, "tags": str(self._detector.declared["tags"])}
+        provenance = self._detector.provenance
+        tags = str(self._detector.declared["tags"])
+        return {"model": provenance.model, "version": provenance.version, "tags": tags}
 
     def measure(self, waveform: Waveform) -> Arrays:
         """Return ``start`` (windows,) in seconds, ``tags`` (tags,) and ``score`` (windows, tags)."""
         start, scores = self._detector.windows(waveform)
         tags = sorted(scores)
         return {
-            "start": start, "tags": np.array(tags, dtype=np.str_),
+            "start": start,
+            "tags": np.array(tags, dtype=np.str_),
             "score": np.stack([scores[tag] for tag in tags], axis=1).astype(np.float16),
-        }  # fmt: skip
+        }
 
 
 class Prosody:
-    """Pitch (YIN, de Cheveigne and Kawahara 2002) and energy, by frame of 10 ms."""
+    """Pitch (YIN, de Cheveigne and Kawahara 2002) and energy, per frame of 10 ms."""
 
     name = "prosody"
 
     @property
     def identity(self) -> dict[str, str]:
-        """Library and range of pitch."""
+        """Library version and pitch range."""
         return {"model": f"librosa {version('librosa')} yin {LOWEST:g} to {HIGHEST:g} Hz"}
 
     def measure(self, waveform: Waveform) -> Arrays:
         """Return ``pitch`` in hertz and ``energy`` in decibels (frames,)."""
-        found = contour(waveform)
-        return {"pitch": found.pitch, "energy": found.energy}
+        prosody = contour(waveform)
+        return {"pitch": prosody.pitch, "energy": prosody.energy}
 
 
 class Quality:
-    """Loudness of the whole, clipped samples by second, and DistillMOS by window of 8 s."""
+    """Integrated loudness, clipped samples per second, and DistillMOS per window of 8 s."""
 
     name = "quality"
 
@@ -159,8 +159,9 @@ class Quality:
         return {"loudness": f"pyloudnorm {version('pyloudnorm')}", "mos": mos}
 
     def measure(self, waveform: Waveform) -> Arrays:
-        """Return ``loudness`` (1,) in LUFS, ``clipped`` (seconds,) as shares and ``mos`` (windows,), NaN
-        where not measured.
+        """Return ``loudness`` (1,) in LUFS, ``clipped`` (seconds,) as shares, and ``mos`` (windows,).
+
+        Values that cannot be measured are NaN.
         """
         import pyloudnorm
 
@@ -181,18 +182,18 @@ class Quality:
         }
 
 
-def stages(config: RecordingsConfig) -> list[Stage]:
-    """Return the stages that a config asks for. Raises :class:`UserError` when a model is missing."""
-    found: list[Stage] = [Speech(), Words(config.asr), Events(), Prosody(), Quality(config.mos)]
+def build_stages(config: RecordingsConfig) -> list[Stage]:
+    """Return the configured stages. Raises :class:`UserError` when a model is not available."""
+    stages: list[Stage] = [Speech(), Words(config.asr), Events(), Prosody(), Quality(config.mos)]
     if config.second_asr:
-        found.append(Words(config.second_asr, "second_words"))
+        stages.append(Words(config.second_asr, "second_words"))
     if config.diarization == "pyannote":
         from dia.data.recordings.diarization import PyannoteTurns
 
-        found.append(PyannoteTurns(config.pyannote))
+        stages.append(PyannoteTurns(config.pyannote))
     else:
-        found.append(Voices())
-    return found
+        stages.append(Voices())
+    return stages
 
 
 def _recording(waveform: Waveform) -> Recording:

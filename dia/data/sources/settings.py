@@ -53,8 +53,8 @@ def _calibrated(config: RecordingsConfig) -> RecordingsConfig:
     config = replace(config, measures=str(in_home(config.measures).resolve()))
     if not config.calibration:
         return config
-    from dia.data.recordings.calibration import calibrated_limits
+    from dia.data.recordings.calibration import calibrated_thresholds
 
     return replace(
-        config, thresholds=replace(config.thresholds, events=calibrated_limits(config.calibration))
+        config, thresholds=replace(config.thresholds, events=calibrated_thresholds(config.calibration))
     )

@@ -1,9 +1,8 @@
-"""What models hear in a recording, kept by the recording's sha256 and the model's identity, so that each runs
-once.
+"""Cache of model outputs per recording, keyed by the SHA-256 of the recording and the identity of the model.
 
-A stage measures and decides nothing: probabilities, scores and embeddings over time, for `decisions.py`.
-Arrays lie in an .npz file a recording and stage, written under another name and renamed; a damaged one is
-measured again.
+A stage computes probabilities, scores and embeddings over time and decides nothing; see `decisions.py`.
+Arrays are stored in one .npz file per recording and stage, written atomically; a damaged file is computed
+again.
 """
 
 import hashlib
@@ -19,13 +18,13 @@ from numpy.typing import NDArray
 from dia.files import atomic_write
 from dia.types import Waveform
 
-log = logging.getLogger(__name__)
-SAMPLE_RATE = 16_000  # hertz of what the models hear
+logger = logging.getLogger(__name__)
+SAMPLE_RATE = 16_000  # hertz of the input of all models
 Arrays = dict[str, NDArray[np.generic]]
 
 
 class Stage(Protocol):
-    """One model. ``identity`` names everything its answer depends on beside the sound."""
+    """One model. ``identity`` contains everything its output depends on except the audio."""
 
     name: str
 
@@ -35,20 +34,20 @@ class Stage(Protocol):
         ...
 
     def measure(self, waveform: Waveform) -> Arrays:
-        """Return what it hears in a mono waveform at 16 kHz."""
+        """Return the model's output for a mono waveform at 16 kHz."""
         ...
 
 
-def measured(stage: Stage, waveform: Waveform, sha256: str, folder: Path) -> Arrays:
-    """Return a stage's answer for a recording, from the folder when it is there."""
+def measure_cached(stage: Stage, waveform: Waveform, sha256: str, folder: Path) -> Arrays:
+    """Return the output of a stage for a recording, from the cache in ``folder`` if present."""
     path = folder / f"{stage.name}-{_digest(stage)}" / sha256[:2] / f"{sha256}.npz"
-    if (kept := _read(path)) is not None:
-        return kept
-    answer = stage.measure(waveform)
+    if (cached := _read(path)) is not None:
+        return cached
+    output = stage.measure(waveform)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **answer)  # type: ignore[arg-type]  # numpy's stub takes the names for options
-    return answer
+        np.savez_compressed(file, **output)  # type: ignore[arg-type]  # numpy's stub takes names for options
+    return output
 
 
 def _read(path: Path) -> Arrays | None:
@@ -58,7 +57,7 @@ def _read(path: Path) -> Arrays | None:
         with np.load(path, allow_pickle=False) as content:
             return {name: content[name] for name in content.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        log.warning("%s is damaged (%s); it is measured again", path, error)
+        logger.warning("%s is damaged (%s); it is computed again", path, error)
         return None
 
 
