@@ -5,11 +5,14 @@ A voice is enrolled from recordings with known turn times. A turn that cannot be
 judge is counted as not measured; nothing stands in for it.
 """
 
+import importlib.util
+import sys
+import types
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
+from importlib.metadata import distribution, version
 from typing import Any
 
 import numpy as np
@@ -95,15 +98,13 @@ class ResemblyzerEncoder(SpeakerEncoder):
 
     @cached_property
     def _encoder(self) -> Any:
-        from resemblyzer import VoiceEncoder as GE2E
-
-        return GE2E("cpu", verbose=False)
+        return _import_resemblyzer().VoiceEncoder("cpu", verbose=False)
 
     @property
     def provenance(self) -> Provenance:
         """Which model this is."""
         with loading_judge("Resemblyzer"):
-            import resemblyzer  # noqa: F401
+            _import_resemblyzer()
         return Provenance("Resemblyzer GE2E", version("Resemblyzer"), SAMPLE_RATE, "Apache-2.0", True)
 
     def embed_waveform(self, waveform: Waveform) -> Embedding:
@@ -132,3 +133,21 @@ class ResemblyzerEncoder(SpeakerEncoder):
             ]
             found.append(embeddings)
         return np.array(middles, dtype=np.float32), np.concatenate(found)
+
+
+def _import_resemblyzer() -> Any:
+    """Import Resemblyzer without pkg_resources, which setuptools 82 removed.
+
+    Its dependency webrtcvad uses pkg_resources only for its own version.
+    """
+    missing = "pkg_resources" not in sys.modules and importlib.util.find_spec("pkg_resources") is None
+    if missing:
+        stand_in: Any = types.ModuleType("pkg_resources")
+        stand_in.get_distribution = distribution
+        sys.modules["pkg_resources"] = stand_in
+    try:
+        import resemblyzer
+    finally:
+        if missing:
+            del sys.modules["pkg_resources"]
+    return resemblyzer
