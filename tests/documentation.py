@@ -11,14 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from hydra.errors import HydraException
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from dia import sweep, weights
-from dia.cli.arguments import choose_command, name_words, split_seeds
-from dia.cli.run import information
-from dia.config.compose import compose, typed
+from dia.cli.arguments import choose_command, name_words
+from dia.cli.run import information, read_config
+from dia.config.train import TrainConfig
 from dia.errors import UserError
 from dia.pipelines.check_config import complete, validate
 from dia.resources import SHIPPED_CHECKPOINTS
@@ -128,45 +125,32 @@ def command_problem(words: list[str]) -> str | None:
 
 
 def door_problem(door: str, arguments: list[str]) -> str | None:
-    """Return why the arguments of a front door do not compose, or None. Nothing is run, no path is read."""
+    """Return why the command line of a front door would be refused, or None. Nothing is run, no path is read."""
     if door not in DOORS:
         return f"there is no dia.{door}; there are {', '.join(DOORS)}"
     try:
-        if information(door, arguments) is not None:
-            return None
-        COMPOSED.get(door, _compose_door)(door, arguments)
-    except (UserError, HydraException, OmegaConfBaseException) as error:
+        if information(door, arguments) is None:  # help, version and completion read no configuration
+            _compose_door(door, [_without_file(argument) for argument in arguments if argument != "--cfg"])
+    except UserError as error:
         return f"dia.{door}: {error}"
     return None
 
 
 def _compose_door(door: str, arguments: list[str]) -> None:
+    if door == "weights":
+        weights.parse(arguments)
+        return
+    if door == "sweep":
+        door, arguments = "train", sweep.read_arguments(arguments)[1]
     command, rest = choose_command(door, arguments)
-    words = [
-        split_seeds(argument) if door == "generate" else argument for argument in name_words(command, rest)
-    ]
-    OmegaConf.to_object(compose(command.config, words))
+    config = read_config(command, name_words(command, rest))
+    if isinstance(config, TrainConfig) and config.init_from in ("", *SHIPPED_CHECKPOINTS):
+        validate(complete(config))  # the shape of another checkpoint would be read from its files
 
 
-def _compose_training(door: str, arguments: list[str]) -> None:
-    composed = compose("train", arguments)
-    init_from = composed.get("init_from", "")
-    if init_from and init_from not in SHIPPED_CHECKPOINTS:  # its shape would be read from the checkpoint
-        OmegaConf.to_object(composed)
-    else:
-        validate(complete(typed(composed)))
-
-
-def _compose_sweep(door: str, arguments: list[str]) -> None:
-    _compose_training("train", sweep.read_arguments(arguments)[1])
-
-
-COMPOSED: dict[str, Callable[[str, list[str]], object]] = {
-    "train": _compose_training,
-    "prepare": _compose_training,
-    "sweep": _compose_sweep,
-    "weights": lambda door, arguments: weights.parse(arguments),
-}
+def _without_file(argument: str) -> str:
+    """Return a script that would be read from a file or from standard input as a script."""
+    return "[S1] Hello." if argument == "-" else re.sub(r"^text=[@-].*", "text=[S1] Hello.", argument)
 
 
 def _missing(paths: list[str]) -> str | None:
