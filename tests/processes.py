@@ -18,7 +18,7 @@ from typing import Any
 
 PRELOADED = [  # front doors, and what they import when they need it
     "dia.train", "dia.eval", "dia.generate", "dia.prepare", "dia.sweep", "dia.weights", "dia.model",
-    "dia.pipelines.train_dia", "dia.pipelines.train_codec", "dia.pipelines.evaluation.run", "dia.data.prepare",
+    "dia.pipelines.train_dia", "dia.pipelines.train_codec", "dia.pipelines.evaluation.evaluate", "dia.data.prepare",
     "tests.processes",
 ]  # fmt: skip
 

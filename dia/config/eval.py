@@ -28,7 +28,7 @@ class EvalConfig:
     out: str = ""
     """Folder of the report; empty puts it into the run folder, or under `outputs` by the checkpoint's name.
     """
-    cache: str = "outputs/.kept"
+    cache: str = "outputs/.cache"
     """Folder of cached takes and measurements."""
     judges: JudgesConfig = field(default_factory=JudgesConfig)
     timing: bool = True

@@ -8,9 +8,9 @@ from dia.evaluation.prompts import Prompt
 from dia.judges.recording import Recording
 
 ROUND_TRIP = "codec round trip"
-BEFORE = "before"
+BASELINE = "baseline"
 MODEL = "model"
-IN_VOICES_OF_DATA = (REFERENCE, ROUND_TRIP, BEFORE, MODEL)  # systems whose voices are those of the data
+IN_VOICES_OF_DATA = (REFERENCE, ROUND_TRIP, BASELINE, MODEL)  # systems whose voices are those of the data
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from dia.evaluation.results import EvaluationResults, SuiteResult
 from dia.evaluation.verdicts import main_verdict
 
 WIDTH = 160  # characters of tables in a file or a pipe
+ROUNDING = 1e-9
 COLUMNS = (
     "score",
     "first - second",
@@ -95,12 +96,15 @@ def next_commands(results: EvaluationResults) -> list[str]:
 
 
 def headline_table(result: SuiteResult) -> Table:
-    """Return the headline results of a suite, one column per system."""
+    """Return the headline results that some system has, one column per system."""
     table = Table(title=f"suite {escape(result.suite.name)}: {len(result.prompts)} prompts")
     for title in ("", *(system.name for system in result.systems)):
         table.add_column(escape(title))
     headlines = {
-        name: item for system in result.systems for name, item in system.metrics.items() if item.headline
+        name: item
+        for system in result.systems
+        for name, item in system.metrics.items()
+        if item.headline and item.measured
     }
     for name, item in headlines.items():
         cells = [format_result(system.metrics.get(name)) for system in result.systems]
@@ -126,7 +130,13 @@ def format_result(result: MetricResult | None) -> str:
     if result is None or result.measured is None:
         return "-"
     estimate = result.measured
-    return f"{estimate.value:.3g} [{estimate.low:.3g}, {estimate.high:.3g}]"
+    value, low, high = map(_format_number, (estimate.value, estimate.low, estimate.high))
+    return f"{value} [{low}, {high}]"
+
+
+def _format_number(value: float) -> str:
+    """Return three digits; what rounding leaves of a zero is 0."""
+    return f"{value:.3g}" if abs(value) > ROUNDING else "0"
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> Table:

@@ -10,9 +10,9 @@ from dia.evaluation.comparison import Comparison
 from dia.evaluation.ground_truth import REFERENCE
 from dia.evaluation.metrics.result import MetricResult
 from dia.evaluation.results import SuiteResult
-from dia.evaluation.takes import BEFORE, MODEL, ROUND_TRIP
+from dia.evaluation.takes import BASELINE, MODEL, ROUND_TRIP
 
-SUBJECTS = (MODEL, BEFORE)  # preferred subjects of a sentence; recorded systems follow
+SUBJECTS = (MODEL, BASELINE)  # preferred subjects of a sentence; recorded systems follow
 LAST = (ROUND_TRIP, REFERENCE)
 
 

@@ -108,7 +108,7 @@ def test_an_evaluation_measures_or_says_why_and_the_second_finds_everything(work
     assert set(scores["suites"]["quick"]["systems"]) == {
         "ground truth",
         "codec round trip",
-        "before",
+        "baseline",
         "model",
     }
     page = (folder / "report.html").read_text()

@@ -52,7 +52,7 @@ def results(tmp_path, monkeypatch):
     items = [PromptItem(prompt(number)) for number in range(12)]
     takes = [
         SystemTakes(name, [clip(name, number, level + 0.01 * number)[0] for number in range(12)])
-        for name, level in (("before", 0.2), ("model", 0.5))
+        for name, level in (("baseline", 0.2), ("model", 0.5))
     ]
     suite = Suite("quick", 12, 1, 1, split="test")
     scored = score_suite(suite, items, takes, metrics, (), ContentCache(tmp_path))

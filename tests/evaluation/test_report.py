@@ -58,14 +58,14 @@ def two_systems(cache, difference, prompts=12):
     rng = np.random.default_rng(0)
     levels = rng.uniform(0.2, 0.4, prompts)
     changed = levels + difference + rng.normal(0, 0.02, prompts)
-    return system_of("before", levels, cache), system_of("model", changed, cache)
+    return system_of("baseline", levels, cache), system_of("model", changed, cache)
 
 
 @pytest.mark.parametrize(
     ("difference", "answer", "text"),
     [
-        (0.3, "better", "model compared with before, on 12 prompts: better in loudness +0.295"),
-        (-0.1, "worse", "model compared with before, on 12 prompts: worse in loudness -0.105"),
+        (0.3, "better", "model compared with baseline, on 12 prompts: better in loudness +0.295"),
+        (-0.1, "worse", "model compared with baseline, on 12 prompts: worse in loudness -0.105"),
         (0.0, "no difference shown", "no difference that these 12 prompts can show (loudness"),
     ],
 )
@@ -80,11 +80,11 @@ def test_the_verdict_is_a_sentence_with_an_interval(cache, difference, answer, t
 
 def test_the_model_is_the_subject_and_references_come_last(cache):
     levels = np.linspace(0.2, 0.4, 5)
-    names = ("ground truth", "codec round trip", "before", "model", "other")
+    names = ("ground truth", "codec round trip", "baseline", "model", "other")
     (result,) = results_of(*(system_of(name, levels, cache) for name in names)).suites
     pairs = [(verdict.subject, verdict.other) for verdict in verdicts_of(result)]
     assert pairs[:4] == [
-        ("model", "before"),
+        ("model", "baseline"),
         ("model", "other"),
         ("model", "codec round trip"),
         ("model", "ground truth"),
@@ -105,7 +105,7 @@ def test_the_terminal_ends_with_what_was_measured_the_answer_the_report_and_comm
         "Training loss 4.250 nats",
         "3.00 times real time",
         "4 of 10 takes and scores came from the cache",
-        "Measured on the suite quick (12 prompts): before, model.",
+        "Measured on the suite quick (12 prompts): baseline, model.",
         "no difference that these 12 prompts can show",
         str(Path("report.html").resolve()),
     ):

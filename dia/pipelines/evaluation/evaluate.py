@@ -20,7 +20,7 @@ from dia.evaluation.score_suite import score_suite
 from dia.evaluation.scoring import metric_origins, resolve_metrics
 from dia.evaluation.suite_prompts import NoPrompts, PromptItem, load_prompt_items
 from dia.evaluation.suites import Suite, load_suites
-from dia.evaluation.takes import BEFORE, MODEL
+from dia.evaluation.takes import BASELINE, MODEL
 from dia.home import existing, in_home
 from dia.model import Dia
 from dia.pipelines.evaluation.calibration_data import CalibrationData, load_calibration_data
@@ -96,7 +96,7 @@ def _take_generators(
 ) -> list[TakeGenerator]:
     return [
         TakeGenerator(dia, cache, choose_voice(dia, labelled.voices, config.voice), name)
-        for dia, name in ((inputs.before, BEFORE), (inputs.dia, MODEL))
+        for dia, name in ((inputs.baseline, BASELINE), (inputs.dia, MODEL))
         if dia
     ]
 

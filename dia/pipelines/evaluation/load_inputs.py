@@ -26,12 +26,12 @@ class EvaluationInputs:
     """What an evaluation works on.
 
     ``dia`` is the checkpoint, None where only recorded systems are scored. ``splits`` are those of the
-    prepared data, where there is any. ``before`` is an earlier checkpoint to compare with.
+    prepared data, where there is any. ``baseline`` is another checkpoint to compare with.
     """
 
     dia: Dia | None
     splits: Mapping[str, Dataset] | None
-    before: Dia | None = None
+    baseline: Dia | None = None
 
 
 def load_inputs(config: EvalConfig, *, needs_data: bool) -> EvaluationInputs:
@@ -44,11 +44,13 @@ def load_inputs(config: EvalConfig, *, needs_data: bool) -> EvaluationInputs:
             raise UserError(f"baseline={config.baseline} is scored beside a checkpoint; give ckpt=... too")
         return EvaluationInputs(None, None)
     dia = _load_checkpoint(config, config.ckpt)
-    before = _load_checkpoint(config, config.baseline) if config.baseline else None
+    baseline = _load_checkpoint(config, config.baseline) if config.baseline else None
     run_config = existing(config.ckpt) / "config.yaml"
     if not needs_data and not run_config.is_file():
-        return EvaluationInputs(dia, None, before)
-    return EvaluationInputs(dia, open_prepared(prepare(_data_config(config, run_config), dia.codec)), before)
+        return EvaluationInputs(dia, None, baseline)
+    return EvaluationInputs(
+        dia, open_prepared(prepare(_data_config(config, run_config), dia.codec)), baseline
+    )
 
 
 def _load_checkpoint(config: EvalConfig, name: str) -> Dia:

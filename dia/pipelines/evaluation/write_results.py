@@ -8,7 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from dia.config.eval import EvalConfig
 from dia.evaluation.published import load_published
@@ -48,7 +49,7 @@ def _write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
             types[name] = str if isinstance(value, str) else types.get(name, float)
     columns = {name: [_cast(row.get(name), kind) for row in rows] for name, kind in types.items()}
     with atomic_write(path) as part:
-        Dataset.from_dict(columns).to_parquet(str(part))
+        pq.write_table(pa.table(columns), part)
 
 
 def _cast(value: Any, kind: type) -> Any:
