@@ -12,6 +12,7 @@ from dia.evaluation.scoring import ScoredClip
 from dia.judges.recording import Recording
 
 MOST_WER = 2.0  # at which the distribution is cut
+DARK = 0.6  # value of the heat map beyond which its colours are dark
 
 
 def png_url(figure: Any) -> str:
@@ -50,12 +51,14 @@ def learning_curve(curve: LearningCurve) -> Any:
 
 
 def distributions(systems: Mapping[str, Sequence[ScoredClip]]) -> Any:
-    """Return box plots of word error rate and MOS per clip, a box for each system."""
+    """Return box plots of word error rate and MOS per clip, a box for each system; None without values."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 1.2 + 0.5 * len(systems)))
     rates = [_known(clips, _word_error_rate) for clips in systems.values()]
     scores = [_known(clips, _mos) for clips in systems.values()]
+    if not any([*rates, *scores]):
+        return None
+    figure = Figure(figsize=(9, 1.2 + 0.5 * len(systems)))
     for place, title, values in (
         (1, f"word error rate of a clip (cut at {MOST_WER:g})", rates),
         (2, "predicted quality of a clip (MOS)", scores),
@@ -95,5 +98,6 @@ def heat_map(values: Sequence[Sequence[float | None]], rows: Sequence[str], colu
     axes.set_yticks(range(len(rows)), rows, fontsize=8)
     for (row, column), value in np.ndenumerate(grid):
         text = "-" if np.isnan(value) else f"{value:.2f}"
-        axes.text(column, row, text, ha="center", va="center", fontsize=7)
+        colour = "white" if abs(value) > DARK else "black"
+        axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
     return figure

@@ -68,7 +68,7 @@ def _suite_values(result: SuiteResult) -> dict[str, Any]:
         **_tag_values(result.systems),
         "differences": [_difference_row(item) for item in _shown(result.comparisons)],
         "comparisons": len(result.comparisons),
-        "distributions": png_url(distributions({system.name: system.clips for system in result.systems})),
+        "distributions": _distributions(result.systems),
     }
 
 
@@ -121,6 +121,12 @@ def _measured(systems: Sequence[SystemResult]) -> dict[str, MetricResult]:
         for name, own in results.items()
         if any(item.measured for item in own)
     }
+
+
+def _distributions(systems: Sequence[SystemResult]) -> str:
+    """Return the box plots, empty where no clip has a score that they show."""
+    figure = distributions({system.name: system.clips for system in systems})
+    return png_url(figure) if figure else ""
 
 
 def _failures(systems: Sequence[SystemResult]) -> list[str]:

@@ -29,6 +29,11 @@ class Difference:
     p: float
     prompts_needed: int | None
 
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval, which is not corrected for several tests, excludes zero."""
+        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+
     def describe(self) -> str:
         """Return the score with the difference and its interval."""
         if self.low is None or self.high is None:
@@ -38,12 +43,17 @@ class Difference:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How ``subject`` compares with ``other`` on a suite; ``prompts`` are those that both have measured."""
+    """How ``subject`` compares with ``other`` on a suite.
+
+    ``prompts`` are those that both have measured; ``tests`` is the number of differences tested on the suite,
+    for which p-values are corrected.
+    """
 
     suite: str
     subject: str
     other: str
     prompts: int
+    tests: int
     differences: tuple[Difference, ...]
 
     @property
@@ -81,8 +91,12 @@ class Verdict:
         """Return the score with the smallest p-value, and the number of prompts that would show it."""
         closest = min(self.differences, key=lambda item: item.p)
         needed = closest.prompts_needed
-        enough = f"; about {needed} prompts would show such a difference" if needed else ""
-        return f" ({closest.describe()}{enough})"
+        if closest.excludes_zero:
+            remark = f"; not certain, because {self.tests} differences were tested"
+        else:
+            more = needed is not None and needed > self.prompts
+            remark = f"; about {needed} prompts would show such a difference" if more else ""
+        return f" ({closest.describe()}{remark})"
 
 
 def verdicts_of(result: SuiteResult) -> list[Verdict]:
@@ -96,7 +110,9 @@ def verdicts_of(result: SuiteResult) -> list[Verdict]:
         if own:
             differences = tuple(_difference(item, subject, by_name[item.score]) for item in own)
             prompts = max(item.prompts for item in own)
-            verdicts.append(Verdict(result.suite.name, subject, other, prompts, differences))
+            verdicts.append(
+                Verdict(result.suite.name, subject, other, prompts, len(result.comparisons), differences)
+            )
     return verdicts
 
 

@@ -78,6 +78,13 @@ def test_the_verdict_is_a_sentence_with_an_interval(cache, difference, answer, t
     assert shown.low < shown.value < shown.high
 
 
+def test_an_interval_without_zero_that_correction_does_not_confirm_is_called_uncertain(cache):
+    (result,) = results_of(*two_systems(cache, 0.3, prompts=5)).suites
+    sentence = main_verdict(result).sentence()  # the smallest p of five prompts is 2 / 2**5
+    assert "no difference that these 5 prompts can show" in sentence
+    assert f"not certain, because {len(result.comparisons)} differences were tested" in sentence
+
+
 def test_the_model_is_the_subject_and_references_come_last(cache):
     levels = np.linspace(0.2, 0.4, 5)
     names = ("ground truth", "codec round trip", "baseline", "model", "other")
