@@ -1,1 +1,1 @@
-"""Models that listen: words, voices, sounds, quality. Used alike to label data and to evaluate speech."""
+"""Models that measure audio (words, voices, sounds, quality), used to label data and to evaluate speech."""

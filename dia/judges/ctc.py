@@ -1,5 +1,4 @@
-"""A CTC model of transformers (wav2vec 2.0, HuBERT, MMS): recogniser of characters, and forced aligner of a
-known text.
+"""Character recognition and forced alignment with a CTC model (wav2vec 2.0, HuBERT, MMS) of transformers.
 
 Legend: T frame, V symbol.
 """
@@ -24,11 +23,9 @@ SAMPLE_RATE = 16_000
 
 
 class CtcModel:
-    """A folder or a Hub id with a `Wav2Vec2ForCTC` or the like and its vocabulary, such as
-    `facebook/wav2vec2-base-960h`.
+    """A CTC model from a folder or the Hub, such as `facebook/wav2vec2-base-960h`, optionally `@revision`.
 
-    `@` and a revision may follow the name. Raises :class:`dia.judges.unavailable.JudgeUnavailable` when first
-    used and not to be had.
+    Raises :class:`dia.judges.unavailable.JudgeUnavailable` on first use if it cannot be loaded.
     """
 
     def __init__(self, source: str) -> None:
@@ -45,38 +42,39 @@ class CtcModel:
 
     @cached_property
     def provenance(self) -> Provenance:
-        """Which model this is: its name, and the sha256 of its weights."""
+        """Name of the model and SHA-256 of its weights."""
         _, model = self._parts
         return Provenance(
             f"{type(model).__name__} {self.source} (weights {state_dict_sha256(model.state_dict())})",
-            f"transformers {version('transformers')}", SAMPLE_RATE, "as its card says", True,
-        )  # fmt: skip
+            f"transformers {version('transformers')}",
+            SAMPLE_RATE,
+            "as its card says",
+            True,
+        )
 
     def words(self, recording: Recording) -> list[RecognisedWord]:
-        """Return the words of the likeliest symbols (no language model) with their times in seconds; none for
-        silence.
-        """
+        """Return the words of greedy decoding, without language model, with times in seconds."""
         if _is_silent(recording):
             return []
         log_probabilities_TV, seconds = self._emissions(recording)
         best, words = log_probabilities_TV.argmax(-1).tolist(), []
-        place, letters, began = 0, "", 0
+        frame, letters, first = 0, "", 0
         for symbol, run in groupby([*best, self._separator]):
             length = len(list(run))
             if symbol == self._separator and letters:
-                words.append(RecognisedWord(f" {letters}", began * seconds, place * seconds))
+                words.append(RecognisedWord(f" {letters}", first * seconds, frame * seconds))
                 letters = ""
             elif symbol not in (self._separator, self._blank):
-                began = place if not letters else began
+                first = frame if not letters else first
                 letters += self._letters[symbol]
-            place += length
+            frame += length
         return words
 
     def align(self, recording: Recording, words: list[str]) -> list[Times | None]:
-        """Return (start, end) in seconds of each word of a text that is taken to be said, in order.
+        """Return (start, end) in seconds of each word of a known text, by torchaudio's forced alignment.
 
-        A word of which the model knows no letter, and every word of a recording that is silent or too short
-        for them, is None. By torchaudio's forced alignment (Viterbi over the CTC trellis).
+        The result is None for words without a letter of the vocabulary, and for all words of a recording that
+        is silent or too short for them.
         """
         spelled = [[self._ids[letter] for letter in self._known(word)] for word in words]
         flat = [symbol for word in spelled for symbol in word]
@@ -84,15 +82,14 @@ class CtcModel:
         if not flat or _is_silent(recording):
             return [None] * len(words)
         log_probabilities_TV, seconds = self._emissions(recording)
-        if (
-            len(log_probabilities_TV) < len(flat) + repeats
-        ):  # each letter needs a frame, and equal neighbours one between
+        # each letter needs a frame, and equal neighbours a blank between them
+        if len(log_probabilities_TV) < len(flat) + repeats:
             return [None] * len(words)
         spans = self._spans(log_probabilities_TV, flat)
         return _by_word(spans, [len(word) for word in spelled], seconds)
 
     def _spans(self, log_probabilities_TV: Tensor, flat: list[int]) -> list[tuple[int, int]]:
-        """First frame and the one after the last of each symbol."""
+        """Frames [first, last) of each symbol."""
         from torchaudio.functional import forced_align, merge_tokens
 
         path, scores = forced_align(
@@ -102,7 +99,7 @@ class CtcModel:
 
     @torch.inference_mode()
     def _emissions(self, recording: Recording) -> tuple[Tensor, float]:
-        """Log probabilities (T, V), and the seconds of a frame."""
+        """Log probabilities (T, V), and the duration of a frame in seconds."""
         processor, model = self._parts
         waveform = resample(recording.waveform, recording.sample_rate, SAMPLE_RATE)
         inputs = processor(waveform, sampling_rate=SAMPLE_RATE, return_tensors="pt")
@@ -111,11 +108,11 @@ class CtcModel:
 
     @cached_property
     def _ids(self) -> dict[str, int]:
-        """The symbol of each letter, in the case that the vocabulary is written in."""
-        found: dict[str, int] = self._parts[0].tokenizer.get_vocab()
+        """The symbol of each letter, in the letter case of the vocabulary."""
+        vocabulary: dict[str, int] = self._parts[0].tokenizer.get_vocab()
         return {
             letter: symbol
-            for letter, symbol in found.items()
+            for letter, symbol in vocabulary.items()
             if len(letter) == 1 and symbol != self._separator
         }
 
@@ -137,7 +134,7 @@ class CtcModel:
         return int(tokenizer.convert_tokens_to_ids(tokenizer.word_delimiter_token))
 
     def _known(self, word: str) -> str:
-        """The letters of a word that the vocabulary has, in its case."""
+        """The letters of a word that are in the vocabulary, in its letter case."""
         upper = any(letter.isupper() for letter in self._ids)
         spelled = re.sub(r"\s", "", word.upper() if upper else word.lower())
         return "".join(letter for letter in spelled if letter in self._ids)
@@ -149,10 +146,10 @@ def _is_silent(recording: Recording) -> bool:
 
 def _by_word(spans: list[tuple[int, int]], lengths: list[int], seconds: float) -> list[Times | None]:
     """Times of each word from those of its letters."""
-    found: list[Times | None] = []
-    place = 0
+    times: list[Times | None] = []
+    begin = 0
     for length in lengths:
-        letters = spans[place : place + length]
-        found.append((letters[0][0] * seconds, letters[-1][1] * seconds) if letters else None)
-        place += length
-    return found
+        letters = spans[begin : begin + length]
+        times.append((letters[0][0] * seconds, letters[-1][1] * seconds) if letters else None)
+        begin += length
+    return times

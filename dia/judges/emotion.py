@@ -1,9 +1,8 @@
-"""Arousal, dominance and valence (0..1) by wav2vec 2.0 with a regression head, from a folder or a name at the
-Hugging Face Hub.
+"""Dimensional emotion (arousal, dominance, valence in 0..1) by wav2vec 2.0 with a regression head.
 
 Source: J. Wagner et al., "Dawn of the transformer era in speech emotion recognition", 2023; the head is that
 of `audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim` (CC BY-NC-SA 4.0, trained on MSP-Podcast): mean
-over time, dense, tanh, dense. Weights are read as tensors; no code of theirs is run.
+over time, dense, tanh, dense. Weights are loaded as tensors; no code from the repository is executed.
 """
 
 from functools import cached_property
@@ -26,7 +25,7 @@ DIMENSIONS = ("arousal", "dominance", "valence")
 
 
 class RegressionHead(nn.Module):
-    """Dense, tanh, dense: (batch, width) to (batch, dimensions)."""
+    """Regression head: dense, tanh, dense; (batch, width) to (batch, dimensions)."""
 
     def __init__(self, width: int, dimensions: int) -> None:
         super().__init__()
@@ -34,14 +33,15 @@ class RegressionHead(nn.Module):
         self.out_proj = nn.Linear(width, dimensions)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Return the dimensions."""
-        answer: Tensor = self.out_proj(torch.tanh(self.dense(hidden)))
-        return answer
+        """Return the dimensions (batch, dimensions)."""
+        output: Tensor = self.out_proj(torch.tanh(self.dense(hidden)))
+        return output
 
 
 class DimensionalEmotion:
-    """Predicts :data:`DIMENSIONS`. Raises :class:`dia.judges.unavailable.JudgeUnavailable` when first used and
-    not to be had.
+    """Predicts :data:`DIMENSIONS` with a model from a folder or the Hub, optionally `@revision`.
+
+    Raises :class:`dia.judges.unavailable.JudgeUnavailable` on first use if it cannot be loaded.
     """
 
     def __init__(self, source: str) -> None:
@@ -54,7 +54,7 @@ class DimensionalEmotion:
             from transformers import Wav2Vec2Model, Wav2Vec2PreTrainedModel
 
             class EmotionModel(Wav2Vec2PreTrainedModel):
-                """The layout that the weights are saved in."""
+                """The module structure of the published weights."""
 
                 def __init__(self, config: Any) -> None:
                     super().__init__(config)
@@ -66,26 +66,29 @@ class DimensionalEmotion:
                 name, revision=revision or "main", output_loading_info=True
             )
             model, loading = loaded
-            # the name of this one, which only training reads, differs between versions of the library
+            # the name of this parameter, which only training uses, differs between versions of transformers
             if missing := sorted(key for key in loading["missing_keys"] if "masked_spec_embed" not in key):
-                raise ValueError(f"it lacks {len(missing)} of its weights, such as {missing[0]}")
+                raise ValueError(f"{len(missing)} weights are missing, such as {missing[0]}")
             if model.config.num_labels != len(DIMENSIONS):
                 raise ValueError(
-                    f"it has {model.config.num_labels} outputs; {', '.join(DIMENSIONS)} are wanted"
+                    f"it has {model.config.num_labels} outputs instead of {', '.join(DIMENSIONS)}"
                 )
             return model.eval()
 
     @cached_property
     def provenance(self) -> Provenance:
-        """Which model this is: its name, and the sha256 of its weights."""
+        """Name of the model and SHA-256 of its weights."""
         return Provenance(
             f"wav2vec 2.0 emotion {self.source} (weights {state_dict_sha256(self._model.state_dict())})",
-            f"transformers {version('transformers')}", SAMPLE_RATE, "as its card says", True,
-        )  # fmt: skip
+            f"transformers {version('transformers')}",
+            SAMPLE_RATE,
+            "as its card says",
+            True,
+        )
 
     @torch.inference_mode()
     def predict(self, recording: Recording) -> dict[str, float] | None:
-        """Return the dimensions of a recording, None when it is shorter than .3 s."""
+        """Return the dimensions of a recording, None if it is shorter than .3 s."""
         if recording.seconds < SHORTEST:
             return None
         waveform = resample(recording.waveform, recording.sample_rate, SAMPLE_RATE).astype(np.float64)

@@ -1,10 +1,8 @@
-"""Nonverbal sounds as YAMNet hears them, with a threshold calibrated per tag on recordings whose sounds are
-known.
+"""Detection of nonverbal sounds by YAMNet, with a calibrated threshold per tag.
 
-The model file is not part of the package: it is looked for in `$DIA_MODELS`, else in `~/.cache/dia/models`,
-and checked against its sha256. A missing detector is a result ("not measured: ..."), never a silent zero. A
-detector that cannot tell a tag's sounds from speech (sensitivity + specificity - 1 below .5) says so instead
-of giving a score.
+The model file is not part of the package: it is searched for in `$DIA_MODELS`, or else in the cache folder,
+and verified by its SHA-256. Without it metrics are not measured; they are never zero. Tags that the detector
+cannot distinguish from speech (sensitivity + specificity - 1 below .5) have no scores.
 """
 
 import csv
@@ -26,20 +24,18 @@ from dia.resources import declaration
 from dia.types import Waveform
 
 SAMPLE_RATE, WINDOW, HOP = 16_000, 15_600, 3_200
-FEWEST = 3  # clips with a tag, and without, below which a threshold would be a guess
-FOLDS = 5  # of the clips, when sensitivity and specificity are measured
-INFORMED = 0.5  # sensitivity + specificity - 1 that makes a tag measurable
+MIN_CLIPS = 3  # with a tag, and without, for a meaningful threshold
+FOLDS = 5  # of the cross-validation that measures sensitivity and specificity
+MIN_INFORMEDNESS = 0.5  # sensitivity + specificity - 1 of a measurable tag
 
 
 class DetectorUnavailable(JudgeUnavailable):
-    """The detector cannot be used here; the message says what is missing and how to get it."""
+    """The detector is not available; the message contains what is missing and how to get it."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Threshold on a tag's score; sensitivity and specificity of thresholds chosen so, on clips held out from
-    the choice.
-    """
+    """The threshold of a tag, with the sensitivity and specificity of such thresholds on held-out clips."""
 
     threshold: float
     sensitivity: float
@@ -49,10 +45,10 @@ class Calibration:
 
     @property
     def measurable(self) -> bool:
-        """Whether the detector tells this tag's sounds apart."""
+        """Return whether the detector can distinguish this tag."""
         return (
-            min(self.with_tag, self.without_tag) >= FEWEST
-            and self.sensitivity + self.specificity - 1 >= INFORMED
+            min(self.with_tag, self.without_tag) >= MIN_CLIPS
+            and self.sensitivity + self.specificity - 1 >= MIN_INFORMEDNESS
         )
 
 
@@ -73,51 +69,55 @@ class EventDetector:
         with classes.open(encoding="utf-8") as file:
             names = [row["display_name"] for row in csv.DictReader(file)]
         self._rows = {
-            tag: [names.index(name) for name in found] for tag, found in self.declared["tags"].items()
+            tag: [names.index(name) for name in classes_of_tag]
+            for tag, classes_of_tag in self.declared["tags"].items()
         }
 
     @property
     def provenance(self) -> Provenance:
-        """Which model this is."""
+        """Name and version of the model."""
         sha256 = self.declared["model"]["sha256"]
         return Provenance(
             f"YAMNet (sha256 {sha256[:12]})", f"ai-edge-litert {_version()}", SAMPLE_RATE, "Apache-2.0", True
         )
 
     def scores(self, recording: Recording) -> dict[str, float]:
-        """Return each tag's score, 0..1: the best of its classes in the best window. Tags without classes are
-        left out.
+        """Return the score of each tag in 0..1, the maximum over its classes and all windows.
+
+        Tags without classes are omitted.
         """
         _, scores = self.windows(resample(recording.waveform, recording.sample_rate, SAMPLE_RATE))
-        return {tag: float(found.max()) for tag, found in scores.items()}
+        return {tag: float(values.max()) for tag, values in scores.items()}
 
     def windows(self, waveform: Waveform) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
-        """Return where each window of a waveform at 16 kHz begins, in seconds, and by tag the best of its
-        classes in each.
+        """Return the start of each window (windows,) of a waveform at 16 kHz, in seconds, and scores by tag.
+
+        The score of a tag (windows,) is the maximum over its classes.
         """
         classes = self._class_scores(np.pad(waveform, (WINDOW // 4, WINDOW)))
         starts = ((np.arange(len(classes)) * HOP - WINDOW // 4) / SAMPLE_RATE).astype(np.float32)
         return starts, {tag: classes[:, rows].max(axis=1) for tag, rows in self._rows.items() if rows}
 
     def _class_scores(self, waveform: Waveform) -> NDArray[np.float32]:
-        """The score of every class in every window (windows, classes)."""
+        """Scores (windows, classes)."""
         source, target = self._interpreter.get_input_details()[0], self._interpreter.get_output_details()[0]
-        found: list[Any] = []
+        scores: list[Any] = []
         for start in range(0, len(waveform) - WINDOW + 1, HOP):
             window = waveform[start : start + WINDOW].astype(np.float32)
             self._interpreter.set_tensor(source["index"], window.reshape(source["shape"]))
             self._interpreter.invoke()
-            found.append(self._interpreter.get_tensor(target["index"])[0].copy())
-        return np.stack(found)
+            scores.append(self._interpreter.get_tensor(target["index"])[0].copy())
+        return np.stack(scores)
 
 
-def calibrate(scores: list[dict[str, float]], asked: list[set[str]]) -> dict[str, Calibration]:
-    """Choose each tag's threshold by Youden's J on clips whose tags are known; tags that never occur are left
-    out.
+def calibrate(scores: list[dict[str, float]], labels: list[set[str]]) -> dict[str, Calibration]:
+    """Return the calibration of each tag by Youden's J on clips with known tags ``labels``.
+
+    Tags that do not occur are omitted.
     """
-    tags = sorted(set().union(*asked) & set(scores[0])) if scores else []
+    tags = sorted(set().union(*labels) & set(scores[0])) if scores else []
     return {
-        tag: _calibrate_tag([row[tag] for row in scores], [tag in tags_of for tags_of in asked])
+        tag: _calibrate_tag([row[tag] for row in scores], [tag in tags_of for tags_of in labels])
         for tag in tags
     }
 
@@ -125,15 +125,15 @@ def calibrate(scores: list[dict[str, float]], asked: list[set[str]]) -> dict[str
 def _calibrate_tag(values: list[float], present: list[bool]) -> Calibration:
     score, is_present = np.array(values), np.array(present)
     counts = int(is_present.sum()), int((~is_present).sum())
-    if min(counts) < FEWEST:
+    if min(counts) < MIN_CLIPS:
         return Calibration(_best_threshold(score, is_present), 0.0, 0.0, *counts)
-    heard = _heard_when_held_out(score, is_present)
-    sensitivity, specificity = heard[is_present].mean(), 1 - heard[~is_present].mean()
+    detected = _held_out_detections(score, is_present)
+    sensitivity, specificity = detected[is_present].mean(), 1 - detected[~is_present].mean()
     return Calibration(_best_threshold(score, is_present), float(sensitivity), float(specificity), *counts)
 
 
 def _best_threshold(score: NDArray[np.float64], is_present: NDArray[np.bool_]) -> float:
-    """Return the threshold of the highest sensitivity + specificity (Youden's J) on these clips."""
+    """Return the threshold with the highest sensitivity + specificity (Youden's J) on these clips."""
     candidates = np.unique(score)
     sensitivity = np.array([(score[is_present] >= limit).mean() for limit in candidates])
     specificity = np.array(
@@ -142,16 +142,16 @@ def _best_threshold(score: NDArray[np.float64], is_present: NDArray[np.bool_]) -
     return float(candidates[int((sensitivity + specificity).argmax())])
 
 
-def _heard_when_held_out(score: NDArray[np.float64], is_present: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return for each clip whether the tag is heard with the threshold that the other folds choose."""
+def _held_out_detections(score: NDArray[np.float64], is_present: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return for each clip whether the tag is detected with the threshold of the other folds."""
     fold = np.empty(len(score), dtype=int)
     for group in (is_present, ~is_present):
         fold[group] = np.arange(group.sum()) % FOLDS
-    heard = np.empty(len(score), dtype=bool)
+    detected = np.empty(len(score), dtype=bool)
     for number in np.unique(fold):
-        kept = fold != number
-        heard[~kept] = score[~kept] >= _best_threshold(score[kept], is_present[kept])
-    return heard
+        others = fold != number
+        detected[~others] = score[~others] >= _best_threshold(score[others], is_present[others])
+    return detected
 
 
 def _checked_file(declared: dict[str, str]) -> Path:
@@ -163,9 +163,7 @@ def _checked_file(declared: dict[str, str]) -> Path:
             f"(from {declared['source']}, sha256 {declared['sha256']})"
         )
     if hashlib.sha256(path.read_bytes()).hexdigest() != declared["sha256"]:
-        raise DetectorUnavailable(
-            f"{path} is another file than the one with sha256 {declared['sha256']}; download it again"
-        )
+        raise DetectorUnavailable(f"{path} does not have the SHA-256 {declared['sha256']}; download it again")
     return path
 
 

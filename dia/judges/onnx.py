@@ -1,13 +1,12 @@
-"""Models in ONNX's format."""
+"""Sessions for ONNX models."""
 
 from typing import Any
 
 
 def session_of_one_thread(path: str) -> Any:
-    """Return an onnxruntime session on one thread of the CPU, whose sums do not depend on the machine's
-    cores.
+    """Return an onnxruntime session on one CPU thread, so that results do not depend on the number of cores.
 
-    Raises ``ValueError`` for a file that is no model.
+    Raises ``ValueError`` for a file that is not an ONNX model.
     """
     import onnxruntime
 
@@ -15,5 +14,5 @@ def session_of_one_thread(path: str) -> Any:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has a class of its own for each way in which a file is no model
-        raise ValueError(f"{path} is no ONNX model: {error}") from error
+    except Exception as error:  # onnxruntime has one class per cause, without a common base
+        raise ValueError(f"{path} is not an ONNX model: {error}") from error

@@ -1,7 +1,7 @@
-"""Pitch and energy of a waveform by frames of 10 ms, and what they tell of how a stretch is spoken.
+"""Pitch and energy contours in frames of 10 ms, and features of arousal.
 
-What carries over between speakers is arousal alone (pitch, energy and rate rise with it; valence leaves no
-such trace), so nothing else is claimed.
+Only arousal generalises across speakers (pitch, energy and rate rise with it, but not with valence), so no
+other dimension is derived.
 """
 
 from dataclasses import dataclass
@@ -16,34 +16,34 @@ from dia.judges.unavailable import loading_judge
 from dia.types import Waveform
 
 SAMPLE_RATE = 16_000  # hertz of the waveforms
-HOP = 160  # samples of a frame, 10 ms
-FRAMES = SAMPLE_RATE // HOP  # in a second
-LOWEST, HIGHEST = 65.0, 500.0  # hertz of a voice
-QUIET = 25.0  # decibels below the loudest frames that are no voice
-SILENCE = -70.0  # decibels of full scale below which nothing is heard, however quiet the rest is
-FEWEST_VOICED = 10  # frames that a pitch needs
+HOP = 160  # samples per frame, 10 ms
+FRAMES = SAMPLE_RATE // HOP  # per second
+LOWEST, HIGHEST = 65.0, 500.0  # pitch range in hertz
+QUIET = 25.0  # decibels below the loudest frames, from which on frames are not voiced
+SILENCE = -70.0  # dBFS below which a frame is never loud
+MIN_VOICED = 10  # frames for a median pitch
 
 
 @dataclass(frozen=True)
 class Contour:
-    """Pitch in hertz and energy in decibels of full scale, both (frames,)."""
+    """Pitch in hertz and energy in dBFS, both (frames,)."""
 
     pitch: NDArray[np.float32]
     energy: NDArray[np.float32]
 
     def part(self, start: float, end: float) -> "Contour":
-        """Return the frames of a stretch, in seconds."""
+        """Return the contour from ``start`` to ``end``, in seconds."""
         first, last = int(start * FRAMES), int(end * FRAMES)
         return Contour(self.pitch[first:last], self.energy[first:last])
 
     @property
     def loud(self) -> NDArray[np.bool_]:
-        """Frames less than 25 dB below the loudest twentieth."""
+        """Frames less than 25 dB below the 95th percentile."""
         return loud_frames(self.energy)
 
     @property
     def voiced(self) -> NDArray[np.bool_]:
-        """Loud frames whose pitch is not at an end of its range, where the tracker found none."""
+        """Loud frames whose pitch is not at an end of the range, which marks frames without pitch."""
         return self.loud & (self.pitch > 1.02 * LOWEST) & (self.pitch < 0.98 * HIGHEST)
 
 
@@ -60,27 +60,21 @@ def contour(waveform: Waveform) -> Contour:
 
 
 def energy_of(waveform: Waveform) -> NDArray[np.float32]:
-    """Return the energy of each whole frame (frames,) of a mono waveform at 16 kHz, in decibels of full
-    scale.
-    """
+    """Return the energy of each complete frame (frames,) of a mono waveform at 16 kHz, in dBFS."""
     power = np.square(waveform[: len(waveform) // HOP * HOP], dtype=np.float64).reshape(-1, HOP).mean(axis=1)
     energy: NDArray[np.float32] = (10 * np.log10(power + 1e-10)).astype(np.float32)
     return energy
 
 
 def loud_frames(energy: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return which frames (frames,) are less than 25 dB below the loudest twentieth, and can be heard at
-    all.
-    """
+    """Return which frames (frames,) are less than 25 dB below the 95th percentile and above -70 dBFS."""
     if not len(energy):
         return np.zeros(0, dtype=bool)
     return energy > max(float(np.percentile(energy, 95)) - QUIET, SILENCE)
 
 
 def pauses_of(waveform: Waveform, shortest: float = 0.05) -> list[Times]:
-    """Return start and end, in seconds, of the stretches of a mono waveform at 16 kHz in which no frame is
-    loud; ``shortest`` in seconds.
-    """
+    """Return (start, end) of each pause of a mono waveform at 16 kHz, all in seconds."""
     quiet = ~loud_frames(energy_of(waveform))
     edges = np.flatnonzero(np.diff(np.concatenate(([0], quiet.astype(int), [0]))))
     return [
@@ -91,11 +85,10 @@ def pauses_of(waveform: Waveform, shortest: float = 0.05) -> list[Times]:
 
 
 def pitch_track(waveform: Waveform) -> NDArray[np.float64]:
-    """Return the pitch in hertz of each frame (frames,) of a mono waveform at 16 kHz, NaN where there is
-    none.
+    """Return the pitch in hertz of each frame (frames,) of a mono waveform at 16 kHz, NaN without pitch.
 
-    By probabilistic YIN (Mauch and Dixon 2014), which smooths over the octave errors of YIN; ten times as
-    slow.
+    The method is probabilistic YIN (Mauch and Dixon 2014), which avoids the octave errors of YIN and is ten
+    times as slow.
     """
     with loading_judge("pitch"):
         import librosa
@@ -109,15 +102,13 @@ def pitch_track(waveform: Waveform) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class PitchTracker:
-    """librosa's `yin` or `pyin`, as a judge that can be missing."""
+    """librosa's `yin` or `pyin`, as a judge with provenance."""
 
     name: str
 
     @property
     def provenance(self) -> Provenance:
-        """Which tracker this is. Raises :class:`dia.judges.unavailable.JudgeUnavailable` where it is not
-        installed.
-        """
+        """Name and version. Raises :class:`dia.judges.unavailable.JudgeUnavailable` if missing."""
         with loading_judge("pitch"):
             import librosa  # noqa: F401
         settings = f"{LOWEST:g} to {HIGHEST:g} Hz, frames of {1000 // FRAMES} ms"
@@ -127,11 +118,9 @@ class PitchTracker:
 
 
 def arousal_features(stretch: Contour, characters: int) -> NDArray[np.float64]:
-    """Return log2 pitch, energy in decibels, and characters a second of a stretch (3,); NaN where it has no
-    voice.
-    """
+    """Return log2 pitch, energy in decibels, and characters per second (3,); NaN without voice."""
     energy = stretch.energy.astype(np.float64)
-    if len(energy) < FRAMES // 4 or stretch.voiced.sum() < FEWEST_VOICED:
+    if len(energy) < FRAMES // 4 or stretch.voiced.sum() < MIN_VOICED:
         return np.full(3, np.nan)
     rate = characters / max(len(energy) / FRAMES, 0.1)
     pitch = np.median(np.log2(stretch.pitch[stretch.voiced].astype(np.float64)))
@@ -139,8 +128,9 @@ def arousal_features(stretch: Contour, characters: int) -> NDArray[np.float64]:
 
 
 def robust_deviation(features: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how far each row (stretches, features) is from the usual one: robust standard deviations, mean
-    over features.
+    """Return the deviation (rows,) of each row from the median in robust standard deviations.
+
+    ``features`` is (rows, features); the result is the mean over features.
     """
     middle = np.median(features, axis=0)
     spread = 1.4826 * np.median(np.abs(features - middle), axis=0)

@@ -1,13 +1,11 @@
-"""Which model a score comes from."""
+"""Identification of the model that computed a score."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Model, version, sample rate in hertz, licence, whether the same sound gives the same score, and what
-    was set.
-    """
+    """Model, version, sample rate in hertz, licence, determinism and settings of a judge."""
 
     model: str
     version: str

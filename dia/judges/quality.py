@@ -1,6 +1,4 @@
-"""Mean opinion scores (1 to 5) as models predict them: DistillMOS, DNSMOS, UTMOS. None of them hears
-expressiveness.
-"""
+"""Predicted mean opinion scores (1 to 5): DistillMOS, DNSMOS, UTMOS. None of them measures expressiveness."""
 
 import hashlib
 from functools import cached_property
@@ -18,13 +16,13 @@ from dia.judges.recording import Recording
 from dia.judges.unavailable import loading_judge
 
 SAMPLE_RATE = 16_000
-SHORTEST = 0.3  # seconds that the models need
+SHORTEST = 0.3  # seconds of the shortest input
 DNSMOS_FILES = ("sig_bak_ovr.onnx", "model_v8.onnx")
 DNSMOS_ANSWERS = {"ovrl_mos": "overall", "sig_mos": "signal", "bak_mos": "background", "p808_mos": "p808"}
 
 
 class DistillMos:
-    """DistillMOS on the CPU; its weights are in its wheel."""
+    """DistillMOS on the CPU; its wheel contains the weights."""
 
     @cached_property
     def _model(self) -> Any:
@@ -35,16 +33,14 @@ class DistillMos:
 
     @property
     def provenance(self) -> Provenance:
-        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeUnavailable` where it is not
-        installed.
-        """
+        """Name and version. Raises :class:`dia.judges.unavailable.JudgeUnavailable` if it is missing."""
         with loading_judge("DistillMOS"):
             import distillmos  # noqa: F401
         return Provenance("DistillMOS", version("distillmos"), SAMPLE_RATE, "MIT", True)
 
     @torch.inference_mode()
     def predict(self, recording: Recording) -> float | None:
-        """Return the predicted score of a recording, None when it is shorter than .3 s."""
+        """Return the predicted score of a recording, None if it is shorter than .3 s."""
         if recording.seconds < SHORTEST:
             return None
         waveform = torch.from_numpy(resample(recording.waveform, recording.sample_rate, SAMPLE_RATE))
@@ -52,10 +48,9 @@ class DistillMos:
 
 
 class DnsMos:
-    """DNSMOS P.835 and P.808; the weights are in the wheel of speechmos.
+    """DNSMOS P.835 and P.808; the wheel of speechmos contains the weights.
 
-    Source: C. Reddy et al., "DNSMOS P.835", 2022. It hears 9 s; a shorter waveform is repeated until it fills
-    them.
+    Source: C. Reddy et al., "DNSMOS P.835", 2022. Its input is 9 s long; shorter waveforms are repeated.
     """
 
     @cached_property
@@ -65,15 +60,13 @@ class DnsMos:
 
         files = [str(Path(dnsmos.__file__).parent / "dnsmos_models" / name) for name in DNSMOS_FILES]
         model = dnsmos.DNSMOS(*files)
-        # its own sessions take all cores: slow beside other work, and sums whose order depends on the machine
+        # its own sessions use all cores: slow beside other work, and results depend on the number of cores
         model.onnx_sess, model.p808_onnx_sess = map(session_of_one_thread, files)
         return model
 
     @property
     def provenance(self) -> Provenance:
-        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeUnavailable` where it is not
-        installed.
-        """
+        """Name and version. Raises :class:`dia.judges.unavailable.JudgeUnavailable` if it is missing."""
         with loading_judge("DNSMOS"):
             import speechmos.dnsmos  # noqa: F401
         return Provenance(
@@ -81,23 +74,19 @@ class DnsMos:
         )
 
     def predict(self, recording: Recording) -> dict[str, float] | None:
-        """Return `overall`, `signal`, `background` and `p808`, None when the recording is shorter than .3
-        s.
-        """
-        if recording.seconds < SHORTEST:  # an empty waveform would be repeated for ever
+        """Return `overall`, `signal`, `background` and `p808`; None if shorter than .3 s."""
+        if recording.seconds < SHORTEST:  # an empty waveform would be repeated infinitely
             return None
-        waveform = np.clip(
-            resample(recording.waveform, recording.sample_rate, SAMPLE_RATE), -1.0, 1.0
-        )  # it refuses what is louder
-        answer = self._model(waveform, SAMPLE_RATE, False)
-        return {name: float(answer[key]) for key, name in DNSMOS_ANSWERS.items()}
+        resampled = resample(recording.waveform, recording.sample_rate, SAMPLE_RATE)
+        output = self._model(np.clip(resampled, -1.0, 1.0), SAMPLE_RATE, False)  # refuses louder samples
+        return {name: float(output[key]) for key, name in DNSMOS_ANSWERS.items()}
 
 
 class UtMos:
-    """UTMOS22 strong learner as utmos-pytorch builds it, with weights from a file that its author publishes.
+    """UTMOS22 strong learner of utmos-pytorch, with weights from a file.
 
     Source: T. Saeki et al., "UTMOS: UTokyo-SaruLab system for VoiceMOS Challenge 2022". The weights are not
-    part of the package (huggingface.co/Blinorot/UTMOS-PyTorch); they are read as tensors.
+    part of the package (huggingface.co/Blinorot/UTMOS-PyTorch); they are loaded as tensors.
     """
 
     def __init__(self, file: str) -> None:
@@ -109,18 +98,14 @@ class UtMos:
             from utmos_pytorch.utmos_torch import UTMOSModel, UTMOSScoreTorch
 
             weights = torch.load(self.file, map_location="cpu", weights_only=True)
-            wanted = set(
-                UTMOSModel().state_dict()
-            )  # the package itself loads what fits and says nothing of the rest
-            if missing := sorted(wanted - set(weights)):
-                raise ValueError(f"{self.file} lacks {len(missing)} of its weights, such as {missing[0]}")
+            # the package itself ignores missing weights
+            if missing := sorted(set(UTMOSModel().state_dict()) - set(weights)):
+                raise ValueError(f"{self.file}: {len(missing)} weights are missing, such as {missing[0]}")
             return UTMOSScoreTorch(self.file)
 
     @cached_property
     def provenance(self) -> Provenance:
-        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeUnavailable` where it cannot be
-        used.
-        """
+        """Name and version. Raises :class:`dia.judges.unavailable.JudgeUnavailable` if it is missing."""
         _ = self._model
         sha256 = hashlib.sha256(Path(self.file).read_bytes()).hexdigest()[:12]
         return Provenance(
@@ -133,7 +118,7 @@ class UtMos:
 
     @torch.inference_mode()
     def predict(self, recording: Recording) -> float | None:
-        """Return the predicted score of a recording, None when it is shorter than .3 s."""
+        """Return the predicted score of a recording, None if it is shorter than .3 s."""
         if recording.seconds < SHORTEST:
             return None
         waveform = torch.from_numpy(resample(recording.waveform, recording.sample_rate, SAMPLE_RATE))

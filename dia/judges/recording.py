@@ -1,4 +1,4 @@
-"""What is scored: one recording of one prompt by one system, failures included."""
+"""The input of all judges and metrics: the recording of one prompt by one system."""
 
 import hashlib
 import json
@@ -15,11 +15,11 @@ Times = tuple[float, float]  # start and end in seconds
 
 @dataclass(frozen=True)
 class Recording:
-    """A spoken prompt.
+    """A recording of a prompt.
 
-    ``waveform`` is float32 (samples,) at ``sample_rate`` hertz. ``turn_times`` are the (start, end) of each
-    turn in seconds where they are known. ``ended`` is false when the system ran out of room before it came to
-    an end.
+    ``waveform`` is float32 (samples,) at ``sample_rate`` hertz. ``turn_times`` are (start, end) of each turn
+    in seconds, if known. ``ended`` is false when the system reached its length limit before the end of the
+    script.
     """
 
     prompt_id: str
@@ -33,21 +33,19 @@ class Recording:
 
     @property
     def seconds(self) -> float:
-        """Length in seconds."""
+        """Duration in seconds."""
         return len(self.waveform) / self.sample_rate
 
     @property
     def script_tags(self) -> set[str]:
-        """The tags that the script asks for."""
+        """The tags in the script."""
         return {nonverbal.tag for turn in self.script.turns for nonverbal in turn.nonverbals}
 
     @cached_property
     def fingerprint(self) -> str:
-        """The sha256 of the sound and of what is known of it, whoever spoke it; the waveform must not change
-        afterwards.
-        """
-        found = hashlib.sha256(np.ascontiguousarray(self.waveform, dtype="<f4").tobytes())
-        found.update(
+        """SHA-256 of the audio, script and times, independent of the system. The waveform must not change."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.waveform, dtype="<f4").tobytes())
+        digest.update(
             json.dumps([self.sample_rate, self.script.render(), self.ended, self.turn_times]).encode()
         )
-        return found.hexdigest()
+        return digest.hexdigest()

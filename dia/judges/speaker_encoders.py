@@ -1,8 +1,7 @@
-"""Larger speaker encoders, named by the user: WavLM with an x-vector head (a folder or a Hub id), and
-ECAPA-TDNN (an ONNX file).
+"""Larger speaker encoders with weights of the user: WavLM x-vectors and ECAPA-TDNN (ONNX).
 
-Neither is part of a wheel: without weights they are missing judges. Weights are read as tensors; nothing that
-lies beside them (Python, YAML that makes objects, pickles) is run.
+Without weights they are unavailable judges. Weights are loaded as tensors; no code beside them (Python, YAML
+objects, pickles) is executed.
 """
 
 import hashlib
@@ -24,8 +23,8 @@ MELS = 80
 
 
 class WavLMEncoder(SpeakerEncoder):
-    """`WavLMForXVector` of transformers, such as `microsoft/wavlm-base-plus-sv` (512-d); `@` and a revision
-    may follow the name.
+    """WavLM x-vectors from a folder or the Hub, such as `microsoft/wavlm-base-plus-sv` (512-d), or
+    `@revision`.
 
     Source: S. Chen et al., "WavLM: large-scale self-supervised pre-training for full stack speech
     processing", 2022.
@@ -45,12 +44,15 @@ class WavLMEncoder(SpeakerEncoder):
 
     @cached_property
     def provenance(self) -> Provenance:
-        """Which model this is: its name, and the sha256 of its weights."""
+        """Name of the model and SHA-256 of its weights."""
         _, model = self._parts
         return Provenance(
             f"WavLM x-vector {self.source} (weights {state_dict_sha256(model.state_dict())})",
-            f"transformers {version('transformers')}", SAMPLE_RATE, "as its card says", True,
-        )  # fmt: skip
+            f"transformers {version('transformers')}",
+            SAMPLE_RATE,
+            "as its card says",
+            True,
+        )
 
     @torch.inference_mode()
     def embed_waveform(self, waveform: Waveform) -> Embedding:
@@ -61,11 +63,10 @@ class WavLMEncoder(SpeakerEncoder):
 
 
 class EcapaEncoder(SpeakerEncoder):
-    """ECAPA-TDNN (or a ResNet) as WeSpeaker publishes it: an ONNX file that makes `embs` of `feats` (batch,
-    frames, 80).
+    """ECAPA-TDNN (or a ResNet) of WeSpeaker: an ONNX file with `feats` (batch, frames, 80) and `embs`.
 
     Source: B. Desplanques et al., "ECAPA-TDNN", 2020; features as in wenet-e2e/wespeaker
-    (wespeaker/bin/infer_onnx.py), without dither, so that the same sound gives the same vector.
+    (wespeaker/bin/infer_onnx.py), without dither, so that results are deterministic.
     """
 
     def __init__(self, file: str) -> None:
@@ -76,17 +77,18 @@ class EcapaEncoder(SpeakerEncoder):
         with loading_judge(f"ECAPA-TDNN in {self.file}"):
             if not Path(self.file).is_file():
                 raise FileNotFoundError(f"there is no file {self.file}")
-            made = session_of_one_thread(self.file)
-            names = [item.name for item in made.get_inputs()], [item.name for item in made.get_outputs()]
-            if names != (["feats"], ["embs"]):
+            session = session_of_one_thread(self.file)
+            inputs = [item.name for item in session.get_inputs()]
+            outputs = [item.name for item in session.get_outputs()]
+            if inputs != ["feats"] or outputs != ["embs"]:
                 raise ValueError(
-                    f"{self.file} takes {names[0]} and makes {names[1]}; `feats` and `embs` are wanted"
+                    f"{self.file} has inputs {inputs} and outputs {outputs} instead of `feats` and `embs`"
                 )
-            return made
+            return session
 
     @cached_property
     def provenance(self) -> Provenance:
-        """Which model this is: the sha256 of its file."""
+        """Name and SHA-256 of the file."""
         _ = self._session
         sha256 = hashlib.sha256(Path(self.file).read_bytes()).hexdigest()[:12]
         name = f"{Path(self.file).stem} (sha256 {sha256})"
@@ -96,33 +98,39 @@ class EcapaEncoder(SpeakerEncoder):
 
     def embed_waveform(self, waveform: Waveform) -> Embedding:
         """Return the unit embedding of a waveform at 16 kHz."""
-        answer = self._session.run(["embs"], {"feats": filter_banks(waveform)[None].numpy()})
-        return unit(torch.from_numpy(answer[0][0]))
+        outputs = self._session.run(["embs"], {"feats": filter_banks(waveform)[None].numpy()})
+        return unit(torch.from_numpy(outputs[0][0]))
 
 
 def filter_banks(waveform: Waveform) -> torch.Tensor:
-    """Return log mel energies (frames, 80) of a waveform at 16 kHz, as Kaldi computes them, less their mean
-    over time.
-    """
+    """Return Kaldi's log mel energies (frames, 80) of a waveform at 16 kHz, minus their mean over time."""
     from torchaudio.compliance import kaldi
 
     scaled = torch.from_numpy(np.ascontiguousarray(waveform))[None] * 2**15
     mels = kaldi.fbank(
-        scaled, num_mel_bins=MELS, frame_length=25, frame_shift=10, dither=0.0, energy_floor=0.0,
-        sample_frequency=SAMPLE_RATE, window_type="hamming", htk_compat=True, use_energy=False,
-    )  # fmt: skip
+        scaled,
+        num_mel_bins=MELS,
+        frame_length=25,
+        frame_shift=10,
+        dither=0.0,
+        energy_floor=0.0,
+        sample_frequency=SAMPLE_RATE,
+        window_type="hamming",
+        htk_compat=True,
+        use_energy=False,
+    )
     return mels - mels.mean(dim=0)
 
 
 def unit(vector: torch.Tensor) -> Embedding:
-    """Return a vector at length 1."""
-    made: Embedding = torch.nn.functional.normalize(vector, dim=0).numpy().astype(np.float32)
-    return made
+    """Return the vector scaled to length 1."""
+    scaled: Embedding = torch.nn.functional.normalize(vector, dim=0).numpy().astype(np.float32)
+    return scaled
 
 
 def state_dict_sha256(weights: dict[str, torch.Tensor]) -> str:
-    """Return twelve characters of the sha256 of all weights, in the order of their names."""
-    found = hashlib.sha256()
+    """Return the first twelve digits of the SHA-256 of all weights, in the order of their names."""
+    digest = hashlib.sha256()
     for name in sorted(weights):
-        found.update(name.encode() + weights[name].detach().cpu().float().contiguous().numpy().tobytes())
-    return found.hexdigest()[:12]
+        digest.update(name.encode() + weights[name].detach().cpu().float().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]

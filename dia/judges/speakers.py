@@ -1,8 +1,7 @@
-"""Speaker similarity per turn: the cosine of embeddings, by Resemblyzer's GE2E encoder or a larger one
-(`voiceprints.py`).
+"""Speaker similarity of turns: cosine of embeddings of Resemblyzer's GE2E or a larger encoder.
 
-A voice is enrolled from recordings with known turn times. A turn that cannot be found or is too short to
-judge is counted as not measured; nothing stands in for it.
+A voice is enrolled from recordings with known turn times. Turns without times, and turns too short for an
+embedding, are not measured. Larger encoders: `speaker_encoders.py`.
 """
 
 import importlib.util
@@ -25,38 +24,32 @@ from dia.judges.unavailable import loading_judge
 from dia.types import Waveform
 
 SAMPLE_RATE = 16_000
-SHORTEST = 0.5  # seconds of speech that an embedding needs
+SHORTEST = 0.5  # seconds of speech for an embedding
 Embedding = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class TurnSimilarity:
-    """Cosine similarity of one turn to its own voice and to the likest other voice."""
+    """Cosine similarity of a turn to its own voice and to the most similar other voice."""
 
     right: float
     wrong: float
 
 
 class SpeakerEncoder(ABC):
-    """A model that turns a stretch of speech into a vector; voices are as alike as the cosine of their
-    vectors.
-    """
+    """A model that embeds speech as a unit vector; the similarity of voices is the cosine."""
 
     @property
     @abstractmethod
     def provenance(self) -> Provenance:
-        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeUnavailable` where it cannot be
-        used.
-        """
+        """Name and version. Raises :class:`dia.judges.unavailable.JudgeUnavailable` if it is missing."""
 
     @abstractmethod
     def embed_waveform(self, waveform: Waveform) -> Embedding:
-        """Return the unit embedding (width,) of a waveform (samples,) at 16 kHz that is neither short nor
-        silent.
-        """
+        """Return the unit embedding (width,) of a waveform (samples,) at 16 kHz with enough speech."""
 
     def embed(self, recording: Recording, times: Times) -> Embedding | None:
-        """Return the unit embedding of a stretch (seconds), None when it is shorter than half a second."""
+        """Return the unit embedding of a segment (seconds), None if it is silent or shorter than .5 s."""
         start, end = (int(time * recording.sample_rate) for time in times)
         waveform = resample(recording.waveform[start:end], recording.sample_rate, SAMPLE_RATE)
         if len(waveform) < SHORTEST * SAMPLE_RATE or not np.any(waveform):
@@ -64,20 +57,20 @@ class SpeakerEncoder(ABC):
         return self.embed_waveform(waveform / np.abs(waveform).max() * 0.7)
 
     def enroll(self, recordings: Sequence[Recording]) -> dict[int, Embedding]:
-        """Return the unit mean embedding of each speaker over recordings whose turn times are known."""
+        """Return the unit mean embedding of each speaker over recordings with known turn times."""
         embedded: dict[int, list[Embedding]] = {}
         for recording in recordings:
             for turn, times in zip(recording.script.turns, recording.turn_times or (), strict=False):
                 embedding = self.embed(recording, times)
                 if embedding is not None:
                     embedded.setdefault(turn.speaker, []).append(embedding)
-        means = {speaker: np.mean(found, axis=0) for speaker, found in embedded.items()}
+        means = {speaker: np.mean(vectors, axis=0) for speaker, vectors in embedded.items()}
         return {speaker: mean / np.linalg.norm(mean) for speaker, mean in means.items()}
 
     def compare(
         self, recording: Recording, turns: list[Times | None], voices: dict[int, Embedding]
     ) -> list[TurnSimilarity | None]:
-        """Return the similarity of each turn, None where it cannot be measured."""
+        """Return the similarity of each turn, None if it cannot be measured."""
         return [
             self._compare_turn(recording, times, turn.speaker, voices)
             for turn, times in zip(recording.script.turns, turns, strict=True)
@@ -94,7 +87,7 @@ class SpeakerEncoder(ABC):
 
 
 class ResemblyzerEncoder(SpeakerEncoder):
-    """Resemblyzer's GE2E on the CPU (256-d); its weights are in its wheel."""
+    """Resemblyzer's GE2E on the CPU (256-d); its wheel contains the weights."""
 
     @cached_property
     def _encoder(self) -> Any:
@@ -102,7 +95,7 @@ class ResemblyzerEncoder(SpeakerEncoder):
 
     @property
     def provenance(self) -> Provenance:
-        """Which model this is."""
+        """Name and version of the model."""
         with loading_judge("Resemblyzer"):
             _import_resemblyzer()
         return Provenance("Resemblyzer GE2E", version("Resemblyzer"), SAMPLE_RATE, "Apache-2.0", True)
@@ -113,13 +106,12 @@ class ResemblyzerEncoder(SpeakerEncoder):
         return embedding
 
     def windows(self, waveform: Waveform) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the middles (windows,), in seconds, of windows of 1.6 s every .4 s of a waveform at 16 kHz,
-        and their embeddings.
+        """Return the middles (windows,) in seconds and embeddings of windows of 1.6 s every .4 s.
 
-        A waveform shorter than a window is one window, filled with silence. Blocks of a minute keep memory
-        flat.
+        The waveform has 16 kHz. One shorter than a window is padded with silence. Blocks of a minute bound
+        the memory.
         """
-        middles, found = [], []
+        middles, blocks = [], []
         size = 60 * SAMPLE_RATE
         for begin in range(0, max(len(waveform), 1), size):
             block = waveform[begin : begin + size]
@@ -131,8 +123,8 @@ class ResemblyzerEncoder(SpeakerEncoder):
             middles += [
                 (begin + (part.start + min(part.stop, len(block))) / 2) / SAMPLE_RATE for part in slices
             ]
-            found.append(embeddings)
-        return np.array(middles, dtype=np.float32), np.concatenate(found)
+            blocks.append(embeddings)
+        return np.array(middles, dtype=np.float32), np.concatenate(blocks)
 
 
 def _import_resemblyzer() -> Any:

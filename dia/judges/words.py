@@ -1,9 +1,9 @@
-"""Word error rate that knows of tags.
+"""Word and character errors between a script and a transcript, with handling of tags.
 
-Both sides go through Whisper's English normaliser. Before that, speakers and tags leave the reference, and
-spelled-out laughter ("ha ha ha") leaves both sides: whether it is written or only heard is the recogniser's
-taste. After it, numbers that follow each other become one word, for "seven nine twelve" may come back as 7912
-or as 7, 9, 12. A tag read aloud ("laughs") stays in, as the insertion it is, and is counted apart as well.
+Both sides are normalised by Whisper's English normaliser. Before that, speakers and tags are removed from the
+reference, and spelled-out laughter ("ha ha ha") from both sides, because recognisers differ in transcribing
+it. After it, consecutive numbers are joined, because "seven nine twelve" may be transcribed as 7912 or as 7,
+9, 12. A tag that is read aloud ("laughs") counts as an insertion and is also counted separately.
 """
 
 import re
@@ -18,8 +18,7 @@ import jiwer
 from dia.dialogue import Script
 from dia.dialogue.tags import tag_spellings
 
-# two syllables or more, joined or apart; a single one only where it is no other word ("he", "ho" and "aha"
-# are)
+# Two syllables or more, joined or separate; a single one only if it is not another word ("he", "ho", "aha").
 LAUGHTER = re.compile(
     r"\b(?:(?:a?hah*|he+h*|ho+h*)(?:[\s,.!?-]+|(?=h)|\b)){2,}|\b(?:ha+h?|heh)\b", re.IGNORECASE
 )
@@ -34,12 +33,12 @@ def _normaliser() -> Any:
 
 
 def normalisation() -> str:
-    """Return the name and version of the normalisation; scores of different ones must not be compared."""
+    """Return the version of the normalisation; scores of different versions are not comparable."""
     return f"dia-words-2, whisper-normalizer {version('whisper-normalizer')}"
 
 
 def reference_words(script: Script) -> list[str]:
-    """Return the normalised words that a script asks for."""
+    """Return the normalised words of a script."""
     return _normalised(script.words())
 
 
@@ -49,7 +48,7 @@ def transcript_words(transcript: str) -> list[str]:
 
 
 def alignment_keys(text: str) -> list[str]:
-    """Return a text's words one by one, without signs, so that "$20" is found in "twenty dollars"."""
+    """Return a text's normalised words without signs, so that "$20" matches "twenty dollars"."""
     words = (re.sub(r"\W", "", piece) for word in text.split() for piece in _normalised(word))
     return [word for word in words if word]
 
@@ -60,9 +59,7 @@ def _normalised(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class WordErrors:
-    """Errors of one clip: substitutions, deletions and insertions together, and the reference words they are
-    out of.
-    """
+    """Word errors of one clip (the sum of substitutions, deletions, insertions) and its reference words."""
 
     errors: int
     words: int
@@ -73,68 +70,60 @@ class WordErrors:
 
     @property
     def rate(self) -> float:
-        """Errors per reference word; a script without words is judged as one word."""
+        """Errors per reference word; a script without words counts as one word."""
         return self.errors / max(self.words, 1)
 
 
 def word_errors(script: Script, transcript: str) -> WordErrors:
     """Compare a transcript with its script."""
-    wanted, heard = reference_words(script), transcript_words(transcript)
-    spoken = (_spoken_tags(heard) - _spoken_tags(wanted)).total()
-    if not wanted:
-        return WordErrors(len(heard), 0, spoken, insertions=len(heard))
-    counted = jiwer.process_words(" ".join(wanted), " ".join(heard))
-    parts = counted.substitutions, counted.deletions, counted.insertions
-    return WordErrors(sum(parts), len(wanted), spoken, *parts)
+    reference, hypothesis = reference_words(script), transcript_words(transcript)
+    spoken_tags = (_count_tags(hypothesis) - _count_tags(reference)).total()
+    if not reference:
+        return WordErrors(len(hypothesis), 0, spoken_tags, insertions=len(hypothesis))
+    counts = jiwer.process_words(" ".join(reference), " ".join(hypothesis))
+    errors = counts.substitutions, counts.deletions, counts.insertions
+    return WordErrors(sum(errors), len(reference), spoken_tags, *errors)
 
 
 def character_errors(script: Script, transcript: str) -> tuple[int, int]:
-    """Return character errors, and the characters that a script asks for, both normalised as words are;
-    spaces count.
-    """
-    wanted, heard = " ".join(reference_words(script)), " ".join(transcript_words(transcript))
-    if not wanted:
-        return len(heard), 0
-    counted = jiwer.process_characters(wanted, heard)
-    return counted.substitutions + counted.deletions + counted.insertions, len(wanted)
+    """Return the character errors and the number of reference characters, normalised, with spaces."""
+    reference, hypothesis = " ".join(reference_words(script)), " ".join(transcript_words(transcript))
+    if not reference:
+        return len(hypothesis), 0
+    counts = jiwer.process_characters(reference, hypothesis)
+    return counts.substitutions + counts.deletions + counts.insertions, len(reference)
 
 
 def count_spoken_names(names: list[str], script: Script, transcript: str) -> int:
-    """Return how often one of ``names`` (of tags, known or not) is heard as words beyond what the script
-    says.
-    """
+    """Return how often ``names`` of tags are transcribed beyond their occurrences in the script."""
     spelled = {" ".join(_normalised(name)) for name in names} - {""}
     if not spelled:
         return 0
     pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(spelled, key=len, reverse=True)))})\b")
-    heard, wanted = (
+    transcribed, expected = (
         len(pattern.findall(" ".join(words)))
         for words in (transcript_words(transcript), reference_words(script))
     )
-    return max(0, heard - wanted)
+    return max(0, transcribed - expected)
 
 
 @cache
 def _tag_pattern() -> re.Pattern[str]:
-    """Any spelling of any tag as the normaliser leaves it, longer ones first; those that are laughter leave
-    nothing.
-    """
+    """A pattern of all normalised spellings of tags, longest first."""
     spellings = {" ".join(_normalised(spelling)) for spelling in tag_spellings()} - {""}
     return re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(spellings, key=len, reverse=True)))})\b")
 
 
-def _spoken_tags(words: list[str]) -> Counter[str]:
-    """How often each spelling of a tag is among the words."""
+def _count_tags(words: list[str]) -> Counter[str]:
+    """Occurrences of each spelling of a tag."""
     return Counter(_tag_pattern().findall(" ".join(words)))
 
 
 def agreement(first: str, second: str) -> float:
-    """Return the share (0..1) of words on which two transcripts agree: one less their errors by the longer
-    one's words.
-    """
-    ours, theirs = transcript_words(first), transcript_words(second)
-    if not ours or not theirs:
-        return float(ours == theirs)
-    counted = jiwer.process_words(" ".join(ours), " ".join(theirs))
-    errors = counted.substitutions + counted.deletions + counted.insertions
-    return max(0.0, 1 - errors / max(len(ours), len(theirs)))
+    """Return the agreement of two transcripts (0..1): 1 - word errors / words of the longer transcript."""
+    first_words, second_words = transcript_words(first), transcript_words(second)
+    if not first_words or not second_words:
+        return float(first_words == second_words)
+    counts = jiwer.process_words(" ".join(first_words), " ".join(second_words))
+    errors = counts.substitutions + counts.deletions + counts.insertions
+    return max(0.0, 1 - errors / max(len(first_words), len(second_words)))

@@ -39,22 +39,23 @@ def silence():
     return recording_of(np.zeros(2 * SAMPLE_RATE, dtype=np.float32))
 
 
-def test_whisper_hears_both_voices_and_nothing_in_silence(spoken, silence):
+def test_whisper_recognises_both_voices_and_no_words_in_silence(spoken, silence):
     whisper = Whisper()
     for recordings in spoken.values():
-        heard = whisper.words(recordings[0])
-        assert word_errors(recordings[0].script, transcript(heard)).errors <= 1
-        assert all(0 <= word.start <= word.end <= recordings[0].seconds + 0.5 for word in heard)
+        words = whisper.words(recordings[0])
+        assert word_errors(recordings[0].script, transcript(words)).errors <= 1
+        assert all(0 <= word.start <= word.end <= recordings[0].seconds + 0.5 for word in words)
     assert whisper.words(silence) == [] and whisper.words(recording_of(np.zeros(100, dtype=np.float32))) == []
     assert "beam_size=5" in whisper.provenance.settings and "sha256" in whisper.provenance.model
 
 
-def test_the_encoder_tells_the_voices_apart(spoken, silence):
+def test_the_encoder_distinguishes_the_voices(spoken, silence):
     encoder = ResemblyzerEncoder()
     voices = encoder.enroll([spoken[1][0], spoken[2][0]])
     for recordings in spoken.values():
-        found = encoder.compare(recordings[1], list(recordings[1].turn_times), voices)[0]
-        assert found is not None and found.right > 0.8 and found.right - found.wrong > 0.15
+        similarity = encoder.compare(recordings[1], list(recordings[1].turn_times), voices)[0]
+        assert similarity is not None and similarity.right > 0.8
+        assert similarity.right - similarity.wrong > 0.15
     assert encoder.compare(silence, list(silence.turn_times), voices) == [None]
 
 
@@ -67,7 +68,7 @@ def test_noise_rates_worse_than_speech(spoken):
     assert quality.predict(recording_of(np.zeros(100, dtype=np.float32))) is None
 
 
-def test_the_detector_hears_a_tone_as_a_beep(silence):
+def test_the_detector_recognises_a_tone_as_a_beep(silence):
     try:
         detector = EventDetector()
     except DetectorUnavailable as missing:
@@ -76,7 +77,7 @@ def test_the_detector_hears_a_tone_as_a_beep(silence):
     assert detector.scores(recording_of(tone))["beep"] > detector.scores(silence)["beep"]
 
 
-def test_a_missing_detector_says_where_to_get_it(monkeypatch, tmp_path):
+def test_a_missing_detector_is_reported_with_its_source(monkeypatch, tmp_path):
     monkeypatch.setenv("DIA_MODELS", str(tmp_path))
     with pytest.raises(DetectorUnavailable, match=r"yamnet.*DIA_MODELS.*tensorflow/models.*sha256"):
         EventDetector()
