@@ -8,14 +8,20 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import cast
 
 from dia.cli.arguments import refuse_options
 from dia.cli.commands import commands_of
 from dia.cli.run import run_arguments
-from dia.config.aliases import SWEEP_ALIASES, rename_arguments
+from dia.config.aliases import (
+    SWEEP_ALIASES,
+    TRAIN_ALIASES,
+    new_key,
+    rename_arguments,
+    rename_flat,
+    warn_of_old_names,
+)
 from dia.config.sweep import SweepConfig
-from dia.errors import UserError, one_line
+from dia.errors import UserError
 from dia.home import in_home
 
 
@@ -65,17 +71,16 @@ def ended_by_signals(end: Callable[[], None]) -> Iterator[None]:
 
 def read_arguments(arguments: list[str]) -> tuple[SweepConfig, list[str]]:
     """Return the keys `sweep.*` as a config, and the other arguments. Raises :class:`UserError` for unknown keys."""
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
+    from dia.config.plain import read_plain
 
     own = [argument.removeprefix("sweep.") for argument in arguments if argument.startswith("sweep.")]
-    own = rename_arguments(own, SWEEP_ALIASES)
-    try:
-        read = OmegaConf.merge(OmegaConf.structured(SweepConfig), OmegaConf.from_dotlist(own))
-        config = cast(SweepConfig, OmegaConf.to_object(read))
-    except OmegaConfBaseException as error:
-        raise UserError(f"the keys sweep.* cannot be read: {one_line(error)}") from error
-    return config, [argument for argument in arguments if not argument.startswith("sweep.")]
+    config = read_plain(SweepConfig, own, SWEEP_ALIASES, prefix="sweep.")
+    warn_of_old_names(
+        [key for key in config.space if new_key(key, TRAIN_ALIASES) != key], TRAIN_ALIASES, "sweep.space"
+    )
+    config.space = rename_flat(config.space)
+    others = [argument for argument in arguments if not argument.startswith("sweep.")]
+    return config, rename_arguments(others, TRAIN_ALIASES)
 
 
 if __name__ == "__main__":

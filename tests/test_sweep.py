@@ -91,7 +91,7 @@ def test_failures_count_and_the_rest_goes_on(tmp_path):
 
 
 def test_the_best_of_a_run_and_a_figure_that_should_be_large(tmp_path):
-    study, _ = swept(tmp_path, [[0.1, 0.7, 0.2], [0.3, 0.4, 0.5]], trials=2, goal="max", take="best")
+    study, _ = swept(tmp_path, [[0.1, 0.7, 0.2], [0.3, 0.4, 0.5]], trials=2, mode="max", select="best")
     assert study.best_value == 0.7
 
 
@@ -162,18 +162,20 @@ def test_a_run_goes_on_where_it_was_and_one_that_ended_unseen_is_not_made_again(
 def test_everything_wrong_is_said_at_once():
     with pytest.raises(UserError) as caught:
         sweep([
-            "sweep.name=a/b", "sweep.trials=-1", "sweep.sampler=magic", "run_name=mine", "seed=1", "trainer.steps=0",
+            "sweep.name=a/b", "sweep.trials=-1", "run_name=mine", "seed=1", "trainer.steps=0",
             "sweep.space={optim.learning_rate: {low: 2, high: 1}, seed: [1, 2], optim.beta3: [1], batch.max_frames: []}",
         ])  # fmt: skip
     for part in (
-        "sweep.name='a/b'", "sweep.trials=-1", "sweep.sampler=magic", "low is not below its high", "beta3", "no choice",
+        "sweep.name='a/b'", "sweep.trials=-1", "low is not below its high", "beta3", "no choice",
         "run_name is the sweep's", "seed is searched and given",
     ):  # fmt: skip
         assert part in str(caught.value), part
     with pytest.raises(UserError, match=r"trainer\.steps=0"):
         sweep(["trainer.steps=0", "sweep.space={seed: [1, 2]}"])
-    with pytest.raises(UserError, match="trails"):
-        read_arguments(["sweep.trails=3"])
+    with pytest.raises(
+        UserError, match=r"(?s)sweep.trails=3.*sweep.trials=3\?.*choose one of tpe, random, grid"
+    ):
+        read_arguments(["sweep.trails=3", "sweep.sampler=magic"])
 
 
 def test_ranges_and_choices_are_read():

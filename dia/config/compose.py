@@ -33,7 +33,7 @@ from dia.config.reads import ineffective_keys
 from dia.config.recipes import chosen_recipes, read_recipe, recipe_values, recipes
 from dia.config.systems import RecordConfig
 from dia.config.train import CodecTrainConfig, TrainConfig
-from dia.config.values import plain_text, read_value
+from dia.config.values import escaped, plain_text, read_value
 from dia.errors import UserError, one_line
 from dia.resources import resource
 
@@ -104,7 +104,8 @@ def compose(config_name: str, overrides: Sequence[str]) -> DictConfig:
 def group_names(config_name: str) -> dict[str, tuple[str, ...]]:
     """Return the groups of a configuration, with the names that can be chosen for each."""
     folder = resource("configs")
-    defaults = OmegaConf.load(folder / f"{config_name}.yaml").get("defaults", [])
+    content = cast(DictConfig, OmegaConf.load(folder / f"{config_name}.yaml"))
+    defaults = content.get("defaults", [])
     used = [str(next(iter(item))) for item in defaults if not isinstance(item, str)]
     groups = {
         name: tuple(sorted(path.stem for path in (folder / name).glob("*.yaml")))
@@ -162,7 +163,7 @@ def _set_keys(
             if (hint := type_of(key, schema)) is not None:
                 given[key] = read_value(key, value, hint)
                 with open_dict(config):
-                    OmegaConf.update(config, key, given[key], merge=True, force_add="." in key)
+                    OmegaConf.update(config, key, escaped(given[key]), merge=True, force_add="." in key)
             elif has_part(key, schema) and value.strip().startswith("{"):
                 below, more = _set_keys(config, config_name, _arguments_in(key, value, config_name))
                 given |= below

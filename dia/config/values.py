@@ -31,7 +31,7 @@ def read_value(key: str, text: str, hint: Any) -> Any:
     if get_origin(kind) is dict or kind is Any:
         return _any(text)
     if kind is str:
-        return escaped(text if key in FREE_TEXT else unquoted(text))
+        return text if key in FREE_TEXT else unquoted(text)
     plain = unquoted(text).strip()
     if isinstance(kind, type) and issubclass(kind, Enum):
         return _choice(key, plain, kind)
@@ -40,9 +40,15 @@ def read_value(key: str, text: str, hint: Any) -> Any:
     return _number(key, plain, whole=kind is int)
 
 
-def escaped(text: str) -> str:
-    """Return a text that OmegaConf does not interpolate: ``${...}`` stays as it is."""
-    return re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + "\\${", text)
+def escaped(value: Any) -> Any:
+    """Return a value in whose texts OmegaConf does not interpolate: ``${...}`` stays as it is."""
+    if isinstance(value, Enum) or not isinstance(value, str | list | dict):
+        return value
+    if isinstance(value, list):
+        return [escaped(item) for item in value]
+    if isinstance(value, dict):
+        return {key: escaped(item) for key, item in value.items()}
+    return re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + "\\${", value)
 
 
 def unquoted(text: str) -> str:
@@ -78,12 +84,12 @@ def _any(text: str) -> Any:
             return yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise ValueError(f"{text} is neither Hydra's notation nor YAML") from error
-    return None if text.strip() == "null" else escaped(text)
+    return None if text.strip() == "null" else text
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, QuotedString):
-        return escaped(value.text.replace("\\${", "${"))
+        return value.text.replace("\\${", "${")
     if isinstance(value, list):
         return [_plain(item) for item in value]
     if isinstance(value, dict):

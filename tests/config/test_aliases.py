@@ -15,6 +15,7 @@ from dia.config.model import DiaConfig
 from dia.config.stored import present_keys, read_run_config
 from dia.config.train import CodecTrainConfig, TrainConfig
 from dia.errors import UserError
+from dia.sweep import read_arguments
 from dia.training.checkpointing import newest
 from dia.training.resume import IRRELEVANT_KEYS, RunFingerprint, incompatibilities, inexact_changes, relevant
 
@@ -143,3 +144,16 @@ def test_an_unknown_key_of_a_stored_config_is_an_error():
         read_run_config(OmegaConf.create({"task": "dia", "colour": "red"}))
     with pytest.raises(UserError, match="colour"):
         compose("train", ["colour=red"])
+
+
+def test_a_sweep_takes_old_names_in_its_own_keys_its_space_and_the_training(caplog):
+    config, overrides = read_arguments(
+        [
+            "sweep.figure=validation/wer",
+            "sweep.goal=max",
+            "sweep.space={average.decay: [0, 0.9]}",
+            "batch.frames=9",
+        ]
+    )
+    assert (config.metric, config.mode) == ("validation/wer", "max") and overrides == ["batch.max_frames=9"]
+    assert config.space == {"ema.decay": [0, 0.9]} and "average.decay is now called ema.decay" in caplog.text
