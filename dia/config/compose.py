@@ -10,7 +10,7 @@ checkpoints and files by dia/pipelines/check_config.py.
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
@@ -200,7 +200,10 @@ def _unknown(argument: Argument, config_name: str) -> str:
         other, task = others[config_name]
         if type_of(argument.key, SCHEMAS[other]) is not None:
             wanted = "codec" if task == "dia" else "dia"
-            return f"{argument.text}: {argument.key} is a key of task={wanted}, and this run has task={task}; leave it out"
+            return (
+                f"{argument.text}: {argument.key} is a key of task={wanted}, and this run has task={task}; "
+                "leave it out"
+            )
     return unknown_key(argument.key, argument.value, key_types(SCHEMAS[config_name]))
 
 

@@ -33,7 +33,8 @@ def test_an_alias_names_a_key_that_exists_and_none_that_still_does(config, old, 
 
 def test_old_names_on_the_command_line_work_and_are_warned_of(caplog):
     old = ["trainer.accumulate=3", "average.decay=.5", "batch.short_epochs=2", "early_stop.goal=max",
-           "early_stop.patience=2", "guard.stall_seconds=9", "optim.group_decay={head: 0.1}", "init=somewhere",
+           "early_stop.patience=2", "guard.stall_seconds=9", "optim.group_decay={head: 0.1}",
+           "init=somewhere",
            "model.encoder={layers: 1, width: 16, inner_width: 32, heads: 2, head_width: 8}"]  # fmt: skip
     with caplog.at_level(logging.WARNING):
         config = typed(compose("train", old))
@@ -116,7 +117,8 @@ def relevant_before(content):
 
 
 def test_a_stored_key_keeps_its_value():
-    assert present_keys({"task": "dia", "average.decay": 0.5, "spectral.hop": 3, "model.decoder.width": 8}) == {
+    stored = {"task": "dia", "average.decay": 0.5, "spectral.hop": 3, "model.decoder.width": 8}
+    assert present_keys(stored) == {
         "task": "dia", "ema.decay": 0.5, "model.decoder.hidden_size": 8,
     }  # fmt: skip
     assert (
