@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dia.config import compose as composition
+from dia.config.command_line import Argument, split_arguments
 from dia.config.compose import SCHEMAS, compose, typed
 from dia.config.keys import key_types, type_of
 from dia.config.reads import READERS
@@ -30,8 +31,6 @@ def reading():
     config = compose("train", ["data=recordings"])
 
     def read(*arguments):
-        from dia.config.command_line import split_arguments
-
         own = config.copy()
         _, keys = split_arguments(arguments, composition.group_names("train"))
         _, problems = composition._set_keys(own, "train", keys)
@@ -53,12 +52,15 @@ def test_any_text_arrives_unchanged(reading, text):
         assert reading(f"data.path={text}").data.path == text
 
 
+@pytest.fixture(scope="module")
+def generation():
+    return compose("generate", [])
+
+
 @given(text=TEXT)
 @settings(max_examples=50, deadline=None)
-def test_a_script_arrives_unchanged_with_its_quotes(text):
-    config = compose("generate", [])
-    from dia.config.command_line import Argument
-
+def test_a_script_arrives_unchanged_with_its_quotes(generation, text):
+    config = generation.copy()
     _, problems = composition._set_keys(config, "generate", [Argument(f"text={text}", "text", text)])
     assert problems == [] and config.text == text
 
