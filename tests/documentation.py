@@ -42,6 +42,7 @@ class Block:
     text: str
     directive: str = ""
     setup: str = ""
+    title: str = ""
 
     @property
     def place(self) -> str:
@@ -77,7 +78,9 @@ def _blocks(page: Path, lines: list[str]) -> Iterator[Block]:
             indent = len(fence.group(1))
             text = "\n".join(item[indent:] for item in lines[number + 1 : end]) + "\n"
             language = re.split(r"[\s{]", fence.group(3).strip() + " ")[0]
-            yield Block(page, number + 2, language, text, directive, setup)
+            titled = re.search(r'title="([^"]+)"', fence.group(3))
+            title = titled.group(1) if titled else ""
+            yield Block(page, number + 2, language, text, directive, setup, title)
             number, directive, setup = end + 1, "", ""
         else:
             number += 1

@@ -14,7 +14,8 @@ How a block declares itself. Its language decides; a fence without one fails, an
   says so by `<!-- docs-test: gpu -->` or `<!-- docs-test: network -->`: its syntax and its imports of dia are
   checked. What a reader need not see is run before the next block, from a comment:
   `<!-- docs-test: setup`, a line break, the Python lines, `-->`.
-- ```` ```yaml ````, `json`, `jsonl`, `toml`: parsed. `text`, `csv`, `mermaid`: not checked.
+- ```` ```yaml ````, `json`, `jsonl`, `toml`: parsed. With a title (```` ```yaml title="acme.yaml" ````) it is a file that
+  the commands of the page find. `text`, `csv`, `mermaid`: not checked.
 """
 
 import json
@@ -61,7 +62,11 @@ def test_every_block_declares_itself(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_command_composes(page):
+def test_every_command_composes(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for block in blocks(page):
+        if block.title and block.language in DATA:
+            Path(block.title).write_text(block.text)
     problems = [
         problem for block in blocks(page) if block.language == "bash" for problem in bash_problems(block)
     ]
