@@ -1,7 +1,7 @@
 """Settings of every test process, applied before torch is imported.
 
-Test processes work alone: one thread each (`make test` starts a process a core), no account, and no variable of
-the user's shell that moves where runs, prepared data or caches go.
+Each test process has one thread (`make test` starts a process a core), needs no account, and ignores the
+variable that moves runs, prepared data and caches.
 """
 
 import os

@@ -45,15 +45,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 TINY = DiaConfig(
     EncoderConfig(layers=2, hidden_size=32, intermediate_size=64, heads=2, head_dim=16),
     DecoderConfig(
-        layers=2, hidden_size=64, intermediate_size=128, heads=4, key_value_heads=2, head_dim=16,
-        cross_heads=2, cross_head_dim=16, codebook_size=32, max_positions=64,
+        layers=2,
+        hidden_size=64,
+        intermediate_size=128,
+        heads=4,
+        key_value_heads=2,
+        head_dim=16,
+        cross_heads=2,
+        cross_head_dim=16,
+        codebook_size=32,
+        max_positions=64,
     ),
     [0, 2, 3, 4],
-)  # fmt: skip
+)
 TINY_CODEC = SpectralCodecConfig(
-    encoder_layers=1, encoder_width=16, latent_width=8, codebooks=4, codebook_size=32, decoder_layers=1, decoder_width=16,
-    detail_layers=1, detail_width=16, phase_iterations=2,
-)  # fmt: skip
+    encoder_layers=1,
+    encoder_width=16,
+    latent_width=8,
+    codebooks=4,
+    codebook_size=32,
+    decoder_layers=1,
+    decoder_width=16,
+    detail_layers=1,
+    detail_width=16,
+    phase_iterations=2,
+)
 
 
 @pytest.fixture

@@ -25,9 +25,10 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 DIRECTIVES = {"bash": {"shell"}, "python": {"network", "gpu"}}
 DOORS = ("train", "eval", "generate", "prepare", "sweep", "bench", "weights")
 PLAIN = {
-    "apt-get", "cat", "cd", "cp", "curl", "du", "echo", "eval", "exit", "export", "git", "head", "ls", "mkdir", "mkdocs",
-    "mypy", "nvidia-smi", "open", "pre-commit", "rm", "ruff", "source", "squeue", "scancel", "tail", "tar", "tensorboard",
-    "unzip", "wandb", "wget", "xdg-open", ".", "lint-imports", "ssh", "scp", "rsync", "which",
+    "apt-get", "cat", "cd", "cp", "curl", "du", "echo", "eval", "exit", "export", "git", "head", "ls",
+    "mkdir", "mkdocs", "mypy", "nvidia-smi", "open", "pre-commit", "rm", "ruff", "source", "squeue",
+    "scancel", "tail", "tar", "tensorboard", "unzip", "wandb", "wget", "xdg-open", ".", "lint-imports",
+    "ssh", "scp", "rsync", "which",
 }  # fmt: skip
 PREFIXES = {"sudo", "time", "nohup", "exec", "nice"}
 
@@ -128,7 +129,7 @@ def command_problem(words: list[str]) -> str | None:
 
 
 def door_problem(door: str, arguments: list[str]) -> str | None:
-    """Return why the command line of a front door would be refused, or None. Nothing is run, no path is read."""
+    """Return why a front door would refuse its command line, or None. Nothing is run, no path is read."""
     if door not in DOORS:
         return f"there is no dia.{door}; there are {', '.join(DOORS)}"
     try:

@@ -1,9 +1,10 @@
 """The folder in which the Python blocks of a documentation page run.
 
 - `runs/nano`: a finished run with its model (the shipped dia_nano)
-- `anna.wav`: 6 s of noise, a voice prompt (a transcript that fits has about 85 characters); `recordings/`: four clips with their table `rows.jsonl`
-- `nari-labs/Dia-1.6B-0626`: a tiny random checkpoint in nari's layout, found before the Hub is; in the home
-  folder a tiny DAC where the dac package looks for its own weights
+- `anna.wav`: 6 s of noise, a voice prompt (a transcript that fits has about 85 characters);
+  `recordings/`: four clips with their table `rows.jsonl`
+- `nari-labs/Dia-1.6B-0626`: a tiny random checkpoint in nari's layout, found before the Hub is; in the
+  home folder a tiny DAC where the dac package looks for its own weights
 """
 
 import json

@@ -17,10 +17,19 @@ from pathlib import Path
 from typing import Any
 
 PRELOADED = [  # front doors, and what they import when they need it
-    "dia.train", "dia.eval", "dia.generate", "dia.prepare", "dia.sweep", "dia.weights", "dia.model",
-    "dia.pipelines.train_dia", "dia.pipelines.train_codec", "dia.pipelines.evaluation.evaluate", "dia.data.prepare",
+    "dia.train",
+    "dia.eval",
+    "dia.generate",
+    "dia.prepare",
+    "dia.sweep",
+    "dia.weights",
+    "dia.model",
+    "dia.pipelines.train_dia",
+    "dia.pipelines.train_codec",
+    "dia.pipelines.evaluation.evaluate",
+    "dia.data.prepare",
     "tests.processes",
-]  # fmt: skip
+]
 
 
 @dataclass(frozen=True)
@@ -115,9 +124,13 @@ def rank_environments(count: int) -> list[dict[str, str]]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     shared = {
-        "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
-        "GROUP_RANK": "0", "TORCHELASTIC_RUN_ID": "test",
-    }  # fmt: skip
+        "WORLD_SIZE": str(count),
+        "LOCAL_WORLD_SIZE": str(count),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "GROUP_RANK": "0",
+        "TORCHELASTIC_RUN_ID": "test",
+    }
     return [shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
 
 

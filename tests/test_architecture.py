@@ -1,7 +1,7 @@
 """The structure and the language of the package, held by tests.
 
-Imports point one way; declarations hold no Python; files stay small; modules and public names are explained and
-annotated; names are the field's; the package and its configuration are imported without torch.
+Imports point one way; declarations hold no Python; files stay small; modules and public names are explained
+and annotated; names are the field's; the package and its configuration are imported without torch.
 """
 
 import ast
@@ -19,13 +19,14 @@ SOURCES = sorted((ROOT / "dia").rglob("*.py"))
 PRIVATE_WORDS = {"told", "tell", "tells", "asked", "asks", "kept", "heard", "chance", "found"}
 # names of files in the private dialect that the package once had
 OLD_FILES = {
-    "asking", "averaging", "dialect", "guards", "hearing", "initial", "kept", "lean", "measuring", "memory_trace",
-    "observing", "opened", "opening", "pictures", "remedies", "speaking", "stalls", "takes", "trained", "truth", "waves",
-    "wire", "written", "codecs/detail", "data/clips", "data/page", "training/gradients", "training/head",
-    "training/memory", "pipelines/start",
+    "asking", "averaging", "dialect", "guards", "hearing", "initial", "kept", "lean", "measuring",
+    "memory_trace", "observing", "opened", "opening", "pictures", "remedies", "speaking", "stalls",
+    "takes", "trained", "truth", "waves", "wire", "written", "codecs/detail", "data/clips", "data/page",
+    "training/gradients", "training/head", "training/memory", "pipelines/start",
 }  # fmt: skip
 OLD_NAMES = {
-    "Asked", "Facts", "Heard", "INDIFFERENT", "Kept", "KeepCheckpoints", "Part", "TELLING", "alone_in", "claim", "started",
+    "Asked", "Facts", "Heard", "INDIFFERENT", "Kept", "KeepCheckpoints", "Part", "TELLING", "alone_in",
+    "claim", "started",
 }  # fmt: skip
 
 

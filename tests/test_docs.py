@@ -3,19 +3,19 @@
 How a block declares itself. Its language decides; a fence without one fails, and so does an unknown one.
 
 - ```` ```bash ````: each command is checked without running it. Arguments of `python -m dia.X`, `dia-X`,
-  `torchrun ... -m dia.X` and `sbatch FILE` are composed as the front door composes them (a recipe, a group, a
-  key, a type or a range that does not exist fails); paths are not read, so `runs/nano` or FOLDER need not exist.
-  `make` targets, extras of `pip install`, paths of `pytest` and of `bash` must exist. A program that
+  `torchrun ... -m dia.X` and `sbatch FILE` are composed as the front door composes them (a recipe, a group,
+  a key, a type or a range that does not exist fails); paths are not read, so `runs/nano` or FOLDER need not
+  exist. `make` targets, extras of `pip install`, paths of `pytest` and of `bash` must exist. A program that
   tests/documentation.py does not know fails: add it there, or declare the block as free shell text, of which
   only the syntax is checked, by a comment directly above the fence: `<!-- docs-test: shell -->`.
-- ```` ```python ````: the blocks of one page run in their order, in one process and one namespace, in a folder
-  with the files that `tests/documentation_world.py` lists (the shipped models, `runs/nano`, `anna.wav`, a folder
-  `recordings`, a tiny checkpoint in place of `nari-labs/Dia-1.6B-0626`). A block that needs a GPU or the network
-  says so by `<!-- docs-test: gpu -->` or `<!-- docs-test: network -->`: its syntax and its imports of dia are
-  checked. What a reader need not see is run before the next block, from a comment:
+- ```` ```python ````: the blocks of one page run in their order, in one process and one namespace, in a
+  folder with the files that `tests/documentation_world.py` lists (the shipped models, `runs/nano`,
+  `anna.wav`, a folder `recordings`, a tiny checkpoint in place of `nari-labs/Dia-1.6B-0626`). A block that needs a GPU or
+  the network is preceded by `<!-- docs-test: gpu -->` or `<!-- docs-test: network -->`: its syntax and its
+  imports of dia are checked. What a reader need not see is run before the next block, from a comment:
   `<!-- docs-test: setup`, a line break, the Python lines, `-->`.
-- ```` ```yaml ````, `json`, `jsonl`, `toml`: parsed. With a title (```` ```yaml title="acme.yaml" ````) it is a file that
-  the commands of the page find. `text`, `csv`, `mermaid`: not checked.
+- ```` ```yaml ````, `json`, `jsonl`, `toml`: parsed. With a title (```` ```yaml title="acme.yaml" ````) it is
+  a file that the commands of the page read. `text`, `csv`, `mermaid`: not checked.
 """
 
 import json
@@ -136,7 +136,8 @@ def test_commands_are_split_as_a_shell_does():
 
 def test_a_block_carries_its_directive_and_its_setup(tmp_path):
     page = ROOT / "imaginary.md"
-    text = "<!-- docs-test: setup\nx = 1\n-->\n```python\nx\n```\n\n<!-- docs-test: gpu -->\n``` python\ny\n```\n"
+    text = "<!-- docs-test: setup\nx = 1\n-->\n```python\nx\n```\n\n"
+    text += "<!-- docs-test: gpu -->\n``` python\ny\n```\n"
     from tests.documentation import _blocks
 
     assert list(_blocks(page, text.splitlines())) == [

@@ -47,12 +47,25 @@ class TinyWorld:
         """
         of_dia = [f"codec.name={self.codec}", "batch.max_frames=200", "validation.generate_every=0"]
         shared = [
-            f"runs={runs}", "data=corpus", "data.corpus=local", f"data.path={self.corpus}", "data.name=tiny",
-            "data.streaming=false", f"data.root={self.folder / 'prepared'}", f"data.sample_rate={RATE}", "engine.workers=0",
-            "trainer=cpu", "trainer.strategy=single", "trainer.devices=0",
-            "trainer.precision=32-true", "trainer.gradient_accumulation_steps=1", f"trainer.steps={steps}", "trainer.validate_every=1",
-            "trainer.checkpoint_every=1", "logger.wandb=disabled",
-        ]  # fmt: skip
+            f"runs={runs}",
+            "data=corpus",
+            "data.corpus=local",
+            f"data.path={self.corpus}",
+            "data.name=tiny",
+            "data.streaming=false",
+            f"data.root={self.folder / 'prepared'}",
+            f"data.sample_rate={RATE}",
+            "engine.workers=0",
+            "trainer=cpu",
+            "trainer.strategy=single",
+            "trainer.devices=0",
+            "trainer.precision=32-true",
+            "trainer.gradient_accumulation_steps=1",
+            f"trainer.steps={steps}",
+            "trainer.validate_every=1",
+            "trainer.checkpoint_every=1",
+            "logger.wandb=disabled",
+        ]
         return shared if codec else shared + of_dia
 
     def shape(self) -> list[str]:
@@ -78,8 +91,16 @@ class TinyWorld:
             waveform = 0.1 * rng.standard_normal(round((1.2 + 0.04 * number) * RATE))
             soundfile.write(self.corpus / f"{number}.wav", waveform, RATE)
             split = "validation" if number >= 12 else "train"
-            rows.append({"audio": f"{number}.wav", "text": text, "split": split, "speaker": speaker, "emotion": emotion,
-                         "events": events})  # fmt: skip
+            rows.append(
+                {
+                    "audio": f"{number}.wav",
+                    "text": text,
+                    "split": split,
+                    "speaker": speaker,
+                    "emotion": emotion,
+                    "events": events,
+                }
+            )
         (self.corpus / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 

@@ -7,13 +7,23 @@ from importlib.util import find_spec
 import pytest
 
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--mute-audio", "--window-size=900,1150",
-)  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--mute-audio",
+    "--window-size=900,1150",
+)
 MISSING = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
 needs_chromium = pytest.mark.skipif(
     bool(MISSING) or find_spec("selenium") is None,
-    reason=f"not installed: {', '.join(MISSING) or 'selenium'}; run scripts/install_browser.sh and install the extra `dev`",
+    reason=f"not installed: {', '.join(MISSING) or 'selenium'}; "
+    "run scripts/install_browser.sh and install the extra `dev`",
 )
 
 

@@ -149,11 +149,20 @@ def check_roles(listener):
     ]
     named = [(one.aria_role, one.accessible_name) for one in shown]
     for expected in (
-        ("progressbar", "Comparison 1 of 7"), ("group", "Sound A"), ("button", "Play sound A"), ("slider", "Position in sound A"),
-        ("group", "Sound B"), ("button", "Play sound B"), ("slider", "Position in sound B"),
-        ("group", "Which of the two sounds more like two people really talking?"), ("radio", "Sound A"), ("radio", "Sound B"),
-        ("radio", "No difference"), ("radio", "I could not hear both"), ("button", "Next"),
-    ):  # fmt: skip
+        ("progressbar", "Comparison 1 of 7"),
+        ("group", "Sound A"),
+        ("button", "Play sound A"),
+        ("slider", "Position in sound A"),
+        ("group", "Sound B"),
+        ("button", "Play sound B"),
+        ("slider", "Position in sound B"),
+        ("group", "Which of the two sounds more like two people really talking?"),
+        ("radio", "Sound A"),
+        ("radio", "Sound B"),
+        ("radio", "No difference"),
+        ("radio", "I could not hear both"),
+        ("button", "Next"),
+    ):
         assert expected in named, (expected, named)
     assert all(name for role, name in named if role not in ("status", "alert")), named
     assert driver.find_element("tag name", "html").get_attribute("lang") == "en"

@@ -27,13 +27,13 @@ STEPS = 2_048  # the examples ask for 2,000
 BEGIN = """
 from dia.model import Dia
 model = Dia.from_pretrained("nari-labs/Dia-1.6B-0626", compute_dtype="float16")
-heard = "[S1] It was late, and the rain had stopped. [S2] Then we went out. (sighs)"
-asked = "[S1] Did you see the river? [S2] I did. [S1] And? (laughs)"
+script = "[S1] It was late, and the rain had stopped. [S2] Then we went out. (sighs)"
+answer = "[S1] Did you see the river? [S2] I did. [S1] And? (laughs)"
 """
 SETTINGS = "verbose=True, temperature=1.8, top_p=0.90, cfg_filter_top_k=50"
 SCRIPTS = {
     "simple": f"""{BEGIN}
-made = model.generate(heard, use_torch_compile=False, cfg_scale=3.0, {SETTINGS})
+made = model.generate(script, use_torch_compile=False, cfg_scale=3.0, {SETTINGS})
 model.save_audio("made.mp3", made)
 """,
     "simple_cpu": """
@@ -44,16 +44,20 @@ made = model.generate("[S1] It was late. [S2] It was.", use_torch_compile=False,
 model.save_audio("made.mp3", made)
 """,
     "simple_batch": f"""{BEGIN}
-for place, made in enumerate(model.generate([heard] * 10, use_torch_compile=True, verbose=True, max_tokens=1500)):
+for place, made in enumerate(
+    model.generate([script] * 10, use_torch_compile=True, verbose=True, max_tokens=1500)
+):
     model.save_audio(f"made_{{place}}.mp3", made)
 """,
     "voice_clone": f"""{BEGIN}
-made = model.generate(heard + asked, audio_prompt="simple.mp3", use_torch_compile=False, cfg_scale=4.0, {SETTINGS})
+prompt = "simple.mp3"
+text = script + answer
+made = model.generate(text, audio_prompt=prompt, use_torch_compile=False, cfg_scale=4.0, {SETTINGS})
 model.save_audio("made.mp3", made)
 """,
     "voice_clone_batch": f"""{BEGIN}
 prompts = [f"simple_{{place}}.mp3" for place in range(10)]
-texts = [heard + asked] * 10
+texts = [script + answer] * 10
 for place, made in enumerate(
     model.generate(texts, audio_prompt=prompts, use_torch_compile=True, verbose=True, max_tokens=2000)
 ):

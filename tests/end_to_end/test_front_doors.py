@@ -20,10 +20,16 @@ from dia.model import Dia
 from tests.processes import run_door, start_door
 
 SMALL = (
-    "data.demo.clips={train: 6, validation: 2, test: 2}", "engine.workers=0", "trainer.validate_every=4", "validation.scripts=1",
-    "validation.max_seconds=1", "validation.generate_every=2", "batch.max_frames=300", "logger.wandb=disabled",
+    "data.demo.clips={train: 6, validation: 2, test: 2}",
+    "engine.workers=0",
+    "trainer.validate_every=4",
+    "validation.scripts=1",
+    "validation.max_seconds=1",
+    "validation.generate_every=2",
+    "batch.max_frames=300",
+    "logger.wandb=disabled",
     "trainer.checkpoint_every=2",
-)  # fmt: skip
+)
 
 
 def dia(door, *arguments, cwd):
@@ -152,8 +158,16 @@ def test_the_run_speaks_a_long_script_in_a_voice(work):
     text = " ".join(
         f"[S{1 + place % 2}] And this is what was said in turn {place} of the evening." for place in range(6)
     )
-    done = dia("generate", f"text={text}", "ckpt=runs/whole", "voice=anna.voice", "speed=1.5", "quantization=int8",
-               "out=long.wav", cwd=work)  # fmt: skip
+    done = dia(
+        "generate",
+        f"text={text}",
+        "ckpt=runs/whole",
+        "voice=anna.voice",
+        "speed=1.5",
+        "quantization=int8",
+        "out=long.wav",
+        cwd=work,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     waveform, rate = soundfile.read(work / "long.wav")
     assert rate == 16_000 and len(waveform) > 0 and np.isfinite(waveform).all()

@@ -78,9 +78,11 @@ def work(tmp_path_factory):
     runs = ["ddp", *there, "trainer.strategy=ddp", "+", "fsdp2", *there, "trainer.strategy=fsdp2"]
     done = subprocess.run(
         [*torchrun, "-m", "tests.training.whole_runs", folder, *runs],
-        cwd=ROOT, env=os.environ | {"PYTHONPATH": os.pathsep.join(["", str(ROOT), *sys.path]).strip(os.pathsep)},
-        capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr[-3000:] + "".join(
         path.read_text()[-3000:] for path in folder.glob("*.log")
     )
