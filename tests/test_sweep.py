@@ -33,8 +33,14 @@ def test_three_trials_are_trained_two_at_a_time(tmp_path, monkeypatch, capsys):
     small = [
         item for item in world.overrides(tmp_path) if not item.startswith(("runs=", "batch.max_frames="))
     ]
-    command = [*small, *world.shape(), "sweep.space={batch.max_frames: [150, 200, 250]}", "sweep.sampler=grid", "sweep.name=frames",
-               "sweep.devices=[0, 1]"]  # fmt: skip
+    command = [
+        *small,
+        *world.shape(),
+        "sweep.space={batch.max_frames: [150, 200, 250]}",
+        "sweep.sampler=grid",
+        "sweep.name=frames",
+        "sweep.devices=[0, 1]",
+    ]
     sweep(command)
     said = capsys.readouterr().out
     assert (
@@ -161,14 +167,25 @@ def test_a_run_goes_on_where_it_was_and_one_that_ended_unseen_is_not_made_again(
 
 def test_everything_wrong_is_said_at_once():
     with pytest.raises(UserError) as caught:
-        sweep([
-            "sweep.name=a/b", "sweep.trials=-1", "run_name=mine", "seed=1", "trainer.steps=0",
-            "sweep.space={optim.learning_rate: {low: 2, high: 1}, seed: [1, 2], optim.beta3: [1], batch.max_frames: []}",
-        ])  # fmt: skip
+        sweep(
+            [
+                "sweep.name=a/b",
+                "sweep.trials=-1",
+                "run_name=mine",
+                "seed=1",
+                "trainer.steps=0",
+                "sweep.space={optim.learning_rate: {low: 2, high: 1}, seed: [1, 2], optim.beta3: [1], batch.max_frames: []}",
+            ]
+        )
     for part in (
-        "sweep.name='a/b'", "sweep.trials=-1", "low is not below its high", "beta3", "no choice",
-        "run_name is the sweep's", "seed is searched and given",
-    ):  # fmt: skip
+        "sweep.name='a/b'",
+        "sweep.trials=-1",
+        "low is not below its high",
+        "beta3",
+        "no choice",
+        "run_name is the sweep's",
+        "seed is searched and given",
+    ):
         assert part in str(caught.value), part
     with pytest.raises(UserError, match=r"trainer\.steps=0"):
         sweep(["trainer.steps=0", "sweep.space={seed: [1, 2]}"])
@@ -183,8 +200,10 @@ def test_ranges_and_choices_are_read():
         {"a": {"low": 1, "high": 8}, "b": {"low": 0.1, "high": 1, "log": True}, "c": [True, None, "x"]}
     )
     assert not problems and axes == [
-        Range("a", 1, 8, False, None), Range("b", 0.1, 1, True, None), Choices("c", ("true", "null", "x")),
-    ]  # fmt: skip
+        Range("a", 1, 8, False, None),
+        Range("b", 0.1, 1, True, None),
+        Choices("c", ("true", "null", "x")),
+    ]
     trial = optuna.trial.FixedTrial({"a": 3, "b": 0.25, "c": "null"})
     assert [axis.suggest(trial) for axis in axes] == ["3", "0.25", "null"]
     wrong = {
