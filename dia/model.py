@@ -1,58 +1,62 @@
-"""Class Dia: open a checkpoint, speak, save. A drop-in for nari-labs/dia's `dia.model.Dia`, with what its
-users ask for.
+"""The class `Dia`: open a checkpoint, generate speech, save it; compatible with nari-labs/dia's `dia.model.Dia`.
 
-from dia.types import Waveform
-from dia.model import Dia
-dia = Dia.from_pretrained("dia_nano")
-dia.save_audio("out.wav", dia.generate("[S1] Hello there. [S2] Hello!", seed=1))
+Example::
+
+    from dia import Dia
+
+    dia = Dia.from_pretrained("dia_nano")
+    waveform = dia.generate("[S1] Hello there. (laughs) [S2] Hello!", seed=1)
+    dia.save_audio("hello.wav", waveform)
 """
 
 import logging
-import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from dia.audio.files import write_audio
 from dia.audio.stretch import require_speed, stretch
-from dia.codecs.protocol import Codec, frames_per_second, require_codec
+from dia.codecs.protocol import Codec, frames_per_second
+from dia.config.sampling import Sampling
 from dia.dialogue.lint import Limits, require_clean
 from dia.errors import UserError
-from dia.inference import (
-    Generated,
-    GuardedSpeech,
-    GuardLimits,
-    Request,
-    Sampling,
-    Speech,
-    Synthesizer,
-    Voice,
-    generate_codes,
+from dia.inference.engine import Request
+from dia.inference.generation import (
+    BatchGenerator,
+    GenerationTask,
+    Prompts,
+    one_seed_each,
+    with_overrides,
 )
-from dia.inference.guard import synthesize_guarded
+from dia.inference.guard import GuardedSpeech, GuardLimits
 from dia.inference.loading import ComputeDtype, open_checkpoint, open_codec
 from dia.inference.long_form import join_waveforms, split_script
-from dia.inference.prompt import Prompt, encode_prompt, is_codes
-from dia.inference.voice import LONGEST, SHORTEST, voice_problems
+from dia.inference.prompt import Prompt
+from dia.inference.synthesizer import Synthesizer
+from dia.inference.voice import LONGEST, SHORTEST, Voice, voice_problems
 from dia.network import DiaNetwork
 from dia.types import Waveform
 
-Prompts = Prompt | list[Prompt | None] | None
 __all__ = ["ComputeDtype", "Dia"]
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Dia:
-    """A checkpoint and its codec, ready to speak. Without a codec (``load_dac=False``) it gives codes instead
-    of sound.
+    """A Dia checkpoint with its codec, ready to generate speech.
+
+    Without a codec (``load_dac=False``) it generates codes instead of audio.
+
+    Attributes:
+        network: The network, in eval mode.
+        default_sampling: The sampling values of calls that do not override them.
     """
 
     def __init__(self, network: DiaNetwork, codec: Codec | None, sampling: Sampling) -> None:
-        self.network, self.default_sampling = network, sampling
-        self._synthesizer = Synthesizer(network, codec) if codec is not None else None
+        self.network = network
+        self.default_sampling = sampling
+        self._generator = BatchGenerator(network, Synthesizer(network, codec) if codec is not None else None)
 
     @classmethod
     def from_pretrained(
@@ -68,20 +72,39 @@ class Dia:
         config_path: str | None = None,
         adapter: str | None = None,
     ) -> "Dia":
-        """Open a shipped model by name, a run or model folder, a weights file, or a Hub id, in any layout.
+        """Open a checkpoint of any layout (nari, transformers, Lightning, or our own).
 
-        ``device`` None takes a GPU where there is one. ``codec`` replaces the codec that the checkpoint
-        names; without ``load_dac`` none is opened. ``cross_rope`` says of which generation the checkpoint is,
-        where its config does not (true: the first). ``quantization`` is `int8` or `int4`
-        (dia/inference/quantization.py). ``adapter`` is the folder of what LoRA learned on this checkpoint, or
-        the run that learned it; it is merged into the weights. Raises :class:`UserError` when the checkpoint
-        or its codec is missing, damaged, or they do not fit each other.
+        Args:
+            model_name: A shipped model (``dia_nano``), a run folder, a model folder, a weights file, or a Hub
+                id such as ``nari-labs/Dia-1.6B-0626``.
+            compute_dtype: ``float32``, ``float16`` or ``bfloat16``; norms stay in float32.
+            device: Device to run on; None selects a GPU when there is one.
+            load_dac: Whether to open the codec. Without one :meth:`generate` returns codes.
+            codec: Name or path of a codec that replaces the one the checkpoint names.
+            cross_rope: Whether the checkpoint is of the first generation of Dia-1.6B, for checkpoints whose
+                config does not tell.
+            quantization: ``int8`` or ``int4`` (:mod:`dia.inference.quantization`); None does not quantize.
+            config_path: A config.json that does not lie beside the weights.
+            adapter: Folder of a LoRA adapter trained on this checkpoint, or of the run that trained it; it is
+                merged into the weights.
+
+        Returns:
+            The opened model.
+
+        Raises:
+            UserError: When checkpoint, codec or adapter are missing, damaged, or do not fit each other.
+
+        Example::
+
+            dia = Dia.from_pretrained("nari-labs/Dia-1.6B-0626", compute_dtype="bfloat16", device="cuda")
         """
-        place = torch.device(device if device is not None else "cuda" if torch.cuda.is_available() else "cpu")
+        if device is None:
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = torch.device(device)
         checkpoint = open_checkpoint(
-            model_name, compute_dtype, place, cross_rope, quantization, config_path, adapter
+            model_name, compute_dtype, device, cross_rope, quantization, config_path, adapter
         )
-        opened = open_codec(checkpoint, codec, model_name, place) if load_dac else None
+        opened = open_codec(checkpoint, codec, model_name, device) if load_dac else None
         return cls(checkpoint.network, opened, Sampling(**checkpoint.sampling))
 
     @classmethod
@@ -94,8 +117,9 @@ class Dia:
         load_dac: bool = True,
         **more: Any,
     ) -> "Dia":
-        """Open a weights file whose config lies anywhere; ``more`` and errors are those of
-        :meth:`from_pretrained`.
+        """Open a weights file with a config.json that may lie elsewhere.
+
+        Other arguments and errors are those of :meth:`from_pretrained`.
         """
         return cls.from_pretrained(
             checkpoint_path, compute_dtype, device, load_dac, config_path=config_path, **more
@@ -104,11 +128,7 @@ class Dia:
     @property
     def synthesizer(self) -> Synthesizer:
         """Network and codec. Raises :class:`UserError` when no codec was opened."""
-        if self._synthesizer is None:
-            raise UserError(
-                "no codec was opened (load_dac=False), so there is no sound; give and take codes, or open one"
-            )
-        return self._synthesizer
+        return self._generator.require_synthesizer()
 
     @property
     def codec(self) -> Codec:
@@ -116,8 +136,8 @@ class Dia:
         return self.synthesizer.codec
 
     def sampling(self, **overrides: Any) -> "Dia":
-        """Replace sampling defaults (fields of :class:`Sampling`; None leaves one); returns itself."""
-        self.default_sampling = _replaced(self.default_sampling, overrides)
+        """Replace default sampling values by name (fields of :class:`Sampling`) and return this model."""
+        self.default_sampling = with_overrides(self.default_sampling, overrides)
         return self
 
     def generate(
@@ -139,44 +159,67 @@ class Dia:
         speed: float = 1.0,
         retries: int = 0,
     ) -> Any:
-        """Return the waveform of one text, or a list for a list: float32 (samples,) at ``codec.sample_rate``.
+        """Generate the speech of one text or a batch of texts.
 
-        ``max_tokens`` are decoder steps. Values left out are the checkpoint's own (nari's signature has one
-        set for all). ``audio_prompt`` is a file, samples at the codec's rate, or codes (T, C), one or one for
-        each text; its transcript must begin the text. A ``voice`` brings both. ``seed`` may be one for all or
-        one each; without it every call differs. ``speed`` changes the pace and not the pitch. ``retries``
-        lets a guard speak what failed again (:meth:`speak`). ``audio_prompt_path`` and ``use_cfg_filter`` are
-        old names: the first is taken for ``audio_prompt``, the second does nothing. Without a codec the
-        result is codes (T, C), integers. Raises :class:`UserError` for values out of range and for empty or
-        overlong texts.
+        Args:
+            text: A script such as ``[S1] Hello there. (laughs) [S2] Hello!``, or a list of scripts.
+            max_tokens: Decoder steps, including a prompt; None means as many as the model has.
+            cfg_scale, temperature, top_p, cfg_filter_top_k: Sampling values; None takes those of the
+                checkpoint (nari-labs/dia has one set of values for all checkpoints).
+            use_torch_compile: Compile the decoder step; the first call takes about a minute.
+            audio_prompt: A voice prompt for all texts, or a list with one or None for each: an audio file,
+                samples at the codec's rate, or codes (T, C). Its transcript must begin the text.
+            audio_prompt_path: Old name of ``audio_prompt``.
+            use_cfg_filter: Without effect; nari-labs/dia had it.
+            verbose: Print the number of samples and the time.
+            seed: One seed for all texts, or one each; None draws random ones.
+            voice: A voice with transcript and codes, in place of ``audio_prompt``.
+            speed: Pace relative to the generated one, .5 to 2, at the same pitch.
+            retries: How often to generate a failed take again (:meth:`speak`).
+
+        Returns:
+            The waveform, float32 (samples,) at ``codec.sample_rate``, or a list of them for a list of texts.
+            Without a codec: integer codes (T, C).
+
+        Raises:
+            UserError: For values out of range, for empty or too long texts, and for unusable prompts.
+
+        Example::
+
+            first, second = dia.generate(["[S1] Good morning.", "[S1] Good night."], seed=[1, 2])
         """
         if use_cfg_filter is not None:
-            log.warning("use_cfg_filter does nothing; cfg_filter_top_k says how many ids guidance leaves")
+            logger.warning("use_cfg_filter has no effect; use cfg_filter_top_k=None for no filter")
         if audio_prompt_path is not None:
-            log.warning("audio_prompt_path is an old name of audio_prompt")
+            logger.warning("audio_prompt_path is an old name of audio_prompt")
         require_speed(speed)
-        begun, texts = time.perf_counter(), [text] if isinstance(text, str) else list(text)
-        values = {
+        started = time.perf_counter()
+        texts = [text] if isinstance(text, str) else list(text)
+        overrides = {
             "cfg_scale": cfg_scale,
             "temperature": temperature,
             "top_p": top_p,
             "cfg_filter_top_k": cfg_filter_top_k,
         }
-        prompts = self._prompts(audio_prompt if audio_prompt_path is None else audio_prompt_path, len(texts))
-        task = _Task(_replaced(self.default_sampling, values), max_tokens, prompts, voice, use_torch_compile)
-        seeds = _seeds(seed, len(texts))
-        if self._synthesizer is None:
-            made = [item.codes_TC.cpu().numpy() for item in self._codes(texts, seeds, task)]
+        task = GenerationTask(
+            with_overrides(self.default_sampling, overrides),
+            max_tokens,
+            self._generator.encode_prompts(
+                audio_prompt if audio_prompt_path is None else audio_prompt_path, len(texts)
+            ),
+            voice,
+            use_torch_compile,
+        )
+        seeds = one_seed_each(seed, len(texts))
+        if self._generator.synthesizer is None:
+            results = [item.codes_TC.cpu().numpy() for item in self._generator.codes(texts, seeds, task)]
         else:
-            spoken = (
-                [item.speech for item in self._guarded(texts, seeds, task, retries)]
-                if retries
-                else self._speak(texts, seeds, task)
-            )
-            made = [stretch(speech.waveform, speech.sample_rate, speed) for speech in spoken]
+            takes = self._generator.takes(texts, seeds, task, retries)
+            results = [stretch(take.waveform, take.sample_rate, speed) for take in takes]
         if verbose:
-            print(f"generate: {sum(map(len, made))} samples or frames in {time.perf_counter() - begun:.2f} s")
-        return made[0] if isinstance(text, str) else made
+            seconds = time.perf_counter() - started
+            print(f"generate: {sum(map(len, results))} samples or frames in {seconds:.2f} s")
+        return results[0] if isinstance(text, str) else results
 
     def speak(
         self,
@@ -187,19 +230,24 @@ class Dia:
         retries: int = 0,
         limits: GuardLimits = GuardLimits(),
     ) -> list[GuardedSpeech]:
-        """Speak a batch with the default sampling under a guard: each result says what is wrong with it and
-        how many attempts there were. What failed is spoken again with the next seed, up to ``retries`` times,
-        and logged."""
-        task = _Task(self.default_sampling, max_tokens, [None] * len(texts), voice, False)
-        return self._guarded(texts, seeds, task, retries, limits)
+        """Generate a batch and check each take for known failures (:mod:`dia.inference.guard`).
+
+        A failed take is generated again with the next seed, up to ``retries`` times; retries are logged. Each
+        result has the best take, the failures detected in it, and the number of attempts.
+        """
+        task = GenerationTask(self.default_sampling, max_tokens, [None] * len(texts), voice, False)
+        return self._generator.guarded_takes(texts, seeds, task, retries, limits)
 
     def stream(
         self, text: str, seed: int = 0, voice: Voice | None = None, max_tokens: int | None = None
     ) -> Iterator[Waveform]:
-        """Yield the sound of a text while it is generated, chunk by chunk; joined it is what :meth:`generate`
-        returns.
+        """Yield the audio of a text in chunks while it is generated.
+
+        The joined chunks are what :meth:`generate` returns for the same arguments.
         """
-        script, prompt_TC = (voice.script(text), self._voice_codes(voice)) if voice else (text, None)
+        script, prompt_TC = (
+            (voice.script(text), self._generator.voice_codes(voice)) if voice else (text, None)
+        )
         return self.synthesizer.stream(Request(script, seed, prompt_TC), self.default_sampling, max_tokens)
 
     def speak_long(
@@ -212,12 +260,20 @@ class Dia:
         pause: float = 0.25,
         retries: int = 1,
     ) -> Iterator[Waveform]:
-        """Yield the sound of a script of any length, in one voice; joined it is one waveform without clicks.
+        """Yield the audio of a script of any length in one voice, piece by piece, without clicks at the joins.
 
-        The script is cut at turns into pieces of ``piece_seconds`` or what the model has room for behind the
-        voice, spoken ``batch`` at a time under a guard; one batch is in memory. Raises :class:`UserError`,
-        before anything is spoken, for a text that is no script, with other speakers than the voice's, or when
-        the voice leaves no room.
+        Args:
+            text: The script; its speakers must speak in the voice's transcript too.
+            voice: The voice (:meth:`make_voice`).
+            seed: Seed of the first piece; the following pieces have the following seeds.
+            batch: Number of pieces that are generated together and held in memory.
+            piece_seconds: Longest estimated duration of a piece; less when the voice leaves less room.
+            pause: Seconds of silence between pieces.
+            retries: How often to generate a failed piece again (:meth:`speak`).
+
+        Raises:
+            UserError: Before anything is generated, when the text is no script, has a speaker that the voice
+                lacks, or when the voice leaves no room.
         """
         pieces = split_script(
             text, min(piece_seconds, voice.room_seconds(self.network.config.max_frames)), voice.room_bytes
@@ -225,26 +281,37 @@ class Dia:
         for piece in pieces:
             voice.script(piece)
 
-        def spoken() -> Iterator[Waveform]:
+        def waveforms() -> Iterator[Waveform]:
             for begin in range(0, len(pieces), batch):
                 some = pieces[begin : begin + batch]
                 seeds = list(range(seed + begin, seed + begin + len(some)))
-                yield from (
-                    item.speech.waveform for item in self.speak(some, seeds, voice=voice, retries=retries)
-                )
+                for item in self.speak(some, seeds, voice=voice, retries=retries):
+                    yield item.speech.waveform
 
-        return join_waveforms(spoken(), self.codec.sample_rate, pause)
+        return join_waveforms(waveforms(), self.codec.sample_rate, pause)
 
     def make_voice(
         self, audio: Prompt, transcript: str, shortest: float = SHORTEST, longest: float = LONGEST
     ) -> Voice:
-        """Return the voice of a recording (a file, samples or codes) and its transcript, to be used and
-        saved.
+        """Return a voice that can be used as a prompt and saved.
 
-        Raises :class:`UserError` with all that makes it a bad one: no transcript, not 5 to 10 s, an unlikely
-        pace.
+        Args:
+            audio: A recording: an audio file, samples at the codec's rate, or codes (T, C).
+            transcript: All words of the recording, as a script.
+            shortest: Shortest accepted recording in seconds.
+            longest: Longest accepted recording in seconds.
+
+        Raises:
+            UserError: With all problems: no transcript, a length out of range, an implausible pace.
+
+        Example::
+
+            voice = dia.make_voice("anna.wav", "[S1] We walked along the river until the light was gone.")
+            voice.save("anna.voice")
+            dia.generate("[S1] And then we went home.", voice=voice)
         """
-        codes_TC, rate = self.encode_prompt(audio), frames_per_second(self.codec)
+        codes_TC = self.encode_prompt(audio)
+        rate = frames_per_second(self.codec)
         if problems := voice_problems(transcript, len(codes_TC) / rate, shortest, longest):
             raise UserError(
                 "this makes no good voice:\n" + "\n".join(f"  - {problem}" for problem in problems)
@@ -252,9 +319,7 @@ class Dia:
         return Voice(transcript, codes_TC.cpu(), self.codec.name, self.codec.fingerprint, rate)
 
     def require_script(self, text: str) -> None:
-        """Raise :class:`UserError` with everything that the lint finds in a script, for this model's
-        length.
-        """
+        """Raise :class:`UserError` with all problems that the linter reports for this model's length."""
         longest = self.network.config.max_frames / frames_per_second(self.codec)
         try:
             require_clean(text, Limits(shortest_seconds=0.5, longest_seconds=longest))
@@ -262,91 +327,17 @@ class Dia:
             raise UserError(str(error)) from error
 
     def load_audio(self, audio_path: str) -> torch.Tensor:
-        """Return the codes (T, C) of a sound file, to be given as ``audio_prompt`` again and again."""
+        """Return the codes (T, C) of an audio file, for repeated use as ``audio_prompt``."""
         return self.encode_prompt(audio_path)
 
     def encode_prompt(self, prompt: Prompt) -> torch.Tensor:
-        """Return the codes (T, C) of a voice prompt, as :func:`dia.inference.prompt.encode_prompt` does."""
-        if self._synthesizer is None and isinstance(prompt, torch.Tensor) and is_codes(prompt):
-            return prompt
-        return encode_prompt(prompt, self.codec, self.network.config.max_frames)
+        """Return the codes (T, C) of a voice prompt (:func:`dia.inference.prompt.encode_prompt`)."""
+        return self._generator.encode_prompt(prompt)
 
     def save_audio(self, path: str, audio: Waveform) -> None:
-        """Write a waveform that :meth:`generate` returned. Raises :class:`UserError` as :func:`write_audio`
-        does.
+        """Write a waveform of :meth:`generate` as WAV, FLAC, OGG or MP3, by the ending of ``path``.
+
+        Raises:
+            UserError: As :func:`dia.audio.files.write_audio` does.
         """
         write_audio(path, audio, self.codec.sample_rate)
-
-    def _guarded(
-        self,
-        texts: list[str],
-        seeds: list[int],
-        task: "_Task",
-        retries: int,
-        limits: GuardLimits = GuardLimits(),
-    ) -> list[GuardedSpeech]:
-        def speak(places: list[int], seeds: list[int]) -> list[Speech]:
-            return self._speak([texts[place] for place in places], seeds, task.of(places))
-
-        return synthesize_guarded(speak, texts, seeds, retries, limits)
-
-    def _speak(self, texts: list[str], seeds: list[int], task: "_Task") -> list[Speech]:
-        scripts, prompts = self._scripts(texts, task)
-        return self.synthesizer.speak(scripts, seeds, task.sampling, task.max_tokens, prompts, task.compiled)
-
-    def _codes(self, texts: list[str], seeds: list[int], task: "_Task") -> list[Generated]:
-        scripts, prompts = self._scripts(texts, task)
-        requests = [Request(*item) for item in zip(scripts, seeds, prompts, strict=True)]
-        steps = task.max_tokens or self.network.config.decoder.max_positions
-        return generate_codes(self.network, requests, task.sampling, steps, task.compiled)
-
-    def _scripts(self, texts: list[str], task: "_Task") -> tuple[list[str], list[torch.Tensor | None]]:
-        """What the model reads: texts and prompts as they are, or behind a voice's."""
-        if task.voice is None:
-            return texts, task.prompts
-        if any(prompt is not None for prompt in task.prompts):
-            raise UserError("a voice and an audio_prompt were given; give one of them")
-        return [task.voice.script(text) for text in texts], [self._voice_codes(task.voice)] * len(texts)
-
-    def _voice_codes(self, voice: Voice) -> torch.Tensor:
-        if self._synthesizer is not None:
-            require_codec(self.codec, voice.fingerprint, "the voice")
-        return voice.codes_TC
-
-    def _prompts(self, given: Prompts, count: int) -> list[torch.Tensor | None]:
-        prompts = given if isinstance(given, list) else [given] * count
-        if len(prompts) != count:
-            raise UserError(
-                f"{count} texts but {len(prompts)} audio prompts; give one prompt for each, or None"
-            )
-        return [None if prompt is None else self.encode_prompt(prompt) for prompt in prompts]
-
-
-@dataclass(frozen=True)
-class _Task:
-    """How a batch is spoken: sampling values, room, prompts' codes, a voice, compiled or not."""
-
-    sampling: Sampling
-    max_tokens: int | None
-    prompts: list[torch.Tensor | None]
-    voice: Voice | None
-    compiled: bool
-
-    def of(self, places: list[int]) -> "_Task":
-        """The same for some items of the batch."""
-        return replace(self, prompts=[self.prompts[place] for place in places])
-
-
-def _replaced(sampling: Sampling, values: dict[str, Any]) -> Sampling:
-    """Return the sampling values with those replaced that are not None."""
-    return replace(sampling, **{key: value for key, value in values.items() if value is not None})
-
-
-def _seeds(seed: int | list[int] | None, count: int) -> list[int]:
-    if seed is None:
-        return [int.from_bytes(os.urandom(4)) for _ in range(count)]
-    if isinstance(seed, int):
-        return [seed] * count
-    if len(seed) != count:
-        raise UserError(f"{count} texts but {len(seed)} seeds; give one seed for each, or one for all")
-    return list(seed)

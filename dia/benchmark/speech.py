@@ -68,7 +68,7 @@ def time_speech(network: DiaNetwork, codec: Codec, steps: int, compiled: bool) -
     """Return seconds of work for a second of sound: a text of ``steps`` decoder steps, to a waveform."""
     device = next(network.parameters()).device
     begun = now(device)
-    speech = Synthesizer(network, codec).speak([TEXT], [0], Sampling(), steps, compiled=compiled)[0]
+    speech = Synthesizer(network, codec).synthesize([TEXT], [0], Sampling(), steps, compiled=compiled)[0]
     return (now(device) - begun) / (len(speech.waveform) / speech.sample_rate)
 
 
@@ -103,11 +103,11 @@ def time_batch(network: DiaNetwork, codec: Codec, count: int, steps: int) -> dic
     device, synthesizer, sampling = next(network.parameters()).device, Synthesizer(network, codec), Sampling()
     texts, seeds = batch_texts(count), list(range(count))
     begun = now(device)
-    together = synthesizer.speak(texts, seeds, sampling, steps)
+    together = synthesizer.synthesize(texts, seeds, sampling, steps)
     batch = now(device) - begun
     begun = now(device)
     alone = [
-        synthesizer.speak([text], [seed], sampling, steps) for text, seed in zip(texts, seeds, strict=True)
+        synthesizer.synthesize([text], [seed], sampling, steps) for text, seed in zip(texts, seeds, strict=True)
     ]
     single = now(device) - begun
     seconds = sum(len(speech.waveform) for speech in together) / codec.sample_rate

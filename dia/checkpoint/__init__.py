@@ -1,4 +1,4 @@
-"""Reading checkpoints of any layout, writing those that transformers opens."""
+"""Checkpoints: read any layout (nari, transformers, Lightning, ours), write what transformers opens."""
 
 from dia.checkpoint.folder import Checkpoint, CodecReference, convert, load_checkpoint, save_checkpoint
 from dia.checkpoint.source import Source, read_config, read_source

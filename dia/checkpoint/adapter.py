@@ -1,8 +1,8 @@
-"""Adapters of low rank: what LoRA learned, apart from the checkpoint that it was learned on.
+"""LoRA adapters as separate folders in PEFT's layout: save, load, and merge into a network.
 
-A folder in PEFT's layout, `adapter_config.json` and `adapter_model.safetensors`, so that PEFT opens it on
-transformers' own Dia (our submodules carry transformers' names). The key `dia` of the config, which PEFT
-ignores, tells the base: its shape, and a fingerprint of its weights.
+A folder holds `adapter_config.json` and `adapter_model.safetensors`, so that PEFT opens it on transformers'
+Dia (our submodules have transformers' names). The key `dia` of the config, which PEFT ignores, describes the
+base checkpoint: its shape, and a fingerprint of its weights.
 
 Legend: O output features, I input features, R rank.
 """
@@ -28,23 +28,21 @@ from dia.types import flatten
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PEFT_PREFIX = "base_model.model."
 DOWN, UP = ".lora_A", ".lora_B"  # (R, I) and (O, R), under PEFT's names
-UNKNOWN = (
+UNSUPPORTED = (  # keys of PEFT
     "use_rslora",
     "use_dora",
     "rank_pattern",
     "alpha_pattern",
     "lora_bias",
     "modules_to_save",
-)  # of PEFT's
-SHOWN = 5  # problems that are listed
-log = logging.getLogger(__name__)
+)
+SHOWN = 5  # number of problems that a message lists
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Base:
-    """The checkpoint that an adapter was learned on: the name it was opened by, and
-    :func:`weights_fingerprint`.
-    """
+    """The checkpoint an adapter was trained on: its name when opened, and :func:`weights_fingerprint`."""
 
     name: str
     fingerprint: str
@@ -52,10 +50,15 @@ class Base:
 
 @dataclass(frozen=True)
 class Adapter:
-    """Matrices by name (``<module>.lora_A`` (R, I) and ``<module>.lora_B`` (O, R)), and what they belong to.
+    """A LoRA adapter: a weight W of a target module becomes ``W + alpha / rank * B A``.
 
-    ``targets`` are the endings of the modules' names; a weight becomes ``W + alpha / rank * B A``. PEFT's own
-    adapters tell neither the base's fingerprint nor its ``config``.
+    Attributes:
+        rank: Rank of the matrices.
+        alpha: Scale of their product, before division by the rank.
+        targets: Suffixes of the names of the adapted modules.
+        base: The base checkpoint; adapters written by PEFT itself have an empty fingerprint.
+        config: Shape of the base; None in adapters written by PEFT itself.
+        tensors: The matrices by name: ``<module>.lora_A`` (R, I) and ``<module>.lora_B`` (O, R).
     """
 
     rank: int
@@ -67,18 +70,19 @@ class Adapter:
 
     @property
     def scale(self) -> float:
-        """What the product of the two matrices is multiplied by."""
+        """Factor of the product of the two matrices."""
         return self.alpha / self.rank
 
     @property
     def modules(self) -> list[str]:
-        """Names of the modules that have an adapter, sorted."""
+        """Sorted names of the adapted modules."""
         return sorted({name.rpartition(".")[0] for name in self.tensors})
 
 
 def weights_fingerprint(tensors: Iterable[tuple[str, Tensor]]) -> str:
-    """Return a sha256 over names, shapes and first rows: training moves every row, and gigabytes need not be
-    read.
+    """Return the SHA-256 over names, shapes and first rows of tensors.
+
+    Training changes every row, so that the first ones suffice and gigabytes need not be read.
     """
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors, key=lambda pair: pair[0]):
@@ -88,39 +92,37 @@ def weights_fingerprint(tensors: Iterable[tuple[str, Tensor]]) -> str:
 
 
 def save_adapter(adapter: Adapter, folder: Path) -> None:
-    """Write an adapter's folder, whole or not at all; an older one there is replaced. Raises ``OSError`` as
-    files do.
-    """
-    write_folder(folder, lambda made: _write(adapter, made))
+    """Write an adapter's folder atomically, replacing an older one. Raises ``OSError`` as files do."""
+    write_folder(folder, lambda temporary: _write(adapter, temporary))
 
 
 def load_adapter(path: str | Path) -> Adapter:
-    """Read the folder of an adapter, or the `adapter` of a run folder.
+    """Read the folder of an adapter, or the subfolder `adapter` of a run.
 
-    Raises :class:`UserError` when there is none, it is damaged, or it is of a kind that is not merged here.
+    Raises:
+        UserError: When there is none, when it is damaged, or when it uses features of PEFT that are not
+            supported.
     """
     folder = next(
         (place for place in (Path(path), Path(path) / "adapter") if (place / CONFIG).is_file()), None
     )
     if folder is None:
         raise UserError(
-            f"there is no adapter at {path}: neither it nor its `adapter` holds {CONFIG}; name the folder of one"
+            f"there is no adapter at {path}: neither it nor its subfolder `adapter` holds {CONFIG}; give its folder"
         )
     content = read_json(folder / CONFIG)
-    if unknown := [key for key in UNKNOWN if content.get(key)]:
+    if unsupported := [key for key in UNSUPPORTED if content.get(key)]:
         raise UserError(
-            f"{folder / CONFIG} has {', '.join(unknown)}, which is not merged here; merge it with PEFT"
+            f"{folder / CONFIG} uses {', '.join(unsupported)}, which is not supported here; merge it with PEFT"
         )
     try:
-        about = content.get(
-            "dia", {"base": {"name": content.get("base_model_name_or_path") or "unknown", "fingerprint": ""}}
-        )
-        base, config = Base(**about["base"]), _config_of(about["config"]) if about.get("config") else None
-        rank, alpha, targets = (
-            int(content["r"]),
-            float(content["lora_alpha"]),
-            list(content["target_modules"]),
-        )
+        base_name = content.get("base_model_name_or_path") or "unknown"
+        about = content.get("dia", {"base": {"name": base_name, "fingerprint": ""}})
+        base = Base(**about["base"])
+        config = _config_of(about["config"]) if about.get("config") else None
+        rank = int(content["r"])
+        alpha = float(content["lora_alpha"])
+        targets = list(content["target_modules"])
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder / CONFIG} describes no adapter ({error!r}); copy it again") from error
     tensors = {_our_name(name): tensor for name, tensor in read_tensors([folder / WEIGHTS]).items()}
@@ -128,19 +130,22 @@ def load_adapter(path: str | Path) -> Adapter:
 
 
 def merge_adapter(network: DiaNetwork, adapter: Adapter, name: str = "the adapter") -> None:
-    """Add an adapter to a network's weights, in place, each in its own type.
+    """Add an adapter to a network's weights in place, each in its own type; ``name`` appears in messages.
 
-    Raises :class:`UserError` with all that does not fit when the adapter was made for a network of another
-    shape; other weights than those it was learned on are only warned of.
+    A base with other weights than the adapter was trained on causes a warning only.
+
+    Raises:
+        UserError: With all problems when the adapter is for a network of another shape.
     """
     if problems := adapter_problems(network, adapter):
         more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         raise UserError(
-            f"{name} does not fit this checkpoint: {'; '.join(problems[:SHOWN])}{more}; take the base {adapter.base.name}"
+            f"{name} does not fit this checkpoint: {'; '.join(problems[:SHOWN])}{more}; use it with its base "
+            f"{adapter.base.name}"
         )
     if adapter.base.fingerprint not in ("", weights_fingerprint(network.state_dict().items())):
-        log.warning(
-            "%s was learned on %s, which has other weights than this checkpoint", name, adapter.base.name
+        logger.warning(
+            "%s was trained on %s, which has other weights than this checkpoint", name, adapter.base.name
         )
     for module in adapter.modules:
         weight = network.get_parameter(f"{module}.weight")
@@ -150,56 +155,60 @@ def merge_adapter(network: DiaNetwork, adapter: Adapter, name: str = "the adapte
 
 
 def merge_tensors(state: dict[str, Tensor], scale: float) -> dict[str, Tensor]:
-    """Return a state dict without the adapters that lie beside its weights: their products have been added to
-    these.
-    """
-    alone = {name: tensor for name, tensor in state.items() if not name.endswith((DOWN, UP))}
+    """Return a state dict with the adapters in it merged into the weights beside them."""
+    state_without_adapters = {name: tensor for name, tensor in state.items() if not name.endswith((DOWN, UP))}
     for module in (name.removesuffix(DOWN) for name in state if name.endswith(DOWN)):
         key = f"{module}.weight"
-        alone[key] = merged(alone[key], state[module + DOWN], state[module + UP], scale)
-    return alone
+        state_without_adapters[key] = merged(
+            state_without_adapters[key], state[module + DOWN], state[module + UP], scale
+        )
+    return state_without_adapters
 
 
 def merged(weight_OI: Tensor, down_RI: Tensor, up_OR: Tensor, scale: float) -> Tensor:
-    """Return W + scale * B A, computed in fp32, in the weight's own type and place."""
+    """Return W + scale * B A, computed in fp32, in the weight's type and on its device."""
     added_OI = scale * (up_OR.to(weight_OI.device).float() @ down_RI.to(weight_OI.device).float())
     return (weight_OI.float() + added_OI).to(weight_OI.dtype)
 
 
 def adapter_problems(network: DiaNetwork, adapter: Adapter) -> list[str]:
-    """Return what of an adapter has no place in a network: facts of its shape, matrices without a weight or
-    of another size.
-    """
-    wanted, given = flatten(asdict(network.config)), flatten(asdict(adapter.config or network.config))
+    """Return why an adapter does not fit a network: other shapes, or matrices without a weight."""
+    shape = flatten(asdict(network.config))
+    base_shape = flatten(asdict(adapter.config or network.config))
     problems = [
-        f"{key} is {given[key]} there and {value} here"
-        for key, value in wanted.items()
-        if given.get(key) != value
+        f"{key} is {base_shape[key]} in the adapter's base and {value} in the network"
+        for key, value in shape.items()
+        if base_shape.get(key) != value
     ]
     weights = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     for module in adapter.modules:
-        down, up = (adapter.tensors.get(module + end) for end in (DOWN, UP))
+        down, up = (adapter.tensors.get(module + suffix) for suffix in (DOWN, UP))
+        weight = weights.get(f"{module}.weight")
         if down is None or up is None:
             problems.append(f"{module} lacks one of its two matrices")
-        elif (found := weights.get(f"{module}.weight")) != (len(up), down.shape[1]) or len(down) != up.shape[
-            1
-        ]:
-            problems.append(f"{module} is {tuple(up.shape)} times {tuple(down.shape)}, its weight {found}")
+        elif weight != (len(up), down.shape[1]) or len(down) != up.shape[1]:
+            problems.append(f"{module} is {tuple(up.shape)} times {tuple(down.shape)}, its weight {weight}")
     return problems
 
 
-def _write(adapter: Adapter, made: Path) -> None:
+def _write(adapter: Adapter, folder: Path) -> None:
     content = {
-        "peft_type": "LORA", "r": adapter.rank, "lora_alpha": adapter.alpha, "target_modules": adapter.targets,
-        "bias": "none", "fan_in_fan_out": False, "inference_mode": True, "task_type": None,
+        "peft_type": "LORA",
+        "r": adapter.rank,
+        "lora_alpha": adapter.alpha,
+        "target_modules": adapter.targets,
+        "bias": "none",
+        "fan_in_fan_out": False,
+        "inference_mode": True,
+        "task_type": None,
         "base_model_name_or_path": adapter.base.name,
         "dia": {"base": asdict(adapter.base), "config": asdict(adapter.config) if adapter.config else None},
-    }  # fmt: skip
-    write_json(made / CONFIG, content)
+    }
+    write_json(folder / CONFIG, content)
     tensors = {
         _peft_name(name): tensor.detach().cpu().contiguous() for name, tensor in adapter.tensors.items()
     }
-    save_file(tensors, made / WEIGHTS, metadata={"format": "pt"})
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
 
 
 def _peft_name(name: str) -> str:

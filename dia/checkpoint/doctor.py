@@ -1,4 +1,4 @@
-"""What a checkpoint is, in a few lines: for the one who wants to know before sound tells."""
+"""Describe a checkpoint in a few lines: layout, generation, size, types, codec, checksums, wrong shapes."""
 
 from collections import Counter
 from math import prod
@@ -12,9 +12,7 @@ from dia.network import DiaNetwork
 
 
 def describe(source: Source) -> list[str]:
-    """Return lines on layout, generation, size, types, codec, sampling values, each file's sha256, and what
-    does not fit.
-    """
+    """Return lines about a checkpoint, including each file's SHA-256 and tensors that do not fit its config."""
     config, codec = source.config, codec_of(source)
     types = Counter(str(tensor.dtype).removeprefix("torch.") for tensor in source.tensors.values())
     weights = sum(prod(tensor.shape) for tensor in source.tensors.values())
@@ -23,7 +21,7 @@ def describe(source: Source) -> list[str]:
         problems = shape_problems(DiaNetwork(config), source.tensors)
     return [
         f"layout      {source.layout}",
-        f"generation  {source.generation}, cross_rope={config.cross_rope} (told by {source.told_by})",
+        f"generation  {source.generation}, cross_rope={config.cross_rope} (according to {source.generation_source})",
         f"network     encoder {config.encoder.layers} x {config.encoder.hidden_size}, decoder {config.decoder.layers} x "
         f"{config.decoder.hidden_size}, {config.channels} channels of {config.decoder.codebook_size} codes",
         f"weights     {weights:,} in {len(source.tensors)} tensors, {size / 1e9:.3f} GB, "

@@ -1,6 +1,4 @@
-"""Files of checkpoints: JSON and tensors, read with care. Nothing is unpickled: `.pth` is read with
-`weights_only=True`.
-"""
+"""Read and write the files of checkpoints: JSON and tensors, without unpickling (`weights_only=True`)."""
 
 import json
 import pickle
@@ -16,9 +14,7 @@ from dia.errors import UserError, one_line
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the object in a JSON file. Raises :class:`UserError` when it is missing, damaged, or no
-    object.
-    """
+    """Return the object in a JSON file. Raises :class:`UserError` when it is missing, damaged, or no object."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -29,14 +25,15 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write an object as JSON."""
+    """Write an object as indented JSON."""
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def read_tensors(files: list[Path]) -> dict[str, Tensor]:
-    """Return all tensors of the files (safetensors, or what `torch.save` wrote), each of its own type.
+    """Return all tensors of the files (safetensors, or written by `torch.save`), each in its own type.
 
-    Raises :class:`UserError` when a file is missing, damaged, or holds something else than tensors by name.
+    Raises:
+        UserError: When a file is missing, damaged, or holds anything but tensors by name.
     """
     tensors: dict[str, Tensor] = {}
     for path in files:
@@ -60,12 +57,12 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
         raise UserError(
             f"{path} is damaged, or holds more than weights ({type(error).__name__}); download it again"
         ) from error
-    # Lightning puts the weights under this key, beside the optimizer's state
+    # Lightning stores the weights under this key, beside the optimizer's state
     state = content.get("state_dict", content) if isinstance(content, dict) else content
     if (
         not isinstance(state, dict)
         or not state
         or not all(isinstance(tensor, Tensor) for tensor in state.values())
     ):
-        raise UserError(f"{path} holds no tensors by name; name the file of a Dia checkpoint")
+        raise UserError(f"{path} holds no tensors by name; give the file of a Dia checkpoint")
     return state

@@ -1,13 +1,10 @@
-"""What training starts from, as the config says it: `init` names a checkpoint, and the shape of the model is
-that checkpoint's.
+"""The model shape of a run that starts from a checkpoint (`init_from`): fill open values, find conflicts.
 
-`model=checkpoint` leaves the shape open (zero, empty); what a config says of it all the same must agree with
+`model=checkpoint` leaves the shape open (zero, empty); values that a config sets nevertheless must agree with
 the checkpoint.
 """
 
-from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
 
 from dia.checkpoint import read_config
 from dia.checkpoint.locate import resolve_checkpoint
@@ -16,32 +13,37 @@ from dia.codecs.spectral import read_config as read_codec_config
 from dia.config.codec import SpectralCodecConfig
 from dia.errors import UserError
 from dia.network import DecoderConfig, DiaConfig, EncoderConfig
+from dia.types import flatten
 
-SHOWN = 5  # contradictions that are listed
+SHOWN = 5  # number of conflicts that a message lists
 
 
 def filled_shape(model: DiaConfig, init: str) -> DiaConfig:
-    """Return a shape in which what ``model`` leaves open is that of the checkpoint ``init``.
+    """Return the shape ``model`` with its open values taken from the checkpoint ``init``.
 
-    A checkpoint that cannot be read leaves the shape of Dia-1.6B: :func:`initial_problems` tells what is
-    wrong with it. Raises :class:`UserError` when something is open and there is no checkpoint.
+    When the checkpoint cannot be read, open values are those of Dia-1.6B, and :func:`initial_problems` reports
+    the error.
+
+    Raises:
+        UserError: When values are open and ``init`` is empty.
     """
     given = asdict(model)
-    is_open = [key for key, value in _flat(given) if not value and key != "cross_rope"]
+    is_open = [key for key, value in flatten(given).items() if not value and key != "cross_rope"]
     if not is_open:
         return model
     if not init:
         raise UserError(
-            "model=checkpoint takes its shape from a checkpoint, and init_from is empty; give init_from=PATH or a Hub id"
+            "model=checkpoint takes its shape from a checkpoint, and init_from is empty; give init_from=PATH or a "
+            "Hub id"
         )
     try:
         shape = asdict(read_config(resolve_checkpoint(init)))
     except UserError:
         shape = asdict(DiaConfig())
-    # whether cross-attention is rotated cannot be left open: a shape that is open does not say that it is not
+    # cross_rope has no open value: when the shape is open, false does not mean that it was chosen
     for key in (*is_open, *(["cross_rope"] if not given["cross_rope"] else [])):
         before, _, last = key.rpartition(".")
-        (given[before] if before else given)[last] = dict(_flat(shape))[key]
+        (given[before] if before else given)[last] = flatten(shape)[key]
     return DiaConfig(
         **{
             **given,
@@ -52,12 +54,12 @@ def filled_shape(model: DiaConfig, init: str) -> DiaConfig:
 
 
 def initial_problems(init: str, model: DiaConfig) -> list[str]:
-    """Return what is wrong with a checkpoint to start from, and what of the model's shape contradicts it."""
+    """Return why training cannot start from a checkpoint: read errors, and values that contradict its shape."""
     try:
-        shape = dict(_flat(asdict(read_config(resolve_checkpoint(init)))))
+        shape = flatten(asdict(read_config(resolve_checkpoint(init))))
     except UserError as error:
         return [f"init_from={init}: {error}"]
-    wrong = [(key, value) for key, value in _flat(asdict(model)) if shape[key] != value]
+    wrong = [(key, value) for key, value in flatten(asdict(model)).items() if shape[key] != value]
     if not wrong:
         return []
     listed = ", ".join(f"model.{key}={value} (it has {shape[key]})" for key, value in wrong[:SHOWN])
@@ -66,9 +68,7 @@ def initial_problems(init: str, model: DiaConfig) -> list[str]:
 
 
 def initial_codec_problems(codec: str, shape: SpectralCodecConfig) -> list[str]:
-    """Return what is wrong with a spectral codec whose decoder is to learn on, and what of the asked shape
-    contradicts it.
-    """
+    """Return why a codec's decoder cannot be trained further: read errors, and values that contradict it."""
     try:
         own = asdict(read_codec_config(codec_path(codec)))
     except UserError as error:
@@ -78,12 +78,3 @@ def initial_codec_problems(codec: str, shape: SpectralCodecConfig) -> list[str]:
         for key, value in asdict(shape).items()
         if own[key] != value
     ]
-
-
-def _flat(content: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """The values by their dotted keys."""
-    for key, value in content.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{before}{key}.")
-        else:
-            yield before + key, value

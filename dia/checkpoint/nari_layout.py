@@ -1,8 +1,8 @@
-"""The layout of nari-labs/dia: its config.json (two formats) and its tensors, to and from ours.
+"""The layout of nari-labs/dia: conversion of its config.json (two formats) and its tensors.
 
-Its kernels stand as (in..., out...), the transpose of a linear layer's, with heads as axes of their own; nine
-embeddings are nine tensors (nari-labs/dia, dia/layers.py and dia/config.py). The first generation of
-checkpoints has a nested config.json, 0626 a flat one that is close to transformers' own.
+Its kernels are (in..., out...), the transpose of a linear layer's weights, with heads as axes of their own,
+and nine embeddings are nine tensors (nari-labs/dia, `dia/layers.py` and `dia/config.py`). The first generation
+of checkpoints has a nested config.json, 0626 a flat one that is close to that of transformers.
 """
 
 import re
@@ -23,20 +23,20 @@ NARI_EMBEDDING = re.compile(r"decoder\.embeddings\.(\d+)\.weight")
 
 
 def from_nari_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return nari's tensors under our names and in our shapes, of the same type.
+    """Return tensors of nari under our names and in our shapes, in the same type.
 
-    An unknown name keeps its name, for the caller to refuse.
+    Unknown tensors keep their names; the caller refuses them.
     """
     ours: dict[str, Tensor] = {}
     embeddings: dict[int, Tensor] = {}
     theirs_to_ours = {theirs: name for name, theirs in NAMES.items()}
     for name, tensor in tensors.items():
-        if found := NARI_EMBEDDING.fullmatch(name):
-            embeddings[int(found[1])] = tensor
+        if match := NARI_EMBEDDING.fullmatch(name):
+            embeddings[int(match[1])] = tensor
         elif name == NARI_HEAD:
             ours[HEAD] = _linear(tensor, 1)
         else:
-            kept = next(
+            new_name = next(
                 (
                     name.removesuffix(end) + ours_end
                     for end, ours_end in theirs_to_ours.items()
@@ -44,18 +44,18 @@ def from_nari_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
                 ),
                 name,
             )
-            ours[kept] = (
+            ours[new_name] = (
                 _linear(tensor, tensor.ndim - 1 if name.endswith("o_proj.weight") else 1)
                 if _is_dense(name)
                 else tensor
             )
-    if embeddings:  # by number, for a file may hold them in any order
+    if embeddings:  # sorted by number: a file may hold them in any order
         ours[EMBEDDINGS] = torch.cat([embeddings[number] for number in sorted(embeddings)])
     return ours
 
 
 def to_nari_tensors(state: dict[str, Tensor], config: DiaConfig) -> dict[str, Tensor]:
-    """Return our tensors under nari's names and in nari's shapes, of the same type."""
+    """Return our tensors under nari's names and in nari's shapes, in the same type."""
     theirs: dict[str, Tensor] = {}
     for name, tensor in state.items():
         if name == EMBEDDINGS:
@@ -68,12 +68,12 @@ def to_nari_tensors(state: dict[str, Tensor], config: DiaConfig) -> dict[str, Te
                 tensor, (config.decoder.hidden_size,), (config.channels, config.decoder.vocab_size)
             )
         else:
-            kept = next(
+            new_name = next(
                 (name.removesuffix(end) + nari_end for end, nari_end in NAMES.items() if name.endswith(end)),
                 name,
             )
-            theirs[kept] = (
-                _kernel(tensor, *_kernel_axes(name, config)) if _is_dense(kept) else tensor.contiguous()
+            theirs[new_name] = (
+                _kernel(tensor, *_kernel_axes(name, config)) if _is_dense(new_name) else tensor.contiguous()
             )
     return theirs
 
@@ -93,7 +93,7 @@ def _kernel(weight: Tensor, inputs: tuple[int, ...], outputs: tuple[int, ...]) -
 
 
 def _kernel_axes(name: str, config: DiaConfig) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the input and output axes of the kernel that our tensor ``name`` becomes."""
+    """Return the input and output axes of the kernel of our tensor ``name``."""
     in_encoder = name.startswith("encoder.")
     size: EncoderConfig | DecoderConfig = config.encoder if in_encoder else config.decoder
     if name.endswith("gate_up_proj.weight"):
@@ -119,14 +119,14 @@ def _attention_sizes(name: str, config: DiaConfig) -> tuple[int, int, int, int]:
 
 
 def is_nested(content: dict[str, Any]) -> bool:
-    """Whether a config.json is of the first generation's format."""
+    """Return whether a config.json has the format of the first generation."""
     return "model" in content and "data" in content
 
 
 def from_nested_config(content: dict[str, Any]) -> DiaConfig:
-    """Return our config of a nested config.json. Raises ``KeyError`` naming a key that is missing.
+    """Return the config in a nested config.json. Raises ``KeyError`` with the name of a missing key.
 
-    Lengths are rounded up to a multiple of 128, as nari's own reader does. This generation rotates
+    Lengths are rounded up to a multiple of 128, as in nari's own reader. This generation rotates
     cross-attention.
     """
     model, data = content["model"], content["data"]
@@ -178,9 +178,9 @@ def to_nested_config(config: DiaConfig) -> dict[str, Any]:
 
 
 def config_of_nari_tensors(tensors: dict[str, Tensor]) -> DiaConfig:
-    """Return the config that nari's tensors themselves tell; lengths and delays are those of Dia-1.6B.
+    """Return the config that follows from the shapes of nari's tensors, for `.pth` files without config.json.
 
-    A `.pth` file may come without its config.json. Raises ``KeyError`` naming a tensor that is missing.
+    Lengths and delays are those of Dia-1.6B. Raises ``KeyError`` with the name of a missing tensor.
     """
     query = tensors["encoder.layers.0.self_attention.q_proj.weight"].shape
     own, cross = (
@@ -206,7 +206,7 @@ def config_of_nari_tensors(tensors: dict[str, Tensor]) -> DiaConfig:
 
 def _layers(tensors: dict[str, Tensor], part: str) -> int:
     numbered: Callable[[str], re.Match[str] | None] = re.compile(rf"{part}\.layers\.(\d+)\.").match
-    return 1 + max(int(found[1]) for found in map(numbered, tensors) if found)
+    return 1 + max(int(match[1]) for match in map(numbered, tensors) if match)
 
 
 def _whole(length: int) -> int:

@@ -1,9 +1,9 @@
-"""Any Dia checkpoint, brought into our names: nari's layout, transformers', Lightning's and our own, told by
-key names.
+"""Read Dia checkpoints of any layout (nari, transformers, Lightning, ours) under one set of tensor names.
 
-The repository's id tells nothing: one id may serve two layouts. Nor do the tensors tell the generation: the
-first rotates cross-attention, 0626 does not, and a wrong pairing loads without an error and sounds bad. The
-config's format tells it, or the one who opens the checkpoint.
+The layout is recognized by tensor names, because one Hub id may serve two layouts. The generation of a
+checkpoint cannot be recognized by its tensors: the first one rotates cross-attention, 0626 does not, and a
+wrong choice loads without an error and gives bad audio. It follows from the format of the config, or from the
+caller.
 """
 
 import logging
@@ -29,15 +29,14 @@ PRESETS: dict[str, dict[str, Any]] = {
     FIRST: {"cfg_scale": 3.0, "temperature": 1.3, "top_p": 0.95, "cfg_filter_top_k": 35, "draw_guided": True},
     SECOND: {"cfg_scale": 3.0, "temperature": 1.8, "top_p": 0.90, "cfg_filter_top_k": 45},
 }
-# those of nari's signature, which transformers' converter writes for every checkpoint, whatever its
-# generation
+# the defaults of nari's signature, which transformers' converter writes for checkpoints of any generation
 DEFAULT_SAMPLING = {"cfg_scale": 3.0, "temperature": 1.2, "top_p": 0.95, "cfg_filter_top_k": 45}
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a kind of file names its tensors: a name that only it has, and the way to ours."""
+    """A naming scheme of tensors: a name that only this layout has, and the conversion to our names."""
 
     name: str
     mark: str
@@ -64,51 +63,63 @@ LAYOUTS = (
 
 @dataclass(frozen=True)
 class Source:
-    """What a checkpoint holds: its layout, config, tensors under our names in their own types, codec and
-    sampling values.
+    """The content of a checkpoint.
 
-    ``told_by`` says what told the generation.
+    Attributes:
+        located: Paths of its files.
+        layout: Name of its layout.
+        config: Shape of the network.
+        generation_source: Where the generation was read from, for messages.
+        tensors: Tensors under our names, in their own types.
+        extra: Values under the key ``dia`` of config.json, such as the codec.
+        sampling: Sampling values by name.
     """
 
     located: Located
     layout: str
     config: DiaConfig
-    told_by: str
+    generation_source: str
     tensors: dict[str, Tensor]
     extra: dict[str, Any]
     sampling: dict[str, Any]
 
     @property
     def generation(self) -> str:
-        """``first`` or ``0626``."""
+        """The generation of Dia-1.6B that the checkpoint is like: ``first`` or ``0626``."""
         return FIRST if self.config.cross_rope else SECOND
 
 
 def read_source(
     path: str | Path, cross_rope: bool | None = None, config_path: str | Path | None = None
 ) -> Source:
-    """Read a checkpoint of any layout. ``cross_rope`` overrides what its config tells of its generation,
-    ``config_path`` is a config.json that lies elsewhere.
+    """Read a checkpoint of any layout.
 
-    Raises :class:`UserError` when files are missing or damaged, or hold no Dia.
+    Args:
+        path: A folder, a weights file, or a Hub id.
+        cross_rope: Overrides the generation that follows from the config.
+        config_path: A config.json that lies elsewhere.
+
+    Raises:
+        UserError: When files are missing or damaged, or hold no Dia network.
     """
     located = locate(path) if config_path is None else replace(locate(path), config=Path(config_path))
     tensors = read_tensors(located.weights)
     layout = _layout(tensors, located)
     content = _config_content(located)
-    config, told_by = _config(content, tensors, layout, located)
+    config, generation_source = _config(content, tensors, layout, located)
     if cross_rope is not None:
-        config, told_by = replace(config, cross_rope=cross_rope), f"cross_rope={cross_rope}"
+        config, generation_source = replace(config, cross_rope=cross_rope), f"cross_rope={cross_rope}"
     elif not content and layout.name == "nari":
-        log.warning(
-            "%s: no config tells its generation; taken for the first (cross_rope=False is 0626)", located.path
+        logger.warning(
+            "%s has no config, so its generation is unknown; assuming the first (cross_rope=False is 0626)",
+            located.path,
         )
     extra = {key: value for key, value in content.get("dia", {}).items() if key != "cross_rope"}
     return Source(
         located,
         layout.name,
         config,
-        told_by,
+        generation_source,
         layout.to_ours(tensors),
         extra,
         _sampling(located, content, config),
@@ -116,8 +127,9 @@ def read_source(
 
 
 def read_config(path: str | Path) -> DiaConfig:
-    """Return the shape of a checkpoint; its weights are read only where there is no config. Raises as
-    :func:`read_source`.
+    """Return the shape of a checkpoint; weights are read only when there is no config.
+
+    Raises :class:`UserError` as :func:`read_source` does.
     """
     located = locate(path, weights=False)
     if located.config is None:
@@ -131,7 +143,7 @@ def _layout(tensors: dict[str, Tensor], located: Located) -> Layout:
             return layout
     some = ", ".join(sorted(tensors)[:3])
     raise UserError(
-        f"{located.path} holds no Dia: {len(tensors)} tensors such as {some}; name a Dia checkpoint"
+        f"{located.path} holds no Dia network: {len(tensors)} tensors such as {some}; give a Dia checkpoint"
     )
 
 
@@ -144,22 +156,22 @@ def _config_content(located: Located) -> dict[str, Any]:
 def _config(
     content: dict[str, Any], tensors: dict[str, Tensor], layout: Layout | None, located: Located
 ) -> tuple[DiaConfig, str]:
-    """Return the config and what told its generation."""
+    """Return the config and where its generation was read from."""
     try:
         if located.config is not None and located.config.suffix == ".yaml":
             return _run_config(located.config), "the run's config.yaml"
         if nari_layout.is_nested(content):
             return nari_layout.from_nested_config(content), "the nested config.json"
         if content:
-            told = "cross_rope in config.json" if "dia" in content else "the flat config.json"
-            return transformers_layout.from_config_json(content), told
+            where = "cross_rope in config.json" if "dia" in content else "the flat config.json"
+            return transformers_layout.from_config_json(content), where
         if layout is not None and layout.name == "nari":
-            return nari_layout.config_of_nari_tensors(tensors), "nothing: there is no config.json"
+            return nari_layout.config_of_nari_tensors(tensors), "an assumption: there is no config.json"
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{located.config or located.path} is not a Dia config: {error!r}; download it again"
         ) from error
-    raise UserError(f"{located.path} has no config.json beside it; copy the one it belongs to")
+    raise UserError(f"{located.path} has no config.json beside it; copy it there")
 
 
 def _run_config(path: Path) -> DiaConfig:
@@ -170,14 +182,14 @@ def _run_config(path: Path) -> DiaConfig:
         )
     except (OmegaConfBaseException, OSError) as error:
         raise UserError(
-            f"{path} holds no model's config ({one_line(error)}); it was changed by hand"
+            f"{path} holds no valid model config ({one_line(error)}); restore the file that training wrote"
         ) from error
 
 
 def _sampling(located: Located, content: dict[str, Any], config: DiaConfig) -> dict[str, Any]:
-    """Sampling values: what the checkpoint says, unless nobody chose it; then what suits its generation."""
+    """Return the checkpoint's sampling values, or its generation's where the file has converter defaults."""
     preset = PRESETS[FIRST if config.cross_rope else SECOND]
-    said = read_json(located.generation) if located.generation else {}
-    values = {**preset, **transformers_layout.sampling_of(said)}
+    stored = read_json(located.generation) if located.generation else {}
+    values = {**preset, **transformers_layout.sampling_of(stored)}
     chosen = {name: values[name] for name in DEFAULT_SAMPLING}
     return preset if chosen == DEFAULT_SAMPLING and "dia" not in content else values

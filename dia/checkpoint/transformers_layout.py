@@ -1,8 +1,7 @@
-"""The transformers layout: its config keys and tensor names, to and from ours (transformers 5.23,
-`models/dia`).
+"""The transformers layout: conversion of config keys and tensor names (transformers 5.23, `models/dia`).
 
-Our submodules carry transformers' names, so a tensor only gains or loses the prefix `model.` (the head has
-none). What transformers does not know (`cross_rope`, the codec) stands under the extra key `dia`, which it
+Our submodules have transformers' names, so a tensor only gains or loses the prefix `model.` (the output layer
+has none). Values that transformers does not know (`cross_rope`, the codec) lie under the key `dia`, which it
 ignores.
 """
 
@@ -23,7 +22,7 @@ SAMPLING_NAMES = {
 
 
 def to_config_json(config: DiaConfig, extra: dict[str, Any]) -> dict[str, Any]:
-    """Return the content of `config.json`; ``extra`` joins ``cross_rope`` under the key `dia`."""
+    """Return the content of `config.json`; ``extra`` is added to ``cross_rope`` under the key `dia`."""
     encoder, decoder = config.encoder, config.decoder
     rope = {"rope_theta": config.rope_theta, "rope_type": "default"}
     return {
@@ -72,7 +71,7 @@ def to_config_json(config: DiaConfig, extra: dict[str, Any]) -> dict[str, Any]:
 
 
 def from_config_json(content: dict[str, Any]) -> DiaConfig:
-    """Return our config of a `config.json`. Raises ``KeyError`` naming a key that is missing."""
+    """Return the config in a `config.json`. Raises ``KeyError`` with the name of a missing key."""
     encoder, decoder = content["encoder_config"], content["decoder_config"]
     rope = decoder.get("rope_parameters") or {}
     return DiaConfig(
@@ -96,7 +95,7 @@ def from_config_json(content: dict[str, Any]) -> DiaConfig:
 
 
 def to_tensors(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return our state under transformers' names."""
+    """Return a state dict under transformers' names."""
     return {
         name if name.startswith(HEAD) else PREFIX + name: tensor.contiguous()
         for name, tensor in state.items()
@@ -104,24 +103,27 @@ def to_tensors(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def from_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return transformers' tensors under our names."""
+    """Return tensors of transformers under our names."""
     return {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items()}
 
 
 def sampling_of(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the sampling values that a `generation_config.json` tells, under our names."""
-    told = {ours: content[theirs] for ours, theirs in SAMPLING_NAMES.items() if theirs in content}
-    return {**told, "cfg_scale": told["cfg_scale"] or 0.0} if "cfg_scale" in told else told
+    """Return the sampling values in a `generation_config.json` under our names."""
+    values = {ours: content[theirs] for ours, theirs in SAMPLING_NAMES.items() if theirs in content}
+    if "cfg_scale" in values:
+        values["cfg_scale"] = values["cfg_scale"] or 0.0  # null turns guidance off
+    return values
 
 
 def generation_config(config: DiaConfig, sampling: dict[str, Any]) -> dict[str, Any]:
-    """Return the content of `generation_config.json`. ``sampling`` has cfg_scale, temperature, top_p,
-    cfg_filter_top_k.
+    """Return the content of `generation_config.json`.
+
+    ``sampling`` has the keys cfg_scale, temperature, top_p and cfg_filter_top_k.
     """
     return {
         "do_sample": True,
         **{theirs: sampling[ours] for ours, theirs in SAMPLING_NAMES.items()},
-        "guidance_scale": sampling["cfg_scale"] or None,  # none is how transformers says that guidance is off
+        "guidance_scale": sampling["cfg_scale"] or None,  # null turns guidance off in transformers
         "max_length": config.decoder.max_positions,
         "eos_token_id": config.decoder.eos,
         "pad_token_id": config.decoder.pad,

@@ -1,11 +1,10 @@
-"""A conditional flow that gives averaged spectra their detail back.
+"""Conditional flow matching that adds detail to the spectra that the spectral codec's decoder predicts.
 
-A regression predicts what is right on average: harmonics blur where the pitch is a little uncertain, breath
-turns into a smooth hum. Flow matching (arXiv 2210.02747) learns the distribution of what is missing, the
-residual of the log magnitudes, as a velocity field from a standard normal distribution to it. Decoding
-follows the field from noise that is drawn from the codes, so that the sound is a function of the codes alone.
-From the middle of that distribution, zero, breath and rasp come out as what they are on average, which is a
-hum: coughs and cleared throats were not heard as such.
+A regression predicts averages: harmonics blur where the pitch is slightly uncertain, and breath becomes a
+smooth hum. Flow matching (arXiv 2210.02747) learns the distribution of the missing residual of the log
+magnitudes, as a velocity field from a standard normal distribution. Decoding integrates the field from noise
+that is a function of the codes, so that the audio is a function of the codes alone. Starting from zero instead
+of noise gives the average again: coughs and cleared throats were not recognizable.
 
 Legend: B batch, T codec frames, S frames of a codec frame, C codebooks, V codes of a codebook, F frames, K
 frequency bins, W feature width.
@@ -16,13 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-RESIDUAL_SCALE = 0.5  # about the standard deviation of the residual, in natural log
-MEAN_SHIFT, MEAN_SCALE = 1.0, 2.5  # bring log magnitudes to about zero mean, unit deviation
+RESIDUAL_SCALE = 0.5  # approximately the standard deviation of the residual, in natural log
+MEAN_SHIFT = 1.0  # shift and scale normalize log magnitudes to about zero mean and unit deviation
+MEAN_SCALE = 2.5
 TIME_FREQUENCIES = 32
 
 
 class DetailFlow(nn.Module):
-    """Velocity of the residual given time, decoder features and mean log magnitudes."""
+    """The velocity field of the residual, given time, decoder features and mean log magnitudes."""
 
     frequencies: Tensor
 
@@ -39,7 +39,7 @@ class DetailFlow(nn.Module):
         self.register_buffer("frequencies", torch.logspace(0, 3, TIME_FREQUENCIES), persistent=False)
 
     def forward(self, residual_BFK: Tensor, time_B: Tensor, features_BFW: Tensor, mean_BFK: Tensor) -> Tensor:
-        """Return the velocity (B, F, K) of a scaled residual at a time in 0..1."""
+        """Return the velocity (B, F, K) of a scaled residual (B, F, K) at times (B,) in 0..1."""
         angles = time_B[:, None] * self.frequencies
         time_BW = self.time(torch.cat([angles.sin(), angles.cos()], -1))
         x_BFW = self.read(torch.cat([residual_BFK, (mean_BFK + MEAN_SHIFT) / MEAN_SCALE, features_BFW], -1))
@@ -49,7 +49,7 @@ class DetailFlow(nn.Module):
         return velocity_BFK
 
     def loss(self, true_BFK: Tensor, features_BFW: Tensor, mean_BFK: Tensor, weights_K: Tensor) -> Tensor:
-        """Flow-matching loss, a scalar, of true log magnitudes (B, F, K); times are drawn logit-normal."""
+        """Return the flow-matching loss of true log magnitudes (B, F, K); times are logit-normal."""
         residual_BFK = (true_BFK - mean_BFK) / RESIDUAL_SCALE
         noise_BFK = torch.randn_like(residual_BFK)
         time_B = torch.randn(len(residual_BFK), device=residual_BFK.device).sigmoid()
@@ -59,9 +59,7 @@ class DetailFlow(nn.Module):
         return loss
 
     def sharpen(self, features_BFW: Tensor, mean_BFK: Tensor, start_BFK: Tensor, steps: int) -> Tensor:
-        """Return log magnitudes (B, F, K) with detail, by Euler's method in ``steps`` steps from a scaled
-        residual.
-        """
+        """Return log magnitudes (B, F, K) with detail, by Euler's method from the scaled residual ``start_BFK``."""
         residual_BFK = start_BFK
         for step in range(steps):
             time_B = mean_BFK.new_full((len(mean_BFK),), step / steps)
@@ -70,35 +68,33 @@ class DetailFlow(nn.Module):
 
 
 class CodeNoise(nn.Module):
-    """Standard normal noise that codes tell: equal codes give equal noise wherever they stand, in a window as
-    in the whole, and other codes give another.
+    """Standard normal noise as a function of codes: equal codes give equal noise at any position.
 
-    One table for all codebooks, each of which reads it a stretch further on.
+    So a window of the codes has the noise that the whole sequence has. All codebooks share one table, which
+    each reads at its own shift.
     """
 
     table_VSK: Tensor
 
     def __init__(self, codebooks: int, codes: int, frames: int, bins: int) -> None:
         super().__init__()
-        drawn = np.random.RandomState(0).standard_normal(
-            (codes, frames, bins)
-        )  # a stream that NumPy promises not to change
+        # NumPy guarantees that the stream of RandomState does not change
+        drawn = np.random.RandomState(0).standard_normal((codes, frames, bins))
         self.register_buffer("table_VSK", torch.from_numpy(drawn).float(), persistent=False)
         self.shifts = [codebook * bins // codebooks for codebook in range(codebooks)]
 
     def forward(self, codes_BTC: Tensor) -> Tensor:
-        """Return noise (B, F, K) for codes (B, T, C), F the frames of T."""
+        """Return noise (B, F, K) for codes (B, T, C), where T codec frames have F frames."""
         noise_BTSK = torch.zeros((), device=codes_BTC.device)
-        for codes_BT, shift in zip(
-            codes_BTC.unbind(-1), self.shifts, strict=True
-        ):  # in this order, which `sum` does not promise
+        # added in a fixed order, which `sum` does not guarantee
+        for codes_BT, shift in zip(codes_BTC.unbind(-1), self.shifts, strict=True):
             noise_BTSK = noise_BTSK + self.table_VSK[codes_BT].roll(shift, -1)
         noise_BFK: Tensor = noise_BTSK.flatten(1, 2) / len(self.shifts) ** 0.5
         return noise_BFK
 
 
 class TimedConvNeXtBlock(nn.Module):
-    """A ConvNeXt block whose norm and residual are modulated by the time (as in DiT, arXiv 2212.09748)."""
+    """A ConvNeXt block whose norm and residual are modulated by the time, as in DiT (arXiv 2212.09748)."""
 
     def __init__(self, width: int, layers: int) -> None:
         super().__init__()
@@ -121,9 +117,7 @@ class TimedConvNeXtBlock(nn.Module):
 
 
 def frequency_weights(bins: int, sample_rate: int, corner: float = 2000.0) -> Tensor:
-    """Weights (K,) of mean 1 that fall with frequency above ``corner`` hertz, as the ear's resolution
-    does.
-    """
+    """Return weights (K,) of mean 1 that fall above ``corner`` hertz, as the resolution of hearing does."""
     hertz = torch.linspace(0, sample_rate / 2, bins)
     weights = 1 / (1 + hertz / corner)
     return weights / weights.mean()

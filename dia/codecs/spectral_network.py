@@ -1,14 +1,13 @@
-"""A small neural codec for CPU runs: log-mel in, inverse STFT out, both at frame rate.
+"""A small neural codec that trains on a CPU: log-mel spectrogram in, inverse STFT out, both at frame rate.
 
-waveform -> log-mel (100 frames/s) -> ConvNeXt encoder -> stride 4 -> residual vector quantizer (dac) -> codes
-(25 frames/s) codes -> x4 -> ConvNeXt decoder -> mean log magnitudes -> a flow adds detail
-(dia/codecs/flow_refiner.py), from noise that the codes tell -> phases by Griffin-Lim -> inverse STFT ->
-waveform
+Encoder: waveform -> log-mel (100 frames/s) -> ConvNeXt blocks -> stride 4 -> residual vector quantizer (of the
+package descript-audio-codec) -> codes (25 frames/s).
+Decoder: codes -> upsampling by 4 -> ConvNeXt blocks -> mean log magnitudes -> flow matching adds detail
+(:mod:`dia.codecs.flow_refiner`) -> phases by Griffin-Lim -> inverse STFT -> waveform.
 
-Vocos (arXiv 2306.00814) has the idea of a decoder that never upsamples to sample rate, but predicts phases as
-well. Here they are found afterwards: a regression of magnitudes has no phase to learn, a step takes .2 s on
-two cores where one against dac's discriminators takes 1.4 s, and what a regression smooths away comes back
-through the flow.
+As in Vocos (arXiv 2306.00814) the decoder never upsamples to the sample rate. Vocos predicts phases as well;
+here Griffin-Lim estimates them, so that training is a regression of magnitudes: a step takes .2 s on two cores
+where a step with DAC's discriminators takes 1.4 s. The flow restores the detail that a regression averages.
 
 Legend: B batch, L samples, M mel band or feature width, F frames at `hop`, T codec frames, C codebooks, W
 feature width, K frequency bins (n_fft / 2 + 1).
@@ -25,14 +24,12 @@ from dia.codecs.dac_package import build_quantizer
 from dia.codecs.flow_refiner import CodeNoise, DetailFlow
 from dia.config.codec import SpectralCodecConfig
 
-SOFTEST = -4.6  # natural log of the smallest magnitude told apart; loud speech has magnitudes of about 20
+SOFTEST = -4.6  # natural log of the magnitude floor; loud speech has magnitudes of about 20
 MOMENTUM = 0.99  # of Griffin-Lim (Perraudin et al. 2013)
 
 
 class ConvNeXtBlock(nn.Module):
-    """Depthwise convolution, norm, and a three-fold widened pointwise pair with a scaled residual (arXiv
-    2201.03545).
-    """
+    """A ConvNeXt block (arXiv 2201.03545) with an expansion of 3 and a scaled residual."""
 
     def __init__(self, width: int, layers: int) -> None:
         super().__init__()
@@ -51,7 +48,7 @@ class ConvNeXtBlock(nn.Module):
 
 
 class SpectralEncoder(nn.Module):
-    """Log-mel frames to latents at codec rate."""
+    """Waveform to latents at the codec's frame rate, through a log-mel spectrogram."""
 
     def __init__(self, config: SpectralCodecConfig) -> None:
         super().__init__()
@@ -66,14 +63,14 @@ class SpectralEncoder(nn.Module):
         self.narrow = nn.Conv1d(width, config.latent_width, kernel_size=config.stride, stride=config.stride)
 
     def forward(self, waveform_BL: Tensor) -> Tensor:
-        """Return latents (B, M, T) of a waveform whose length is a whole number of codec frames."""
+        """Return latents (B, M, T) of waveforms (B, L) of a whole number of codec frames."""
         mel_BMF = self.mel(waveform_BL)[..., :-1].clamp_min(1e-5).log()
         latents_BMT: Tensor = self.narrow(self.blocks(self.read(mel_BMF)))
         return latents_BMT
 
 
 class SpectralDecoder(nn.Module):
-    """Quantized latents to the log magnitudes that are right on average."""
+    """Quantized latents to mean log magnitudes."""
 
     def __init__(self, config: SpectralCodecConfig) -> None:
         super().__init__()
@@ -119,12 +116,12 @@ class SpectralNetwork(nn.Module):
         self.register_buffer("window", torch.hann_window(config.n_fft), persistent=False)
 
     def encode(self, waveform_BL: Tensor) -> Tensor:
-        """Return codes (B, T, C), int64, of a waveform whose length is a whole number of codec frames."""
+        """Return codes (B, T, C), int64, of waveforms (B, L) of a whole number of codec frames."""
         codes_BTC: Tensor = self.quantizer(self.encoder(waveform_BL))[1].transpose(1, 2)
         return codes_BTC
 
     def decode(self, codes_BTC: Tensor) -> Tensor:
-        """Return the waveform (B, L) of codes (B, T, C)."""
+        """Return waveforms (B, L) of codes (B, T, C)."""
         features_BFW, mean_BFK = self.decoder(self.quantizer.from_codes(codes_BTC.transpose(1, 2))[0])
         start_BFK = self.config.detail_noise * self.noise(codes_BTC)
         return self.waveform_of(
@@ -132,25 +129,31 @@ class SpectralNetwork(nn.Module):
         )
 
     def log_magnitudes(self, waveform_BL: Tensor) -> Tensor:
-        """Return the natural log magnitudes (B, F, K) of a waveform, what the decoder is trained to."""
+        """Return the natural log magnitudes (B, F, K) of waveforms, the target of the decoder."""
         spectrum_BKF = torch.stft(
             waveform_BL, self.config.n_fft, self.config.hop, window=self.window, return_complex=True
         )
         return spectrum_BKF.abs()[..., :-1].transpose(1, 2).clamp_min(math.exp(SOFTEST)).log()
 
     def waveform_of(self, log_magnitudes_BFK: Tensor) -> Tensor:
-        """Return the waveform (B, F * hop) whose log magnitudes come close to those given (fast Griffin-Lim,
-        no random start).
+        """Return waveforms (B, F * hop) with approximately these log magnitudes.
 
-        The floor of the logarithm is taken off again: left in, it would be a hiss under every pause.
+        Phases are estimated by fast Griffin-Lim without a random start. The floor of the logarithm is
+        subtracted, because it would be audible as a hiss in pauses.
         """
         magnitudes_BFK = (log_magnitudes_BFK.exp() - math.exp(SOFTEST)).clamp_min(0)
-        magnitudes_BKF = F.pad(
-            magnitudes_BFK.transpose(1, 2), (0, 1), "replicate"
-        )  # one frame for the waveform's end
+        # one frame more for the end of the waveform
+        magnitudes_BKF = F.pad(magnitudes_BFK.transpose(1, 2), (0, 1), "replicate")
         waveform_BL: Tensor = torchaudio.functional.griffinlim(
-            magnitudes_BKF, self.window, self.config.n_fft, self.config.hop, self.config.n_fft, power=1.0,
-            n_iter=self.config.phase_iterations, momentum=MOMENTUM, length=magnitudes_BFK.shape[1] * self.config.hop,
+            magnitudes_BKF,
+            self.window,
+            self.config.n_fft,
+            self.config.hop,
+            self.config.n_fft,
+            power=1.0,
+            n_iter=self.config.phase_iterations,
+            momentum=MOMENTUM,
+            length=magnitudes_BFK.shape[1] * self.config.hop,
             rand_init=False,
-        )  # fmt: skip
+        )
         return waveform_BL

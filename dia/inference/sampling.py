@@ -1,16 +1,15 @@
-"""One sampling step of Dia, in the order of the 0626 release (nari-labs/dia, dia/model.py
-`_sample_next_token`).
+"""Sample the next codes: classifier-free guidance, top k, EOS rules, temperature and top p.
 
-1. guided = cond + scale * (cond - uncond); keep the top k of the guided logits, but with the *conditional*
-  values
-2. only channel 0 may end: its EOS stays, every other special id is forbidden
-3. temperature 0: the largest; else EOS is forced where it is the largest of its channel and forbidden where
-  it is not
+The order is that of the 0626 release (nari-labs/dia, `dia/model.py`, `_sample_next_token`):
+
+1. guided = cond + scale * (cond - uncond); select the top k of the guided logits, with *conditional* values
+2. only channel 0 may draw EOS; every other special id is forbidden
+3. temperature 0 takes the largest logit; otherwise EOS is certain where it is the largest of its channel, and
+   forbidden elsewhere
 4. top p, then one draw per channel with the item's own random number
-The release's second top k after step 3 keeps what step 1 kept, so it is not repeated.
 
-What may be drawn are few ids (the top k), and all that follows looks at these only: sorting 45 numbers is not
-sorting 1,028.
+The release applies top k a second time after step 3, which changes nothing after step 1. Only the few ids
+that step 1 selects are processed further: sorting 45 numbers is cheaper than sorting 1,028.
 
 Legend: B item, C codec channel, V ids per channel, K candidates of a channel.
 """
@@ -35,7 +34,7 @@ def guidance_scale(sampling: Sampling, step_B: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Candidates:
-    """The ids (B, C, K) that guidance leaves to each channel, and their logits."""
+    """The ids (B, C, K) that guidance selects for each channel, and their logits."""
 
     ids_BCK: Tensor
     logits_BCK: Tensor
@@ -44,18 +43,16 @@ class Candidates:
 def guide(
     cond_BCV: Tensor, uncond_BCV: Tensor | None, sampling: Sampling, scale_B11: Tensor | float | None = None
 ) -> Candidates:
-    """Return what may be drawn: step 1. Without ``uncond_BCV`` guidance is off; without a filter all ids are
-    candidates.
+    """Return the candidates of each channel (step 1).
 
-    ``scale_B11`` is the scale of this step, by default ``sampling.cfg_scale``.
+    Without ``uncond_BCV`` guidance is off; without a top-k filter all ids are candidates. ``scale_B11`` is
+    the guidance scale of this step, by default ``sampling.cfg_scale``.
     """
     guided = cond_BCV if uncond_BCV is None else _guided(cond_BCV, uncond_BCV, sampling, scale_B11)
     if sampling.cfg_filter_top_k is None:
         return Candidates(torch.arange(guided.shape[-1], device=guided.device).expand_as(guided), guided)
-    kept = guided.topk(min(sampling.cfg_filter_top_k, guided.shape[-1]), dim=-1)
-    return Candidates(
-        kept.indices, kept.values if sampling.draw_guided else cond_BCV.gather(-1, kept.indices)
-    )
+    top = guided.topk(min(sampling.cfg_filter_top_k, guided.shape[-1]), dim=-1)
+    return Candidates(top.indices, top.values if sampling.draw_guided else cond_BCV.gather(-1, top.indices))
 
 
 def _guided(
@@ -73,7 +70,7 @@ def _guided(
 
 
 def forbid_specials(candidates: Candidates, eos: int) -> Candidates:
-    """Return candidates of which only codes, and in channel 0 EOS, can be drawn: step 2."""
+    """Return candidates of which only codes, and EOS in channel 0, can be drawn (step 2)."""
     ids = candidates.ids_BCK
     first = torch.arange(ids.shape[1], device=ids.device)[:, None] == 0
     forbidden = torch.where(first, ids > eos, ids >= eos)
@@ -81,26 +78,25 @@ def forbid_specials(candidates: Candidates, eos: int) -> Candidates:
 
 
 def settle_eos(candidates: Candidates, eos: int) -> Candidates:
-    """Return candidates where EOS is certain if it was the largest of its channel and impossible if not: step
-    3.
-    """
+    """Return candidates with EOS certain where it is the largest of its channel, else forbidden (step 3)."""
     ids, logits = candidates.ids_BCK, candidates.logits_BCK
     largest = ids.gather(-1, logits.argmax(-1, keepdim=True)) == eos
     return Candidates(ids, logits.masked_fill(largest != (ids == eos), FORBIDDEN))
 
 
 def keep_top_p(ordered_BCK: Tensor, top_p: float) -> Tensor:
-    """Return falling probabilities with the tail beyond ``top_p`` set to zero; the one that crosses it is
-    kept.
+    """Return descending probabilities with the tail beyond ``top_p`` set to zero.
+
+    The probability that crosses ``top_p`` stays.
     """
     before = ordered_BCK.cumsum(-1) - ordered_BCK
     return ordered_BCK.masked_fill(before > top_p, 0.0)
 
 
 def draw(probabilities_BCK: Tensor, uniform_BC: Tensor) -> Tensor:
-    """Return places (B, C, 1): where the cumulated probability passes each uniform number in 0..1."""
-    cumulated = probabilities_BCK.double().cumsum(-1)
-    below = cumulated <= uniform_BC.double()[..., None] * cumulated[..., -1:]
+    """Return the places (B, C, 1) at which the cumulative probability exceeds the uniform numbers in 0..1."""
+    cumulative = probabilities_BCK.double().cumsum(-1)
+    below = cumulative <= uniform_BC.double()[..., None] * cumulative[..., -1:]
     last = (probabilities_BCK > 0).int().cumsum(-1).argmax(-1, keepdim=True)
     return torch.minimum(below.sum(-1, keepdim=True), last)
 
@@ -113,7 +109,7 @@ def sample(
     sampling: Sampling,
     scale_B11: Tensor | float | None = None,
 ) -> Tensor:
-    """Return the next ids (B, C) of fp32 logits. Each item depends on its own logits and numbers only."""
+    """Return the next ids (B, C) of fp32 logits; each item depends on its own logits and random numbers only."""
     candidates = forbid_specials(guide(cond_BCV, uncond_BCV, sampling, scale_B11), eos)
     if sampling.temperature == 0:
         return candidates.ids_BCK.gather(-1, candidates.logits_BCK.argmax(-1, keepdim=True)).squeeze(-1)

@@ -1,5 +1,4 @@
-"""Speech from text: the engine's codes through a codec. Validation, generate, the notebook and evaluation all
-use this.
+"""Synthesis: texts to waveforms with a network and its codec, as a batch or as a stream.
 
 Legend: T codec frame, C codec channel.
 """
@@ -22,8 +21,15 @@ from dia.types import Waveform
 
 @dataclass(frozen=True)
 class Speech:
-    """A spoken text: float32 waveform (samples,), its sample rate in hertz, the codes (T, C) it was decoded
-    from, its seed, and whether the model ended by itself."""
+    """A take of a text.
+
+    Attributes:
+        waveform: Samples (samples,), float32.
+        sample_rate: Hertz.
+        codes_TC: The codes (T, C) that were decoded.
+        seed: The seed it was generated with.
+        ended: Whether the model drew EOS; false when the length limit was reached.
+    """
 
     waveform: Waveform
     sample_rate: int
@@ -33,16 +39,17 @@ class Speech:
 
 
 class Synthesizer:
-    """A network and the codec whose codes it speaks.
+    """A network and the codec that decodes its codes.
 
     Raises :class:`UserError` when the codec has another number of channels or codes than the network.
     """
 
     def __init__(self, network: DiaNetwork, codec: Codec) -> None:
-        require_fitting(network, codec)
-        self.network, self.codec = network, codec
+        require_matching_shapes(network, codec)
+        self.network = network
+        self.codec = codec
 
-    def speak(
+    def synthesize(
         self,
         texts: list[str],
         seeds: list[int],
@@ -51,14 +58,22 @@ class Synthesizer:
         prompts: list[Tensor | None] | None = None,
         compiled: bool = False,
     ) -> list[Speech]:
-        """Speak a batch; ``max_tokens`` are decoder steps (by default all the model has), ``prompts`` codes
-        (T, C).
+        """Generate one take of each text.
 
-        ``compiled`` is as in :func:`dia.inference.generate_codes`.
+        Args:
+            texts: Scripts; with a prompt, the prompt's transcript comes first.
+            seeds: A seed for each text.
+            sampling: Sampling values.
+            max_tokens: Decoder steps; by default as many as the model has.
+            prompts: Codes (T, C) of a voice prompt for each text, or None.
+            compiled: As in :func:`dia.inference.generate_codes`.
+
+        Raises:
+            UserError: As :func:`dia.inference.generate_codes` does.
         """
-        given = prompts or [None] * len(texts)
-        requests = [Request(*item) for item in zip(texts, seeds, given, strict=True)]
-        generated = generate_codes(self.network, requests, sampling, max_tokens or self.most_steps, compiled)
+        one_each = prompts or [None] * len(texts)
+        requests = [Request(*item) for item in zip(texts, seeds, one_each, strict=True)]
+        generated = generate_codes(self.network, requests, sampling, max_tokens or self.max_steps, compiled)
         waveforms = decode_all(self.codec, [item.codes_TC for item in generated])
         return [
             Speech(waveform, self.codec.sample_rate, item.codes_TC, request.seed, item.ended)
@@ -68,49 +83,48 @@ class Synthesizer:
     def stream(
         self, request: Request, sampling: Sampling, max_tokens: int | None = None, compiled: bool = False
     ) -> Iterator[Waveform]:
-        """Yield the sound of one request while it is generated: the first a quarter of a second long, after
-        the longest delay and one chunk (:func:`dia.inference.streaming.chunk_frames`). Joined it is what
-        :meth:`speak` gives.
+        """Yield the audio of one request in chunks while it is generated.
+
+        The first chunk has a quarter of a second and needs the longest delay and one chunk of steps
+        (:func:`dia.inference.streaming.chunk_frames`). The joined chunks equal :meth:`synthesize`.
         """
         frames = chunk_frames(self.codec)
-        pieces = stream_codes(
-            self.network, request, sampling, max_tokens or self.most_steps, frames, compiled
-        )
+        pieces = stream_codes(self.network, request, sampling, max_tokens or self.max_steps, frames, compiled)
         return stream_waveforms(self.codec, (piece.codes_TC for piece in pieces if len(piece.codes_TC)))
 
     @property
-    def most_steps(self) -> int:
-        """Decoder steps that the model has."""
+    def max_steps(self) -> int:
+        """Decoder steps that the model supports."""
         return self.network.config.decoder.max_positions
 
 
 def decode_all(codec: Codec, items: list[Tensor]) -> list[Waveform]:
-    """Return the waveforms of codes (T, C) each; no frames are no sound.
+    """Return the waveforms of several code sequences (T, C); an empty sequence gives an empty waveform.
 
-    On a GPU those of one length are decoded together, which gives the same up to the rounding of products
-    (1e-6). On a CPU each is decoded alone: DAC's wide activations leave the caches in a batch, and a second
-    of sound took 1.19 s instead of .77.
+    On a GPU sequences of the same length are decoded together, which agrees with decoding them alone up to
+    the rounding of matrix products (1e-6). On a CPU each is decoded alone: in a batch DAC's wide activations
+    exceed the caches, and one second of audio took 1.19 s instead of .77.
     """
     waveforms: list[Waveform] = [np.zeros(0, dtype=np.float32)] * len(items)
-    for places in _decoded_together(items):
+    for places in _decoding_groups(items):
         decoded = codec.decode(torch.stack([items[place] for place in places])).float().cpu().numpy()
         for place, waveform in zip(places, decoded, strict=True):
             waveforms[place] = waveform
     return waveforms
 
 
-def _decoded_together(items: list[Tensor]) -> list[list[int]]:
+def _decoding_groups(items: list[Tensor]) -> list[list[int]]:
     if not items or items[0].device.type == "cpu":
         return [[place] for place, codes_TC in enumerate(items) if len(codes_TC)]
     lengths = sorted({len(codes_TC) for codes_TC in items} - {0})
     return [[place for place, codes_TC in enumerate(items) if len(codes_TC) == length] for length in lengths]
 
 
-def require_fitting(network: DiaNetwork, codec: Codec) -> None:
-    """Raise :class:`UserError` unless the codec's channels and codebook are those of the network."""
-    wanted = (network.config.channels, network.config.decoder.codebook_size)
-    if wanted != (codec.channels, codec.codebook_size):
+def require_matching_shapes(network: DiaNetwork, codec: Codec) -> None:
+    """Raise :class:`UserError` unless codec and network have the same channels and codebook size."""
+    channels, codebook_size = network.config.channels, network.config.decoder.codebook_size
+    if (channels, codebook_size) != (codec.channels, codec.codebook_size):
         raise UserError(
             f"the codec {codec.name} has {codec.channels} channels of {codec.codebook_size} codes, the checkpoint "
-            f"{wanted[0]} of {wanted[1]}; give the codec that the checkpoint was trained with"
+            f"{channels} of {codebook_size}; give the codec that the checkpoint was trained with"
         )

@@ -28,7 +28,7 @@ from dia.data.dataset import DatasetShare, PreparedClips
 from dia.data.prepared import open_prepared
 from dia.data.voice_filter import select_voices
 from dia.files import write_text
-from dia.inference.synthesizer import require_fitting
+from dia.inference.synthesizer import require_matching_shapes
 from dia.pipelines.build_callbacks import build_callbacks, watched_loaders
 from dia.pipelines.build_model import (
     InitialModel,
@@ -110,7 +110,7 @@ def _model(config: TrainConfig, codec: Codec) -> InitialModel:
     checkpoint_activations(model.network, config.trainer.activation_checkpointing)
     if config.trainer.compile:
         compile_layers(model.network)
-    require_fitting(model.network, codec)
+    require_matching_shapes(model.network, codec)
     total = sum(weight.numel() for weight in model.network.parameters())
     trained = sum(weight.numel() for weight in model.network.parameters() if weight.requires_grad)
     logger.info("network: %s parameters, %s trained", f"{total:,}", f"{trained:,}")

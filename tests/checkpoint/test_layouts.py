@@ -204,7 +204,7 @@ def test_a_hub_id_opens_from_the_hubs_local_cache(tiny, tmp_path, monkeypatch):
         if file.name != "config.json":
             file.unlink()
     assert read_config("someone/Dia-tiny") == tiny.config, "the shape needs no weights"
-    with pytest.raises(UserError, match="cannot be had from the Hub"):
+    with pytest.raises(UserError, match="cannot be downloaded from the Hub"):
         load_checkpoint("someone/Dia-nowhere")
 
 

@@ -110,6 +110,6 @@ def test_first_sound_comes_after_the_longest_delay_and_one_chunk():
     assert len(first) / chosen.sample_rate >= 0.25 - 1 / frames_per_second(chosen)
     assert chunk_frames(chosen) < len(steps) <= chunk_frames(chosen) + max(TINY.delays) + 1
     joined = np.concatenate([first, *stream])
-    spoken = synthesizer.speak(["[S1] Hello there."], [0], Sampling())[0]
+    spoken = synthesizer.synthesize(["[S1] Hello there."], [0], Sampling())[0]
     assert joined.shape == spoken.waveform.shape
     np.testing.assert_allclose(joined, spoken.waveform, atol=1e-4)

@@ -45,10 +45,10 @@ def test_takes_are_generated_once_and_equal_those_of_the_inference_core(dia, tmp
         ("b", 0),
         ("b", 1),
     ] and takes.failures == []
-    alone = dia.synthesizer.speak([SHORT[1].script], [1], dia.default_sampling)[0]
+    alone = dia.synthesizer.synthesize([SHORT[1].script], [1], dia.default_sampling)[0]
     assert np.allclose(recordings[3].waveform, alone.waveform, atol=1e-4)
     assert recordings[3].ended == alone.ended
-    dia.synthesizer.speak = None  # nothing is generated again
+    dia.synthesizer.synthesize = None  # nothing is generated again
     again = TakeGenerator(dia, ContentCache(tmp_path), None).generate(SHORT, 2).recordings
     assert all(
         np.array_equal(one.waveform, other.waveform) for one, other in zip(recordings, again, strict=True)

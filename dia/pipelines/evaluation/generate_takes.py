@@ -75,7 +75,7 @@ class TakeGenerator:
 
     def _generate_batch(self, pairs: Sequence[PromptAndSeed]) -> dict[PromptAndSeed, Take]:
         """Generate without the guard, which would retry failures: an evaluation scores the first attempt."""
-        speeches = self.dia.synthesizer.speak(
+        speeches = self.dia.synthesizer.synthesize(
             [prompt.script for prompt, _ in pairs], [seed for _, seed in pairs], self.dia.default_sampling
         )
         takes = [Take(speech.waveform, speech.sample_rate, speech.ended) for speech in speeches]
@@ -126,9 +126,9 @@ def _recording(system: str, prompt: Prompt, seed: int, take: Take) -> Recording:
 def measure_speed(dia: Dia, items: Sequence[PromptItem]) -> GenerationSpeed:
     """Return how many times faster than real time a checkpoint generates, one prompt at a time, uncached."""
     scripts = [item.prompt.script for item in items][:TIMED_PROMPTS]
-    dia.synthesizer.speak(scripts[:1], [0], dia.default_sampling)  # loads what is loaded once
+    dia.synthesizer.synthesize(scripts[:1], [0], dia.default_sampling)  # loads what is loaded once
     start, seconds = time.perf_counter(), 0.0
     for script in scripts:
-        (speech,) = dia.synthesizer.speak([script], [0], dia.default_sampling)
+        (speech,) = dia.synthesizer.synthesize([script], [0], dia.default_sampling)
         seconds += len(speech.waveform) / speech.sample_rate
     return GenerationSpeed(len(scripts), seconds, seconds / (time.perf_counter() - start))

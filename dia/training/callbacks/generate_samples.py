@@ -79,7 +79,7 @@ class GenerateSamples(L.Callback):
         seeds = list(range(len(self.scripts)))
         # layers compiled for training would be compiled again for every length
         with torch.compiler.set_stance("force_eager"):
-            speech = Synthesizer(network, self.codec).speak(
+            speech = Synthesizer(network, self.codec).synthesize(
                 self.scripts, seeds, self.sampling, self.max_tokens
             )
         network.train(training)
