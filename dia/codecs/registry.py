@@ -14,6 +14,7 @@ from dia.codecs.dac import DAC
 from dia.codecs.protocol import Codec, CodecShape, CodecType, read_codec_config
 from dia.codecs.spectral import SPECTRAL
 from dia.errors import UserError
+from dia.home import existing
 from dia.resources import SHIPPED_CODECS, shipped_model
 
 CODEC_TYPES: dict[str, CodecType] = {
@@ -67,7 +68,7 @@ def codec_path(name: str) -> Path:
     Raises:
         UserError: When there is no such folder or file.
     """
-    path = shipped_model(name) if name in SHIPPED_CODECS else Path(name)
+    path = shipped_model(name) if name in SHIPPED_CODECS else existing(name)
     if not name or not path.exists():
         published = [known for codec_type in CODEC_TYPES.values() for known in codec_type.pretrained]
         raise UserError(
@@ -81,7 +82,7 @@ def portable_name(name: str) -> str:
     """Return a name that opens the same codec from any working directory: paths become absolute."""
     if name in SHIPPED_CODECS or _published_type(name) is not None:
         return name
-    return str(Path(name).resolve())
+    return str(existing(name).resolve())
 
 
 def _published_type(name: str) -> CodecType | None:
