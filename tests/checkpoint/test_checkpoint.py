@@ -41,7 +41,7 @@ def test_damaged_checkpoints_are_named(tiny, tmp_path):
         load_checkpoint(tmp_path / "model")
     weights.write_bytes(whole)
     config.write_text(config.read_text().replace('"num_hidden_layers": 2', '"num_hidden_layers": 3'))
-    with pytest.raises(UserError, match="lacks"):
+    with pytest.raises(UserError, match="is missing"):
         load_checkpoint(tmp_path / "model")
     config.write_text("{")
     with pytest.raises(UserError, match="cannot be read"):
