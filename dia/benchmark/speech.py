@@ -107,7 +107,8 @@ def time_batch(network: DiaNetwork, codec: Codec, count: int, steps: int) -> dic
     batch = now(device) - begun
     begun = now(device)
     alone = [
-        synthesizer.synthesize([text], [seed], sampling, steps) for text, seed in zip(texts, seeds, strict=True)
+        synthesizer.synthesize([text], [seed], sampling, steps)
+        for text, seed in zip(texts, seeds, strict=True)
     ]
     single = now(device) - begun
     seconds = sum(len(speech.waveform) for speech in together) / codec.sample_rate
