@@ -86,31 +86,26 @@ def calibrate(config: "CalibrateConfig") -> None:
 
 
 def listen(config: "ListenConfig") -> None:
-    """Write a listening test and its key; exits with 3 when some clips could not be put into it. Raises
-    ``UserError``.
-    """
+    """Write a listening test and its key; exit with 3 when clips were excluded. Raises ``UserError``."""
     from dia.listening_test.commands import write_test
 
-    page = write_test(config)
-    forms, key = page.key["forms"], config.key
+    test = write_test(config)
+    forms = test.key["forms"]
+    shortest = min(map(len, forms))
     print(
-        f"wrote {config.out}: {len(page.key['trials'])} comparisons in {len(forms)} forms of {min(map(len, forms))} or more"
+        f"wrote {config.out}: {len(test.key['trials'])} comparisons in {len(forms)} forms, "
+        f"at least {shortest} in each"
     )
-    print(f"wrote {key}, which says what is what: do not send it along. Number the listeners 1, 2, 3 ...")
-    if page.left_out:
-        print(
-            f"left out, {len(page.left_out)}:",
-            *(f"  - {line}" for line in page.left_out),
-            sep="\n",
-            file=sys.stderr,
-        )
+    print(f"wrote {config.key}, which reveals the systems: never give it to listeners")
+    print(f"send {config.out} to the listeners, each with a number of their own: 1, 2, 3 and so on")
+    if test.excluded:
+        listed = "\n".join(f"  - {reason}" for reason in test.excluded)
+        print(f"excluded clips ({len(test.excluded)}):\n{listed}", file=sys.stderr)
         sys.exit(EXIT_INCOMPLETE)
 
 
 def votes(config: "VotesConfig") -> None:
-    """Print what listeners' answers say; exits with 3 when listeners failed the checks. Raises
-    ``UserError``.
-    """
+    """Print a listening test's results; exit with 3 when listeners failed checks. Raises ``UserError``."""
     from rich.console import Console
 
     from dia.listening_test.commands import count_votes
@@ -118,22 +113,20 @@ def votes(config: "VotesConfig") -> None:
     answers = count_votes(config, Console(width=160))
     if answers.failed:
         named = ", ".join(f"{one.name} ({sum(one.checks)} of {len(one.checks)})" for one in answers.failed)
-        print(f"left out, for they failed the attention checks: listeners {named}", file=sys.stderr)
+        print(f"not counted, failed the attention checks: listeners {named}", file=sys.stderr)
         sys.exit(EXIT_INCOMPLETE)
 
 
 def record(config: "RecordConfig") -> None:
-    """Record another system, and say what failed. Raises ``UserError`` as its parts do."""
+    """Record another system; exit with 3 when takes failed. Raises ``UserError``."""
     from dia.systems.record import record as record_system
 
-    done = record_system(config, print)
-    print(f"recorded: {done.folder.resolve()}")
-    if done.failed:
-        kinds = ", ".join(f"{kind} {count}" for kind, count in done.failed.items())
-        print(
-            f"failed, {sum(done.failed.values())} of {done.takes} takes: {kinds}; the same command asks again",
-            file=sys.stderr,
-        )
+    summary = record_system(config, print)
+    print(f"recorded: {summary.folder.resolve()}")
+    if summary.failed:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in summary.failed.items())
+        failed = f"{sum(summary.failed.values())} of {summary.takes} takes failed ({kinds})"
+        print(f"{failed}; run the same command again to retry them", file=sys.stderr)
         sys.exit(EXIT_INCOMPLETE)
 
 

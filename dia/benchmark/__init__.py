@@ -1,3 +1,4 @@
-"""Measured speed: this code and `transformers`, side by side in one run, against the bandwidth of the
-machine's memory.
+"""Benchmarks of generation, data preparation and training, beside `transformers` and dac's command.
+
+All variants of a comparison take turns within one run, so that medians and their ratios are comparable.
 """

@@ -1,4 +1,4 @@
-"""What a measurement was made on: the machine and the versions, without which its figures mean nothing."""
+"""Describe the machine and the package versions of a benchmark, which its results depend on."""
 
 import importlib.metadata
 import platform
@@ -10,7 +10,7 @@ PACKAGES = ("torch", "lightning", "transformers", "accelerate", "torchao", "desc
 
 
 def describe_machine(device: torch.device) -> dict[str, str]:
-    """Return processor or GPU, threads, vector instructions and versions."""
+    """Return processor or GPU, threads, vector instructions and package versions."""
     described = {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
         "threads": str(torch.get_num_threads()),

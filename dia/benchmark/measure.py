@@ -1,6 +1,4 @@
-"""The measurement: rounds through all variants, quantity by quantity. What it returns is what the report and
-the JSON show.
-"""
+"""Measure generation: memory, decoding, codec, text to audio and batches, in rounds through all variants."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,23 +7,21 @@ from typing import Any
 import torch
 
 from dia.benchmark import speech
-from dia.benchmark.decoding import EARLY, LATE, time_ours, time_ours_at, time_theirs
+from dia.benchmark.decoding import EARLY, LATE, time_dia_steps, time_dia_steps_at, time_transformers_steps
 from dia.benchmark.memory import peak_memory
-from dia.benchmark.networks import base_network, bytes_of_a_step, bytes_of_attention, make_models
+from dia.benchmark.networks import base_network, cache_bytes_per_step, make_models, weight_bytes_per_step
 from dia.benchmark.timing import Series, read_bandwidth
-from dia.benchmark.variants import OURS, Variant
+from dia.benchmark.variants import DIA, Variant
 from dia.codecs.protocol import Codec
 from dia.network import DiaConfig, DiaNetwork
 
 WARM_UP = 4  # steps of a generation that are not counted
-SETTLE = 2  # rounds before the first that counts, of few steps: compilation, caches of kernels
+WARM_UP_STEPS = 2  # steps of the round before the first, which compiles and fills kernel caches
 
 
 @dataclass
-class Plan:
-    """What to measure. ``seconds`` of sound are spoken end to end; 0 leaves that out, as ``memory`` false
-    does the memory.
-    """
+class BenchmarkPlan:
+    """What to measure; with ``seconds`` 0 text to audio is omitted, with ``memory`` false the memory."""
 
     variants: list[Variant]
     weights: str
@@ -38,8 +34,8 @@ class Plan:
 
 
 @dataclass
-class Measured:
-    """Seconds by quantity and variant, bytes a second, bytes, and what a batch gives."""
+class Measurements:
+    """Measured seconds, bandwidth (bytes a second), memory (bytes) and throughput, by variant."""
 
     bandwidth: float = 0.0
     prefill: Series = field(default_factory=Series)
@@ -47,147 +43,179 @@ class Measured:
     early: Series = field(default_factory=Series)
     late: Series = field(default_factory=Series)
     speech: Series = field(default_factory=Series)
-    first_sound: Series = field(default_factory=Series)
+    first_audio: Series = field(default_factory=Series)
     memory: Series = field(default_factory=Series)
     codec: Series = field(default_factory=Series)
     batch: Series = field(default_factory=Series)
 
 
 def measure(
-    plan: Plan, config: DiaConfig, codec_name: str, say: Callable[[str], None]
-) -> tuple[Measured, DiaConfig]:
-    """Measure everything that is planned; ``say`` is told what goes on. Returns it with the config of what
-    was measured.
-    """
-    made = Measured()
+    plan: BenchmarkPlan, config: DiaConfig, codec_name: str, report: Callable[[str], None]
+) -> tuple[Measurements, DiaConfig]:
+    """Measure everything in the plan; return it with the network's config. ``report`` receives progress."""
+    measurements = Measurements()
     if plan.memory:
-        _memory(plan, config, made, say)
-    say("making the networks")
+        _measure_memory(plan, config, measurements, report)
+    report("creating the networks")
     base = base_network(config, plan.weights, plan.device)
     models = make_models(base, plan.variants)
-    _decoding(plan, models, base.config, made, say)
+    _measure_decoding(plan, models, base.config, measurements, report)
     codec = speech.open_codec(codec_name, base.config, plan.device)
-    _codec(plan, codec, codec_name, base.config, made, say)
+    _measure_codec(plan, codec, codec_name, base.config, measurements, report)
     if plan.seconds:
-        _speech(plan, models, codec, base.config, made, say)
+        _measure_speech(plan, models, codec, base.config, measurements, report)
     if plan.batch > 1:
-        _batch(plan, base, codec, made, say)
-    return made, base.config
+        _measure_batch(plan, base, codec, measurements, report)
+    return measurements, base.config
 
 
-def _memory(plan: Plan, config: DiaConfig, made: Measured, say: Callable[[str], None]) -> None:
-    for item in plan.variants:
-        say(f"memory of {item}")
-        made.memory.add(str(item), [peak_memory(item, config, plan.weights, plan.device)])
+def _measure_memory(
+    plan: BenchmarkPlan, config: DiaConfig, measurements: Measurements, report: Callable[[str], None]
+) -> None:
+    for variant in plan.variants:
+        report(f"memory of {variant}")
+        measurements.memory.add(str(variant), [peak_memory(variant, config, plan.weights, plan.device)])
 
 
-def _decoding(
-    plan: Plan, models: dict[Variant, Any], config: DiaConfig, made: Measured, say: Callable[[str], None]
+def _measure_decoding(
+    plan: BenchmarkPlan,
+    models: dict[Variant, Any],
+    config: DiaConfig,
+    measurements: Measurements,
+    report: Callable[[str], None],
 ) -> None:
     bandwidths = []
-    for place in range(-1, plan.rounds):
-        say(f"decoding, round {place + 1} of {plan.rounds}" if place >= 0 else "decoding, warming up")
+    for round_number in range(-1, plan.rounds):
+        report(
+            f"decoding, round {round_number + 1} of {plan.rounds}"
+            if round_number >= 0
+            else "decoding, warming up"
+        )
         bandwidths.append(read_bandwidth(plan.device))
-        for item, model in models.items():
-            prefill, steps = _generation(item, model, config, plan.steps if place >= 0 else SETTLE + WARM_UP)
-            if place >= 0:
-                made.prefill.add(str(item), [prefill])
-                made.step.add(str(item), steps[WARM_UP:])
-            if item.who == OURS and place >= 0:
-                _late(plan, item, model, config, made)
-    made.bandwidth = max(bandwidths)
+        for variant, model in models.items():
+            prefill, steps = _time_generation(
+                variant, model, config, plan.steps if round_number >= 0 else WARM_UP_STEPS + WARM_UP
+            )
+            if round_number >= 0:
+                measurements.prefill.add(str(variant), [prefill])
+                measurements.step.add(str(variant), steps[WARM_UP:])
+            if variant.implementation == DIA and round_number >= 0:
+                _measure_late_steps(plan, variant, model, config, measurements)
+    measurements.bandwidth = max(bandwidths)
 
 
-def _generation(item: Variant, model: Any, config: DiaConfig, steps: int) -> tuple[float, list[float]]:
-    if item.who == OURS:
-        return time_ours(model, steps, item.compiled)
-    return time_theirs(model, config, steps, item.compiled)
+def _time_generation(
+    variant: Variant, model: Any, config: DiaConfig, steps: int
+) -> tuple[float, list[float]]:
+    if variant.implementation == DIA:
+        return time_dia_steps(model, steps, variant.compiled)
+    return time_transformers_steps(model, config, steps, variant.compiled)
 
 
-def _late(plan: Plan, item: Variant, network: DiaNetwork, config: DiaConfig, made: Measured) -> None:
-    places = tuple(
-        place for place in (EARLY, LATE) if place + plan.steps + WARM_UP < config.decoder.max_positions
-    )
-    times = time_ours_at(network, places, plan.steps, item.compiled)
-    made.early.add(str(item), times.get(EARLY, []))
-    made.late.add(str(item), times.get(LATE, []))
-
-
-def _codec(
-    plan: Plan, codec: Codec, name: str, config: DiaConfig, made: Measured, say: Callable[[str], None]
+def _measure_late_steps(
+    plan: BenchmarkPlan, variant: Variant, network: DiaNetwork, config: DiaConfig, measurements: Measurements
 ) -> None:
-    """A second of sound, and eight at once; transformers' own DAC beside it where the codec is a DAC of
-    random weights.
-    """
+    positions = tuple(
+        position
+        for position in (EARLY, LATE)
+        if position + plan.steps + WARM_UP < config.decoder.max_positions
+    )
+    times = time_dia_steps_at(network, positions, plan.steps, variant.compiled)
+    measurements.early.add(str(variant), times.get(EARLY, []))
+    measurements.late.add(str(variant), times.get(LATE, []))
+
+
+def _measure_codec(
+    plan: BenchmarkPlan,
+    codec: Codec,
+    name: str,
+    config: DiaConfig,
+    measurements: Measurements,
+    report: Callable[[str], None],
+) -> None:
+    """Time one second of audio and a batch of eight; also transformers' DAC if the codec is a random DAC."""
     frames = round(codec.sample_rate / codec.hop)
     other = (
-        speech.their_dac(config, plan.device)
-        if name == "random" and any(item.who != OURS for item in plan.variants)
+        speech.transformers_dac(config, plan.device)
+        if name == "random" and any(variant.implementation != DIA for variant in plan.variants)
         else None
     )
-    for place in range(-1, plan.rounds):
-        say("codec")
+    for round_number in range(-1, plan.rounds):
+        report("codec")
         codes_BTC = speech.random_codes(config, frames, plan.device)
         taken = {
             "one": speech.time_codec(codec, codes_BTC),
             "batch of 8": speech.time_codec(codec, codes_BTC.repeat(8, 1, 1)) / 8,
         }
         if other is not None:
-            taken["one, transformers"] = speech.time_their_dac(other, codes_BTC)
-        if place >= 0:
+            taken["one, transformers"] = speech.time_transformers_dac(other, codes_BTC)
+        if round_number >= 0:
             for label, seconds in taken.items():
-                made.codec.add(label, [seconds])
+                measurements.codec.add(label, [seconds])
 
 
-def _speech(
-    plan: Plan,
+def _measure_speech(
+    plan: BenchmarkPlan,
     models: dict[Variant, Any],
     codec: Codec,
     config: DiaConfig,
-    made: Measured,
-    say: Callable[[str], None],
+    measurements: Measurements,
+    report: Callable[[str], None],
 ) -> None:
     steps = _steps(plan, codec, config)
-    for place in range(plan.rounds):
-        say(f"from text to sound, round {place + 1} of {plan.rounds}")
-        for item, model in models.items():
-            if item.who == OURS:
-                made.speech.add(str(item), [speech.time_speech(model, codec, steps, item.compiled)])
-                made.first_sound.add(str(item), [speech.time_first_sound(model, codec, item.compiled)])
+    for round_number in range(plan.rounds):
+        report(f"from text to audio, round {round_number + 1} of {plan.rounds}")
+        for variant, model in models.items():
+            if variant.implementation == DIA:
+                measurements.speech.add(
+                    str(variant), [speech.time_speech(model, codec, steps, variant.compiled)]
+                )
+                measurements.first_audio.add(
+                    str(variant), [speech.time_first_audio(model, codec, variant.compiled)]
+                )
             else:
-                made.speech.add(
-                    str(item), [speech.time_their_speech(model, codec, config, steps, item.compiled)]
+                measurements.speech.add(
+                    str(variant),
+                    [speech.time_transformers_speech(model, codec, config, steps, variant.compiled)],
                 )
 
 
-def _batch(plan: Plan, network: DiaNetwork, codec: Codec, made: Measured, say: Callable[[str], None]) -> None:
-    for place in range(plan.rounds):
-        say(f"a batch of {plan.batch}, round {place + 1} of {plan.rounds}")
+def _measure_batch(
+    plan: BenchmarkPlan,
+    network: DiaNetwork,
+    codec: Codec,
+    measurements: Measurements,
+    report: Callable[[str], None],
+) -> None:
+    for round_number in range(plan.rounds):
+        report(f"a batch of {plan.batch}, round {round_number + 1} of {plan.rounds}")
         for label, value in speech.time_batch(
             network, codec, plan.batch, _steps(plan, codec, network.config)
         ).items():
-            made.batch.add(label, [value])
+            measurements.batch.add(label, [value])
 
 
-def _steps(plan: Plan, codec: Codec, config: DiaConfig) -> int:
-    wanted = round(plan.seconds * codec.sample_rate / codec.hop) + 2 + max(config.delays)
-    return min(wanted, config.decoder.max_positions) if plan.seconds else config.decoder.max_positions
+def _steps(plan: BenchmarkPlan, codec: Codec, config: DiaConfig) -> int:
+    steps = round(plan.seconds * codec.sample_rate / codec.hop) + 2 + max(config.delays)
+    return min(steps, config.decoder.max_positions) if plan.seconds else config.decoder.max_positions
 
 
-def share_of_limit(made: Measured, config: DiaConfig, item: Variant) -> float:
-    """Return which share of the machine's limit is reached: the time to read a step's weights, over a step's
-    time.
-    """
-    step = made.step.median(str(item))
-    return bytes_of_a_step(config, item.weights) / made.bandwidth / step if step else float("nan")
+def bandwidth_share(measurements: Measurements, config: DiaConfig, variant: Variant) -> float:
+    """Return the used share of the memory bandwidth: the time to read a step's weights over a step's time."""
+    step = measurements.step.median(str(variant))
+    return (
+        weight_bytes_per_step(config, variant.weights) / measurements.bandwidth / step
+        if step
+        else float("nan")
+    )
 
 
-def growth(made: Measured, config: DiaConfig, item: Variant) -> float | None:
-    """Return by what share step 2,000 is slower than step 100, without what reading attention's own bytes
-    explains.
-    """
-    early, late = made.early.median(str(item)), made.late.median(str(item))
+def slowdown(measurements: Measurements, config: DiaConfig, variant: Variant) -> float | None:
+    """Return the relative slowdown of step 2,000 against step 100, beyond the reading of the larger cache."""
+    early, late = measurements.early.median(str(variant)), measurements.late.median(str(variant))
     if early is None or late is None:
         return None
-    more = bytes_of_attention(config, item.weights, LATE) - bytes_of_attention(config, item.weights, EARLY)
-    return (late - more / made.bandwidth) / early - 1
+    more = cache_bytes_per_step(config, variant.weights, LATE) - cache_bytes_per_step(
+        config, variant.weights, EARLY
+    )
+    return (late - more / measurements.bandwidth) / early - 1

@@ -1,7 +1,7 @@
-"""Peak memory, each variant in a process of its own: ``python -m dia.benchmark.memory`` is that process.
+"""Measure peak memory, each variant in a separate process (``python -m dia.benchmark.memory``).
 
-On a CPU it is the largest resident size, with the interpreter and all libraries; on a GPU what torch had
-allocated.
+On a CPU this is the largest resident size, including the interpreter and all libraries; on a GPU it is
+torch's allocated memory.
 """
 
 import json
@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from dia.benchmark.decoding import time_ours, time_theirs
-from dia.benchmark.networks import random_network, theirs
+from dia.benchmark.decoding import time_dia_steps, time_transformers_steps
+from dia.benchmark.networks import random_network, transformers_model
 from dia.benchmark.processes import largest_resident_size
-from dia.benchmark.variants import DTYPES, OURS, Variant
+from dia.benchmark.variants import DIA, DTYPES, Variant
 from dia.checkpoint import load_checkpoint
 from dia.inference.quantization import LAYERS, quantize
 from dia.network import DecoderConfig, DiaConfig, DiaNetwork, EncoderConfig
@@ -24,31 +24,31 @@ STEPS = 8
 
 
 def peak_memory(variant: Variant, config: DiaConfig, weights: str, device: torch.device) -> float:
-    """Return the bytes that a new process needs at most to open the model, read a text and take some steps.
+    """Return the peak bytes of a new process that loads the model, encodes a text and decodes some steps.
 
-    Raises ``RuntimeError`` with what the process said when it fails.
+    Raises ``RuntimeError`` with the output of the process when it fails.
     """
-    asked = {"variant": str(variant), "config": asdict(config), "weights": weights, "device": str(device)}
-    command = [sys.executable, "-m", "dia.benchmark.memory", json.dumps(asked)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"measuring the memory of {variant} failed: {done.stderr[-500:]}")
-    return float(done.stdout.split()[-1])
+    request = {"variant": str(variant), "config": asdict(config), "weights": weights, "device": str(device)}
+    command = [sys.executable, "-m", "dia.benchmark.memory", json.dumps(request)]
+    process = subprocess.run(command, capture_output=True, text=True)
+    if process.returncode:
+        raise RuntimeError(f"measuring the memory of {variant} failed: {process.stderr[-500:]}")
+    return float(process.stdout.split()[-1])
 
 
-def _measure(asked: dict[str, Any]) -> float:
-    variant, device = Variant.parse(asked["variant"]), torch.device(asked["device"])
-    parts = asked["config"]
+def _measure(request: dict[str, Any]) -> float:
+    variant, device = Variant.parse(request["variant"]), torch.device(request["device"])
+    parts = request["config"]
     config = DiaConfig(
         **parts | {"encoder": EncoderConfig(**parts["encoder"]), "decoder": DecoderConfig(**parts["decoder"])}
     )
-    network = _open(variant, config, asked["weights"], device)
-    if variant.who == OURS:
-        time_ours(network, STEPS, variant.compiled)
+    network = _open(variant, config, request["weights"], device)
+    if variant.implementation == DIA:
+        time_dia_steps(network, STEPS, variant.compiled)
     else:
-        model, config = theirs(network), network.config
+        model, config = transformers_model(network), network.config
         del network
-        time_theirs(model, config, STEPS, False)
+        time_transformers_steps(model, config, STEPS, False)
     if device.type == "cuda":
         return float(torch.cuda.max_memory_allocated(device))
     return largest_resident_size()
@@ -57,9 +57,9 @@ def _measure(asked: dict[str, Any]) -> float:
 def _open(variant: Variant, config: DiaConfig, weights: str, device: torch.device) -> DiaNetwork:
     if weights == "random":
         return random_network(config, variant.weights, device)
-    smaller = (lambda network: quantize(network, variant.weights)) if variant.weights in LAYERS else None
+    quantization = (lambda network: quantize(network, variant.weights)) if variant.weights in LAYERS else None
     return load_checkpoint(
-        weights, device, DTYPES.get(variant.weights, torch.float32), before_placing=smaller
+        weights, device, DTYPES.get(variant.weights, torch.float32), before_placing=quantization
     ).network
 
 

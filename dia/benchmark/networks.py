@@ -1,38 +1,38 @@
-"""The networks that are measured. They share their weights, so that all of them fit into memory at once."""
+"""Create the benchmarked networks; they share their weights, so that all fit into memory at once."""
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dia.benchmark.variants import DTYPES, OURS, Variant
+from dia.benchmark.variants import DIA, DTYPES, Variant
 from dia.checkpoint import load_checkpoint, transformers_layout
 from dia.checkpoint.source import DEFAULT_SAMPLING
 from dia.errors import UserError
 from dia.inference.quantization import LAYERS, quantize, replace_linears
 from dia.network import DiaConfig, DiaNetwork
 
-SPREAD = 0.02  # of random weights; what they are does not change how long a product takes
+SPREAD = 0.02  # of random weights; their values do not affect the time of a product
 BYTES = {
     "fp32": 4.0,
     "bf16": 2.0,
     "fp16": 2.0,
     "int8": 1.0,
     "int4": 0.5 + 4 / 32,
-}  # a weight; 4 bytes of scales for 32 of int4
+}  # for each weight; int4 has 4 bytes of scales for 32 weights
 
 
 def random_like(tensor: Tensor, device: torch.device | None = None) -> Tensor:
     """Return random weights of a tensor's shape; ones for norms."""
-    made = torch.empty(tensor.shape, device=device)
-    return made.uniform_(-SPREAD, SPREAD) if tensor.ndim > 1 else made.fill_(1.0)
+    values = torch.empty(tensor.shape, device=device)
+    return values.uniform_(-SPREAD, SPREAD) if tensor.ndim > 1 else values.fill_(1.0)
 
 
 def random_network(config: DiaConfig, weights: str, device: torch.device) -> DiaNetwork:
-    """Return a network of random weights, made layer by layer, so that quantized ones are never whole in
-    fp32.
+    """Return a network of random weights, created layer by layer so that it never exists completely in fp32.
 
-    It never chooses to end in fp32, where its EOS has no weights; the other variants are made of that one.
+    In fp32 the weights of EOS are zero, so that generation does not end early; other variants are derived
+    from it.
     """
     with torch.device("meta"):
         network = DiaNetwork(config)
@@ -41,8 +41,8 @@ def random_network(config: DiaConfig, weights: str, device: torch.device) -> Dia
         replace_linears(network, lambda weight: LAYERS[weights](random_like(weight)))
     for prefix, module in network.named_modules():
         for name, parameter in module.named_parameters(recurse=False):
-            made = random_like(parameter, device).to(stored_as(f"{prefix}.{name}", weights))
-            setattr(module, name, nn.Parameter(made, requires_grad=False))
+            values = random_like(parameter, device).to(storage_dtype(f"{prefix}.{name}", weights))
+            setattr(module, name, nn.Parameter(values, requires_grad=False))
     if not quantized:
         network.logits_dense.weight.data[config.decoder.eos] = 0
     if weights in LAYERS and not quantized:
@@ -50,15 +50,13 @@ def random_network(config: DiaConfig, weights: str, device: torch.device) -> Dia
     return network.eval()
 
 
-def stored_as(name: str, weights: str) -> torch.dtype:
-    """Return the type of a parameter before it is quantized; norms stay fp32."""
+def storage_dtype(name: str, weights: str) -> torch.dtype:
+    """Return the dtype of a parameter before quantization; norms stay fp32."""
     return torch.float32 if "norm" in name or weights in LAYERS else DTYPES[weights]
 
 
 def base_network(config: DiaConfig, weights: str, device: torch.device) -> DiaNetwork:
-    """Return the network that all variants share: random in the config's shape, or a checkpoint's, in
-    fp32.
-    """
+    """Return the fp32 network that all variants share: random in the config's shape, or a checkpoint's."""
     return (
         random_network(config, "fp32", device)
         if weights == "random"
@@ -67,28 +65,26 @@ def base_network(config: DiaConfig, weights: str, device: torch.device) -> DiaNe
 
 
 def variant_network(base: DiaNetwork, weights: str) -> DiaNetwork:
-    """Return the same network in other weights; what stays as it is is shared with ``base``."""
+    """Return the network with other weights; unchanged tensors are shared with ``base``."""
     if weights == "fp32":
         return base
     with torch.device("meta"):
         network = DiaNetwork(base.config)
-    state = {name: tensor.to(stored_as(name, weights)) for name, tensor in base.state_dict().items()}
+    state = {name: tensor.to(storage_dtype(name, weights)) for name, tensor in base.state_dict().items()}
     network.load_state_dict(state, assign=True)
     if weights in LAYERS:
         quantize(network, weights)
     return network.eval()
 
 
-def theirs(network: DiaNetwork) -> Any:
-    """Return transformers' model over the same weights (not quantized ones). Raises :class:`UserError`
-    without transformers.
-    """
+def transformers_model(network: DiaNetwork) -> Any:
+    """Return transformers' model with the same (unquantized) weights. Raises :class:`UserError`."""
     try:
         import transformers
         from transformers.initialization import no_init_weights
     except ImportError as error:
         raise UserError(
-            "this compares with transformers; install it: pip install 'dia-framework[bench]'"
+            "the benchmark needs transformers, which is not installed: pip install 'dia-framework[bench]'"
         ) from error
     config = transformers.DiaConfig.from_dict(transformers_layout.to_config_json(network.config, {}))
     with no_init_weights():
@@ -97,36 +93,38 @@ def theirs(network: DiaNetwork) -> Any:
     settings = transformers_layout.generation_config(network.config, DEFAULT_SAMPLING)
     model.generation_config = transformers.GenerationConfig.from_dict(settings)
     head = network.logits_dense.weight
-    return model.to(head.device, head.dtype).eval()  # which their norms follow
+    return model.to(head.device, head.dtype).eval()  # transformers keeps norms in the dtype of the model
 
 
 def make_models(base: DiaNetwork, variants: list[Variant]) -> dict[Variant, Any]:
-    """Return the model of each variant: ours, compiled or not, is one network; theirs is wrapped to be
-    compiled.
-    """
-    ours = {
+    """Return the model of each variant; eager and compiled variants of Dia share one network."""
+    networks = {
         weights: variant_network(base, weights)
-        for weights in dict.fromkeys(item.weights for item in variants)
+        for weights in dict.fromkeys(variant.weights for variant in variants)
     }
     return {
-        item: ours[item.weights] if item.who == OURS else _theirs_as_asked(ours[item.weights], item)
-        for item in variants
+        variant: networks[variant.weights]
+        if variant.implementation == DIA
+        else _transformers_variant(networks[variant.weights], variant)
+        for variant in variants
     }
 
 
-def _theirs_as_asked(network: DiaNetwork, variant: Variant) -> Any:
-    model = theirs(network)
+def _transformers_variant(network: DiaNetwork, variant: Variant) -> Any:
+    model = transformers_model(network)
     if variant.compiled:
-        torch._dynamo.config.recompile_limit = (
-            64  # each length of its static cache is one, and 8 would put it back to eager
-        )
+        # each length of its static cache compiles again; the default of 8 would fall back to eager
+        torch._dynamo.config.recompile_limit = 64
         model.forward = torch.compile(model.forward)
     return model
 
 
-def bytes_of_a_step(config: DiaConfig, weights: str) -> float:
-    """Return the bytes of weights that one decoder step must read: the decoder's products without the keys
-    and values of the text (made once), and the head. Of embeddings a step reads single rows."""
+def weight_bytes_per_step(config: DiaConfig, weights: str) -> float:
+    """Return the bytes of weights that one decoder step reads.
+
+    These are the decoder's linear layers and the head, without the keys and values of the text, which are
+    computed once, and without the embeddings, of which a step reads single rows.
+    """
     with torch.device("meta"):
         network = DiaNetwork(config)
     skipped = ("cross_attention.k_proj", "cross_attention.v_proj")
@@ -138,9 +136,7 @@ def bytes_of_a_step(config: DiaConfig, weights: str) -> float:
     return count * BYTES[weights]
 
 
-def bytes_of_attention(config: DiaConfig, weights: str, steps: int, rows: int = 2) -> float:
-    """Return the bytes of its own keys and values that a step after ``steps`` others reads; the text's are
-    always the same.
-    """
+def cache_bytes_per_step(config: DiaConfig, weights: str, steps: int, rows: int = 2) -> float:
+    """Return the bytes of the self-attention cache that a step reads after ``steps`` steps."""
     decoder, size = config.decoder, 2.0 if weights in ("bf16", "fp16") else 4.0
     return size * 2 * rows * decoder.layers * steps * decoder.key_value_heads * decoder.head_dim

@@ -1,4 +1,4 @@
-"""The figures of a measurement of preparing data, as tables and as JSON."""
+"""Results of the data preparation benchmark, as tables and as JSON."""
 
 import statistics
 from dataclasses import asdict
@@ -7,131 +7,139 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from dia.benchmark.preparation import OURS, THEIRS, Comparison, Growth
+from dia.benchmark.preparation import DAC_ENCODE, DIA_PREPARE, DacComparison, ScalingCosts
 from dia.config.bench import BenchPrepareConfig
 
 MEBIBYTE = 1 << 20
 
 
 def preparation_results(
-    config: BenchPrepareConfig, growth: Growth | None, compared: Comparison | None, machine: dict[str, str]
+    config: BenchPrepareConfig,
+    scaling: ScalingCosts | None,
+    comparison: DacComparison | None,
+    machine: dict[str, str],
 ) -> dict[str, Any]:
-    """Return every figure with all values that it is of."""
-    found: dict[str, Any] = {
+    """Return all results with the single values behind them."""
+    results: dict[str, Any] = {
         "machine": machine,
         "plan": {"workers": config.workers, "codec": config.codec.name or "random DAC"},
     }
-    if growth is not None:
-        found["growth"] = {
-            "starting": asdict(growth.starting),
+    if scaling is not None:
+        results["scaling"] = {
+            "startup": asdict(scaling.startup),
             "scales": {
                 str(scale): asdict(cost)
                 | {
-                    "sound": growth.sound[scale],
-                    "seconds_per_hour_of_sound": growth.for_an_hour(scale),
-                    "against_linear": growth.against_linear(scale),
-                    "processor_seconds_per_hour_of_sound": growth.for_an_hour(scale, "processor"),
-                    "processor_against_linear": growth.against_linear(scale, "processor"),
+                    "audio_seconds": scaling.audio_seconds[scale],
+                    "seconds_per_audio_hour": scaling.seconds_per_audio_hour(scale),
+                    "relative_to_linear": scaling.relative_to_linear(scale),
+                    "cpu_seconds_per_audio_hour": scaling.seconds_per_audio_hour(scale, "cpu_seconds"),
+                    "cpu_relative_to_linear": scaling.relative_to_linear(scale, "cpu_seconds"),
                 }
-                for scale, cost in growth.costs.items()
+                for scale, cost in scaling.costs.items()
             },
         }
-    if compared is not None:
-        found["dac"] = {
-            "sound": compared.sound,
-            "times": compared.times(False),
-            "times_without_start": compared.times(True),
-            "codes": compared.codes,
-            "equal": compared.equal / compared.codes,
-            "different_codes_of_the_first_channel": compared.different_codes,
-            "starting": {who: asdict(cost) for who, cost in compared.starting.items()},
-            "rounds": {who: [asdict(cost) for cost in costs] for who, costs in compared.costs.items()},
+    if comparison is not None:
+        results["dac"] = {
+            "audio_seconds": comparison.audio_seconds,
+            "relative_throughput": comparison.relative_throughput(without_startup=False),
+            "relative_throughput_without_startup": comparison.relative_throughput(without_startup=True),
+            "codes": comparison.codes,
+            "equal": comparison.equal / comparison.codes,
+            "different_codes_of_first_channel": comparison.different_codes,
+            "startup": {implementation: asdict(cost) for implementation, cost in comparison.startup.items()},
+            "rounds": {
+                implementation: [asdict(cost) for cost in costs]
+                for implementation, costs in comparison.costs.items()
+            },
         }
-    return found
+    return results
 
 
-def show_preparation(
+def print_preparation_report(
     config: BenchPrepareConfig,
-    growth: Growth | None,
-    compared: Comparison | None,
+    scaling: ScalingCosts | None,
+    comparison: DacComparison | None,
     machine: dict[str, str],
     console: Console,
 ) -> None:
     """Print the tables."""
     console.print("; ".join(f"{name} {value}" for name, value in machine.items()))
     console.print(
-        f"codec {config.codec.name or 'DAC 44.1 kHz of random weights'}; {config.workers} workers, on as many cores"
+        f"codec {config.codec.name or 'DAC 44.1 kHz with random weights'}; "
+        f"{config.workers} workers on the same number of cores"
     )
-    if growth is not None:
-        console.print(_growth(growth))
-    if compared is not None:
-        console.print(_comparison(compared))
+    if scaling is not None:
+        console.print(_scaling_table(scaling))
+    if comparison is not None:
+        console.print(_comparison_table(comparison))
         console.print(
-            f"{compared.equal / compared.codes:.4%} of {compared.codes:,} codes are the same; the first channel takes "
-            f"{compared.different_codes} different ones"
+            f"{comparison.equal / comparison.codes:.4%} of {comparison.codes:,} codes are equal; "
+            f"the first channel has {comparison.different_codes} different ones"
         )
 
 
-def _growth(growth: Growth) -> Table:
+def _scaling_table(scaling: ScalingCosts) -> Table:
     columns = [
         "",
-        "sound",
-        "whole",
-        "for an hour\nof sound",
-        "against\nlinear",
-        "of processors\nfor an hour",
-        "against\nlinear",
+        "audio",
+        "total",
+        "for an hour\nof audio",
+        "relative to\nlinear",
+        "CPU time\nfor an hour",
+        "relative to\nlinear",
     ]
-    title = f"preparing more: {growth.starting.seconds:.1f} s of every run are its start"
-    table = Table(*columns, "peak of\nthe parent", "of a worker", title=title)
-    least = min(growth.costs)
-    for scale, cost in growth.costs.items():
+    title = f"cost of preparation by size: {scaling.startup.seconds:.1f} s of each run are startup"
+    table = Table(*columns, "peak memory of\nthe parent", "of a worker", title=title)
+    least = min(scaling.costs)
+    for scale, cost in scaling.costs.items():
         table.add_row(
             f"{scale} times",
-            f"{growth.sound[scale]:.0f} s",
+            f"{scaling.audio_seconds[scale]:.0f} s",
             f"{cost.seconds:.1f} s",
-            f"{growth.for_an_hour(scale):.0f} s",
-            f"{growth.against_linear(scale):.2f}",
-            f"{growth.for_an_hour(scale, 'processor'):.0f} s",
-            f"{growth.against_linear(scale, 'processor'):.2f}",
-            _memory(cost.parent, growth.costs[least].parent),
-            _memory(cost.worker, growth.costs[least].worker),
+            f"{scaling.seconds_per_audio_hour(scale):.0f} s",
+            f"{scaling.relative_to_linear(scale):.2f}",
+            f"{scaling.seconds_per_audio_hour(scale, 'cpu_seconds'):.0f} s",
+            f"{scaling.relative_to_linear(scale, 'cpu_seconds'):.2f}",
+            _memory(cost.parent_memory, scaling.costs[least].parent_memory),
+            _memory(cost.worker_memory, scaling.costs[least].worker_memory),
         )
     return table
 
 
-def _comparison(compared: Comparison) -> Table:
+def _comparison_table(comparison: DacComparison) -> Table:
     columns = [
         "",
-        "start",
-        "seconds of sound\na second",
+        "startup",
+        "seconds of audio\na second",
         "times dac",
-        "without\nstart",
+        "without\nstartup",
         "times dac",
-        "of processors\nfor a round",
+        "CPU time\nfor a round",
     ]
-    title = f"{compared.sound:.0f} s of sound to codes; medians of {len(compared.costs[OURS])} rounds"
+    rounds = len(comparison.costs[DIA_PREPARE])
+    title = f"{comparison.audio_seconds:.0f} s of audio to codes; medians of {rounds} rounds"
     table = Table(*columns, "peak memory", title=title)
-    for who in (OURS, THEIRS):
-        rates = [compared.throughput(who, without) for without in (False, True)]
-        others = [compared.throughput(THEIRS, without) for without in (False, True)]
+    for implementation in (DIA_PREPARE, DAC_ENCODE):
+        rates = [comparison.throughput(implementation, without_startup=without) for without in (False, True)]
+        others = [comparison.throughput(DAC_ENCODE, without_startup=without) for without in (False, True)]
         table.add_row(
-            who,
-            f"{compared.starting[who].seconds:.1f} s",
+            implementation,
+            f"{comparison.startup[implementation].seconds:.1f} s",
             f"{rates[0]:.2f}",
             f"{rates[0] / others[0]:.2f}",
             f"{rates[1]:.2f}",
             f"{rates[1] / others[1]:.2f}",
-            f"{statistics.median(cost.processor for cost in compared.costs[who]):.0f} s",
-            _peak(compared, who),
+            f"{statistics.median(cost.cpu_seconds for cost in comparison.costs[implementation]):.0f} s",
+            _peak(comparison, implementation),
         )
     return table
 
 
-def _peak(compared: Comparison, who: str) -> str:
-    cost = compared.costs[who][-1]
-    workers = f", a worker {cost.worker / MEBIBYTE:,.0f} MiB" if who == OURS else ""
-    return f"{cost.parent / MEBIBYTE:,.0f} MiB{workers}"
+def _peak(comparison: DacComparison, implementation: str) -> str:
+    cost = comparison.costs[implementation][-1]
+    workers = f", a worker {cost.worker_memory / MEBIBYTE:,.0f} MiB" if implementation == DIA_PREPARE else ""
+    return f"{cost.parent_memory / MEBIBYTE:,.0f} MiB{workers}"
 
 
 def _memory(size: float, least: float) -> str:

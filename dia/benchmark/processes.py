@@ -1,6 +1,4 @@
-"""What a command costs: its time, and the peak memory of its process and of those it starts, read from
-/proc.
-"""
+"""Measure a command: its time, and the peak memory of its process and of its descendants (from /proc)."""
 
 import os
 import resource
@@ -11,78 +9,75 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-POLL = 0.05  # seconds; a peak only grows while a process lives, so the last look at it is its peak
+POLL = 0.05  # seconds; a process' peak only grows, so the last reading is the peak
 
 
 @dataclass(frozen=True)
-class Cost:
-    """Seconds from start to end and of processors, and bytes of the largest resident size: of the command,
-    and of the largest process below it. (Who shares the machine with others is told more by the processors'
-    seconds.)"""
+class ProcessCost:
+    """Wall-clock and CPU seconds, and the largest resident size of the command and of its largest descendant.
+
+    On a machine with other load, the CPU seconds are more informative.
+    """
 
     seconds: float
-    processor: float
-    parent: float
-    worker: float
+    cpu_seconds: float
+    parent_memory: float
+    worker_memory: float
 
 
-def run_watched(command: list[str], cwd: Path, threads: int) -> Cost:
-    """Run a command to its end, its libraries with ``threads`` threads. Raises ``RuntimeError`` with what it
-    said if it fails.
-    """
+def run_measured(command: list[str], cwd: Path, threads: int) -> ProcessCost:
+    """Run a command, its libraries with ``threads`` threads. Raises ``RuntimeError`` if it fails."""
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     peaks: dict[int, float] = {}
-    with tempfile.TemporaryFile("w+") as said:
-        begun, worked = time.perf_counter(), _processor_seconds()
-        process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=subprocess.DEVNULL, stderr=said)
+    with tempfile.TemporaryFile("w+") as output:
+        start, cpu_seconds = time.perf_counter(), _cpu_seconds_of_children()
+        process = subprocess.Popen(
+            command, cwd=cwd, env=environment, stdout=subprocess.DEVNULL, stderr=output
+        )
         try:
             while process.poll() is None:
                 for pid in (process.pid, *descendants(process.pid)):
                     if size := largest_resident_size(str(pid)):
-                        peaks[pid] = (
-                            # the last one, not the highest: before its exec a new process is its parent's
-                            # copy
-                            size
-                        )
+                        # the last value, not the highest: before its exec a process is a copy of its parent
+                        peaks[pid] = size
                 time.sleep(POLL)
         finally:
             process.kill()
-        seconds, worked = time.perf_counter() - begun, _processor_seconds() - worked
+        seconds, cpu_seconds = time.perf_counter() - start, _cpu_seconds_of_children() - cpu_seconds
         if process.returncode:
-            said.seek(0)
+            output.seek(0)
             raise RuntimeError(
-                f"{' '.join(command[:4])} ... failed with {process.returncode}: {said.read()[-2000:]}"
+                f"{' '.join(command[:4])} ... failed with {process.returncode}: {output.read()[-2000:]}"
             )
     parent = peaks.pop(process.pid, 0.0)
-    return Cost(seconds, worked, parent, max(peaks.values(), default=0.0))
+    return ProcessCost(seconds, cpu_seconds, parent, max(peaks.values(), default=0.0))
 
 
-def _processor_seconds() -> float:
-    """Of all processes below this one that have ended."""
+def _cpu_seconds_of_children() -> float:
+    """Return the CPU seconds of all child processes that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the processes that a process started, and those that these started."""
+    """Return the ids of all descendants of a process."""
     parents = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             parents[int(path.parent.name)] = int(path.read_text().rsplit(")", 1)[1].split()[1])
         except OSError:
-            continue  # it ended while it was looked at
-    found, wanted = list[int](), {pid}
-    while wanted:
-        wanted = {child for child, parent in parents.items() if parent in wanted}
-        found += sorted(wanted)
-    return found
+            continue  # the process ended meanwhile
+    below, generation = list[int](), {pid}
+    while generation:
+        generation = {child for child, parent in parents.items() if parent in generation}
+        below += sorted(generation)
+    return below
 
 
 def largest_resident_size(pid: str = "self") -> float:
-    """Return bytes, 0 for a process that is no more.
+    """Return the largest resident size of a process in bytes, 0 if it has ended.
 
-    (For this process getrusage would do on other systems; on Linux a new process inherits its parent's figure
-    there.)
+    On Linux, getrusage is not suitable: a new process inherits its parent's value.
     """
     status = Path(f"/proc/{pid}/status")
     try:

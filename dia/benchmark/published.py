@@ -1,11 +1,9 @@
-"""What others have published on the speed of Dia-1.6B, for the table of a GPU. Nobody says how any of it was
-measured.
-"""
+"""Published speeds of Dia-1.6B, for the tables of GPU runs; none of the sources describes its measurement."""
 
-FRAMES_PER_SECOND = 86.13  # decoder steps that make a second of sound
+FRAMES_PER_SECOND = 86.13  # decoder steps for each second of audio
 
-# hardware and setting, decoder steps a second, seconds of sound a second, source
-FIGURES: list[tuple[str, float | None, float | None, str]] = [
+# hardware and setting, decoder steps a second, seconds of audio a second, source
+PUBLISHED_SPEEDS: list[tuple[str, float | None, float | None, str]] = [
     ("RTX 4090, bf16, compiled", None, 2.1, "nari-labs/dia README; 4.4 GB"),
     ("RTX 4090, bf16, eager", None, 1.5, "nari-labs/dia README; 4.4 GB"),
     ("RTX 4090, fp16, compiled", None, 2.2, "nari-labs/dia README; 4.4 GB"),

@@ -1,13 +1,11 @@
-"""From text to sound: end to end, the first sound of a stream, the codec, and a batch against its items
-alone.
-"""
+"""Time text to audio: end to end, the first audio of a stream, the codec, and batches."""
 
 from itertools import chain
 from typing import Any
 
 import torch
 
-from dia.benchmark.decoding import TEXT, generate_theirs
+from dia.benchmark.decoding import TEXT, generate_with_transformers
 from dia.benchmark.timing import now, seconds_of
 from dia.codecs.dac import DacCodec
 from dia.codecs.dac_package import build_dac
@@ -26,9 +24,7 @@ TURNS = (
 
 
 def open_codec(name: str, config: DiaConfig, device: torch.device) -> Codec:
-    """Return the codec named; `random` is descript's 44.1 kHz model with random weights (its published ones
-    need a download).
-    """
+    """Return the codec; `random` is descript's 44.1 kHz model with random weights (no download)."""
     if name != "random":
         return load_codec(name, str(device))
     torch.manual_seed(0)
@@ -38,8 +34,8 @@ def open_codec(name: str, config: DiaConfig, device: torch.device) -> Codec:
     return DacCodec(model.to(device), "random")
 
 
-def their_dac(config: DiaConfig, device: torch.device) -> Any:
-    """Return transformers' own DAC of the same shape, with random weights."""
+def transformers_dac(config: DiaConfig, device: torch.device) -> Any:
+    """Return transformers' DAC of the same shape, with random weights."""
     from transformers import DacConfig, DacModel
 
     size = config.decoder.codebook_size
@@ -54,65 +50,63 @@ def random_codes(config: DiaConfig, frames: int, device: torch.device) -> torch.
 
 @torch.inference_mode()
 def time_codec(codec: Codec, codes_BTC: torch.Tensor) -> float:
-    """Return the seconds it takes to decode."""
+    """Return the seconds of decoding."""
     return seconds_of(lambda: codec.decode(codes_BTC), codes_BTC.device)
 
 
 @torch.inference_mode()
-def time_their_dac(model: Any, codes_BTC: torch.Tensor) -> float:
-    """The same for transformers' DAC."""
+def time_transformers_dac(model: Any, codes_BTC: torch.Tensor) -> float:
+    """Return the seconds of decoding with transformers' DAC."""
     return seconds_of(lambda: model.decode(audio_codes=codes_BTC.transpose(1, 2)), codes_BTC.device)
 
 
 def time_speech(network: DiaNetwork, codec: Codec, steps: int, compiled: bool) -> float:
-    """Return seconds of work for a second of sound: a text of ``steps`` decoder steps, to a waveform."""
+    """Return the seconds for each second of audio, for a text of ``steps`` decoder steps."""
     device = next(network.parameters()).device
-    begun = now(device)
+    start = now(device)
     speech = Synthesizer(network, codec).synthesize([TEXT], [0], Sampling(), steps, compiled=compiled)[0]
-    return (now(device) - begun) / (len(speech.waveform) / speech.sample_rate)
+    return (now(device) - start) / (len(speech.waveform) / speech.sample_rate)
 
 
 @torch.inference_mode()
-def time_their_speech(model: Any, codec: Codec, config: DiaConfig, steps: int, compiled: bool) -> float:
-    """The same by transformers' generation; its codes are decoded by our codec, so that only the network
-    differs.
-    """
-    begun = now(model.device)
-    codes_BTC = undelay(generate_theirs(model, config, steps, compiled), config.delays)[:, 1:]
+def time_transformers_speech(
+    model: Any, codec: Codec, config: DiaConfig, steps: int, compiled: bool
+) -> float:
+    """Return the seconds for each second of audio with transformers; the codec is Dia's in both cases."""
+    start = now(model.device)
+    codes_BTC = undelay(generate_with_transformers(model, config, steps, compiled), config.delays)[:, 1:]
     waveform = codec.decode(codes_BTC.clamp(0, config.decoder.codebook_size - 1))
-    return (now(model.device) - begun) / (waveform.shape[1] / codec.sample_rate)
+    return (now(model.device) - start) / (waveform.shape[1] / codec.sample_rate)
 
 
-def time_first_sound(network: DiaNetwork, codec: Codec, compiled: bool) -> float:
-    """Return the seconds until a stream gives its first sound."""
+def time_first_audio(network: DiaNetwork, codec: Codec, compiled: bool) -> float:
+    """Return the seconds until a stream yields its first audio."""
     device = next(network.parameters()).device
-    begun = now(device)
+    start = now(device)
     next(Synthesizer(network, codec).stream(Request(TEXT), Sampling(), compiled=compiled))
-    return now(device) - begun
+    return now(device) - start
 
 
 def batch_texts(count: int) -> list[str]:
-    """Return scripts of about one length."""
-    return [f"[S1] {TURNS[place % 4]} [S2] {TURNS[(place + 1) % 4]}" for place in range(count)]
+    """Return scripts of similar length."""
+    return [f"[S1] {TURNS[index % 4]} [S2] {TURNS[(index + 1) % 4]}" for index in range(count)]
 
 
 def time_batch(network: DiaNetwork, codec: Codec, count: int, steps: int) -> dict[str, float]:
-    """Return seconds of sound a second for ``count`` texts as a batch and one after another, whole and
-    without the codec.
-    """
+    """Return seconds of audio a second for ``count`` texts: batched, in sequence, and both without codec."""
     device, synthesizer, sampling = next(network.parameters()).device, Synthesizer(network, codec), Sampling()
     texts, seeds = batch_texts(count), list(range(count))
-    begun = now(device)
-    together = synthesizer.synthesize(texts, seeds, sampling, steps)
-    batch = now(device) - begun
-    begun = now(device)
-    alone = [
+    start = now(device)
+    batched = synthesizer.synthesize(texts, seeds, sampling, steps)
+    batch = now(device) - start
+    start = now(device)
+    separate = [
         synthesizer.synthesize([text], [seed], sampling, steps)
         for text, seed in zip(texts, seeds, strict=True)
     ]
-    single = now(device) - begun
-    seconds = sum(len(speech.waveform) for speech in together) / codec.sample_rate
-    decoding = sum(time_codec(codec, item.codes_TC[None]) for item in chain(*alone))
+    single = now(device) - start
+    seconds = sum(len(speech.waveform) for speech in batched) / codec.sample_rate
+    decoding = sum(time_codec(codec, item.codes_TC[None]) for item in chain(*separate))
     return {
         "batch": seconds / batch,
         "single": seconds / single,

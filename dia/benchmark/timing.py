@@ -1,6 +1,4 @@
-"""Clocks and medians. Rounds go through all variants in turn, so that a slow minute of the machine hits each
-of them.
-"""
+"""Clocks, memory bandwidth and medians; rounds alternate variants, so that load affects all of them."""
 
 import statistics
 import time
@@ -14,21 +12,21 @@ READ = 512 * MEBIBYTES  # far above any cache
 
 
 def now(device: torch.device) -> float:
-    """Return the time in seconds, after everything on the device is done."""
+    """Return the time in seconds, after the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 def seconds_of(task: Callable[[], object], device: torch.device) -> float:
-    """Return how long a task takes."""
-    begun = now(device)
+    """Return the seconds that a task takes."""
+    start = now(device)
     task()
-    return now(device) - begun
+    return now(device) - start
 
 
 def read_bandwidth(device: torch.device, times: int = 5) -> float:
-    """Return the bytes a second at which the machine reads memory: the best of several sums over 512 MiB."""
+    """Return the memory bandwidth in bytes a second: the best of several sums over 512 MiB."""
     data = torch.ones(READ // 4, device=device)
     seconds_of(data.sum, device)
     return READ / min(seconds_of(data.sum, device) for _ in range(times))
@@ -41,9 +39,9 @@ class Series:
     values: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, variant: str, measured: Iterable[float]) -> None:
-        """Take more values of a variant."""
+        """Add values of a variant."""
         self.values.setdefault(variant, []).extend(measured)
 
     def median(self, variant: str) -> float | None:
-        """Return the median, None where nothing was measured."""
+        """Return the median, None without values."""
         return statistics.median(self.values[variant]) if self.values.get(variant) else None

@@ -1,6 +1,4 @@
-"""Made-up clips to train on: texts and codes at random, lengths log-normal, as those of speech corpora
-are.
-"""
+"""Synthetic training clips: random texts and codes with log-normal lengths, as in speech corpora."""
 
 import random
 from collections.abc import Iterator
@@ -15,26 +13,24 @@ from dia.data.batching import Example, decoder_steps, plan_epoch
 from dia.network import DiaConfig
 
 SHORTEST = 20  # frames
-TEXT_BYTES = 0.174  # a frame: 15 bytes a second at 86 frames a second
+TEXT_BYTES = 0.174  # for each frame: 15 bytes a second at 86 frames a second
 
 
 @dataclass(frozen=True)
-class Lengths:
-    """How long clips are: the median in codec frames, and the deviation of the logarithm (speech corpora have
-    .5 to .8).
-    """
+class LengthDistribution:
+    """Clip lengths: median in codec frames, and deviation of the logarithm (.5 to .8 in speech corpora)."""
 
     median: float
     deviation: float
 
 
-class MadeUpClips:
+class SyntheticClips:
     """See :class:`dia.data.batching.Clips`; the same seed gives the same clips."""
 
-    def __init__(self, count: int, lengths: Lengths, config: DiaConfig, seed: int = 0) -> None:
+    def __init__(self, count: int, lengths: LengthDistribution, config: DiaConfig, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
-        drawn = lengths.median * np.exp(lengths.deviation * rng.standard_normal(count))
-        self.frames = [int(frames) for frames in drawn.clip(SHORTEST, config.max_frames)]
+        lengths_in_frames = lengths.median * np.exp(lengths.deviation * rng.standard_normal(count))
+        self.frames = [int(frames) for frames in lengths_in_frames.clip(SHORTEST, config.max_frames)]
         self.config, self.seed = config, seed
         self.weights: NDArray[np.float64] | None = None
 
@@ -58,11 +54,10 @@ class MadeUpClips:
         return (self.example(index, random.Random()).codes_TC for index in range(len(self)))
 
 
-def budget_for(clips: MadeUpClips, per_batch: int) -> int:
-    """Return the budget of padded steps that makes batches of so many clips on the average."""
+def budget_for(clips: SyntheticClips, per_batch: int) -> int:
+    """Return the budget of padded steps for batches with a mean of ``per_batch`` clips."""
     lengths = [decoder_steps(frames, clips.config) for frames in clips.frames]
-    wanted = len(lengths) / per_batch
-    tried = np.linspace(max(lengths), max(lengths) + 2 * sum(lengths) / wanted, 200).astype(
-        int
-    )  # batches do not fall steadily
-    return int(min(tried, key=lambda budget: abs(len(plan_epoch(lengths, int(budget), 0, 0)) - wanted)))
+    target = len(lengths) / per_batch
+    # the number of batches is not monotonic in the budget
+    candidates = np.linspace(max(lengths), max(lengths) + 2 * sum(lengths) / target, 200).astype(int)
+    return int(min(candidates, key=lambda budget: abs(len(plan_epoch(lengths, int(budget), 0, 0)) - target)))

@@ -1,6 +1,4 @@
-"""A training run of ours: the task, trainer, batches, guards and rates that `python -m dia.train` puts
-together.
-"""
+"""A measured training run of Dia, with module, trainer, batches and callbacks of `python -m dia.train`."""
 
 import random
 import tempfile
@@ -19,8 +17,8 @@ from dia.benchmark.training_job import (
     LEARNING_RATE,
     SEED,
     WEIGHT_DECAY,
-    Trained,
     TrainingJob,
+    TrainingMeasurement,
 )
 from dia.config.callbacks import DivergenceConfig
 from dia.config.optimizer import OptimConfig, ScheduleConfig
@@ -40,39 +38,39 @@ from dia.training.trainer import build_trainer
 FRAME_RATE = 44_100 / 512
 
 
-class Watch(L.Callback):
-    """Writes down when each step ended and what it held."""
+class StepRecorder(L.Callback):
+    """Record the end time and the content of each step."""
 
     def __init__(self, frames: list[int]) -> None:
-        self.frames_of, self.found = frames, Trained()
+        self.frames_of, self.measurement = frames, TrainingMeasurement()
 
     def on_train_batch_end(
         self, trainer: L.Trainer, task: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Take the time."""
-        self.found.ends.append(time.perf_counter())
+        """Record the step."""
+        self.measurement.ends.append(time.perf_counter())
         numbers = [int(name.removeprefix("clip-")) for name in batch.ids]
-        self.found.frames.append(sum(self.frames_of[number] for number in numbers))
-        self.found.clips.append(len(numbers))
-        self.found.losses.append(float(trainer.callback_metrics["train/loss"]))
+        self.measurement.frames.append(sum(self.frames_of[number] for number in numbers))
+        self.measurement.clips.append(len(numbers))
+        self.measurement.losses.append(float(trainer.callback_metrics["train/loss"]))
 
 
-def train_ours(job: TrainingJob) -> Trained:
-    """Train, and return what was found."""
+def train_dia(job: TrainingJob) -> TrainingMeasurement:
+    """Train, and return the measurement."""
     torch.manual_seed(SEED)
     network, weight = DiaNetwork(job.config), 1.0 if job.equal else FIRST_CHANNEL_WEIGHT
     optim = OptimConfig(
         LEARNING_RATE, *BETAS, weight_decay=0.0 if job.equal else WEIGHT_DECAY, max_grad_norm=CLIP_NORM
     )
     task = DiaModule(network, CrossEntropy(weight), optim, ScheduleConfig(1, 1.0), job.steps, weight, SEED)
-    watch = Watch(job.clips.frames)
+    recorder = StepRecorder(job.clips.frames)
     with tempfile.TemporaryDirectory(prefix="dia-bench-") as name:
         folder = Path(name)
         settings = TrainerConfig(
             precision=job.precision, steps=job.steps, validate_every=10**9, checkpoint_every=10**9
         )
         callbacks: list[L.Callback] = [
-            watch,
+            recorder,
             Throughput(job.config, FRAME_RATE, job.precision),
             DivergenceGuard(DivergenceConfig(), folder),
         ]
@@ -80,11 +78,11 @@ def train_ours(job: TrainingJob) -> Trained:
         loggers = build_loggers(LoggerConfig(wandb="disabled"), "bench", folder)
         trainer = build_trainer(settings, ready, callbacks, loggers, job.steps)
         trainer.fit(task, DataLoader(batches_of(job), batch_size=None))
-    return watch.found
+    return recorder.measurement
 
 
 def batches_of(job: TrainingJob) -> TrainingBatches | BatchList:
-    """Return the batches: within a budget of padded steps; or those that both have."""
+    """Return batches with a budget of padded steps, or the common batches of ``job.equal``."""
     clips = job.clips
     if not job.equal:
         span = Span(0, job.steps)

@@ -1,30 +1,30 @@
-"""One training run that is measured: what it is asked for and what it finds, as JSON between processes."""
+"""A measured training run: its job and its measurement, exchanged as JSON between processes."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from dia.benchmark.training_data import Lengths, MadeUpClips
+from dia.benchmark.training_data import LengthDistribution, SyntheticClips
 from dia.network import DecoderConfig, DiaConfig, EncoderConfig
 
-OURS, THEIRS, THEIRS_BY_LENGTH = "dia", "transformers", "transformers-by-length"
+DIA, TRANSFORMERS, TRANSFORMERS_BY_LENGTH = "dia", "transformers", "transformers-by-length"
 SEED = 0
 LEARNING_RATE, BETAS, WEIGHT_DECAY, CLIP_NORM = 3e-4, (0.9, 0.95), 0.01, 1.0
 
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """``who`` trains, for ``steps`` steps of ``per_step`` clips, a constant learning rate.
+    """Training by ``implementation`` for ``steps`` steps of ``per_step`` clips, at a constant learning rate.
 
-    With ``equal`` objectives and batches are made the same: no weights of channels, no dropout of texts, the
-    same clips in each batch, no weight decay; and the loss of each step is told.
+    With ``equal``, objective and batches are the same for all implementations (no channel weights, no text
+    dropout, no weight decay), and the loss of each step is recorded.
     """
 
-    who: str
+    implementation: str
     model: dict[str, Any]
     precision: str
     steps: int
     per_step: int
-    lengths: Lengths
+    lengths: LengthDistribution
     threads: int
     equal: bool = False
 
@@ -38,30 +38,28 @@ class TrainingJob:
         return DiaConfig(**self.model | parts)
 
     @property
-    def clips(self) -> MadeUpClips:
-        """As many clips as the steps take, once."""
-        return MadeUpClips(self.steps * self.per_step, self.lengths, self.config, SEED)
+    def clips(self) -> SyntheticClips:
+        """The clips of all steps; each is used once."""
+        return SyntheticClips(self.steps * self.per_step, self.lengths, self.config, SEED)
 
     @property
     def equal_batches(self) -> list[list[int]]:
-        """The clips of each batch where batches are the same."""
+        """The clip indices of each batch, with ``equal``."""
         return [list(range(step * self.per_step, (step + 1) * self.per_step)) for step in range(self.steps)]
 
-    def as_plain(self) -> dict[str, Any]:
-        """Return it as plain values."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the job as plain values."""
         return asdict(self)
 
     @classmethod
-    def of(cls, plain: dict[str, Any]) -> "TrainingJob":
-        """Read what :meth:`as_plain` gave."""
-        return cls(**plain | {"lengths": Lengths(**plain["lengths"])})
+    def from_dict(cls, plain: dict[str, Any]) -> "TrainingJob":
+        """Return the job of :meth:`to_dict`."""
+        return cls(**plain | {"lengths": LengthDistribution(**plain["lengths"])})
 
 
 @dataclass
-class Trained:
-    """What a run found: when each step ended, the codec frames and clips that it held, the loss of each if
-    asked for.
-    """
+class TrainingMeasurement:
+    """End time, codec frames and clips of each step, its loss where recorded, and peak memory in bytes."""
 
     ends: list[float] = field(default_factory=list)
     frames: list[int] = field(default_factory=list)
@@ -70,5 +68,5 @@ class Trained:
     peak: float = 0.0
 
     def frames_per_second(self, warm: int) -> float:
-        """Return codec frames, without padding, a second, over the steps after the first ``warm``."""
+        """Return codec frames (without padding) a second, after the first ``warm`` steps."""
         return sum(self.frames[warm:]) / (self.ends[-1] - self.ends[warm - 1])

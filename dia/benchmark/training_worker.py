@@ -1,6 +1,4 @@
-"""The process of one training run that is measured: ``python -m dia.benchmark.training_worker JOB``; prints
-what it found.
-"""
+"""The process of a measured training run (``python -m dia.benchmark.training_worker JOB``); prints JSON."""
 
 import json
 import sys
@@ -9,24 +7,24 @@ from dataclasses import asdict
 import torch
 
 from dia.benchmark.processes import largest_resident_size
-from dia.benchmark.training_job import OURS, Trained, TrainingJob
+from dia.benchmark.training_job import DIA, TrainingJob, TrainingMeasurement
 
 
-def train(job: TrainingJob) -> Trained:
-    """Run a job in this process; only what trains is imported."""
+def train(job: TrainingJob) -> TrainingMeasurement:
+    """Run a job in this process; imports only the job's implementation."""
     torch.set_num_threads(job.threads)
-    if job.who == OURS:
-        from dia.benchmark.training_dia import train_ours
+    if job.implementation == DIA:
+        from dia.benchmark.training_dia import train_dia
 
-        return train_ours(job)
-    from dia.benchmark.training_transformers import train_theirs
+        return train_dia(job)
+    from dia.benchmark.training_transformers import train_transformers
 
-    return train_theirs(job)
+    return train_transformers(job)
 
 
 if __name__ == "__main__":
-    found = train(TrainingJob.of(json.loads(sys.argv[1])))
-    found.peak = (
+    measurement = train(TrainingJob.from_dict(json.loads(sys.argv[1])))
+    measurement.peak = (
         float(torch.cuda.max_memory_allocated()) if torch.cuda.is_available() else largest_resident_size()
     )
-    print(json.dumps(asdict(found)))
+    print(json.dumps(asdict(measurement)))

@@ -31,6 +31,7 @@ from dia.config.keys import has_part, key_defaults, key_types, leaves, nearest_k
 from dia.config.listening_test import ListenConfig, VotesConfig
 from dia.config.reads import ineffective_keys
 from dia.config.recipes import chosen_recipes, read_recipe, recipe_values, recipes
+from dia.config.system_file import is_system_file, register_system_file
 from dia.config.systems import RecordConfig
 from dia.config.train import CodecTrainConfig, TrainConfig
 from dia.config.values import escaped, plain_text, read_value
@@ -136,6 +137,8 @@ def _compose_groups(config_name: str, groups: Sequence[Argument], schema: type) 
     for argument in groups:
         if argument.key not in known:
             problems.append(f"{argument.text}: {config_name} has no group {argument.key}")
+        elif is_system_file(argument.text):
+            continue
         elif argument.key != "recipe" and argument.value not in known[argument.key]:
             choices = known[argument.key]
             near = nearest_keys(argument.value, choices)
@@ -146,7 +149,8 @@ def _compose_groups(config_name: str, groups: Sequence[Argument], schema: type) 
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(CONFIGS, version_base="1.3"):
-            return hydra_compose(config_name, overrides=[argument.text for argument in groups])
+            overrides = [register_system_file(argument.text) for argument in groups]
+            return hydra_compose(config_name, overrides=overrides)
     except (HydraException, OmegaConfBaseException) as error:
         causes = [error, *([error.__cause__] if isinstance(error.__cause__, Exception) else [])]
         raise UserError("; ".join(dict.fromkeys(one_line(cause) for cause in causes))) from error

@@ -1,7 +1,8 @@
-"""Listening tests: a blind static page made of recorded systems, and what the answers of its listeners say.
+"""Blind listening tests of recorded systems: build a static page, and analyse the answers of its listeners.
 
-One trial: two recorded clips of a prompt (`recorded.py`) -> sound made comparable (`sound.py`, `material.py`)
--> a trial in the orders of several forms (`design.py`) -> the page (`page.py`, `page.html`, `page.css`,
-`page.js`) and, apart from it, the key (`key.py`) -> a listener's answers -> votes (`answers.py`) -> strengths
-with intervals (`davidson.py`, `strengths.py`) -> tables (`result.py`).
+Building: the first take of each prompt (`read_runs.py`) is trimmed and matched in loudness (`clip_audio.py`,
+`clip_set.py`), pairs become trials in balanced orders (`design.py`), and `build.py` writes the page and,
+separately, the key that maps its random names to systems (`key.py`). Analysis: answers become votes
+(`answers.py`), votes become strengths with confidence intervals (`davidson.py`, `strengths.py`), and
+`result.py` prints the tables.
 """

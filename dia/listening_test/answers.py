@@ -1,4 +1,4 @@
-"""Reading what listeners sent back: every problem of every file at once, and who did not pay attention."""
+"""Read listeners' answers: report the problems of all files, and identify listeners who failed checks."""
 
 import json
 from collections.abc import Iterator
@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from dia.errors import UserError
-from dia.listening_test.key import KEY_FORMAT
+from dia.listening_test.key import KEY_FORMAT, upgrade_key
 
-ANSWERS_FORMAT = "dia-listening-answers/1"
+ANSWERS_FORMAT = "dia-listening-answers/2"
+ANSWERS_FORMATS = (ANSWERS_FORMAT, "dia-listening-answers/1")  # format 1 named the choice `skipped` `unheard`
 SIDES = ("left", "right")
-CHOICES = (*SIDES, "tie", "unheard")
+SKIPPED = ("skipped", "unheard")
+CHOICES = (*SIDES, "tie", *SKIPPED)
 
 
 @dataclass(frozen=True)
 class Vote:
-    """One answer: ``outcome`` is 1 where the first system was preferred, -1 where the second was, 0 for no
-    difference.
+    """One vote: ``outcome`` is 1 if the first system was preferred, -1 for the second, 0 for no difference.
 
-    The systems of a pair stand in alphabetical order; ``left_first`` says whether the first stood on the
-    left.
+    The systems of a pair are in alphabetical order; ``left_first`` states whether the first was on the left.
     """
 
     listener: str
@@ -32,167 +32,171 @@ class Vote:
 
 
 @dataclass(frozen=True)
-class Listener:
-    """What one listener's file holds: votes, answers to checks (right or wrong), trials of the form, and what
-    was not heard.
-    """
+class ListenerAnswers:
+    """One listener's file: votes, results of the attention checks, trials of the form, and skipped trials."""
 
     name: str
     path: str
     votes: list[Vote]
     checks: list[bool]
-    asked: int
-    unheard: int
+    trials: int
+    skipped: int
 
     @property
     def answered(self) -> int:
-        """Answers, of whatever kind."""
-        return len(self.votes) + len(self.checks) + self.unheard
+        """The number of answers of any kind."""
+        return len(self.votes) + len(self.checks) + self.skipped
 
 
 @dataclass(frozen=True)
-class Answers:
-    """All listeners, and those of them who pass."""
+class CollectedAnswers:
+    """The answers of all listeners, and of those who failed the attention checks."""
 
     question: str
     systems: dict[str, dict[str, Any]]
-    listeners: list[Listener]
-    failed: list[Listener]
+    listeners: list[ListenerAnswers]
+    failed: list[ListenerAnswers]
 
     @property
     def votes(self) -> list[Vote]:
-        """The votes of listeners who pass."""
+        """The votes of the listeners who passed."""
         return [vote for listener in self.listeners if listener not in self.failed for vote in listener.votes]
 
 
-def read_answers(files: list[str], key_file: str, least_checks: float) -> Answers:
-    """Read answers and the key. A listener with fewer right checks than the share ``least_checks`` fails.
+def read_answers(files: list[str], key_file: str, minimum_checks: float) -> CollectedAnswers:
+    """Read answers and key; listeners with a lower share of correct checks than ``minimum_checks`` fail.
 
-    Raises :class:`UserError` with everything that is wrong in all files.
+    Raises :class:`UserError` that lists the problems of all files.
     """
     key = _read_key(Path(key_file))
     problems: list[str] = []
-    listeners = [found for name in files if (found := _read_listener(Path(name), key, problems))]
-    problems += _repeated(listeners)
+    listeners = [answers for name in files if (answers := _read_listener(Path(name), key, problems))]
+    problems += _repeated_listeners(listeners)
     if problems:
         raise UserError("cannot count the votes:\n" + "\n".join(f"  - {problem}" for problem in problems))
-    failed = [one for one in listeners if one.checks and sum(one.checks) < least_checks * len(one.checks)]
-    return Answers(key["question"], key["systems"], listeners, failed)
+    failed = [
+        listener for listener in listeners if sum(listener.checks) < minimum_checks * len(listener.checks)
+    ]
+    return CollectedAnswers(key["question"], key["systems"], listeners, failed)
 
 
 def _read_key(path: Path) -> dict[str, Any]:
-    key, wrong = _read_json(path)
-    if wrong:
-        raise UserError(wrong)
-    if key.get("format") != KEY_FORMAT:
-        raise UserError(
-            f"{path} is no key of a listening test ({KEY_FORMAT}); give the PAGE.key.json that was written with the page"
-        )
+    key, problem = _read_json(path)
+    if problem:
+        raise UserError(problem)
     try:
-        _check_key(key)
+        key = upgrade_key(key)
+        if key.get("format") == KEY_FORMAT:
+            _verify_key(key)
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path} is a damaged key ({type(error).__name__}: {error}); copy it again"
         ) from error
+    if key.get("format") != KEY_FORMAT:
+        raise UserError(
+            f"{path} is not the key of a listening test ({KEY_FORMAT}); "
+            "give the PAGE.key.json beside the page"
+        )
     return key
 
 
-def _check_key(key: dict[str, Any]) -> None:
-    """Touch whatever is read of a key, so that a damaged one is told here and not in the midst of
-    counting.
-    """
-    forms, systems = key["forms"], key["systems"]
-    for form in forms:
+def _verify_key(key: dict[str, Any]) -> None:
+    """Access everything that is read later, so that a damaged key is reported before counting."""
+    for form in key["forms"]:
         for trial in form:
-            for sound in key["trials"][trial]["sounds"]:
-                if (system := key["sounds"][sound]["system"]) is not None:
-                    systems[system]["reference"]
-            key["trials"][trial]["better"], key["trials"][trial]["prompt_id"]
+            for clip in key["trials"][trial]["clips"]:
+                if (system := key["clips"][clip]["system"]) is not None:
+                    key["systems"][system]["reference"]
+            key["trials"][trial]["expected"], key["trials"][trial]["prompt_id"]
     str(key["test"]), str(key["question"])
 
 
 def _read_json(path: Path) -> tuple[dict[str, Any], str]:
-    """Return a file's object, or what is wrong with it."""
+    """Return a file's JSON object, or the problem of the file."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        return {}, f"{path} cannot be read ({error.strerror}); check the path"
+        return {}, f"cannot read {path} ({error.strerror}); check the path"
     except ValueError as error:
-        return {}, f"{path} is no JSON ({error}); ask for the file again"
-    return (
-        (content, "")
-        if isinstance(content, dict)
-        else ({}, f"{path} holds no JSON object; ask for the file again")
-    )
+        return {}, f"{path} is not JSON ({error}); request the file again"
+    if not isinstance(content, dict):
+        return {}, f"{path} is not a JSON object; request the file again"
+    return content, ""
 
 
-def _read_listener(path: Path, key: dict[str, Any], problems: list[str]) -> Listener | None:
-    content, wrong = _read_json(path)
-    wrong = wrong or _foreign(content, path, key)
-    if wrong:
-        problems.append(wrong)
+def _read_listener(path: Path, key: dict[str, Any], problems: list[str]) -> ListenerAnswers | None:
+    content, problem = _read_json(path)
+    problem = problem or _file_problem(content, path, key)
+    if problem:
+        problems.append(problem)
         return None
     form = key["forms"][content["form"]]
-    found = list(_problems_of(content["answers"], form, key))
-    problems += [f"{path}: {problem}" for problem in found]
-    if found:
+    answer_problems = list(_answer_problems(content["answers"], form, key))
+    problems += [f"{path}: {problem}" for problem in answer_problems]
+    if answer_problems:
         return None
     votes, checks = [], []
-    heard = [answer for answer in content["answers"] if answer["choice"] != "unheard"]
-    for answer in heard:
+    rated = [answer for answer in content["answers"] if answer["choice"] not in SKIPPED]
+    for answer in rated:
         trial = key["trials"][answer["trial"]]
-        if trial["better"] is None:
+        if trial["expected"] is None:
             votes.append(_vote(content["listener"], answer, trial, key))
         else:
-            checks.append(answer["choice"] in SIDES and answer[answer["choice"]] == trial["better"])
-    return Listener(
-        str(content["listener"]), str(path), votes, checks, len(form), len(content["answers"]) - len(heard)
-    )
+            checks.append(answer["choice"] in SIDES and answer[answer["choice"]] == trial["expected"])
+    skipped = len(content["answers"]) - len(rated)
+    return ListenerAnswers(str(content["listener"]), str(path), votes, checks, len(form), skipped)
 
 
-def _foreign(content: dict[str, Any], path: Path, key: dict[str, Any]) -> str:
-    """Return why a file holds no answers of this test."""
-    if content.get("format") != ANSWERS_FORMAT:
-        return f"{path} holds no answers ({ANSWERS_FORMAT}); give what the page downloaded"
+def _file_problem(content: dict[str, Any], path: Path, key: dict[str, Any]) -> str:
+    """Return why a file does not hold answers to this test, else an empty text."""
+    if content.get("format") not in ANSWERS_FORMATS:
+        return f"{path} does not hold answers ({ANSWERS_FORMAT}); give the file that the page downloaded"
     if content.get("test") != key["test"]:
-        return f"{path} answers the test {content.get('test')!r}, the key is of {key['test']!r}; give the key of that test"
+        return (
+            f"{path} answers the test {content.get('test')!r}, the key belongs to {key['test']!r}; "
+            "give the key of that test"
+        )
     if type(content.get("form")) is not int or not 0 <= content["form"] < len(key["forms"]):
-        return f"{path}: form {content.get('form')!r} is none of the {len(key['forms'])} forms of the test; ask for the file again"
+        return (
+            f"{path}: form {content.get('form')!r} is not one of the {len(key['forms'])} forms of the test; "
+            "request the file again"
+        )
     if type(content.get("listener")) is not int or not isinstance(content.get("answers"), list):
-        return f"{path} lacks a listener's number or a list of answers; ask for the file again"
+        return f"{path} has no listener number or no list of answers; request the file again"
     return ""
 
 
-def _problems_of(answers: list[Any], form: list[str], key: dict[str, Any]) -> Iterator[str]:
+def _answer_problems(answers: list[Any], form: list[str], key: dict[str, Any]) -> Iterator[str]:
     seen: set[str] = set()
     for number, answer in enumerate(answers, start=1):
         trial = answer.get("trial") if isinstance(answer, dict) else None
         if trial not in form:
             yield f"answer {number} is to {trial!r}, which is not in this listener's form"
         elif trial in seen:
-            yield f"answer {number} is to {trial}, which was answered before"
-        elif {answer.get("left"), answer.get("right")} != set(key["trials"][trial]["sounds"]):
-            yield f"answer {number} names sounds that {trial} does not have"
+            yield f"answer {number} is to {trial}, which has an earlier answer"
+        elif {answer.get("left"), answer.get("right")} != set(key["trials"][trial]["clips"]):
+            yield f"answer {number} names clips that {trial} does not have"
         elif answer.get("choice") not in CHOICES:
-            yield f"answer {number} chooses {answer.get('choice')!r}; there are {', '.join(CHOICES)}"
+            yield f"answer {number} has the choice {answer.get('choice')!r}; use one of {', '.join(CHOICES)}"
         else:
             seen.add(trial)
 
 
 def _vote(listener: int, answer: dict[str, Any], trial: dict[str, Any], key: dict[str, Any]) -> Vote:
-    left, right = (key["sounds"][answer[side]]["system"] for side in SIDES)
+    left, right = (key["clips"][answer[side]]["system"] for side in SIDES)
     first, second = sorted((left, right))
     preferred = {"left": left, "right": right}.get(answer["choice"])
     outcome = 0 if preferred is None else 1 if preferred == first else -1
     return Vote(str(listener), trial["prompt_id"], first, second, outcome, left == first)
 
 
-def _repeated(listeners: list[Listener]) -> list[str]:
+def _repeated_listeners(listeners: list[ListenerAnswers]) -> list[str]:
     by_name: dict[str, list[str]] = {}
-    for one in listeners:
-        by_name.setdefault(one.name, []).append(one.path)
+    for listener in listeners:
+        by_name.setdefault(listener.name, []).append(listener.path)
     return [
-        f"listener {name} is in {len(paths)} files ({', '.join(paths)}); keep one, or ask who shared the number"
+        f"listener {name} is in {len(paths)} files ({', '.join(paths)}); give one of them, "
+        "or find out who shares the number"
         for name, paths in by_name.items()
         if len(paths) > 1
     ]

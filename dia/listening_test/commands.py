@@ -1,4 +1,4 @@
-"""The two commands of a listening test: write the page, count the votes."""
+"""The commands `dia.eval listen` (write a listening test's page) and `dia.eval votes` (count the answers)."""
 
 import json
 from collections.abc import Iterable
@@ -11,50 +11,44 @@ from dia.config.listening_test import ListenConfig, VotesConfig
 from dia.errors import UserError
 from dia.files import write_bytes
 from dia.home import existing
-from dia.listening_test.answers import Answers, read_answers
-from dia.listening_test.page import Page, make_page
-from dia.listening_test.recorded import read_systems
-from dia.listening_test.result import listening_results, show_results
+from dia.listening_test.answers import CollectedAnswers, read_answers
+from dia.listening_test.build import ListeningTest, build_test
+from dia.listening_test.read_runs import read_runs
+from dia.listening_test.result import listening_results, print_results
 
 
-def write_test(config: ListenConfig) -> Page:
-    """Write the page, its sounds where they lie beside it, and the key. Raises :class:`UserError` with all
-    that is wrong.
-    """
-    _raise("cannot make a listening test", config.problems())
-    systems = read_systems(
-        [str(existing(folder)) for folder in (*config.folders, config.reference) if folder]
-    )
-    page = make_page(systems, config, systems[-1].name if config.reference else "")
+def write_test(config: ListenConfig) -> ListeningTest:
+    """Write the page, its key, and clips stored beside it. Raises :class:`UserError` with all problems."""
+    _raise_problems("cannot build a listening test", config.problems())
+    runs = read_runs([str(existing(folder)) for folder in (*config.folders, config.reference) if folder])
+    test = build_test(runs, config, runs[-1].name if config.reference else "")
     if config.audio is AudioPlacement.beside:
         config.audio_folder.mkdir()
-        for name, flac in page.sounds.items():
+        for name, flac in test.clips.items():
             write_bytes(config.audio_folder / f"{name}.flac", flac)
-    write_bytes(config.key, (json.dumps(page.key, indent=1) + "\n").encode())
-    write_bytes(Path(config.out), page.html.encode())  # last: with it the test is whole
-    return page
+    write_bytes(config.key, (json.dumps(test.key, indent=1) + "\n").encode())
+    write_bytes(Path(config.out), test.html.encode())  # last: a page is never without its key and clips
+    return test
 
 
-def count_votes(config: VotesConfig, console: Console) -> Answers:
-    """Read answers, print what they say, and write it where ``out`` says. Raises :class:`UserError` with all
-    that is wrong.
-    """
-    _raise("cannot count the votes", config.problems())
+def count_votes(config: VotesConfig, console: Console) -> CollectedAnswers:
+    """Count the answers, print and write the results. Raises :class:`UserError` with all problems."""
+    _raise_problems("cannot count the votes", config.problems())
     answers = read_answers(config.files, config.key, config.checks)
     if not answers.votes:
         raise UserError(
-            f"no votes: {len(answers.listeners)} listeners, of whom {len(answers.failed)} failed the checks"
+            f"no votes: {len(answers.listeners)} listeners, {len(answers.failed)} of whom failed the checks"
         )
     try:
         results = listening_results(answers)
     except ValueError as error:
         raise UserError(f"cannot count the votes: {error}") from error
-    show_results(results, console)
+    print_results(results, console)
     if config.out:
         write_bytes(Path(config.out), (json.dumps(results, indent=2, allow_nan=False) + "\n").encode())
     return answers
 
 
-def _raise(what: str, problems: Iterable[str]) -> None:
-    if found := list(problems):
-        raise UserError(f"{what}:\n" + "\n".join(f"  - {problem}" for problem in found))
+def _raise_problems(summary: str, problems: Iterable[str]) -> None:
+    if listed := "\n".join(f"  - {problem}" for problem in problems):
+        raise UserError(f"{summary}:\n{listed}")

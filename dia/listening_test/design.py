@@ -1,9 +1,9 @@
-"""Who hears what in which order.
+"""The design of a listening test: the trials of each listener, their order, and which clip is on the left.
 
-A trial is two sounds of one prompt. Trials are dealt to blocks small enough for one listener, pairs of
-systems evenly; each block has forms of its own order, and every second form swaps left and right. Listener
-``n`` has form ``(n - 1) % forms``. So every trial is heard in both orders by listeners that follow each
-other, and within a form either system of a pair stands on the left equally often (give or take one).
+A trial compares two clips of one prompt. Trials are dealt into blocks small enough for one listener, pairs of
+systems evenly; each block has several forms with their own orders, and every second form swaps left and
+right. Listener ``n`` gets form ``(n - 1) % forms``. So consecutive listeners get each trial in both orders,
+and within a form each system of a pair is on the left equally often (within one).
 """
 
 import random
@@ -15,9 +15,7 @@ ORDERS = 4  # forms of a block: two orders of its trials, each with left and rig
 
 @dataclass(frozen=True)
 class Trial:
-    """Two sounds of one prompt; ``first`` stands on the left in even forms. ``check`` marks an attention
-    check.
-    """
+    """Two clips of one prompt; ``first`` is on the left in even forms. ``check`` marks an attention check."""
 
     prompt_id: str
     first: str
@@ -25,73 +23,70 @@ class Trial:
     check: bool = False
 
 
-Form = list[tuple[Trial, bool]]  # in the order of hearing; True: ``second`` on the left
+Form = list[tuple[Trial, bool]]  # in the order of presentation; True: ``second`` is on the left
 
 
-def comparisons(heard: dict[str, list[str]], source: random.Random) -> list[Trial]:
-    """Return a trial for every pair of systems that a prompt has sounds of: ``heard`` names the systems of
-    each prompt.
+def pairwise_trials(systems_by_prompt: dict[str, list[str]], rng: random.Random) -> list[Trial]:
+    """Return a trial for each prompt and each pair of its systems.
 
-    Which system is called first alternates over the prompts of a pair, so that either is as often on the
-    left.
+    The first system of a pair alternates over the prompts, so that each is on the left equally often.
     """
     by_pair: dict[tuple[str, str], list[str]] = {}
-    for prompt, systems in heard.items():
+    for prompt, systems in systems_by_prompt.items():
         for pair in combinations(systems, 2):
             by_pair.setdefault(pair, []).append(prompt)
-    made = []
+    trials = []
     for (one, other), prompts in by_pair.items():
-        begin = source.randrange(2)
-        for place, prompt in enumerate(source.sample(prompts, len(prompts))):
-            swapped = (begin + place) % 2
-            made.append(Trial(prompt, *((other, one) if swapped else (one, other))))
-    return made
+        offset = rng.randrange(2)
+        for index, prompt in enumerate(rng.sample(prompts, len(prompts))):
+            swapped = (offset + index) % 2
+            trials.append(Trial(prompt, *((other, one) if swapped else (one, other))))
+    return trials
 
 
-def blocks(made: list[Trial], size: int) -> list[list[Trial]]:
-    """Deal trials, in their order (pair by pair), to as few blocks of at most ``size`` as hold them, as cards
-    are dealt.
+def split_into_blocks(trials: list[Trial], size: int) -> list[list[Trial]]:
+    """Deal trials in turn to the smallest number of blocks of at most ``size``."""
+    count = -(-len(trials) // size)
+    return [_balance_sides(trials[index::count]) for index in range(count)]
+
+
+def build_forms(blocks: list[list[Trial]], checks: list[Trial], rng: random.Random) -> list[Form]:
+    """Return the forms of all blocks, each with all checks: the first order of every block, then the second.
+
+    Forms 2 n and 2 n + 1 hold the same trials with left and right swapped, in different orders. Half of the
+    checks have the original clip on the left.
     """
-    count = -(-len(made) // size)
-    return [_balanced(made[place::count]) for place in range(count)]
-
-
-def forms(dealt: list[list[Trial]], checks: list[Trial], source: random.Random) -> list[Form]:
-    """Return the forms of all blocks, each with all checks, block after block and then the other orders.
-
-    Forms 2 n and 2 n + 1 are the same trials with left and right swapped, each in an order of its own. Half
-    of the checks have the good clip on the left.
-    """
-    made: list[Form] = []
+    forms: list[Form] = []
     for _ in range(ORDERS // 2):
-        for block in dealt:
+        for block in blocks:
             for swapped in (False, True):
-                form = [(one, swapped) for one in block]
-                form += [(one, swapped != bool(place % 2)) for place, one in enumerate(checks)]
-                made.append(_apart(source.sample(form, len(form))))
-    return made
+                form = [(trial, swapped) for trial in block]
+                form += [(trial, swapped != bool(index % 2)) for index, trial in enumerate(checks)]
+                forms.append(_separate_prompts(rng.sample(form, len(form))))
+    return forms
 
 
-def _balanced(block: list[Trial]) -> list[Trial]:
-    """Turn trials round where a pair would stand in one order more than once too often within the block."""
+def _balance_sides(block: list[Trial]) -> list[Trial]:
+    """Swap trials so that within the block neither system of a pair is first more than once too often."""
     leads: dict[tuple[str, str], int] = {}
-    turned = []
-    for one in block:
-        pair = (min(one.first, one.second), max(one.first, one.second))
+    balanced = []
+    for trial in block:
+        pair = (min(trial.first, trial.second), max(trial.first, trial.second))
         lead = leads.get(pair, 0)
-        ahead = one.first == pair[0]
+        ahead = trial.first == pair[0]
         if (lead > 0 and ahead) or (lead < 0 and not ahead):
-            one, ahead = Trial(one.prompt_id, one.second, one.first, one.check), not ahead
+            trial, ahead = Trial(trial.prompt_id, trial.second, trial.first, trial.check), not ahead
         leads[pair] = lead + (1 if ahead else -1)
-        turned.append(one)
-    return turned
+        balanced.append(trial)
+    return balanced
 
 
-def _apart(form: Form) -> Form:
-    """Move trials so that one prompt is not heard twice in a row, as far as there are other prompts."""
-    waiting, ordered = list(form), list[tuple[Trial, bool]]()
+def _separate_prompts(form: Form) -> Form:
+    """Reorder trials so that no prompt follows itself, as far as there are other prompts."""
+    waiting = list(form)
+    ordered: Form = []
     while waiting:
-        before = ordered[-1][0].prompt_id if ordered else None
-        place = next((number for number, (one, _) in enumerate(waiting) if one.prompt_id != before), 0)
-        ordered.append(waiting.pop(place))
+        previous = ordered[-1][0].prompt_id if ordered else None
+        index = next((i for i, (trial, _) in enumerate(waiting) if trial.prompt_id != previous), 0)
+        ordered.append(waiting.pop(index))
     return ordered

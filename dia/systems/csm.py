@@ -1,8 +1,8 @@
-"""Sesame's CSM as transformers runs it (`CsmForConditionalGeneration`), on this machine.
+"""Sesame's CSM on this machine, through transformers (`CsmForConditionalGeneration`).
 
-Turn by turn, each with what was spoken before as context: that is what the model is made for
-(huggingface/transformers, docs/source/en/model_doc/csm.md). It has no tags. Without recordings as context its
-voices are drawn by the seed.
+The turns are generated one after another, each with the previous turns and their audio as context, as the
+model is designed (huggingface/transformers, docs/source/en/model_doc/csm.md). CSM has no tags. Without
+recordings as context the seed determines its voices.
 """
 
 from collections.abc import Sequence
@@ -11,70 +11,75 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from transformers import AutoProcessor, CsmForConditionalGeneration, set_seed
 
-from dia.systems.declaration import Declaration
-from dia.systems.local import generation, load, pinned, placed, told, wav_bytes
-from dia.systems.protocol import Answer, Call
-from dia.systems.script_rendering import Line
+from dia.systems.declaration import SystemDeclaration
+from dia.systems.local import (
+    float_wav_bytes,
+    generation_arguments,
+    load_model,
+    place_network,
+    revision_arguments,
+    with_revision,
+)
+from dia.systems.protocol import SystemRequest, SystemResponse
+from dia.systems.script_rendering import RenderedTurn
 from dia.types import Waveform
 
 Message = dict[str, Any]
 
 
-class Csm:
-    """The turns of a script one after another. Voices are the roles of the chat template: "0", "1", ..."""
+class CsmSystem:
+    """Generate the turns of a script in sequence. Voices are roles of the chat template: "0", "1", ..."""
 
     package = "transformers"
 
-    def __init__(self, declaration: Declaration) -> None:
-        """Nothing is loaded before :meth:`ask`."""
+    def __init__(self, declaration: SystemDeclaration) -> None:
+        """Loads nothing; see :meth:`open`."""
         self.declaration = declaration
 
     @cached_property
     def model(self) -> tuple[Any, Any]:
-        """Processor and network. Raises ``UserError`` when they are not to be had here."""
-        return load(self.declaration, self._load)
+        """Processor and network. Raises ``UserError`` when they cannot be loaded."""
+        return load_model(self.declaration, self._load)
 
-    def calls(self, prompt_id: str, lines: Sequence[Line], take: int) -> list[Call]:
-        """One call: the turns need each other's sound."""
-        turns = [{"role": str(self.declaration.voices[line.voice]), "text": line.text} for line in lines]
-        body = {"turns": turns, "seed": take, **generation(self.declaration)}
-        return [Call(body, tuple(range(len(lines))), sum(len(line.text) for line in lines))]
+    def build_requests(self, prompt_id: str, turns: Sequence[RenderedTurn], take: int) -> list[SystemRequest]:
+        """Return one request, because each turn needs the audio of the previous ones."""
+        listed = [{"role": str(self.declaration.voices[turn.voice]), "text": turn.text} for turn in turns]
+        body = {"turns": listed, "seed": take, **generation_arguments(self.declaration)}
+        return [SystemRequest(body, tuple(range(len(turns))), sum(len(turn.text) for turn in turns))]
 
     def open(self) -> None:
-        """As the protocol says."""
+        """Load the model."""
         _ = self.model
 
     @torch.inference_mode()
-    def ask(self, call: Call) -> Answer:
-        """As the protocol says."""
-        arguments = {key: value for key, value in call.body.items() if key not in ("turns", "seed")}
-        set_seed(call.body["seed"])
+    def send(self, request: SystemRequest) -> SystemResponse:
+        """Generate all turns and return them as one waveform."""
+        arguments = {key: value for key, value in request.body.items() if key not in ("turns", "seed")}
+        set_seed(request.body["seed"])
         context: list[Message] = []
         waveforms: list[Waveform] = []
-        for turn in call.body["turns"]:
-            waveforms.append(self._speak([*context, _message(turn)], arguments))
+        for turn in request.body["turns"]:
+            waveforms.append(self._generate_turn([*context, _message(turn)], arguments))
             context.append(_message(turn, waveforms[-1]))
-        return Answer(wav_bytes(np.concatenate(waveforms), self._rate), told(call.body, self.model[1]))
+        audio = float_wav_bytes(np.concatenate(waveforms), self._sample_rate)
+        return SystemResponse(audio, with_revision(request.body, self.model[1]))
 
-    def _speak(self, conversation: list[Message], arguments: dict[str, Any]) -> NDArray[np.float32]:
+    def _generate_turn(self, conversation: list[Message], arguments: dict[str, Any]) -> Waveform:
         processor, network = self.model
-        inputs = processor.apply_chat_template(conversation, tokenize=True, return_dict=True).to(
-            network.device
-        )
-        made = network.generate(**inputs, output_audio=True, **arguments)[0]
-        return np.asarray(made.float().reshape(-1).cpu().numpy(), dtype=np.float32)
+        inputs = processor.apply_chat_template(conversation, tokenize=True, return_dict=True)
+        audio = network.generate(**inputs.to(network.device), output_audio=True, **arguments)[0]
+        return np.asarray(audio.float().reshape(-1).cpu().numpy(), dtype=np.float32)
 
     @property
-    def _rate(self) -> int:
+    def _sample_rate(self) -> int:
         return int(self.model[0].feature_extractor.sampling_rate)
 
     def _load(self) -> tuple[Any, Any]:
-        name, commit = self.declaration.model, pinned(self.declaration)
-        network = placed(CsmForConditionalGeneration.from_pretrained(name, **commit), self.declaration)
-        return AutoProcessor.from_pretrained(name, **commit), network
+        name, revision = self.declaration.model, revision_arguments(self.declaration)
+        network = CsmForConditionalGeneration.from_pretrained(name, **revision)
+        return AutoProcessor.from_pretrained(name, **revision), place_network(network, self.declaration)
 
 
 def _message(turn: dict[str, str], waveform: Waveform | None = None) -> Message:

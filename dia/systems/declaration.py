@@ -1,38 +1,30 @@
-"""What a system is: the content of eval/systems/*.yaml, checked as a whole."""
+"""The declaration of a text-to-speech system (the content of `eval/systems/NAME.yaml`) and its validation."""
 
 import hashlib
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from dia.dialogue.tags import known_tags
 from dia.errors import UserError
-from dia.resources import declaration as read
+from dia.resources import declaration as read_resource
 
-SEEDS = {"honoured": True, "best effort": None, "none": False}  # what `seed_honoured` of a row says
+SEEDS = {"honoured": True, "best effort": None, "none": False}  # stored as `seed_honoured` in each row
 UNITS = ("character", "second")
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 SPEAKER = re.compile(r"S[1-9][0-9]*")
-# how it is reached and what it costs does not change what it says
-NOT_OF_THE_SOUND = (
-    "key",
-    "concurrency",
-    "timeout_seconds",
-    "price",
-    "cost_header",
-    "request_id_header",
-    "stops",
-)
+REQUIRED = ("name", "client", "model", "format", "seeds", "licence")
+# keys of access and billing, which do not change the audio and therefore not the fingerprint
+ACCESS_KEYS = ("key", "concurrency", "timeout_seconds", "price", "cost_header", "request_id_header", "stops")
 
 
 @dataclass(frozen=True)
 class Price:
-    """Dollars for one unit: a character sent, or a second of sound. ``dollars`` is None where no price could
-    be read.
-    """
+    """Dollars for one unit (a character of input or a second of audio); ``dollars`` is None when unknown."""
 
     unit: str
     dollars: float | None
@@ -40,134 +32,135 @@ class Price:
 
 
 @dataclass(frozen=True)
-class Declaration:
-    """A system. ``voices`` are by speaker (S1, S2, ...), in the system's own words; ``settings`` go into
-    every request.
-    """
+class SystemDeclaration:
+    """A text-to-speech system: its client, model, voices, tags, limits and price."""
 
     name: str
     client: str
-    """Which code speaks to it, see `clients.py`."""
+    """The client class: a name of `clients.py`, `package.module:Class`, or `path/to/file.py:Class`."""
     model: str
-    """The model id that is asked for; of a local system a folder or a Hub id."""
+    """Model id that requests name; for a local model a folder or a Hub id."""
     format: str
-    """The sound it answers with, in the vendor's spelling: `wav`, `wav_24000`, `mp3_44100_128`, `pcm_24000`
-    (16-bit mono).
-    """
+    """Audio format in the vendor's notation: `wav`, `wav_24000`, `mp3_44100_128`, `pcm_24000` (mono)."""
     seeds: str
-    """Whether a seed brings the same sound again: `honoured`, `best effort` or `none`."""
+    """Whether a seed reproduces the audio: `honoured`, `best effort` or `none`."""
     licence: str
-    """Licence of the model, or terms of the service, as far as they bear on publishing its sound."""
+    """Licence of the model or terms of the service, as far as they concern publishing the audio."""
     revision: str = ""
-    """Commit of a Hub id; empty takes the newest, and the rows say which it was."""
+    """Commit of a Hub id; empty loads the newest one. Rows store the commit that was loaded."""
     voices: dict[str, Any] = field(default_factory=dict)
+    """Voice of each speaker (S1, S2, ...), in the vendor's notation."""
     settings: dict[str, Any] = field(default_factory=dict)
+    """Parameters that every request carries; for `client: http` see `http_client.py`."""
     tags: dict[str, str] = field(default_factory=dict)
-    """Canonical tags (data/tags.yaml) and how this system spells them; a tag without one is left out, and the
-    row says so.
-    """
+    """The system's notation of canonical tags (data/tags.yaml); rows list the other tags as dropped."""
     tag_map_version: str = ""
     emotions: dict[str, str] = field(default_factory=dict)
-    """Ways of speaking (data/emotions.yaml) and how this system is told."""
+    """The system's notation of emotions (data/emotions.yaml)."""
     emotion_in: str = "text"
-    """Where it is told: before the words (`text`), or in a field of its own (`style`)."""
+    """Where the emotion goes: in front of the words (`text`), or into a separate field (`style`)."""
     limit_characters: int = 0
-    """Most characters of one request; 0 is none that is known."""
+    """Maximum characters of one request; 0 means no known limit."""
     price: Price | None = None
-    """None: it costs nothing."""
+    """None: the system is free of charge."""
     key: str = ""
-    """The environment variable that holds the key; empty when there is none."""
+    """Environment variable that holds the API key; empty when none is needed."""
     base_url: str = ""
     path: str = ""
-    """Folder of recordings, for `folder`."""
+    """Folder of recordings, for `client: folder`."""
     turn_gap_seconds: float = 0.2
-    """Silence between turns, where each is a request of its own."""
+    """Silence between turns that are requested separately."""
     concurrency: int = 1
     timeout_seconds: float = 240.0
     request_id_header: str = ""
     cost_header: str = ""
     stops: list[str] = field(default_factory=list)
-    """Words of a refusal after which asking on is of no use (`insufficient_quota`)."""
+    """Substrings of an error response after which no request will succeed, such as `insufficient_quota`."""
 
     @property
     def seed_honoured(self) -> bool | None:
-        """Whether seeds are honoured; None for a promise without guarantee."""
+        """Whether seeds reproduce the audio; None when the vendor gives no guarantee."""
         return SEEDS[self.seeds]
 
     def fingerprint(self) -> str:
-        """Return the sha256 of everything that bears on what the system says."""
-        content = {key: value for key, value in asdict(self).items() if key not in NOT_OF_THE_SOUND}
+        """Return the sha256 of every key that affects the audio."""
+        content = {key: value for key, value in asdict(self).items() if key not in ACCESS_KEYS}
+        content["client"] = Path(self.client).name  # where a user's own client file lies does not matter
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def declaration_of(content: Mapping[str, Any]) -> Declaration:
-    """Return the checked declaration. Raises :class:`UserError` with every problem at once."""
+def parse_declaration(content: Mapping[str, Any]) -> SystemDeclaration:
+    """Return the validated declaration. Raises :class:`UserError` that lists every problem."""
     name = str(content.get("name", "system"))
-    known = {item.name: item for item in fields(Declaration)}
+    known = {item.name: item for item in fields(SystemDeclaration)}
     problems = [
-        f"has the unknown key {key}; there are {', '.join(known)}" for key in content if key not in known
+        f"unknown key {key}; the known keys are {', '.join(known)}" for key in content if key not in known
     ]
-    problems += [
-        f"lacks {key}"
-        for key in ("name", "client", "model", "format", "seeds", "licence")
-        if not content.get(key)
-    ]
-    for key, kinds in KINDS.items():
-        if key in content and not (isinstance(content[key], kinds) and not isinstance(content[key], bool)):
+    problems += [f"the key {key} is missing" for key in REQUIRED if not content.get(key)]
+    for key, types in TYPES.items():
+        if key in content and (not isinstance(content[key], types) or isinstance(content[key], bool)):
             problems.append(f"{key} has the wrong type {type(content[key]).__name__}")
     if not problems:
-        problems = _values(content)
+        problems = _value_problems(content)
     if problems:
         raise UserError(f"system {name}:\n" + "\n".join(f"  - {problem}" for problem in problems))
     price = content.get("price")
-    return Declaration(**{**content, "price": Price(**price) if price else None})
+    return SystemDeclaration(**{**content, "price": Price(**price) if price else None})
 
 
-KINDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(
-        ("name", "client", "model", "format", "seeds", "licence", "tag_map_version", "emotion_in", "revision",
-         "key", "base_url", "path",
-         "request_id_header", "cost_header"),
-        (str,),
+TEXT_KEYS = (
+    *REQUIRED,
+    *(
+        "tag_map_version",
+        "emotion_in",
+        "revision",
+        "key",
+        "base_url",
+        "path",
+        "request_id_header",
+        "cost_header",
     ),
+)
+TYPES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(TEXT_KEYS, (str,)),
     **dict.fromkeys(("voices", "settings", "tags", "emotions"), (dict,)),
     **dict.fromkeys(("turn_gap_seconds", "timeout_seconds"), (int, float)),
     **dict.fromkeys(("limit_characters", "concurrency"), (int,)),
     "price": (dict, type(None)),
     "stops": (list,),
-}  # fmt: skip
+}
 
 
-def _values(content: Mapping[str, Any]) -> list[str]:
+def _value_problems(content: Mapping[str, Any]) -> list[str]:
     problems = [
-        f"tags.{tag} is no canonical tag; they stand in data/tags.yaml"
+        f"tags.{tag} is not a canonical tag; data/tags.yaml lists them"
         for tag in content.get("tags", {})
         if tag not in known_tags()
     ]
-    emotions = read("data/emotions.yaml")
+    emotions = read_resource("data/emotions.yaml")
     problems += [
-        f"emotions.{name} is no way of speaking; they stand in data/emotions.yaml"
+        f"emotions.{name} is not a known emotion; data/emotions.yaml lists them"
         for name in content.get("emotions", {})
         if name not in emotions
     ]
     problems += [
-        f"voices.{name} is no speaker; write S1, S2"
+        f"voices.{name} is not a speaker; use S1, S2"
         for name in content.get("voices", {})
         if not SPEAKER.fullmatch(name)
     ]
-    problems += _choices(content) + _ranges(content)
+    problems += _choice_problems(content) + _range_problems(content)
     if (key := content.get("key", "")) and not VARIABLE.fullmatch(key):
-        # what stands there may be the key itself: it is not repeated
+        # the value may be the secret itself: do not repeat it
         problems.append(
-            "key must name an environment variable such as OPENAI_API_KEY; a key itself has no place in a file"
+            "key must name an environment variable such as OPENAI_API_KEY; never write a key into a file"
         )
     address = urlsplit(content.get("base_url", ""))
     if address.username or address.password or address.query:
-        problems.append("base_url must hold no name, password or key: it is written into every recording")
+        problems.append("base_url must not contain credentials or a query: it is stored in every recording")
     return problems + _price_problems(content.get("price"))
 
 
-def _choices(content: Mapping[str, Any]) -> list[str]:
+def _choice_problems(content: Mapping[str, Any]) -> list[str]:
     problems = []
     for key, allowed in (("seeds", tuple(SEEDS)), ("emotion_in", ("text", "style"))):
         if content.get(key, allowed[0]) not in allowed:
@@ -175,12 +168,12 @@ def _choices(content: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def _ranges(content: Mapping[str, Any]) -> list[str]:
-    least = {"limit_characters": 0, "concurrency": 1, "turn_gap_seconds": 0, "timeout_seconds": 0.001}
+def _range_problems(content: Mapping[str, Any]) -> list[str]:
+    minima = {"limit_characters": 0, "concurrency": 1, "turn_gap_seconds": 0, "timeout_seconds": 0.001}
     return [
-        f"{key}={content[key]} must be {low} or more"
-        for key, low in least.items()
-        if content.get(key, low) < low
+        f"{key}={content[key]} must be {minimum} or more"
+        for key, minimum in minima.items()
+        if content.get(key, minimum) < minimum
     ]
 
 
@@ -188,11 +181,11 @@ def _price_problems(price: dict[str, Any] | None) -> list[str]:
     if not price:
         return []
     if set(price) != {"unit", "dollars", "source"}:
-        return ["price needs unit, dollars and source, and nothing else"]
-    problems = (
-        [] if price["unit"] in UNITS else [f"price.unit={price['unit']!r} must be one of: {', '.join(UNITS)}"]
-    )
+        return ["price must have exactly the keys unit, dollars and source"]
+    problems = []
+    if price["unit"] not in UNITS:
+        problems.append(f"price.unit={price['unit']!r} must be one of: {', '.join(UNITS)}")
     dollars = price["dollars"]
     if dollars is not None and not (isinstance(dollars, int | float) and dollars >= 0):
-        problems.append(f"price.dollars={dollars!r} must be 0 or more, or null where it is not known")
+        problems.append(f"price.dollars={dollars!r} must be 0 or more, or null when it is unknown")
     return problems

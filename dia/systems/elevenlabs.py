@@ -1,6 +1,4 @@
-"""ElevenLabs through its own SDK (elevenlabs 2.78): a whole dialogue in one request, or each turn in one of
-its own.
-"""
+"""ElevenLabs through its SDK (elevenlabs 2.78): one request for a whole dialogue, or one for each turn."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -12,93 +10,95 @@ from elevenlabs.core.api_error import ApiError
 from elevenlabs.core.parse_error import ParsingError
 from elevenlabs.core.request_options import RequestOptions
 
-from dia.systems.clients import key_of
-from dia.systems.declaration import Declaration
-from dia.systems.http import Wire
-from dia.systems.protocol import Answer, Call
-from dia.systems.script_rendering import Line
+from dia.systems.clients import read_api_key
+from dia.systems.declaration import SystemDeclaration
+from dia.systems.http_recorder import HttpRecorder
+from dia.systems.protocol import SystemRequest, SystemResponse
+from dia.systems.script_rendering import RenderedTurn
 
-ONCE = RequestOptions(max_retries=0)  # tries are counted and logged by the recorder
-NEAR = 100  # characters of the neighbouring turns that condition the prosody
+SINGLE_ATTEMPT = RequestOptions(max_retries=0)  # `RequestSender` retries and logs each attempt
+CONTEXT_CHARACTERS = 100  # of the neighbouring turns, which condition the prosody
 
 
-class _Client:
-    """The SDK's client, made when it is first needed, as that takes the key."""
+class _SdkClient:
+    """The SDK's client, created on first use because that requires the API key."""
 
-    package = "elevenlabs"
-
-    def __init__(self, declaration: Declaration) -> None:
+    def __init__(self, declaration: SystemDeclaration) -> None:
         self.declaration = declaration
-        self.wire = Wire(declaration, (ApiError, ParsingError, httpx.RequestError))
+        self.recorder = HttpRecorder(declaration, (ApiError, ParsingError, httpx.RequestError))
 
     @cached_property
     def sdk(self) -> ElevenLabs:
         """The client of the SDK."""
         return ElevenLabs(
             base_url=self.declaration.base_url or None,
-            api_key=key_of(self.declaration),
-            httpx_client=httpx.Client(**self.wire.options),
+            api_key=read_api_key(self.declaration),
+            httpx_client=httpx.Client(**self.recorder.client_options),
         )
 
 
-class Dialogue:
+class ElevenLabsDialogue:
     """Text to dialogue: all turns in one request (`POST /v1/text-to-dialogue`)."""
 
     package = "elevenlabs"
 
-    def __init__(self, declaration: Declaration) -> None:
-        """Nothing is asked before :meth:`ask`."""
-        self.declaration, self.client = declaration, _Client(declaration)
+    def __init__(self, declaration: SystemDeclaration) -> None:
+        """Connects in :meth:`send`."""
+        self.declaration, self.client = declaration, _SdkClient(declaration)
 
-    def calls(self, prompt_id: str, lines: Sequence[Line], take: int) -> list[Call]:
-        """One request with an input for every turn."""
-        inputs = [{"text": line.text, "voice_id": self.declaration.voices[line.voice]} for line in lines]
-        body = {"inputs": inputs, **_common(self.declaration, take)}
-        return [Call(body, tuple(range(len(lines))), sum(len(line.text) for line in lines))]
+    def build_requests(self, prompt_id: str, turns: Sequence[RenderedTurn], take: int) -> list[SystemRequest]:
+        """Return one request with an input for each turn."""
+        inputs = [{"text": turn.text, "voice_id": self.declaration.voices[turn.voice]} for turn in turns]
+        body = {"inputs": inputs, **_common_parameters(self.declaration, take)}
+        return [SystemRequest(body, tuple(range(len(turns))), sum(len(turn.text) for turn in turns))]
 
     def open(self) -> None:
-        """As the protocol says."""
+        """Read the API key."""
         _ = self.client.sdk
 
-    def ask(self, call: Call) -> Answer:
-        """As the protocol says."""
+    def send(self, request: SystemRequest) -> SystemResponse:
+        """Send one request. Raises :class:`RequestFailed` when no audio arrives."""
         convert = self.client.sdk.text_to_dialogue.convert
-        return self.client.wire.ask(lambda: b"".join(convert(**call.body, request_options=ONCE)))
+        return self.client.recorder.send(
+            lambda: b"".join(convert(**request.body, request_options=SINGLE_ATTEMPT))
+        )
 
 
-class Speech:
+class ElevenLabsSpeech:
     """Text to speech: a request a turn (`POST /v1/text-to-speech/VOICE`), with its neighbours as context."""
 
     package = "elevenlabs"
 
-    def __init__(self, declaration: Declaration) -> None:
-        """Nothing is asked before :meth:`ask`."""
-        self.declaration, self.client = declaration, _Client(declaration)
+    def __init__(self, declaration: SystemDeclaration) -> None:
+        """Connects in :meth:`send`."""
+        self.declaration, self.client = declaration, _SdkClient(declaration)
 
-    def calls(self, prompt_id: str, lines: Sequence[Line], take: int) -> list[Call]:
-        """One request a turn."""
-        return [self._call(lines, place, take) for place in range(len(lines))]
+    def build_requests(self, prompt_id: str, turns: Sequence[RenderedTurn], take: int) -> list[SystemRequest]:
+        """Return one request for each turn."""
+        return [self._request(turns, index, take) for index in range(len(turns))]
 
     def open(self) -> None:
-        """As the protocol says."""
+        """Read the API key."""
         _ = self.client.sdk
 
-    def ask(self, call: Call) -> Answer:
-        """As the protocol says."""
+    def send(self, request: SystemRequest) -> SystemResponse:
+        """Send one request. Raises :class:`RequestFailed` when no audio arrives."""
         convert = self.client.sdk.text_to_speech.convert
-        return self.client.wire.ask(lambda: b"".join(convert(**call.body, request_options=ONCE)))
+        return self.client.recorder.send(
+            lambda: b"".join(convert(**request.body, request_options=SINGLE_ATTEMPT))
+        )
 
-    def _call(self, lines: Sequence[Line], place: int, take: int) -> Call:
-        line, body = lines[place], _common(self.declaration, take)
-        body |= {"text": line.text, "voice_id": self.declaration.voices[line.voice]}
-        if place > 0:
-            body["previous_text"] = lines[place - 1].text[-NEAR:]
-        if place + 1 < len(lines):
-            body["next_text"] = lines[place + 1].text[:NEAR]
-        return Call(body, (place,), len(line.text))
+    def _request(self, turns: Sequence[RenderedTurn], index: int, take: int) -> SystemRequest:
+        turn, body = turns[index], _common_parameters(self.declaration, take)
+        body |= {"text": turn.text, "voice_id": self.declaration.voices[turn.voice]}
+        if index > 0:
+            body["previous_text"] = turns[index - 1].text[-CONTEXT_CHARACTERS:]
+        if index + 1 < len(turns):
+            body["next_text"] = turns[index + 1].text[:CONTEXT_CHARACTERS]
+        return SystemRequest(body, (index,), len(turn.text))
 
 
-def _common(declaration: Declaration, take: int) -> dict[str, Any]:
+def _common_parameters(declaration: SystemDeclaration, take: int) -> dict[str, Any]:
     return {
         "model_id": declaration.model,
         "output_format": declaration.format,

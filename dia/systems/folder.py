@@ -1,9 +1,7 @@
-"""Recordings that somebody made by hand (NotebookLM has no API): a folder of sound files and a table that
-says what they are.
+"""Recordings that were made by hand (NotebookLM has no API): a folder of audio files with a table of prompts.
 
-`recordings.jsonl` has an object a line: ``{"id": ..., "file": ..., "script": ..., "take": 0}``; the other
-keys of a prompt may stand there as well. The files are copied, hashed and checked like any other answer, and
-nothing is spent.
+`recordings.jsonl` has one object in each line: ``{"id": ..., "file": ..., "script": ..., "take": 0}``, with
+any other keys of a prompt. The files are copied, hashed and checked like the responses of a service.
 """
 
 import json
@@ -13,107 +11,103 @@ from pathlib import Path
 
 from dia.errors import UserError
 from dia.evaluation.prompts import Prompt, duplicates, read_prompt
-from dia.systems.declaration import Declaration
-from dia.systems.protocol import Answer, Call, Refusal
-from dia.systems.script_rendering import Line
+from dia.systems.declaration import SystemDeclaration
+from dia.systems.protocol import RequestFailed, SystemRequest, SystemResponse
+from dia.systems.script_rendering import RenderedTurn
 
 TABLE = "recordings.jsonl"
-EXTRA = frozenset({"file", "take"})
+EXTRA_KEYS = frozenset({"file", "take"})
+TakeKey = tuple[str, int]  # prompt id and take
+Entry = tuple[TakeKey, tuple[str, Prompt]]  # with the file's name and the prompt
 
 
-class Folder:
-    """Answers with the file that the table names for a prompt and a take."""
+class FolderSystem:
+    """Return the file that the table names for a prompt and a take."""
 
     package = ""
 
-    def __init__(self, declaration: Declaration) -> None:
-        """The table is read when it is first needed."""
+    def __init__(self, declaration: SystemDeclaration) -> None:
+        """Reads the table on first use."""
         self.root = Path(declaration.path)
 
     @cached_property
-    def table(self) -> dict[tuple[str, int], tuple[str, Prompt]]:
-        """File and prompt by id and take. Raises :class:`UserError` with every problem of the table at
-        once.
-        """
+    def table(self) -> dict[TakeKey, tuple[str, Prompt]]:
+        """File and prompt by id and take. Raises :class:`UserError` that lists every problem of the table."""
         return read_table(self.root)
 
-    def own_prompts(self) -> list[Prompt]:
+    def provided_prompts(self) -> list[Prompt]:
         """Return the prompts of the table, in its order."""
         return list({name: prompt for (name, _), (_, prompt) in self.table.items()}.values())
 
-    def own_takes(self) -> int:
+    def provided_takes(self) -> int:
         """Return the table's highest take, counted from 1."""
         return 1 + max(take for _, take in self.table)
 
-    def calls(self, prompt_id: str, lines: Sequence[Line], take: int) -> list[Call]:
-        """One file."""
+    def build_requests(self, prompt_id: str, turns: Sequence[RenderedTurn], take: int) -> list[SystemRequest]:
+        """Return one request, for one file."""
         file = self.table.get((prompt_id, take), ("", None))[0]
-        return [Call({"id": prompt_id, "take": take, "file": file}, tuple(range(len(lines))), 0)]
+        return [SystemRequest({"id": prompt_id, "take": take, "file": file}, tuple(range(len(turns))), 0)]
 
     def open(self) -> None:
-        """As the protocol says."""
+        """Read the table."""
         _ = self.table
 
-    def ask(self, call: Call) -> Answer:
-        """As the protocol says."""
-        name = call.body["file"]
-        if not name:
-            raise Refusal("missing_file", f"{TABLE} names no file for it", request=call.body)
+    def send(self, request: SystemRequest) -> SystemResponse:
+        """Return the file's bytes. Raises :class:`RequestFailed` when it is missing or outside the folder."""
+        name = request.body["file"]
         path = self.root / name
-        if not path.resolve().is_relative_to(self.root.resolve()):
-            raise Refusal(
-                "missing_file",
-                f"{name} lies outside of {self.root}; copy it into the folder",
-                request=call.body,
-            )
-        try:
-            return Answer(path.read_bytes(), call.body)
-        except OSError as error:
-            raise Refusal(
-                "missing_file", f"{path} cannot be read ({error.strerror})", request=call.body
-            ) from error
+        if not name:
+            message = f"{TABLE} names no file for this take"
+        elif not path.resolve().is_relative_to(self.root.resolve()):
+            message = f"{name} is outside of {self.root}; copy it into the folder"
+        else:
+            try:
+                return SystemResponse(path.read_bytes(), request.body)
+            except OSError as error:
+                message = f"cannot read {path} ({error.strerror})"
+        raise RequestFailed("missing_file", message, request=request.body)
 
 
-def read_table(root: Path) -> dict[tuple[str, int], tuple[str, Prompt]]:
-    """Read the table of a folder. Raises :class:`UserError` with every problem at once."""
+def read_table(root: Path) -> dict[TakeKey, tuple[str, Prompt]]:
+    """Read the table of a folder. Raises :class:`UserError` that lists every problem."""
     path = root / TABLE
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
-            f"{path} cannot be read ({error}); give system.path=FOLDER with the sound files and {TABLE}"
+            f"cannot read {path} ({error}); give system.path=FOLDER with the audio files and {TABLE}"
         ) from error
-    found: list[tuple[tuple[str, int], tuple[str, Prompt]]] = []
+    entries: list[Entry] = []
     problems: list[str] = []
     for number, line in enumerate(lines, start=1):
         if line.strip():
-            entry, wrong = _entry(line)
-            found += [entry] if entry else []
-            problems += [f"line {number} {problem}" for problem in wrong]
-    problems += duplicates(f"{name}, take {take}" for (name, take), _ in found)
-    problems += _differing(found)
-    if problems or not found:
-        listed = problems or ["it names no recording"]
+            entry, entry_problems = _parse_entry(line)
+            entries += [entry] if entry else []
+            problems += [f"line {number} {problem}" for problem in entry_problems]
+    problems += duplicates(f"{name}, take {take}" for (name, take), _ in entries)
+    problems += _script_conflicts(entries)
+    if problems or not entries:
+        listed = problems or ["the table names no recording"]
         raise UserError(f"{path} has problems:\n" + "\n".join(f"  - {problem}" for problem in listed))
-    return dict(found)
+    return dict(entries)
 
 
-def _entry(line: str) -> tuple[tuple[tuple[str, int], tuple[str, Prompt]] | None, list[str]]:
-    prompt, problems = read_prompt(line, EXTRA)
+def _parse_entry(line: str) -> tuple[Entry | None, list[str]]:
+    prompt, problems = read_prompt(line, EXTRA_KEYS)
     if prompt is None:
         return None, problems
     content = json.loads(line)
     file, take = content.get("file"), content.get("take", 0)
     if not (isinstance(file, str) and file):
-        problems.append("lacks file, the name of its recording")
+        problems.append("lacks file, the name of the audio file")
     if type(take) is not int or take < 0:
         problems.append(f"has take={take!r}; write a whole number from 0")
     return (None, problems) if problems else (((prompt.id, take), (str(file), prompt)), [])
 
 
-def _differing(found: list[tuple[tuple[str, int], tuple[str, Prompt]]]) -> list[str]:
+def _script_conflicts(entries: list[Entry]) -> list[str]:
     scripts: dict[str, set[str]] = {}
-    for (name, _), (_, prompt) in found:
+    for (name, _), (_, prompt) in entries:
         scripts.setdefault(name, set()).add(prompt.script)
     return [
         f"the takes of {name!r} have different scripts" for name, texts in scripts.items() if len(texts) > 1

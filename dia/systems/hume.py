@@ -1,6 +1,4 @@
-"""Hume's Octave through its own SDK (hume 0.14): all turns as utterances of one request (`POST
-/v0/tts/file`).
-"""
+"""Hume's Octave through its SDK (hume 0.14): all turns as utterances of one request (`POST /v0/tts/file`)."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -13,57 +11,57 @@ from hume.core.request_options import RequestOptions
 from hume.tts.types import PostedUtterance
 from pydantic import ValidationError
 
-from dia.systems.clients import key_of
-from dia.systems.declaration import Declaration
-from dia.systems.http import Wire
-from dia.systems.protocol import Answer, Call
-from dia.systems.script_rendering import Line
+from dia.systems.clients import read_api_key
+from dia.systems.declaration import SystemDeclaration
+from dia.systems.http_recorder import HttpRecorder
+from dia.systems.protocol import SystemRequest, SystemResponse
+from dia.systems.script_rendering import RenderedTurn
 
-ONCE = RequestOptions(max_retries=0)  # tries are counted and logged by the recorder
+SINGLE_ATTEMPT = RequestOptions(max_retries=0)  # `RequestSender` retries and logs each attempt
 
 
-class Octave:
-    """Text to speech with acting directions (``description``); there are no seeds."""
+class HumeOctave:
+    """Text to speech with acting directions (``description``); the service has no seeds."""
 
     package = "hume"
 
-    def __init__(self, declaration: Declaration) -> None:
-        """Nothing is asked before :meth:`ask`."""
+    def __init__(self, declaration: SystemDeclaration) -> None:
+        """Connects in :meth:`send`."""
         self.declaration = declaration
-        self.wire = Wire(declaration, (ApiError, ValidationError, httpx.RequestError))
+        self.recorder = HttpRecorder(declaration, (ApiError, ValidationError, httpx.RequestError))
 
     @cached_property
     def sdk(self) -> HumeClient:
         """The client of the SDK."""
         return HumeClient(
             base_url=self.declaration.base_url or None,
-            api_key=key_of(self.declaration),
-            httpx_client=httpx.Client(**self.wire.options),
+            api_key=read_api_key(self.declaration),
+            httpx_client=httpx.Client(**self.recorder.client_options),
         )
 
-    def calls(self, prompt_id: str, lines: Sequence[Line], take: int) -> list[Call]:
-        """One request with an utterance for every turn."""
+    def build_requests(self, prompt_id: str, turns: Sequence[RenderedTurn], take: int) -> list[SystemRequest]:
+        """Return one request with an utterance for each turn."""
         body = {
-            "utterances": [self._utterance(line) for line in lines],
+            "utterances": [self._utterance(turn) for turn in turns],
             "version": self.declaration.model,
             "format": {"type": self.declaration.format.partition("_")[0]},
             "num_generations": 1,
             **self.declaration.settings,
         }
-        return [Call(body, tuple(range(len(lines))), sum(len(line.text) for line in lines))]
+        return [SystemRequest(body, tuple(range(len(turns))), sum(len(turn.text) for turn in turns))]
 
     def open(self) -> None:
-        """As the protocol says."""
+        """Read the API key."""
         _ = self.sdk
 
-    def ask(self, call: Call) -> Answer:
-        """As the protocol says."""
-        body = {
-            **call.body,
-            "utterances": [PostedUtterance(**utterance) for utterance in call.body["utterances"]],
-        }
-        return self.wire.ask(lambda: b"".join(self.sdk.tts.synthesize_file(**body, request_options=ONCE)))
+    def send(self, request: SystemRequest) -> SystemResponse:
+        """Send one request. Raises :class:`RequestFailed` when no audio arrives."""
+        utterances = [PostedUtterance(**utterance) for utterance in request.body["utterances"]]
+        body = {**request.body, "utterances": utterances}
+        return self.recorder.send(
+            lambda: b"".join(self.sdk.tts.synthesize_file(**body, request_options=SINGLE_ATTEMPT))
+        )
 
-    def _utterance(self, line: Line) -> dict[str, Any]:
-        utterance = {"text": line.text, "voice": self.declaration.voices[line.voice]}
-        return {**utterance, "description": line.style} if line.style else utterance
+    def _utterance(self, turn: RenderedTurn) -> dict[str, Any]:
+        utterance = {"text": turn.text, "voice": self.declaration.voices[turn.voice]}
+        return {**utterance, "description": turn.style} if turn.style else utterance

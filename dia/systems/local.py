@@ -1,6 +1,4 @@
-"""What the models that run here have in common: a device, a seed, and sound as the bytes of a float WAV
-file.
-"""
+"""Helpers of the systems that run on this machine: loading, devices, seeds, and float WAV bytes."""
 
 import io
 from collections.abc import Callable
@@ -10,55 +8,52 @@ import soundfile
 import torch
 
 from dia.errors import UserError, one_line
-from dia.systems.declaration import Declaration
+from dia.systems.declaration import SystemDeclaration
 from dia.types import Waveform
 
 Loaded = TypeVar("Loaded")
+NOT_FOR_GENERATE = ("device", "codec")  # settings that are not arguments of `generate`
 
 
-def device_of(declaration: Declaration) -> torch.device:
-    """Return the device that ``settings.device`` names, else a GPU when there is one."""
-    named = declaration.settings.get("device")
-    return torch.device(named or ("cuda" if torch.cuda.is_available() else "cpu"))
+def device_of(declaration: SystemDeclaration) -> torch.device:
+    """Return the device of ``settings.device``; by default a GPU if there is one."""
+    name = declaration.settings.get("device")
+    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
-def load(declaration: Declaration, read: Callable[[], Loaded]) -> Loaded:
-    """Return what ``read`` loads. Raises :class:`UserError` with the reason when the model is not to be had
-    here.
-    """
+def load_model(declaration: SystemDeclaration, load: Callable[[], Loaded]) -> Loaded:
+    """Return the result of ``load``. Raises :class:`UserError` when the model cannot be loaded."""
     try:
-        return read()
+        return load()
     except (OSError, ValueError, ImportError) as error:
         raise UserError(
-            f"system {declaration.name} is not available here: {declaration.model} cannot be opened ({one_line(error)}); "
-            "download it, or name a folder with system.model=PATH"
+            f"system {declaration.name} is not available: cannot load {declaration.model} "
+            f"({one_line(error)}); download it, or give a local folder with system.model=PATH"
         ) from error
 
 
-def pinned(declaration: Declaration) -> dict[str, Any]:
-    """Return the arguments of ``from_pretrained`` that say which commit of a Hub id."""
+def revision_arguments(declaration: SystemDeclaration) -> dict[str, Any]:
+    """Return the arguments of ``from_pretrained`` that select the commit of a Hub id."""
     return {"revision": declaration.revision} if declaration.revision else {}
 
 
-def placed(network: Any, declaration: Declaration) -> Any:
-    """Return a network on its device, ready to generate."""
+def place_network(network: Any, declaration: SystemDeclaration) -> Any:
+    """Return the network on its device, in evaluation mode."""
     return network.to(device_of(declaration)).eval()
 
 
-def told(body: dict[str, Any], network: Any) -> dict[str, Any]:
-    """Return a request's body with the commit that the network was loaded from, None for a folder."""
+def with_revision(body: dict[str, Any], network: Any) -> dict[str, Any]:
+    """Return a request's body with the commit of the loaded network, None for a folder."""
     return {**body, "revision": getattr(network.config, "_commit_hash", None)}
 
 
-def generation(declaration: Declaration) -> dict[str, Any]:
-    """Return the arguments of ``generate``: the settings, less those that are ours."""
-    return {key: value for key, value in declaration.settings.items() if key not in ("device", "codec")}
+def generation_arguments(declaration: SystemDeclaration) -> dict[str, Any]:
+    """Return the settings that are arguments of ``generate``."""
+    return {key: value for key, value in declaration.settings.items() if key not in NOT_FOR_GENERATE}
 
 
-def wav_bytes(waveform: Waveform, sample_rate: int) -> bytes:
-    """Return a waveform (samples,) as the bytes of a WAV file of 32-bit floats: what the model made, to the
-    bit.
-    """
+def float_wav_bytes(waveform: Waveform, sample_rate: int) -> bytes:
+    """Return a waveform (samples,) as a WAV file of 32-bit floats, without any rounding."""
     file = io.BytesIO()
     soundfile.write(file, waveform, sample_rate, format="WAV", subtype="FLOAT")
     return file.getvalue()

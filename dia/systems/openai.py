@@ -1,6 +1,4 @@
-"""OpenAI's Speech API through its own SDK (openai 3.57), and servers that speak the same (EmotiVoice): a
-request a turn.
-"""
+"""OpenAI's Speech API and compatible servers (EmotiVoice) through OpenAI's SDK (openai 3.57)."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -9,62 +7,66 @@ from typing import Any
 import httpx2
 from openai import APIError, OpenAI
 
-from dia.systems.clients import key_of
-from dia.systems.declaration import Declaration
-from dia.systems.http import Wire
-from dia.systems.protocol import Answer, Call
-from dia.systems.script_rendering import Line
+from dia.systems.clients import read_api_key
+from dia.systems.declaration import SystemDeclaration
+from dia.systems.http_recorder import HttpRecorder
+from dia.systems.protocol import SystemRequest, SystemResponse
+from dia.systems.script_rendering import RenderedTurn
 
-NO_KEY = "none"  # the SDK wants one; a server of one's own takes none
-# which field of the body says how the turn is spoken: `instructions`, or EmotiVoice's `prompt`
-STYLE = "style_field"
+NO_KEY = "none"  # the SDK requires a key, a self-hosted server does not
+STYLE = "style_field"  # setting with the name of the style's field: `instructions`, or EmotiVoice's `prompt`
+NAMED = (
+    "model",
+    "voice",
+    "input",
+    "response_format",
+)  # the SDK's arguments; others go into `extra_body`
 
 
-class Speech:
-    """`POST /audio/speech` for every turn; there are no seeds."""
+class OpenAISpeech:
+    """`POST /audio/speech` for each turn; the service has no seeds."""
 
     package = "openai"
 
-    def __init__(self, declaration: Declaration) -> None:
-        """Nothing is asked before :meth:`ask`."""
+    def __init__(self, declaration: SystemDeclaration) -> None:
+        """Connects in :meth:`send`."""
         self.declaration = declaration
-        self.wire = Wire(declaration, (APIError, httpx2.RequestError))
+        self.recorder = HttpRecorder(declaration, (APIError, httpx2.RequestError))
 
     @cached_property
     def sdk(self) -> OpenAI:
         """The client of the SDK."""
         return OpenAI(
             base_url=self.declaration.base_url,
-            api_key=key_of(self.declaration) or NO_KEY,
-            max_retries=0,  # tries are counted and logged by the recorder
-            http_client=httpx2.Client(**self.wire.options),
+            api_key=read_api_key(self.declaration) or NO_KEY,
+            max_retries=0,  # `RequestSender` retries and logs each attempt
+            http_client=httpx2.Client(**self.recorder.client_options),
         )
 
-    def calls(self, prompt_id: str, lines: Sequence[Line], take: int) -> list[Call]:
-        """One request a turn."""
-        return [Call(self._body(line), (place,), len(line.text)) for place, line in enumerate(lines)]
+    def build_requests(self, prompt_id: str, turns: Sequence[RenderedTurn], take: int) -> list[SystemRequest]:
+        """Return one request for each turn."""
+        return [SystemRequest(self._body(turn), (index,), len(turn.text)) for index, turn in enumerate(turns)]
 
     def open(self) -> None:
-        """As the protocol says."""
+        """Read the API key."""
         _ = self.sdk
 
-    def ask(self, call: Call) -> Answer:
-        """As the protocol says."""
-        named = {key: call.body[key] for key in ("model", "voice", "input", "response_format")}
-        rest = {key: value for key, value in call.body.items() if key not in named}
-        return self.wire.ask(lambda: self.sdk.audio.speech.create(**named, extra_body=rest).content)
+    def send(self, request: SystemRequest) -> SystemResponse:
+        """Send one request. Raises :class:`RequestFailed` when no audio arrives."""
+        named = {key: request.body[key] for key in NAMED}
+        extra = {key: value for key, value in request.body.items() if key not in named}
+        return self.recorder.send(lambda: self.sdk.audio.speech.create(**named, extra_body=extra).content)
 
-    def _body(self, line: Line) -> dict[str, Any]:
+    def _body(self, turn: RenderedTurn) -> dict[str, Any]:
         settings = dict(self.declaration.settings)
         field = settings.pop(STYLE, "instructions")
         body = {
             "model": self.declaration.model,
-            "voice": self.declaration.voices[line.voice],
-            "input": line.text,
+            "voice": self.declaration.voices[turn.voice],
+            "input": turn.text,
             "response_format": self.declaration.format.partition("_")[0],
             **settings,
         }
-        # what is asked of this turn goes before what is asked of all
-        styles = [line.style, settings.get(field, "")]
-        told = " ".join(style for style in styles if style)
-        return {**body, field: told} if told else body
+        # the turn's own style precedes the style of all turns
+        style = " ".join(text for text in (turn.style, settings.get(field, "")) if text)
+        return {**body, field: style} if style else body

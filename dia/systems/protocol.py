@@ -1,81 +1,77 @@
-"""What the code of a system offers, and what it answers with."""
+"""The interface of a text-to-speech system: the `System` protocol, its requests, responses and failures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from dia.evaluation.prompts import Prompt
-from dia.systems.script_rendering import Line
+from dia.systems.script_rendering import RenderedTurn
 
 
 @dataclass(frozen=True)
-class Call:
-    """One request: its body, and which of the script's lines (from 0) it speaks."""
+class SystemRequest:
+    """One request: its body, the indices of the rendered turns that it covers, and its billed characters."""
 
     body: dict[str, Any]
-    lines: tuple[int, ...]
+    turns: tuple[int, ...]
     characters: int
 
 
 @dataclass(frozen=True)
-class Answer:
-    """Sound as it came. ``request`` is the body as it was sent, without any key; ``cost_units`` what the
-    answer says it cost.
+class SystemResponse:
+    """One response with audio.
+
+    ``audio`` are the bytes as received, ``request`` is the body as sent (without credentials), ``cost_units``
+    the cost that the response states, in the service's own unit.
     """
 
-    raw: bytes
+    audio: bytes
     request: dict[str, Any]
     status: int | None = None
     request_id: str = ""
     cost_units: float | None = None
 
 
-@dataclass(eq=False)  # exceptions are told apart by identity
-class Refusal(Exception):
-    """No sound. ``again`` says that asking again may help, ``stops`` that nothing else will be answered
-    either.
-    """
+@dataclass(eq=False)  # exceptions compare by identity
+class RequestFailed(Exception):
+    """A request without audio. ``retryable``: another attempt may succeed; ``fatal``: no request will."""
 
     kind: str
     message: str
     status: int | None = None
     request_id: str = ""
     retry_after: float | None = None
-    again: bool = False
-    stops: bool = False
+    retryable: bool = False
+    fatal: bool = False
     request: dict[str, Any] = field(default_factory=dict)
 
 
 class System(Protocol):
-    """A system that speaks. ``package`` is the distribution whose version the manifest keeps."""
+    """A text-to-speech system. Manifests store the version of the distribution ``package``."""
 
     package: str
 
-    def calls(self, prompt_id: str, lines: Sequence[Line], take: int) -> list[Call]:
-        """Return what has to be asked for one take of one script: one request, or one a turn. Asks nothing
-        yet.
-        """
+    def build_requests(self, prompt_id: str, turns: Sequence[RenderedTurn], take: int) -> list[SystemRequest]:
+        """Return the requests of one take: one for the whole script, or one for each turn. Sends nothing."""
         ...
 
     def open(self) -> None:
-        """Make ready what asking needs: a key, weights. Raises ``UserError`` when the system is not available
-        here.
-        """
+        """Load credentials or weights. Raises ``UserError`` when the system is not available."""
         ...
 
-    def ask(self, call: Call) -> Answer:
-        """Ask. Raises :class:`Refusal` when no sound comes."""
+    def send(self, request: SystemRequest) -> SystemResponse:
+        """Send one request and return its response. Raises :class:`RequestFailed` when no audio arrives."""
         ...
 
 
 @runtime_checkable
-class BringsPrompts(Protocol):
-    """A system that knows what it can speak, and how often."""
+class ProvidesPrompts(Protocol):
+    """A system that brings its own prompts, because its audio exists already."""
 
-    def own_prompts(self) -> list[Prompt]:
-        """Return its prompts."""
+    def provided_prompts(self) -> list[Prompt]:
+        """Return the prompts."""
         ...
 
-    def own_takes(self) -> int:
-        """Return how many takes it has of the prompt that it has most of."""
+    def provided_takes(self) -> int:
+        """Return the largest number of takes that any prompt has."""
         ...

@@ -1,6 +1,4 @@
-"""Record a system: say what it costs, ask for what is missing, and write rows and manifest however it
-ends.
-"""
+"""Record a system: estimate the cost, send the missing requests, write rows and manifest even on failure."""
 
 import os
 import subprocess
@@ -20,226 +18,235 @@ from dia.errors import UserError
 from dia.evaluation.prompts import Prompt, prompts_sha256, suite_prompts
 from dia.home import in_home
 from dia.resources import PACKAGE
-from dia.systems.clients import open_system
-from dia.systems.declaration import Declaration, declaration_of
-from dia.systems.jobs import Estimate, Job, estimate, plan
-from dia.systems.protocol import BringsPrompts, System
-from dia.systems.recording_files import redactor
-from dia.systems.retry import Asker, Stopped
-from dia.systems.run_folder import ATTEMPTS, RunFolder
-from dia.systems.takes import Maker
+from dia.systems.clients import create_system
+from dia.systems.declaration import SystemDeclaration, parse_declaration
+from dia.systems.planning import CostEstimate, TakeJob, estimate_cost, plan_takes
+from dia.systems.protocol import ProvidesPrompts, System
+from dia.systems.recording_files import JsonRow, make_redactor
+from dia.systems.recording_folder import ATTEMPTS, RecordingFolder
+from dia.systems.request_sender import RequestSender, RunStopped
+from dia.systems.take_rows import TakeWriter
 
-Row = dict[str, Any]
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 TAKES = 3
+MANIFEST_VERSION = 2  # 1 had other names of events (attempts.jsonl) and of some keys of rows
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """Where a recording lies, how many takes it has, and how many of them failed, by kind."""
+class RecordingSummary:
+    """The folder of a recording, its number of takes, and the number of failed ones by kind."""
 
     folder: Path
     takes: int
     failed: dict[str, int]
 
 
-def record(config: RecordConfig, say: Say) -> Recorded:
-    """Record all takes that are missing. Raises :class:`UserError` for all that is wrong before anything is
-    asked, when money would be spent without ``confirm=true``, and when the service will not answer
-    anything."""
+def record(config: RecordConfig, report: Report) -> RecordingSummary:
+    """Record all takes that are missing; ``report`` receives lines of progress.
+
+    Raises :class:`UserError` for all problems before any request, for a paid system without ``confirm=true``,
+    and when the service refuses every request.
+    """
     config.require()
-    declaration = declaration_of(config.system)
-    system = open_system(declaration)
-    prompts, takes = _prompts(config, system), _takes(config, system)
-    fingerprint = sha256(
-        f"{declaration.fingerprint()} {prompts_sha256(prompts)} {takes}".encode()
-    ).hexdigest()
-    path = (
-        in_home(config.out)
-        / declaration.name
-        / (config.run_id or f"{Path(config.suite or 'own').stem}-{fingerprint[:10]}")
-    )
-    redact = redactor(os.environ.get(declaration.key, "").strip() if declaration.key else "")
-    jobs = plan(prompts, takes, system, declaration)
-    folder = RunFolder(path, fingerprint, redact) if (path / ATTEMPTS).is_file() else None
+    declaration = parse_declaration(config.system)
+    system = create_system(declaration)
+    prompts, takes = _select_prompts(config, system), _count_takes(config, system)
+    identity = f"{declaration.fingerprint()} {prompts_sha256(prompts)} {takes}"
+    fingerprint = sha256(identity.encode()).hexdigest()
+    run_id = config.run_id or f"{Path(config.suite or 'own').stem}-{fingerprint[:10]}"
+    path = in_home(config.out) / declaration.name / run_id
+    redact = make_redactor(os.environ.get(declaration.key, "").strip() if declaration.key else "")
+    jobs = plan_takes(prompts, takes, system, declaration)
+    folder = RecordingFolder(path, fingerprint, redact) if (path / ATTEMPTS).is_file() else None
     try:
-        missing = [(job, left) for job, left in _missing(jobs, folder) if left]
-        say(_told(len(jobs), estimate(missing, declaration), declaration))
+        missing = [(job, count) for job, count in _count_missing(jobs, folder) if count]
+        report(_describe_cost(len(jobs), estimate_cost(missing, declaration), declaration))
         if missing and declaration.price and not config.confirm:
-            raise UserError("nothing was asked and nothing spent; give confirm=true to go on")
+            raise UserError("this system costs money: no request was sent; give confirm=true to proceed")
         if folder and not missing and folder.manifest.get("state") == "complete":
-            return Recorded(path, len(jobs), folder.manifest["failed"])
+            return RecordingSummary(path, len(jobs), folder.manifest["failed"])
         if missing:
             system.open()
-        folder = folder or RunFolder(path, fingerprint, redact)
-        identity = _identity(config, declaration, prompts, takes, fingerprint)
-        return _Run(config, declaration, system, jobs, folder, identity).go(say)
+        folder = folder or RecordingFolder(path, fingerprint, redact)
+        folder.update_manifest(**_manifest_identity(config, declaration, prompts, takes, fingerprint))
+        return _RecordingSession(config, declaration, system, jobs, folder).run(report)
     finally:
         if folder:
             folder.log.close()
 
 
-class _Run:
-    """One run into an open folder."""
+class _RecordingSession:
+    """One run of the command into an open folder."""
 
     def __init__(
-        self, config: RecordConfig, declaration: Declaration, system: System, jobs: list[Job], folder: RunFolder,
-        identity: dict[str, Any],
-    ) -> None:  # fmt: skip
-        self.config, self.declaration, self.jobs, self.folder = config, declaration, jobs, folder
+        self,
+        config: RecordConfig,
+        declaration: SystemDeclaration,
+        system: System,
+        jobs: list[TakeJob],
+        folder: RecordingFolder,
+    ) -> None:
+        self.declaration, self.jobs, self.folder = declaration, jobs, folder
         self.stop = threading.Event()
-        sdk = _version(system.package)
-        self.asker = Asker(system, folder, declaration.format, config.retry, folder.redact, self.stop, sdk)
-        self.maker = Maker(folder, declaration)
-        self.rows: dict[tuple[str, int], Row] = {}
+        sdk_version = _package_version(system.package)
+        self.sender = RequestSender(
+            system, folder, declaration.format, config.retry, folder.redact, self.stop, sdk_version
+        )
+        self.writer = TakeWriter(folder, declaration)
+        self.rows: dict[tuple[str, int], JsonRow] = {}
         self.session = {
-            "begun": _now(),
+            "started": _timestamp(),
             "recorded_by": config.recorded_by,
-            "sdk_version": sdk,
-            "code": _code(),
+            "sdk_version": sdk_version,
+            "code": _code_version(),
         }
-        folder.write_manifest(**identity, state="recording", sessions=folder.manifest.get("sessions", []))
+        folder.update_manifest(state="recording", sessions=folder.manifest.get("sessions", []))
 
-    def go(self, say: Say) -> Recorded:
-        """Ask for everything that is missing; whatever happens, what there is is written down."""
+    def run(self, report: Report) -> RecordingSummary:
+        """Record everything that is missing; write rows and manifest also when a request fails fatally."""
         state = "stopped"
         try:
-            self._ask_all(say)
+            self._record_all(report)
             state = "complete"
         finally:
-            failed = self._write(state)
-        return Recorded(self.folder.path, len(self.jobs), failed)
+            failed = self._write_results(state)
+        return RecordingSummary(self.folder.path, len(self.jobs), failed)
 
-    def _ask_all(self, say: Say) -> None:
+    def _record_all(self, report: Report) -> None:
         with ThreadPoolExecutor(self.declaration.concurrency) as pool:
-            asked = {pool.submit(self._take, job): job for job in self.jobs}
+            futures = {pool.submit(self._record_take, job): job for job in self.jobs}
             try:
-                for number, future in enumerate(as_completed(asked), start=1):
-                    self._settle(future, asked[future], number, say)
+                for number, future in enumerate(as_completed(futures), start=1):
+                    self._finish_take(future, futures[future], number, report)
             except BaseException:
                 self.stop.set()
-                pool.shutdown(
-                    wait=True, cancel_futures=True
-                )  # what is under way is paid for, and is waited for
+                # requests in flight are billed: wait for their responses
+                pool.shutdown(wait=True, cancel_futures=True)
                 raise
 
-    def _settle(self, future: "Future[Row]", job: Job, number: int, say: Say) -> None:
-        if isinstance(error := future.exception(), Stopped):
-            return  # another take's error says why
+    def _finish_take(self, future: "Future[JsonRow]", job: TakeJob, number: int, report: Report) -> None:
+        error = future.exception()
+        if isinstance(error, RunStopped):
+            return  # the error of another take is the reason
         if error:
             raise error
         row = self.rows[job.key] = future.result()
-        told = (
-            f"{row['duration_s']:.1f} s"
-            if not row["error_kind"]
-            else f"{row['error_kind']}: {row['message']}"
+        result = (
+            f"{row['error_kind']}: {row['message']}" if row["error_kind"] else f"{row['duration_s']:.1f} s"
         )
-        say(self.folder.redact(f"{number}/{len(self.jobs)} {job.prompt.id} take {job.take}: {told}"))
+        line = f"{number}/{len(self.jobs)} {job.prompt.id} take {job.take}: {result}"
+        report(self.folder.redact(line))
 
-    def _take(self, job: Job) -> Row:
-        """All parts of a take; those that were answered before are not asked again, and none after one that
-        failed.
-        """
-        parts: list[Row] = []
-        for part in range(len(job.calls)):
-            parts.append(self.folder.answered.get((*job.key, part)) or self.asker.ask(job, part))
+    def _record_take(self, job: TakeJob) -> JsonRow:
+        """Send a take's requests, except those with a stored response; stop after the first failure."""
+        parts: list[JsonRow] = []
+        for index in range(len(job.requests)):
+            parts.append(self.folder.responses.get((*job.key, index)) or self.sender.send(job, index))
             if parts[-1].get("error_kind"):
                 break
-        return self.maker.row(job, parts)
+        return self.writer.build_row(job, parts)
 
-    def _known(self, job: Job) -> Row:
-        """The row of a take that the run did not come to the end of: what was answered stays, in earlier runs
-        too.
-        """
-        parts = [self.folder.answered.get((*job.key, part)) for part in range(len(job.calls))]
-        known = [part for part in parts if part is not None]
-        if not job.refused and len(known) < len(parts):
-            job = replace(job, refused="not_asked", message="the run ended before")
-        return self.maker.row(job, known)
+    def _unfinished_row(self, job: TakeJob) -> JsonRow:
+        """Return the row of a take that this run did not reach, with the responses of earlier runs."""
+        stored = [self.folder.responses.get((*job.key, index)) for index in range(len(job.requests))]
+        parts = [part for part in stored if part is not None]
+        if not job.error_kind and len(parts) < len(stored):
+            job = replace(job, error_kind="not_requested", message="the run ended before this take")
+        return self.writer.build_row(job, parts)
 
-    def _write(self, state: str) -> dict[str, int]:
-        rows = [self.rows.get(job.key) or self._known(job) for job in self.jobs]
+    def _write_results(self, state: str) -> dict[str, int]:
+        rows = [self.rows.get(job.key) or self._unfinished_row(job) for job in self.jobs]
         failed = dict(Counter(row["error_kind"] for row in rows if row["error_kind"]))
-        session = {**self.session, "ended": _now(), "state": state}
-        self.folder.write_manifest(
-            state=state, outputs_sha256=self.folder.write_outputs(rows), rows=len(rows), failed=failed,
+        session = {**self.session, "ended": _timestamp(), "state": state}
+        self.folder.update_manifest(
+            state=state,
+            outputs_sha256=self.folder.write_outputs(rows),
+            rows=len(rows),
+            failed=failed,
             cost_units=sum(row.get("cost_units") or 0 for row in self.folder.log.rows()),
             sessions=[*self.folder.manifest["sessions"], session],
-        )  # fmt: skip
+        )
         return failed
 
 
-def _prompts(config: RecordConfig, system: System) -> list[Prompt]:
+def _select_prompts(config: RecordConfig, system: System) -> list[Prompt]:
     if config.suite:
         return suite_prompts(config.suite)
-    if isinstance(system, BringsPrompts):
-        return system.own_prompts()
-    raise UserError("give suite=NAME or suite=FILE.jsonl: what is to be spoken")
+    if isinstance(system, ProvidesPrompts):
+        return system.provided_prompts()
+    raise UserError("no prompts: give suite=NAME or suite=FILE.jsonl")
 
 
-def _takes(config: RecordConfig, system: System) -> int:
-    return config.takes or (system.own_takes() if isinstance(system, BringsPrompts) else TAKES)
+def _count_takes(config: RecordConfig, system: System) -> int:
+    return config.takes or (system.provided_takes() if isinstance(system, ProvidesPrompts) else TAKES)
 
 
-def _missing(jobs: list[Job], folder: RunFolder | None) -> list[tuple[Job, int]]:
-    """Jobs, and how many of their parts are still to be asked for."""
-    answered = folder.answered if folder else {}
-    return [(job, sum((*job.key, part) not in answered for part in range(len(job.calls)))) for job in jobs]
+def _count_missing(jobs: list[TakeJob], folder: RecordingFolder | None) -> list[tuple[TakeJob, int]]:
+    """Return each job with the number of its requests that have no stored response."""
+    stored = folder.responses if folder else {}
+    return [(job, sum((*job.key, index) not in stored for index in range(len(job.requests)))) for job in jobs]
 
 
-def _told(takes: int, left: Estimate, declaration: Declaration) -> str:
-    told = f"{declaration.name}: {takes} takes, {left.requests} requests to ask, about {left.characters:,} characters and "
-    told += f"{left.seconds:,.0f} s of speech"
+def _describe_cost(takes: int, cost: CostEstimate, declaration: SystemDeclaration) -> str:
+    text = (
+        f"{declaration.name}: {takes} takes, {cost.requests} requests to send, about {cost.characters:,} "
+        f"characters and {cost.seconds:,.0f} s of speech"
+    )
     if declaration.price is None:
-        return told + "; it costs nothing"
-    if left.dollars is None:
-        return (
-            told + f"; what a {declaration.price.unit} costs is not known here ({declaration.price.source})"
-        )
-    return told + f"; about ${left.dollars:,.2f} ({declaration.price.source})"
+        return f"{text}; free of charge"
+    if cost.dollars is None:
+        return f"{text}; the price of a {declaration.price.unit} is unknown ({declaration.price.source})"
+    return f"{text}; about ${cost.dollars:,.2f} ({declaration.price.source})"
 
 
-def _identity(
-    config: RecordConfig, declaration: Declaration, prompts: list[Prompt], takes: int, fingerprint: str
+def _manifest_identity(
+    config: RecordConfig,
+    declaration: SystemDeclaration,
+    prompts: list[Prompt],
+    takes: int,
+    fingerprint: str,
 ) -> dict[str, Any]:
-    """The part of the manifest that says what is recorded."""
+    """Return the entries of the manifest that identify the recording."""
     return {
-        "kind": "dia recording", "version": 1, "fingerprint": fingerprint, "declaration": asdict(declaration),
-        "licence": declaration.licence, "suite": config.suite, "prompts": len(prompts),
-        "prompts_sha256": prompts_sha256(prompts), "takes": takes,
-    }  # fmt: skip
+        "kind": "dia recording",
+        "version": MANIFEST_VERSION,
+        "fingerprint": fingerprint,
+        "declaration": asdict(declaration),
+        "licence": declaration.licence,
+        "suite": config.suite,
+        "prompts": len(prompts),
+        "prompts_sha256": prompts_sha256(prompts),
+        "takes": takes,
+    }
 
 
-def _now() -> str:
+def _timestamp() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _version(package: str) -> str:
+def _package_version(package: str) -> str:
     try:
         return f"{package} {version(package)}" if package else ""
     except PackageNotFoundError:
         return ""
 
 
-def _code() -> dict[str, Any]:
-    """Revision of this code, whether it was changed, and the sha256 of its lock file; None where it is no
-    checkout.
-    """
+def _code_version() -> dict[str, Any]:
+    """Return the git revision, whether files changed, and the lock file's sha256; None outside a checkout."""
     root, lock = PACKAGE.parent, PACKAGE.parent / "constraints.txt"
     revision = _git("rev-parse", "HEAD") if (root / ".git").exists() else None
-    changed = bool(_git("status", "--porcelain")) if revision else None
     return {
         "revision": revision,
-        "changed": changed,
+        "changed": bool(_git("status", "--porcelain")) if revision else None,
         "lock_sha256": sha256(lock.read_bytes()).hexdigest() if lock.is_file() else None,
     }
 
 
 def _git(*arguments: str) -> str | None:
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             ["git", *arguments], cwd=PACKAGE.parent, capture_output=True, text=True, check=False
         )
     except FileNotFoundError:
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return result.stdout.strip() if result.returncode == 0 else None

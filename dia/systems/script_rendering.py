@@ -1,19 +1,15 @@
-"""A script in a system's own spelling of tags and ways of speaking; what it has no word for is left out, and
-told.
-"""
+"""Convert a script to another system's tags and style directions, and list what it cannot express."""
 
 from dataclasses import dataclass, replace
 
 from dia.dialogue import Script, Turn
 from dia.dialogue.script import TAG
-from dia.systems.declaration import Declaration
+from dia.systems.declaration import SystemDeclaration
 
 
 @dataclass(frozen=True)
-class Line:
-    """What one speaker (1, 2, ...) is given to say; ``style`` is how, where the system has a field of its own
-    for it.
-    """
+class RenderedTurn:
+    """The text of one turn in the system's notation; ``style`` is set where the system has a field for it."""
 
     speaker: int
     text: str
@@ -21,50 +17,47 @@ class Line:
 
     @property
     def voice(self) -> str:
-        """The speaker as voices are declared: S1, S2, ..."""
+        """The key of the speaker's voice in the declaration: S1, S2, ..."""
         return f"S{self.speaker}"
 
 
 @dataclass(frozen=True)
-class Dialect:
-    """The lines in order, and what was dropped: tags as ``(tag)``, ways of speaking as ``{name}``, whole
-    turns as ``[S1]``.
-    """
+class RenderedScript:
+    """The turns, and what was dropped: tags as ``(tag)``, emotions as ``{name}``, whole turns as ``[S1]``."""
 
-    lines: tuple[Line, ...]
+    turns: tuple[RenderedTurn, ...]
     dropped: tuple[str, ...]
 
     @property
     def text(self) -> str:
-        """The lines as one text, for people to read."""
-        styled = (
-            f"[{line.voice}] " + (f"<{line.style}> " if line.style else "") + line.text for line in self.lines
+        """All turns as one readable text."""
+        return " ".join(
+            f"[{turn.voice}] " + (f"<{turn.style}> " if turn.style else "") + turn.text for turn in self.turns
         )
-        return " ".join(styled)
 
 
-def in_dialect(script: Script, declaration: Declaration) -> Dialect:
-    """Translate a script."""
-    lines: list[Line] = []
+def render_script(script: Script, declaration: SystemDeclaration) -> RenderedScript:
+    """Return the script in the notation of a system; turns without any remaining text are dropped."""
+    turns: list[RenderedTurn] = []
     dropped: list[str] = []
     for turn in script.turns:
-        line, missing = _line(turn, declaration)
+        rendered, missing = _render_turn(turn, declaration)
         dropped += missing
-        if line.text:
-            lines.append(line)
+        if rendered.text:
+            turns.append(rendered)
         else:
-            dropped.append(f"[{line.voice}]")
-    return Dialect(tuple(lines), tuple(dropped))
+            dropped.append(f"[{rendered.voice}]")
+    return RenderedScript(tuple(turns), tuple(dropped))
 
 
-def _line(turn: Turn, declaration: Declaration) -> tuple[Line, list[str]]:
+def _render_turn(turn: Turn, declaration: SystemDeclaration) -> tuple[RenderedTurn, list[str]]:
     known = tuple(nonverbal for nonverbal in turn.nonverbals if nonverbal.tag in declaration.tags)
     dropped = [f"({nonverbal.tag})" for nonverbal in turn.nonverbals if nonverbal.tag not in declaration.tags]
     plain = replace(turn, nonverbals=known, emotion="").render().partition("]")[2].strip()
-    text = TAG.sub(lambda found: declaration.tags[found.group(1)], plain)
-    told = declaration.emotions.get(turn.emotion, "")
-    if turn.emotion and not told:
+    text = TAG.sub(lambda match: declaration.tags[match.group(1)], plain)
+    style = declaration.emotions.get(turn.emotion, "")
+    if turn.emotion and not style:
         dropped.append(f"{{{turn.emotion}}}")
-    if told and declaration.emotion_in == "text":
-        return Line(turn.speaker, f"{told} {text}".strip()), dropped
-    return Line(turn.speaker, text, told), dropped
+    if style and declaration.emotion_in == "text":
+        return RenderedTurn(turn.speaker, f"{style} {text}".strip()), dropped
+    return RenderedTurn(turn.speaker, text, style), dropped

@@ -1,6 +1,4 @@
-"""What training is compared with is comparable: the same clips, labels as transformers makes them, the same
-losses.
-"""
+"""The training benchmark is a fair comparison: same clips, labels as in transformers, same losses."""
 
 import random
 from dataclasses import asdict, replace
@@ -13,17 +11,17 @@ from rich.console import Console
 
 from dia.benchmark import training
 from dia.benchmark.training import (
-    OURS,
-    THEIRS,
-    THEIRS_BY_LENGTH,
+    DIA,
+    TRANSFORMERS,
+    TRANSFORMERS_BY_LENGTH,
     TrainingCosts,
     TrainingPlan,
     measure_training,
-    run_apart,
+    run_in_subprocess,
 )
-from dia.benchmark.training_data import Lengths, MadeUpClips, budget_for
-from dia.benchmark.training_job import Trained, TrainingJob
-from dia.benchmark.training_report import show_training, training_results
+from dia.benchmark.training_data import LengthDistribution, SyntheticClips, budget_for
+from dia.benchmark.training_job import TrainingJob, TrainingMeasurement
+from dia.benchmark.training_report import print_training_report, training_results
 from dia.benchmark.training_worker import train
 from dia.data.batching import decoder_steps, plan_epoch
 from dia.network import DiaConfig
@@ -33,35 +31,43 @@ from tests.processes import run_door
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("accelerate")
 
-LENGTHS = Lengths(14.0, 0.5)
+LENGTHS = LengthDistribution(14.0, 0.5)
 PLAN = TrainingPlan(TINY, "32-true", 1, 6, 2, 3, LENGTHS, 1, 8)
 
 
-def test_made_up_clips_are_log_normal_and_the_same_again():
-    clips, again = (MadeUpClips(4000, Lengths(260.0, 0.6), DiaConfig(), 3) for _ in range(2))
+def test_synthetic_clips_are_log_normal_and_reproducible():
+    clips, again = (SyntheticClips(4000, LengthDistribution(260.0, 0.6), DiaConfig(), 3) for _ in range(2))
     assert np.median(clips.frames) == pytest.approx(260, rel=0.05)
     assert np.log(clips.frames).std() == pytest.approx(0.6, rel=0.05)
-    first, second = (made.example(7, random.Random()) for made in (clips, again))
+    first, second = (costs.example(7, random.Random()) for costs in (clips, again))
     assert torch.equal(first.codes_TC, second.codes_TC) and len(first.codes_TC) == clips.frames[7]
     assert len(first.text_S) == pytest.approx(0.174 * clips.frames[7], abs=1)
 
 
 @pytest.mark.parametrize("per_batch", [1, 3, 8])
-def test_the_budget_gives_as_many_clips_a_batch_as_theirs(per_batch):
-    clips = MadeUpClips(96, LENGTHS, TINY)
+def test_the_budget_gives_the_requested_mean_of_clips(per_batch):
+    clips = SyntheticClips(96, LENGTHS, TINY)
     lengths = [decoder_steps(frames, TINY) for frames in clips.frames]
     assert len(plan_epoch(lengths, budget_for(clips, per_batch), 0, 0)) == pytest.approx(
         96 / per_batch, rel=0.1
     )
 
 
-def test_labels_are_those_of_their_processor():
-    from dia.benchmark.training_transformers import Collator
+def test_labels_equal_those_of_dia_processor():
+    from dia.benchmark.training_transformers import DiaCollator
 
-    codec = transformers.DacModel(transformers.DacConfig(
-        encoder_hidden_size=4, downsampling_ratios=[2, 4], decoder_hidden_size=8, n_codebooks=4, codebook_size=32, codebook_dim=2,
-        hidden_size=8, sampling_rate=1000,
-    ))  # fmt: skip
+    codec = transformers.DacModel(
+        transformers.DacConfig(
+            encoder_hidden_size=4,
+            downsampling_ratios=[2, 4],
+            decoder_hidden_size=8,
+            n_codebooks=4,
+            codebook_size=32,
+            codebook_dim=2,
+            hidden_size=8,
+            sampling_rate=1000,
+        )
+    )
     extractor = transformers.DiaFeatureExtractor(sampling_rate=1000, hop_length=8)
     processor = transformers.DiaProcessor(extractor, transformers.DiaTokenizer(), codec)
     texts, waveforms = (
@@ -73,10 +79,17 @@ def test_labels_are_those_of_their_processor():
         "eos_token_id": TINY.decoder.eos,
         "pad_token_id": TINY.decoder.pad,
     }
-    wanted = processor(
-        text=texts, audio=waveforms, generation=False, output_labels=True, return_tensors="pt", padding=True,
-        delay_pattern=TINY.delays, sampling_rate=1000, **ids,
-    )  # fmt: skip
+    expected = processor(
+        text=texts,
+        audio=waveforms,
+        generation=False,
+        output_labels=True,
+        return_tensors="pt",
+        padding=True,
+        delay_pattern=TINY.delays,
+        sampling_rate=1000,
+        **ids,
+    )
     with torch.no_grad():
         codes = [
             codec.encode(torch.tensor(waveform, dtype=torch.float32)[None, None]).audio_codes[0].T
@@ -84,47 +97,51 @@ def test_labels_are_those_of_their_processor():
         ]
     tokens = processor.tokenizer(texts)["input_ids"]
     rows = [
-        {"clips": [{"text": text, "codes": found.tolist()}]}
-        for text, found in zip(tokens, codes, strict=True)
+        {"clips": [{"text": text, "codes": clip.tolist()}]} for text, clip in zip(tokens, codes, strict=True)
     ]
-    found = Trained()
-    made = Collator(TINY, found)(rows)
-    assert made.keys() == wanted.keys() and found.frames == [12 + 20] and found.clips == [2]
-    for name, tensor in made.items():
-        assert torch.equal(tensor, wanted[name].long()), name
+    measurement = TrainingMeasurement()
+    batch = DiaCollator(TINY, measurement)(rows)
+    assert batch.keys() == expected.keys() and measurement.frames == [12 + 20] and measurement.clips == [2]
+    for name, tensor in batch.items():
+        assert torch.equal(tensor, expected[name].long()), name
 
 
-@pytest.mark.parametrize("who", [OURS, THEIRS, THEIRS_BY_LENGTH])
-def test_each_takes_all_clips_once(who):
-    job = PLAN.job(who)
-    assert TrainingJob.of(job.as_plain()) == job
-    found = train(job)
-    assert len(found.ends) == len(found.frames) == 6 and found.ends == sorted(found.ends)
-    if who != OURS:
-        assert sum(found.frames) == sum(job.clips.frames) and found.clips == [3] * 6
-    else:
-        assert sum(found.clips) == pytest.approx(18, abs=3)
-
-
-def test_the_curves_agree_when_the_objective_is_equal():
-    made = TrainingCosts(
-        curves={who: train(replace(PLAN.job(who), steps=8, equal=True)) for who in (OURS, THEIRS)}
+@pytest.mark.parametrize("implementation", [DIA, TRANSFORMERS, TRANSFORMERS_BY_LENGTH])
+def test_each_implementation_uses_all_clips_once(implementation):
+    job = PLAN.job(implementation)
+    assert TrainingJob.from_dict(job.to_dict()) == job
+    measurement = train(job)
+    assert len(measurement.ends) == len(measurement.frames) == 6 and measurement.ends == sorted(
+        measurement.ends
     )
-    ours, other = made.curves[OURS], made.curves[THEIRS]
+    if implementation != DIA:
+        assert sum(measurement.frames) == sum(job.clips.frames) and measurement.clips == [3] * 6
+    else:
+        assert sum(measurement.clips) == pytest.approx(18, abs=3)
+
+
+def test_loss_curves_agree_with_an_equal_objective():
+    costs = TrainingCosts(
+        curves={
+            implementation: train(replace(PLAN.job(implementation), steps=8, equal=True))
+            for implementation in (DIA, TRANSFORMERS)
+        }
+    )
+    ours, other = costs.curves[DIA], costs.curves[TRANSFORMERS]
     assert len(ours.losses) == 8 and ours.frames == other.frames
-    assert made.largest_difference() < 1e-4 < abs(ours.losses[0] - ours.losses[-1])
+    assert costs.max_loss_difference() < 1e-4 < abs(ours.losses[0] - ours.losses[-1])
 
 
-def test_a_run_apart_tells_its_peak():
-    found = run_apart(replace(PLAN.job(OURS), steps=2))
-    assert len(found.ends) == 2 and 1e8 < found.peak < 1e10
+def test_a_run_in_a_subprocess_reports_its_peak_memory():
+    measurement = run_in_subprocess(replace(PLAN.job(DIA), steps=2))
+    assert len(measurement.ends) == 2 and 1e8 < measurement.peak < 1e10
     with pytest.raises(RuntimeError, match="training with nobody failed"):
-        run_apart(replace(PLAN.job(THEIRS), who="nobody"))
+        run_in_subprocess(replace(PLAN.job(TRANSFORMERS), implementation="nobody"))
 
 
 def runs(speed, peak):
-    """A run of 5 steps of 100 frames, so many frames a second."""
-    return Trained(
+    """Return a run of 5 steps of 100 frames, at ``speed`` frames a second."""
+    return TrainingMeasurement(
         [0.0, *(100 / speed * step for step in range(1, 5))],
         [100] * 5,
         [2] * 5,
@@ -133,28 +150,33 @@ def runs(speed, peak):
     )
 
 
-def test_figures_are_medians_and_ratios_of_them(monkeypatch):
-    told = {OURS: iter([runs(90, 60), runs(30, 60), runs(60, 60), runs(60, 0)]),
-            THEIRS: iter([runs(20, 100), runs(20, 100), runs(20, 100), runs(20, 0)]),
-            THEIRS_BY_LENGTH: iter([runs(30, 120)] * 3)}  # fmt: skip
-    monkeypatch.setattr(training, "run_apart", lambda job: next(told[job.who]))
-    plan, said = replace(PLAN, rounds=3, warm=1), []
-    made = measure_training(plan, said.append)
-    assert [len(found) for found in made.runs.values()] == [3, 3, 3] and len(said) == 11
-    found = training_results(plan, made, {"device": "none"})
-    beside = found["beside"]
-    assert beside[THEIRS_BY_LENGTH] == pytest.approx({"times_the_frames": 2, "share_of_the_memory": 0.5})
-    assert beside[THEIRS] == pytest.approx({"times_the_frames": 3, "share_of_the_memory": 0.6})
-    assert found["largest_difference_of_losses"] == 0
-    assert found["plan"] == asdict(plan)
+def test_results_are_medians_and_their_ratios(monkeypatch):
+    runs_by_implementation = {
+        DIA: iter([runs(90, 60), runs(30, 60), runs(60, 60), runs(60, 0)]),
+        TRANSFORMERS: iter([runs(20, 100), runs(20, 100), runs(20, 100), runs(20, 0)]),
+        TRANSFORMERS_BY_LENGTH: iter([runs(30, 120)] * 3),
+    }
+    monkeypatch.setattr(
+        training, "run_in_subprocess", lambda job: next(runs_by_implementation[job.implementation])
+    )
+    plan, lines = replace(PLAN, rounds=3, warm=1), []
+    costs = measure_training(plan, lines.append)
+    assert [len(measurement) for measurement in costs.runs.values()] == [3, 3, 3] and len(lines) == 11
+    results = training_results(plan, costs, {"device": "none"})
+    ratios = results["ratios"]
+    assert ratios[TRANSFORMERS_BY_LENGTH] == pytest.approx({"speedup": 2, "memory_share": 0.5})
+    assert ratios[TRANSFORMERS] == pytest.approx({"speedup": 3, "memory_share": 0.6})
+    assert results["max_loss_difference"] == 0
+    assert results["plan"] == asdict(plan)
     console = Console(width=160, record=True, file=StringIO())
-    show_training(plan, made, {"device": "none"}, console)
+    print_training_report(plan, costs, {"device": "none"}, console)
     assert (
-        "2.00 times the frames (wanted 1.5), 50% of the memory (wanted at most 70%)" in console.export_text()
+        "2.00 times the frames a second (target 1.5), 50% of the memory (target at most 70%)"
+        in console.export_text()
     )
 
 
-def test_impossible_settings_are_all_named_at_once(tmp_path):
+def test_all_invalid_settings_are_reported_at_once(tmp_path):
     command = ["train", "rounds=0", "warm=5", "steps=5", "precision=8-bit", "out=no/x.json"]
     done = run_door("bench", *command, cwd=tmp_path)
     assert done.returncode == 2 and "Traceback" not in done.stderr

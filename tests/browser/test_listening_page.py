@@ -1,6 +1,4 @@
-"""A listener who has no mouse and no sight of the page: everything by keyboard, everything by role and
-name.
-"""
+"""The listening test in a browser, by keyboard only, with controls located by accessible role and name."""
 
 import json
 import time
@@ -10,14 +8,14 @@ from rich.console import Console
 from dia.config.listening_test import ListenConfig, VotesConfig
 from dia.listening_test.commands import count_votes, write_test
 from tests.browser.chromium import chromium, needs_chromium
-from tests.listening_test.runs import record
+from tests.listening_test.recorded_runs import record
 
 pytestmark = needs_chromium
-PATIENCE = 20.0  # seconds until a page must have done what it was asked for
+TIMEOUT = 20.0  # seconds for the page to react
 
 
-class Listener:
-    """Drives the page by keys and finds things by their accessible role and name."""
+class KeyboardUser:
+    """Operate the page by keys; locate controls by their accessible role and name."""
 
     def __init__(self, driver):
         self.driver = driver
@@ -29,24 +27,24 @@ class Listener:
 
     @property
     def focused(self):
-        found = self.driver.switch_to.active_element
-        return found.aria_role, found.accessible_name
+        element = self.driver.switch_to.active_element
+        return element.aria_role, element.accessible_name
 
     def tab_to(self, role, name):
-        """Press Tab until the focus is on a control; fail when it comes nowhere."""
+        """Press Tab until a control has the focus; fail when Tab does not reach it."""
         passed = []
         for _ in range(15):
             self.press("\ue004")
             passed.append(self.focused)
             if self.focused == (role, name):
                 return
-        raise AssertionError(f"{role} {name!r} is not reached by Tab, which passes {passed}")
+        raise AssertionError(f"{role} {name!r} is not reached by Tab, only {passed}")
 
-    def wait(self, true, what):
-        until = time.monotonic() + PATIENCE
-        while not true():
+    def wait(self, condition, description):
+        until = time.monotonic() + TIMEOUT
+        while not condition():
             assert time.monotonic() < until, (
-                f"never: {what}; the page says {self.text!r}; {self.driver.get_log('browser')}"
+                f"timeout: {description}; the page's text is {self.text!r}; {self.driver.get_log('browser')}"
             )
             time.sleep(0.05)
 
@@ -58,17 +56,17 @@ class Listener:
     def title(self):
         return self.driver.find_element("css selector", "section:not([hidden]) h2").text
 
-    def hear(self, side):
-        self.tab_to("button", f"Play sound {side}")
+    def play(self, side):
+        self.tab_to("button", f"Play clip {side}")
         self.press(" ")
         self.wait(
-            lambda: self.driver.find_element("id", f"heard-{side.lower()}").text == "ScoredClip",
-            f"sound {side} heard",
+            lambda: self.driver.find_element("id", f"state-{side.lower()}").text == "Played",
+            f"clip {side} played",
         )
 
     def choose(self, steps):
-        """Go to the answers and move ``steps`` down from the first, which the space key chooses."""
-        self.tab_to("radio", "Sound A")
+        """Go to the first answer, choose it with the space key, and move ``steps`` down."""
+        self.tab_to("radio", "Clip A")
         self.press(" ", *["\ue015"] * steps)
 
     def finish(self):
@@ -92,9 +90,9 @@ def test_everything_by_keyboard_with_a_reload_midway(tmp_path):
     config, downloads = write(tmp_path), tmp_path / "downloads"
     downloads.mkdir()
     with chromium(tmp_path / "profile", downloads) as driver:
-        listener = Listener(driver)
+        listener = KeyboardUser(driver)
         driver.get((tmp_path / "page.html").as_uri())
-        assert listener.focused[1] == "Before you begin"
+        assert listener.focused[1] == "Before you start"
         listener.tab_to("textbox", "Listener number")
         listener.press("x", "\ue007")
         assert "must be a whole number" in driver.find_element("css selector", "[role=alert]").text
@@ -109,7 +107,7 @@ def test_everything_by_keyboard_with_a_reload_midway(tmp_path):
 
 
 def answer_all(listener, config):
-    """Answer seven comparisons, in turn A, B and no difference, with mistakes, a reload and a way back."""
+    """Answer seven comparisons in turn with A, B and no difference, with mistakes and a reload."""
     key = json.loads(config.key.read_text())
     for number in range(1, 8):
         listener.wait(
@@ -122,16 +120,18 @@ def answer_all(listener, config):
             assert "listen to both" in listener.driver.find_element("css selector", "[role=alert]").text
             listener.driver.find_element("id", "trial-title").send_keys(
                 ""
-            )  # back to the top, as F6 or a heading key does
+            )  # focus the heading, as a screen reader's heading key does
         if number == 4:
             listener.driver.refresh()
-            listener.wait(lambda: listener.title == "Comparison 4 of 7", "the comparison before the reload")
+            listener.wait(
+                lambda: listener.title == "Comparison 4 of 7", "the comparison from before the reload"
+            )
             assert (
-                "Your answers were kept: 3 of 7"
+                "Your answers are stored: 3 of 7"
                 in listener.driver.find_element("css selector", "[role=status]").text
             )
-        listener.hear("A")
-        listener.hear("B")
+        listener.play("A")
+        listener.play("B")
         listener.choose((number - 1) % 3)
         listener.finish()
     listener.wait(lambda: listener.title == "Thank you", "the end")
@@ -139,7 +139,7 @@ def answer_all(listener, config):
 
 
 def check_roles(listener):
-    """What a screen reader is told of a comparison."""
+    """Verify what a screen reader announces for a comparison."""
     driver = listener.driver
     assert listener.focused[1] == "Comparison 1 of 7" and driver.title.startswith("Comparison 1 of 7")
     shown = [
@@ -150,17 +150,17 @@ def check_roles(listener):
     named = [(one.aria_role, one.accessible_name) for one in shown]
     for expected in (
         ("progressbar", "Comparison 1 of 7"),
-        ("group", "Sound A"),
-        ("button", "Play sound A"),
-        ("slider", "Position in sound A"),
-        ("group", "Sound B"),
-        ("button", "Play sound B"),
-        ("slider", "Position in sound B"),
+        ("group", "Clip A"),
+        ("button", "Play clip A"),
+        ("slider", "Position in clip A"),
+        ("group", "Clip B"),
+        ("button", "Play clip B"),
+        ("slider", "Position in clip B"),
         ("group", "Which of the two sounds more like two people really talking?"),
-        ("radio", "Sound A"),
-        ("radio", "Sound B"),
+        ("radio", "Clip A"),
+        ("radio", "Clip B"),
         ("radio", "No difference"),
-        ("radio", "I could not hear both"),
+        ("radio", "I could not play both clips"),
         ("button", "Next"),
     ):
         assert expected in named, (expected, named)
@@ -170,7 +170,7 @@ def check_roles(listener):
 
 
 def check_answers(path, config):
-    """The downloaded file counts, and says what was chosen."""
+    """Verify the downloaded choices, and that they are counted."""
     answers = json.loads(path.read_text())
     assert [one["choice"] for one in answers["answers"]] == [
         "left",
@@ -186,41 +186,41 @@ def check_answers(path, config):
         and answers["listener"] == 2
         and answers["form"] == 1
     )
-    found = count_votes(
+    counted = count_votes(
         VotesConfig([str(path)], str(config.key), 0.0, str(path.with_name("votes.json"))), Console(quiet=True)
     )
-    votes = found.listeners[0].votes
+    votes = counted.listeners[0].votes
     assert (
         len(votes) == 6
-        and len(found.listeners[0].checks) == 1
+        and len(counted.listeners[0].checks) == 1
         and {vote.prompt_id for vote in votes} == {"p1", "p2"}
     )
     written = json.loads(path.with_name("votes.json").read_text())
     assert written["votes"] == 6 and written["win_matrix"].keys() == {"nano", "rival", "real"}
 
 
-def test_sounds_beside_the_page_play_a_missing_one_is_said_and_an_answer_can_be_changed(tmp_path):
-    config = write(tmp_path, sounds="beside")
+def test_clips_beside_the_page_play_a_missing_one_is_reported_and_an_answer_can_change(tmp_path):
+    config = write(tmp_path, audio="beside")
     with chromium(tmp_path / "profile", tmp_path) as driver:
-        listener = Listener(driver)
+        listener = KeyboardUser(driver)
         driver.get((tmp_path / "page.html").as_uri())
         listener.tab_to("textbox", "Listener number")
         listener.press("1", "\ue007")
-        listener.hear("A")
-        listener.hear("B")
+        listener.play("A")
+        listener.play("B")
         for path in config.audio_folder.iterdir():
             path.rename(path.with_suffix(".gone"))
         listener.choose(0)
         listener.finish()
         listener.wait(lambda: listener.title == "Comparison 2 of 7", "the second comparison")
-        listener.wait(lambda: "cannot be played" in listener.text, "a word about the missing sound")
+        listener.wait(lambda: "cannot be played" in listener.text, "a message about the missing clip")
         listener.choose(3)
         listener.finish()
         listener.wait(lambda: listener.title == "Comparison 3 of 7", "the third comparison")
         listener.tab_to("button", "Back")
         listener.press("\ue007")
         listener.wait(lambda: listener.title == "Comparison 2 of 7", "the second comparison again")
-        listener.tab_to("radio", "I could not hear both")
+        listener.tab_to("radio", "I could not play both clips")
         listener.press("\ue013")
         assert (
             driver.find_element("css selector", "input[name=choice]:checked").accessible_name

@@ -1,4 +1,4 @@
-"""Answers as listeners send them, right and wrong, and the command that counts them."""
+"""Answers of listeners, valid and invalid, and the command that counts them."""
 
 import json
 import re
@@ -9,14 +9,14 @@ from dia.config.listening_test import ListenConfig, VotesConfig
 from dia.errors import UserError
 from dia.listening_test.answers import read_answers
 from dia.listening_test.commands import write_test
-from tests.listening_test.runs import record
+from tests.listening_test.recorded_runs import record
 from tests.processes import run_door
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """The key's path of a test of two systems on three prompts with two checks."""
-    folder = tmp_path_factory.mktemp("made")
+def key_path(tmp_path_factory):
+    """Write a test of two systems on three prompts with two checks; return the path of its key."""
+    folder = tmp_path_factory.mktemp("test")
     prompts = ["p1", "p2", "p3"]
     runs = [
         str(record(folder / name, name, prompts, pitch, seconds=0.5))
@@ -27,24 +27,22 @@ def made(tmp_path_factory):
     return config.key
 
 
-def answer(made, listener, choose):
-    """Return the answers of one listener; ``choose`` maps (system left, system right) to a choice, None
-    stands for noise.
-    """
-    key, page = json.loads(made.read_text()), made.with_name("page.html").read_text()
+def answer(key_path, listener, choose):
+    """Return a listener's answers; ``choose`` maps the systems (None: degraded) to a choice."""
+    key, page = json.loads(key_path.read_text()), key_path.with_name("page.html").read_text()
     forms = json.loads(re.search(r'id="test">(.*?)</script>', page, re.DOTALL).group(1))["forms"]
     number = (listener - 1) % len(forms)
     given = []
     for trial in forms[number]:
-        sides = [key["sounds"][trial[side]]["system"] for side in ("left", "right")]
+        sides = [key["clips"][trial[side]]["system"] for side in ("left", "right")]
         shown = {"trial": trial["id"], "left": trial["left"], "right": trial["right"]}
         given.append(shown | {"choice": choose(*sides), "plays": [1, 1], "seconds": 3.0})
-    named = {"format": "dia-listening-answers/1", "test": key["test"], "listener": listener, "form": number}
-    return named | {"session": "s", "answers": given}
+    header = {"format": "dia-listening-answers/2", "test": key["test"], "listener": listener, "form": number}
+    return header | {"session": "s", "answers": given}
 
 
 def prefers(system, otherwise="tie"):
-    """A choice of ``system`` where it is heard; noise is never preferred."""
+    """Return a function that chooses ``system`` where it is present, and never a degraded clip."""
 
     def choose(left, right):
         if None in (left, right):
@@ -61,40 +59,41 @@ def save(folder, *answers):
     return list(map(str, paths))
 
 
-def test_votes_are_counted_whichever_side_they_were_on(made, tmp_path):
-    files = save(tmp_path, *(answer(made, number, prefers("a")) for number in (1, 2, 3)))
-    found = read_answers(files, str(made), 1.0)
-    assert len(found.votes) == 9 and {(vote.first, vote.second, vote.outcome) for vote in found.votes} == {
-        ("a", "b", 1)
-    }
-    assert {vote.left_first for vote in found.votes} == {True, False} and not found.failed
-    assert all(one.checks == [True, True] and one.answered == one.asked == 5 for one in found.listeners)
+def test_votes_are_counted_on_either_side(key_path, tmp_path):
+    files = save(tmp_path, *(answer(key_path, number, prefers("a")) for number in (1, 2, 3)))
+    results = read_answers(files, str(key_path), 1.0)
+    assert len(results.votes) == 9 and {
+        (vote.first, vote.second, vote.outcome) for vote in results.votes
+    } == {("a", "b", 1)}
+    assert {vote.left_first for vote in results.votes} == {True, False} and not results.failed
+    assert all(one.checks == [True, True] and one.answered == one.trials == 5 for one in results.listeners)
 
 
-def test_who_prefers_noise_is_not_counted(made, tmp_path):
+def test_listeners_who_prefer_noise_are_not_counted(key_path, tmp_path):
     files = save(
         tmp_path,
-        answer(made, 1, prefers("b")),
-        answer(made, 2, lambda left, right: "left"),
-        answer(made, 3, lambda *_: "tie"),
+        answer(key_path, 1, prefers("b")),
+        answer(key_path, 2, lambda left, right: "left"),
+        answer(key_path, 3, lambda *_: "tie"),
     )
-    found = read_answers(files, str(made), 0.75)
-    assert [one.name for one in found.failed] == ["2", "3"] and {vote.listener for vote in found.votes} == {
-        "1"
-    }
-    assert found.listeners[1].checks.count(True) == 1  # the good clip stands on either side once
-    assert not read_answers(files, str(made), 0.0).failed
+    results = read_answers(files, str(key_path), 0.75)
+    assert [one.name for one in results.failed] == ["2", "3"] and {
+        vote.listener for vote in results.votes
+    } == {"1"}
+    assert results.listeners[1].checks.count(True) == 1  # the original clip is on each side once
+    assert not read_answers(files, str(key_path), 0.0).failed
 
 
-def test_what_was_not_heard_is_no_vote(made, tmp_path):
-    (file,) = save(tmp_path, answer(made, 1, lambda *_: "unheard"))
-    (listener,) = read_answers([file], str(made), 0.75).listeners
-    assert (listener.unheard, listener.votes, listener.checks, listener.answered) == (5, [], [], 5)
+@pytest.mark.parametrize("choice", ["skipped", "unheard"])
+def test_a_skipped_trial_is_not_a_vote(key_path, tmp_path, choice):
+    (file,) = save(tmp_path, answer(key_path, 1, lambda *_: choice))
+    (listener,) = read_answers([file], str(key_path), 0.75).listeners
+    assert (listener.skipped, listener.votes, listener.checks, listener.answered) == (5, [], [], 5)
 
 
-def test_everything_that_is_wrong_is_told_at_once(made, tmp_path):
-    good = answer(made, 1, prefers("a"))
-    wrong = answer(made, 2, prefers("a"))
+def test_all_problems_are_reported_at_once(key_path, tmp_path):
+    good = answer(key_path, 1, prefers("a"))
+    wrong = answer(key_path, 2, prefers("a"))
     wrong["answers"][0]["trial"] = "elsewhere"
     wrong["answers"][1]["choice"] = "both"
     wrong["answers"][2]["left"] = wrong["answers"][3]["left"]
@@ -109,47 +108,79 @@ def test_everything_that_is_wrong_is_told_at_once(made, tmp_path):
     files = save(tmp_path, good, good, wrong, *others)
     (tmp_path / "cut.json").write_text('{"format": "dia')
     with pytest.raises(UserError) as caught:
-        read_answers([*files, str(tmp_path / "cut.json"), str(tmp_path / "gone.json")], str(made), 0.75)
+        read_answers([*files, str(tmp_path / "cut.json"), str(tmp_path / "gone.json")], str(key_path), 0.75)
     for part in (
-        "listener 1 is in 2 files", "answer 1 is to 'elsewhere'", "answer 2 chooses 'both'", "answer 3 names sounds that",
-        "answer 6 is to", "answer 7 is to None", "answers-3.json holds no answers", "answers the test 'other'", "form 99 is none",
-        "lacks a listener's number or a list", "answers-7.json holds no JSON object", "cut.json is no JSON",
-        "gone.json cannot be read",
-    ):  # fmt: skip
+        "listener 1 is in 2 files",
+        "answer 1 is to 'elsewhere'",
+        "answer 2 has the choice 'both'",
+        "answer 3 names clips that",
+        "answer 6 is to",
+        "answer 7 is to None",
+        "answers-3.json does not hold answers",
+        "answers the test 'other'",
+        "form 99 is not one",
+        "has no listener number or no list",
+        "answers-7.json is not a JSON object",
+        "cut.json is not JSON",
+        "gone.json (No such file",
+    ):
         assert part in str(caught.value), (part, str(caught.value))
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
-        (lambda key: key | {"format": "x"}, "is no key of a listening test"),
-        (lambda key: {**key, "sounds": {}}, "is a damaged key"),
+        (lambda key: key | {"format": "x"}, "is not the key of a listening test"),
+        (lambda key: {**key, "clips": {}}, "is a damaged key"),
         (lambda key: {name: value for name, value in key.items() if name != "trials"}, "is a damaged key"),
     ],
 )
-def test_a_wrong_key_is_told(made, tmp_path, change, said):
-    key = json.loads(made.read_text())
+def test_a_wrong_key_is_reported(key_path, tmp_path, change, message):
+    key = json.loads(key_path.read_text())
     (tmp_path / "key.json").write_text(json.dumps(change(key)))
-    with pytest.raises(UserError, match=said):
-        read_answers(save(tmp_path, answer(made, 1, prefers("a"))), str(tmp_path / "key.json"), 0.75)
+    with pytest.raises(UserError, match=message):
+        read_answers(save(tmp_path, answer(key_path, 1, prefers("a"))), str(tmp_path / "key.json"), 0.75)
 
 
-def test_wrong_settings_are_told_at_once():
+def test_files_of_format_1_are_read(key_path, tmp_path):
+    current = json.loads(key_path.read_text())
+    names = {"clips": "sounds", "degraded": "spoilt", "expected": "better"}
+
+    def rename(content):
+        return {names.get(name, name): value for name, value in content.items()}
+
+    old = rename(current) | {"format": "dia-listening-key/1"}
+    for part in ("sounds", "trials"):
+        old[part] = {name: rename(content) for name, content in old[part].items()}
+    (tmp_path / "old.key.json").write_text(json.dumps(old))
+    answers = [answer(key_path, number, prefers("a")) for number in (1, 2)]
+    now = read_answers(save(tmp_path, *answers), str(key_path), 1.0)
+    for content in answers:
+        content["format"] = "dia-listening-answers/1"
+    assert read_answers(save(tmp_path, *answers), str(tmp_path / "old.key.json"), 1.0) == now
+    assert len(now.votes) == 6 and not now.failed
+    with pytest.raises(UserError, match="is a damaged key"):
+        (tmp_path / "old.key.json").write_text(json.dumps({**old, "sounds": {}}))
+        read_answers(save(tmp_path, *answers), str(tmp_path / "old.key.json"), 1.0)
+
+
+def test_wrong_settings_are_reported_at_once():
     problems = "; ".join(VotesConfig([], "", 2.0, "gone/x.json").problems())
     for part in ("name the files", "give key=", "checks=2.0", "gone/x.json is missing"):
         assert part in problems
 
 
-def test_the_command_prints_and_writes_what_was_found(made, tmp_path):
-    answers = [answer(made, number, prefers("a" if number < 4 else "b")) for number in range(1, 6)]
-    files = save(tmp_path, *answers, answer(made, 6, lambda left, right: "tie"))
-    command = ["votes", *map(str, files), f"key={made}", f"out={tmp_path}/votes.json"]
-    done = run_door("eval", *command, cwd=tmp_path)
+def test_the_command_prints_and_writes_the_results(key_path, tmp_path):
+    answers = [answer(key_path, number, prefers("a" if number < 4 else "b")) for number in range(1, 6)]
+    files = save(tmp_path, *answers, answer(key_path, 6, lambda left, right: "tie"))
+    done = run_door("eval", "votes", *files, f"key={key_path}", f"out={tmp_path}/votes.json", cwd=tmp_path)
     assert done.returncode == 3 and "listeners 6 (0 of 2)" in done.stderr, done.stderr
-    found = json.loads((tmp_path / "votes.json").read_text())
-    assert found["win_matrix"] == {"a": {"a": 0, "b": 9}, "b": {"a": 6, "b": 0}} and found["votes"] == 15
-    assert found["strengths"][0]["system"] == "a" and found["preferences"][0]["share"] == pytest.approx(0.6)
-    assert found["preferences"][0]["votes_needed"] >= 194 and found["agreement"] is not None
+    results = json.loads((tmp_path / "votes.json").read_text())
+    assert results["win_matrix"] == {"a": {"a": 0, "b": 9}, "b": {"a": 6, "b": 0}} and results["votes"] == 15
+    assert results["strengths"][0]["system"] == "a" and results["preferences"][0]["share"] == pytest.approx(
+        0.6
+    )
+    assert results["preferences"][0]["votes_needed"] >= 194 and results["agreement"] is not None
     assert "Krippendorff" in done.stdout and "how often the row was preferred" in " ".join(
         done.stdout.split()
     )

@@ -1,4 +1,4 @@
-"""Recording in this process, against the local server."""
+"""Fixtures that record systems in this process, against a local server."""
 
 import json
 
@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from dia.config.systems import RecordConfig, RetryConfig
 from dia.resources import resource
 from dia.systems.record import record
-from tests.systems.vendor import KEY, Vendor, serving
+from tests.systems.vendor_server import KEY, Vendor, serving
 
 PROMPTS = (
     {
@@ -19,13 +19,13 @@ PROMPTS = (
 )
 
 
-def declared(name, /, **changes):
-    """The content of a system's YAML file, with changes."""
+def load_declared(name, /, **changes):
+    """Return the content of a system's YAML file, with changes."""
     content = OmegaConf.to_container(OmegaConf.load(resource(f"eval/systems/{name}.yaml")))
     return content | changes
 
 
-def lines_of(path):
+def read_rows(path):
     return [json.loads(line) for line in path.read_text().split("\n") if line]
 
 
@@ -46,16 +46,21 @@ def vendor(monkeypatch):
 
 @pytest.fixture
 def recording(vendor, suite, tmp_path):
-    """Records a vendor's system into `out`; returns what `record` returns and what it said."""
+    """Record a vendor's system into `out`; return the summary and the reported lines."""
 
     def run(name="elevenlabs", takes=1, attempts=3, system=None, **keys):
         path = "/v1" if name in ("openai", "emotivoice") else ""
-        content = declared(name, base_url=vendor.url + path, **(system or {}))
-        said = []
+        content = load_declared(name, base_url=vendor.url + path, **(system or {}))
+        lines = []
         config = RecordConfig(
-            system=content, suite=suite, out=str(tmp_path / "out"), takes=takes, confirm=keys.pop("confirm", True),
-            retry=RetryConfig(attempts=attempts, min_wait_seconds=0.0), **keys,
-        )  # fmt: skip
-        return record(config, said.append), said
+            system=content,
+            suite=suite,
+            out=str(tmp_path / "out"),
+            takes=takes,
+            confirm=keys.pop("confirm", True),
+            retry=RetryConfig(attempts=attempts, min_wait_seconds=0.0),
+            **keys,
+        )
+        return record(config, lines.append), lines
 
     return run

@@ -1,6 +1,4 @@
-"""A recording read back: what lies, is missing or is damaged is named and counted, and the rest is still
-read.
-"""
+"""Reading recordings: invalid, missing or damaged files are reported and counted, and all others are read."""
 
 import json
 import shutil
@@ -14,15 +12,15 @@ from dia.errors import UserError
 from dia.systems.read_recordings import read_recorded
 from dia.systems.record import record
 from dia.systems.recording_files import bytes_sha256
-from dia.systems.sound import wav_bytes
-from tests.systems.conftest import declared, lines_of
+from dia.systems.response_audio import pcm16_wav_bytes
+from tests.systems.conftest import load_declared, read_rows
 
 TURNS = "[S1] Hello. [S2] Hi."
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A recording of four prompts, of which one failed when it was recorded."""
+    """A recording of four prompts, one of which failed during recording."""
     folder = tmp_path_factory.mktemp("recorded")
     source = folder / "mine"
     source.mkdir()
@@ -42,7 +40,7 @@ def whole(tmp_path_factory):
     (source / "recordings.jsonl").write_text(
         "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries)
     )
-    content = declared("folder", name="mine", path=str(source))
+    content = load_declared("folder", name="mine", path=str(source))
     return record(RecordConfig(system=content, out=str(folder / "out"), takes=1), lambda _: None).folder
 
 
@@ -52,8 +50,8 @@ def folder(whole, tmp_path):
 
 
 def rewrite(folder, change):
-    """Change the rows, and have the manifest tell of it, as someone who lies well would."""
-    rows = lines_of(folder / "outputs.jsonl")
+    """Change the rows and make the manifest consistent with them."""
+    rows = read_rows(folder / "outputs.jsonl")
     change(rows)
     content = "".join(json.dumps(row) + "\n" for row in rows).encode()
     (folder / "outputs.jsonl").write_bytes(content)
@@ -61,14 +59,14 @@ def rewrite(folder, change):
     (folder / "manifest.json").write_text(json.dumps(manifest | {"outputs_sha256": bytes_sha256(content)}))
 
 
-def test_a_recording_comes_back(folder):
-    found = read_recorded(folder)
-    assert found.system == "mine" and found.problems == [] and found.failed == {"missing_file": 1}
-    assert [(item.prompt_id, item.seed, item.sample_rate) for item in found.recordings] == [
+def test_a_recording_is_read_back(folder):
+    recorded = read_recorded(folder)
+    assert recorded.system == "mine" and recorded.problems == [] and recorded.failed == {"missing_file": 1}
+    assert [(item.prompt_id, item.seed, item.sample_rate) for item in recorded.recordings] == [
         (f"p{n}", 0, 16_000) for n in range(3)
     ]
-    assert found.recordings[1].seconds == 1.0 and found.recordings[0].script.render() == TURNS
-    assert [prompt.id for prompt in found.prompts] == ["p0", "p1", "p2", "p3"] and found.prompts[
+    assert recorded.recordings[1].seconds == 1.0 and recorded.recordings[0].script.render() == TURNS
+    assert [prompt.id for prompt in recorded.prompts] == ["p0", "p1", "p2", "p3"] and recorded.prompts[
         0
     ].group == "g"
 
@@ -76,7 +74,7 @@ def test_a_recording_comes_back(folder):
 WAV = "wav/p1-take0.wav"
 
 
-def gone(folder):
+def missing(folder):
     (folder / WAV).unlink()
 
 
@@ -92,7 +90,7 @@ def replaced(content):
     return change
 
 
-def lying_rate(folder):
+def wrong_rate(folder):
     rewrite(folder, lambda rows: rows[1].update(sample_rate=24_000))
 
 
@@ -102,48 +100,59 @@ def outside(folder):
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
-        (gone, "cannot be read (No such file"),
+        (missing, "cannot read wav/p1-take0.wav (No such file"),
         (changed, "sha256 differs"),
-        (replaced(wav_bytes(np.zeros(0, np.float32), 16_000)), "no samples"),
+        (replaced(pcm16_wav_bytes(np.zeros(0, np.float32), 16_000)), "no samples"),
         (replaced(b"x"), "cannot be read as audio"),
-        (lying_rate, "its row says 24000"),
+        (wrong_rate, "its row states 24000"),
         (outside, "outside of the recording"),
     ],
 )
-def test_a_file_that_is_not_what_its_row_says_is_a_failure_and_the_rest_is_read(folder, damage, said):
+def test_a_file_that_contradicts_its_row_is_a_failure_and_the_others_are_read(folder, damage, message):
     damage(folder)
-    found = read_recorded(folder)
-    assert [item.prompt_id for item in found.recordings] == ["p0", "p2"] and found.failed == {
+    recorded = read_recorded(folder)
+    assert [item.prompt_id for item in recorded.recordings] == ["p0", "p2"] and recorded.failed == {
         "unusable": 1,
         "missing_file": 1,
     }
-    assert said in next(item.message for item in found.failures if item.kind == "unusable")
+    assert message in next(item.message for item in recorded.failures if item.kind == "unusable")
 
 
-def test_rows_that_cannot_be_read_are_told_one_by_one(folder):
+def test_invalid_rows_are_reported_one_by_one(folder):
     lines = (folder / "outputs.jsonl").read_text().split("\n")[:-1]
     row = json.loads(lines[1])
     lines[1] = json.dumps({**row, "take": "zero"})
     (folder / "outputs.jsonl").write_text("\n".join(["{broken", *lines, lines[0], '["x"]']) + "\n")
-    found = read_recorded(folder)
-    assert [item.prompt_id for item in found.recordings] == ["p0", "p2"]
-    told = "\n".join(found.problems)
-    for part in ("sha256 differs", "line 1 is no JSON", "line 3 lacks take", "line 6 tells again of 'p0'",
-                 "line 7 is no JSON object", "tells of 4 rows, 3 can be read"):  # fmt: skip
-        assert part in told
+    recorded = read_recorded(folder)
+    assert [item.prompt_id for item in recorded.recordings] == ["p0", "p2"]
+    problems = "\n".join(recorded.problems)
+    for part in (
+        "sha256 of outputs.jsonl differs",
+        "line 1 is not JSON",
+        "line 3 has no take",
+        "line 6 repeats 'p0'",
+        "line 7 is not a JSON object",
+        "states 4 rows, 3 are readable",
+    ):
+        assert part in problems
 
 
-def test_a_run_that_was_cut_off_is_told(folder):
+def test_an_interrupted_run_is_reported(folder):
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(manifest | {"state": "recording"}))
-    assert any("not whole" in problem for problem in read_recorded(folder).problems)
+    assert any("incomplete" in problem for problem in read_recorded(folder).problems)
 
 
-def test_times_of_turns_are_believed_only_where_they_can_be_true(folder):
-    rewrite(folder, lambda rows: [rows[n].update(turn_times=times) for n, times in enumerate(
-        ([[0, 0.2], [0.3, 0.5]], [[0, 0.2]], [[0, 0.2], [0.3, 99.0]]))])  # fmt: skip
+def test_turn_times_are_used_only_when_they_are_valid(folder):
+    rewrite(
+        folder,
+        lambda rows: [
+            rows[n].update(turn_times=times)
+            for n, times in enumerate(([[0, 0.2], [0.3, 0.5]], [[0, 0.2]], [[0, 0.2], [0.3, 99.0]]))
+        ],
+    )
     assert [item.turn_times for item in read_recorded(folder).recordings] == [
         ((0.0, 0.2), (0.3, 0.5)),
         None,
@@ -154,7 +163,7 @@ def test_times_of_turns_are_believed_only_where_they_can_be_true(folder):
 @pytest.mark.parametrize(
     ("name", "content"), [("manifest.json", "{"), ("manifest.json", '{"kind": "x"}'), ("outputs.jsonl", "")]
 )
-def test_a_folder_that_holds_no_recording_is_refused(folder, name, content):
+def test_a_folder_without_a_recording_is_rejected(folder, name, content):
     (folder / name).write_text(content)
-    with pytest.raises(UserError, match=r"manifest|no take"):
+    with pytest.raises(UserError, match=r"manifest|no readable take"):
         read_recorded(folder)

@@ -1,6 +1,4 @@
-"""The vendors' real SDKs against a local server: what is sent, what is kept, and every way in which a service
-fails.
-"""
+"""The vendors' SDKs against a local server: requests, stored responses, and every failure of a service."""
 
 import hashlib
 import json
@@ -8,13 +6,13 @@ import json
 import pytest
 
 from dia.errors import UserError
-from tests.systems.conftest import PROMPTS, lines_of
-from tests.systems.vendor import KEY, RATE, spoken
+from tests.systems.conftest import PROMPTS, read_rows
+from tests.systems.vendor_server import KEY, RATE, tone
 
 VENDORS = ("elevenlabs", "elevenlabs_turns", "openai", "hume", "emotivoice")
 
 
-def no_key_in(folder, *texts):
+def assert_no_key_in(folder, *texts):
     for path in folder.rglob("*"):
         if path.is_file():
             assert KEY.encode() not in path.read_bytes(), path
@@ -22,10 +20,10 @@ def no_key_in(folder, *texts):
 
 
 @pytest.mark.parametrize("name", VENDORS)
-def test_a_recording_has_a_row_for_every_take_and_keeps_what_came(recording, vendor, name):
-    done, said = recording(name, takes=2)
+def test_a_recording_has_a_row_for_every_take_and_stores_every_response(recording, vendor, name):
+    done, lines = recording(name, takes=2)
     assert done.failed == {} and done.takes == 4
-    rows = lines_of(done.folder / "outputs.jsonl")
+    rows = read_rows(done.folder / "outputs.jsonl")
     assert [(row["prompt_id"], row["take"]) for row in rows] == [
         (prompt["id"], take) for take in (0, 1) for prompt in PROMPTS
     ]
@@ -35,7 +33,7 @@ def test_a_recording_has_a_row_for_every_take_and_keeps_what_came(recording, ven
         assert hashlib.sha256(wav).hexdigest() == row["wav_sha256"]
         assert -26 < row["loudness_lufs"] < -22  # a tone at -23 dBFS, the gap between turns counted
         for part in row["parts"]:
-            assert (done.folder / part["raw_path"]).read_bytes() == spoken()
+            assert (done.folder / part["raw_path"]).read_bytes() == tone()
             assert part["http_status"] == 200 and part["attempt"] == 1 and part["cost_units"] > 0
     sent = [request["body"] for request in vendor.requests]
     recorded = [part["request"] for row in rows for part in row["parts"]]
@@ -44,10 +42,10 @@ def test_a_recording_has_a_row_for_every_take_and_keeps_what_came(recording, ven
     assert sorted(json.dumps(body, sort_keys=True) for body in logged) == in_order
     keyless = name == "emotivoice"
     assert {request["key"] for request in vendor.requests} == {"none" if keyless else KEY}
-    no_key_in(done.folder, *said)
+    assert_no_key_in(done.folder, *lines)
 
 
-def test_elevenlabs_is_asked_for_the_whole_dialogue_in_its_own_spelling(recording, vendor):
+def test_elevenlabs_receives_the_whole_dialogue_with_its_own_tags(recording, vendor):
     done, _ = recording("elevenlabs")
     body = next(request["body"] for request in vendor.requests if len(request["body"]["inputs"]) == 2)
     assert [turn["text"] for turn in body["inputs"]] == [
@@ -56,13 +54,13 @@ def test_elevenlabs_is_asked_for_the_whole_dialogue_in_its_own_spelling(recordin
     ]
     assert body["model_id"] == "eleven_v3" and body["seed"] == 0 and body["settings"] == {"stability": 0.5}
     assert {request["query"] for request in vendor.requests} == {"output_format=wav_24000"}
-    row = lines_of(done.folder / "outputs.jsonl")[0]
+    row = read_rows(done.folder / "outputs.jsonl")[0]
     assert row["dropped"] == ["(beep)"] and row["seed_honoured"] is None and row["turn_times"] is None
-    assert row["parts"][0]["cost_units"] == 42 and row["parts"][0]["cost_from"] == "answer"
+    assert row["parts"][0]["cost_units"] == 42 and row["parts"][0]["cost_from"] == "response"
     assert row["parts"][0]["request_id"].startswith("request-")
 
 
-def test_openai_is_asked_turn_by_turn_and_told_how(recording, vendor):
+def test_openai_receives_each_turn_with_its_instructions(recording, vendor):
     done, _ = recording("openai")
     bodies = {request["body"]["input"]: request["body"] for request in vendor.requests}
     assert (
@@ -73,18 +71,18 @@ def test_openai_is_asked_turn_by_turn_and_told_how(recording, vendor):
         bodies["Oh, hi! How are you?"]["voice"] == "cedar"
         and bodies["It is late."]["response_format"] == "wav"
     )
-    row = lines_of(done.folder / "outputs.jsonl")[0]
+    row = read_rows(done.folder / "outputs.jsonl")[0]
     assert row["dropped"] == ["(laughs)", "(beep)"] and row["seed_honoured"] is False
     assert row["turn_times"] == [[0.0, 0.6], [0.8, 1.4]] and row["duration_s"] == pytest.approx(1.4)
 
 
-def test_emotivoice_is_told_in_its_own_field(recording, vendor):
-    recording("emotivoice", confirm=False)  # it costs nothing
+def test_emotivoice_receives_the_style_in_its_own_field(recording, vendor):
+    recording("emotivoice", confirm=False)  # free of charge
     bodies = {request["body"]["input"]: request["body"] for request in vendor.requests}
     assert bodies["Hello there my friend."]["prompt"] == "Happy"
 
 
-def test_hume_gets_utterances_with_descriptions(recording, vendor):
+def test_hume_receives_utterances_with_descriptions(recording, vendor):
     recording("hume")
     body = next(request["body"] for request in vendor.requests if len(request["body"]["utterances"]) == 2)
     first, second = body["utterances"]
@@ -93,20 +91,20 @@ def test_hume_gets_utterances_with_descriptions(recording, vendor):
 
 
 @pytest.mark.parametrize("name", VENDORS[:4])
-def test_a_refused_key_ends_the_run_with_one_message(recording, vendor, name, tmp_path):
-    vendor.script = [401] * 10
+def test_a_rejected_key_ends_the_run_with_one_message(recording, vendor, name, tmp_path):
+    vendor.failures = [401] * 10
     with pytest.raises(UserError, match=r"refused with 401 \(unauthorized\).*no, \[key\]") as caught:
         recording(name, takes=5)
-    assert len(vendor.requests) <= 2  # as many as are under way at once
-    no_key_in(tmp_path / "out", str(caught.value))
+    assert len(vendor.requests) <= 2  # the number of concurrent requests
+    assert_no_key_in(tmp_path / "out", str(caught.value))
     (folder,) = (tmp_path / "out" / name).iterdir()
-    rows = lines_of(folder / "outputs.jsonl")
-    assert len(rows) == 10 and {row["error_kind"] for row in rows} == {"not_asked"}
+    rows = read_rows(folder / "outputs.jsonl")
+    assert len(rows) == 10 and {row["error_kind"] for row in rows} == {"not_requested"}
     assert json.loads((folder / "manifest.json").read_text())["state"] == "stopped"
 
 
-def test_a_quota_that_is_used_up_ends_the_run_though_its_status_is_429(recording, vendor, tmp_path):
-    vendor.script = [429] * 20
+def test_an_exhausted_quota_ends_the_run_although_its_status_is_429(recording, vendor, tmp_path):
+    vendor.failures = [429] * 20
     with pytest.raises(UserError, match="refused with 429"):
         recording("openai", system={"stops": ["refused"]})
     assert len(vendor.requests) <= 2
@@ -114,90 +112,90 @@ def test_a_quota_that_is_used_up_ends_the_run_though_its_status_is_429(recording
 
 @pytest.mark.parametrize("name", VENDORS)
 @pytest.mark.parametrize(("status", "kind"), [(429, "rate_limited"), (500, "http_500"), (503, "http_503")])
-def test_what_may_pass_is_asked_again(recording, vendor, name, status, kind):
-    vendor.script, vendor.headers = [status], {"retry-after": "0"}
+def test_transient_errors_are_retried(recording, vendor, name, status, kind):
+    vendor.failures, vendor.headers = [status], {"retry-after": "0"}
     done, _ = recording(name, system={"concurrency": 1})
     assert done.failed == {}
     events = [
         (row["event"], row["attempt"], row.get("error_kind"))
-        for row in lines_of(done.folder / "attempts.jsonl")
+        for row in read_rows(done.folder / "attempts.jsonl")
     ]
-    assert events[:4] == [("asked", 1, None), ("refused", 1, kind), ("asked", 2, None), ("answered", 2, None)]
-    assert lines_of(done.folder / "outputs.jsonl")[0]["parts"][0]["attempt"] == 2
+    assert events[:4] == [("sent", 1, None), ("failed", 1, kind), ("sent", 2, None), ("succeeded", 2, None)]
+    assert read_rows(done.folder / "outputs.jsonl")[0]["parts"][0]["attempt"] == 2
 
 
-def test_a_wait_that_is_longer_than_allowed_is_a_failure_of_its_prompt(recording, vendor):
-    vendor.script, vendor.headers = [429], {"retry-after": "3600"}
+def test_a_retry_delay_above_the_limit_fails_the_take(recording, vendor):
+    vendor.failures, vendor.headers = [429], {"retry-after": "3600"}
     done, _ = recording(system={"concurrency": 1})
     assert done.failed == {"rate_limited": 1} and len(vendor.requests) == 2
 
 
 @pytest.mark.parametrize("name", VENDORS[:4])
 @pytest.mark.parametrize(
-    ("script", "kind", "said", "requests"),
+    ("failures", "kind", "message", "requests"),
     [
-        (["html"], "not_audio", "is text, not sound", 1),
+        (["html"], "not_audio", "is text, not audio", 1),
         (["truncated"], "damaged_audio", "truncated", 1),
         (["empty"], "empty", "is empty", 1),
         ([400], "http_400", "no, [key]", 1),
         ([422], "http_422", "no, [key]", 1),
         (["redirect"], "http_307", "", 1),
         ([500, 500, 500], "http_500", "no, [key]", 3),
-        (["cut", "cut", "cut"], "connection", "", 3),
+        (["disconnect", "disconnect", "disconnect"], "connection", "", 3),
     ],
 )
-def test_failures_are_counted_and_told_and_not_paid_for_twice(
-    recording, vendor, name, script, kind, said, requests
+def test_failures_are_counted_and_reported_and_not_billed_twice(
+    recording, vendor, name, failures, kind, message, requests
 ):
-    vendor.script = list(script)
-    done, told = recording(name, system={"concurrency": 1})
+    vendor.failures = list(failures)
+    done, lines = recording(name, system={"concurrency": 1})
     assert done.failed == {kind: 1}
-    failed, whole = lines_of(done.folder / "outputs.jsonl")
-    assert failed["error_kind"] == kind and said in failed["message"] and failed["wav_path"] is None
-    assert whole["error_kind"] == ""
-    asked_first = [
+    failed, other = read_rows(done.folder / "outputs.jsonl")
+    assert failed["error_kind"] == kind and message in failed["message"] and failed["wav_path"] is None
+    assert other["error_kind"] == ""
+    attempts = [
         row
-        for row in lines_of(done.folder / "attempts.jsonl")
-        if row["event"] == "asked" and row["prompt_id"] == "hello"
+        for row in read_rows(done.folder / "attempts.jsonl")
+        if row["event"] == "sent" and row["prompt_id"] == "hello"
     ]
-    assert len(asked_first) == requests
-    no_key_in(done.folder, *told)
+    assert len(attempts) == requests
+    assert_no_key_in(done.folder, *lines)
 
 
-def test_a_connection_that_breaks_off_once_is_asked_again(recording, vendor):
-    vendor.script = ["cut"]
+def test_a_broken_connection_is_retried(recording, vendor):
+    vendor.failures = ["disconnect"]
     done, _ = recording("elevenlabs", system={"concurrency": 1})
     assert done.failed == {} and len(vendor.requests) == 3
 
 
-def test_the_same_command_asks_only_for_what_is_missing(recording, vendor):
-    vendor.script = ["html"]
+def test_the_same_command_sends_only_the_missing_requests(recording, vendor):
+    vendor.failures = ["html"]
     first, _ = recording(system={"concurrency": 1})
     assert first.failed == {"not_audio": 1}
-    kept = {
+    stored = {
         path: path.read_bytes()
         for path in first.folder.rglob("*")
         if path.is_file() and path.parent.name in ("raw", "wav")
     }
-    second, said = recording(system={"concurrency": 1})
+    second, lines = recording(system={"concurrency": 1})
     assert second.folder == first.folder and second.failed == {} and len(vendor.requests) == 3
-    assert "1 requests to ask" in said[0]
-    assert all(path.read_bytes() == content for path, content in kept.items())
-    log = lines_of(first.folder / "attempts.jsonl")
-    assert [row["attempt"] for row in log if row["event"] == "asked" and row["prompt_id"] == "hello"] == [
+    assert "1 requests to send" in lines[0]
+    assert all(path.read_bytes() == content for path, content in stored.items())
+    log = read_rows(first.folder / "attempts.jsonl")
+    assert [row["attempt"] for row in log if row["event"] == "sent" and row["prompt_id"] == "hello"] == [
         1,
         2,
     ]
     manifest = (first.folder / "manifest.json").read_bytes()
-    third, said = recording(
+    third, lines = recording(
         system={"concurrency": 1}, confirm=False
     )  # nothing is missing: nothing to confirm
     assert (first.folder / "manifest.json").read_bytes() == manifest
-    assert third.failed == {} and len(vendor.requests) == 3 and "0 requests" in said[0]
+    assert third.failed == {} and len(vendor.requests) == 3 and "0 requests" in lines[0]
 
 
-def test_a_part_that_was_paid_for_is_not_asked_again_when_another_part_failed(recording, vendor):
-    vendor.script = [200, 400]
+def test_a_paid_request_is_not_repeated_when_another_request_of_the_take_failed(recording, vendor):
+    vendor.failures = [200, 400]
     first, _ = recording("openai", system={"concurrency": 1})
     assert first.failed == {"http_400": 1} and len(vendor.requests) == 3
     second, _ = recording("openai", system={"concurrency": 1})
@@ -206,17 +204,17 @@ def test_a_part_that_was_paid_for_is_not_asked_again_when_another_part_failed(re
     ]
 
 
-def test_what_was_answered_before_the_key_was_refused_stays(recording, vendor, tmp_path):
-    vendor.script = [200, 200, 200, 401]
+def test_responses_from_before_a_rejected_key_stay(recording, vendor, tmp_path):
+    vendor.failures = [200, 200, 200, 401]
     with pytest.raises(UserError, match="401"):
         recording("openai", takes=2, system={"concurrency": 1})
     (folder,) = (tmp_path / "out" / "openai").iterdir()
-    rows = lines_of(folder / "outputs.jsonl")
-    assert [row["error_kind"] for row in rows] == ["", "", "not_asked", "not_asked"]
-    vendor.script = [401]
+    rows = read_rows(folder / "outputs.jsonl")
+    assert [row["error_kind"] for row in rows] == ["", "", "not_requested", "not_requested"]
+    vendor.failures = [401]
     with pytest.raises(UserError, match="401"):
         recording("openai", takes=2, system={"concurrency": 1})
-    assert lines_of(folder / "outputs.jsonl")[:2] == rows[:2]
+    assert read_rows(folder / "outputs.jsonl")[:2] == rows[:2]
     done, _ = recording("openai", takes=2, system={"concurrency": 1})
     manifest = json.loads((folder / "manifest.json").read_text())
     assert done.failed == {} and [session["state"] for session in manifest["sessions"]] == [
@@ -227,22 +225,22 @@ def test_what_was_answered_before_the_key_was_refused_stays(recording, vendor, t
 
 
 def test_nothing_is_spent_without_confirmation(recording, vendor, tmp_path):
-    with pytest.raises(UserError, match="nothing was asked and nothing spent; give confirm=true"):
+    with pytest.raises(UserError, match="costs money: no request was sent; give confirm=true"):
         recording(confirm=False)
     assert vendor.requests == [] and not (tmp_path / "out").exists()
 
 
-def test_the_price_is_that_of_the_characters(recording, vendor):
-    _, said = recording(takes=2)
+def test_the_estimate_is_the_price_of_the_characters(recording, vendor):
+    _, lines = recording(takes=2)
     characters = 2 * (
         len("[happy] Hello there my friend. [laughs]")
         + len("Oh, hi! How are you?")
         + len("It is late. [sighs]")
     )
-    assert f"about {characters} characters" in said[0] and f"about ${characters * 0.00012:.2f}" in said[0]
+    assert f"about {characters} characters" in lines[0] and f"about ${characters * 0.00012:.2f}" in lines[0]
 
 
-def test_a_missing_key_is_named_before_anything_is_written(recording, vendor, monkeypatch, tmp_path):
+def test_a_missing_key_is_reported_before_anything_is_written(recording, vendor, monkeypatch, tmp_path):
     monkeypatch.delenv("ELEVENLABS_API_KEY")
     with pytest.raises(UserError, match="environment variable ELEVENLABS_API_KEY; it is not set"):
         recording()
@@ -258,15 +256,15 @@ def test_other_settings_are_another_recording_and_nothing_is_overwritten(recordi
     assert len({first.folder, second.folder, third.folder}) == 3
 
 
-def test_an_answer_that_was_changed_is_told(recording, vendor):
+def test_a_changed_response_is_reported(recording, vendor):
     done, _ = recording()
     changed = next((done.folder / "raw").iterdir())
-    changed.write_bytes(spoken(0.1))
-    with pytest.raises(UserError, match=f"gone or changed(.|\n)*{changed.name}"):
+    changed.write_bytes(tone(0.1))
+    with pytest.raises(UserError, match=f"missing or changed(.|\n)*{changed.name}"):
         recording()
 
 
-def test_a_second_command_is_kept_out(recording, vendor):
+def test_a_second_command_cannot_record_into_the_same_folder(recording, vendor):
     done, _ = recording()
     log = (done.folder / "attempts.jsonl").open()
     import fcntl
@@ -277,11 +275,11 @@ def test_a_second_command_is_kept_out(recording, vendor):
     log.close()
 
 
-def test_scripts_that_cannot_be_asked_are_failures_without_a_request(recording, vendor):
+def test_scripts_that_cannot_be_requested_fail_without_a_request(recording, vendor):
     voices = {"S1": "a"}
     done, _ = recording(system={"voices": voices, "limit_characters": 30})
-    rows = lines_of(done.folder / "outputs.jsonl")
+    rows = read_rows(done.folder / "outputs.jsonl")
     assert [row["error_kind"] for row in rows] == ["no_voice", ""] and "S2" in rows[0]["message"]
     done, _ = recording(system={"limit_characters": 30})
-    assert lines_of(done.folder / "outputs.jsonl")[0]["error_kind"] == "too_long"
+    assert read_rows(done.folder / "outputs.jsonl")[0]["error_kind"] == "too_long"
     assert len(vendor.requests) == 2

@@ -1,6 +1,4 @@
-"""A local server that speaks the vendors' wire formats, and does what it is told to next: the failures of
-real services.
-"""
+"""A local server with the vendors' HTTP interfaces that can fail in the ways real services fail."""
 
 import json
 import threading
@@ -9,33 +7,35 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 
-from dia.systems.sound import wav_bytes
+from dia.systems.response_audio import pcm16_wav_bytes
 
 KEY = "sk-test-0123456789abcdef"
 RATE = 24_000
-# what each vendor is asked, and where it looks for the key
+# the paths of each vendor's requests, and the header of its key
 ROUTES = {
-    "/v1/text-to-dialogue": "xi-api-key", "/v1/text-to-speech/": "xi-api-key", "/v1/audio/speech": "authorization",
+    "/v1/text-to-dialogue": "xi-api-key",
+    "/v1/text-to-speech/": "xi-api-key",
+    "/v1/audio/speech": "authorization",
     "/v0/tts/file": "x-hume-api-key",
-}  # fmt: skip
+    "/acme/": "x-acme-key",
+}
 
 
-def spoken(seconds=0.6):
-    """A sound of 24 kHz, WAV."""
+def tone(seconds=0.6):
+    """Return a sine tone of 24 kHz as a WAV file."""
     time = np.arange(round(seconds * RATE)) / RATE
-    return wav_bytes((0.1 * np.sin(2 * np.pi * 220 * time)).astype(np.float32), RATE)
+    return pcm16_wav_bytes((0.1 * np.sin(2 * np.pi * 220 * time)).astype(np.float32), RATE)
 
 
 class Vendor:
-    """Answers with sound; what stands in ``script`` is done first, one entry a request: a status, or a
-    word.
-    """
+    """A service; ``failures`` come first, one for each request: a status, or the name of a failure."""
 
-    def __init__(self, script=(), headers=None):
-        self.script, self.headers = list(script), headers or {}
+    def __init__(self, failures=(), headers=None):
+        self.failures, self.headers = list(failures), headers or {}
         self.requests, self.lock = [], threading.Lock()
-        self.answer = spoken()
-        self.gate = None  # an event that the answers from the second one on wait for
+        self.audio = tone()
+        self.content_type = "audio/wav"
+        self.gate = None  # an event that responses from the second one on wait for
 
     @property
     def url(self):
@@ -61,7 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_):
-        """Quiet."""
+        """Log nothing."""
 
     def do_POST(self):
         vendor, route, _, query = self.vendor, *self.path.partition("?")
@@ -70,51 +70,51 @@ class _Handler(BaseHTTPRequestHandler):
         key = self.headers.get(header, "").removeprefix("Bearer ")
         with vendor.lock:
             vendor.requests.append({"path": route, "query": query, "body": body, "key": key})
-            todo = vendor.script.pop(0) if vendor.script else 200
+            behaviour = vendor.failures.pop(0) if vendor.failures else 200
             number = len(vendor.requests)
         if vendor.gate and number > 1:
             vendor.gate.wait()
-        getattr(self, f"_{todo}", self._status)(todo, key, number)
+        getattr(self, f"_{behaviour}", self._status)(behaviour, key, number)
 
-    def _status(self, todo, key, number):
-        if todo == 200:
+    def _status(self, status, key, number):
+        if status == 200:
             headers = {
                 "request-id": f"request-{number}",
                 "x-request-id": f"request-{number}",
                 "x-character-count": "42",
             }
-            return self._send(200, "audio/wav", self.vendor.answer, headers)
-        said = {
+            return self._respond(200, self.vendor.content_type, self.vendor.audio, headers)
+        content = {
             "detail": {"status": "refused", "message": f"no, {key}"},
             "error": {"message": f"no, {key}", "code": "refused"},
         }
-        return self._send(todo, "application/json", json.dumps(said).encode(), self.vendor.headers)
+        return self._respond(status, "application/json", json.dumps(content).encode(), self.vendor.headers)
 
-    def _html(self, todo, key, number):
-        self._send(200, "text/html", f"<html><body>Sign in, {key}</body></html>".encode())
+    def _html(self, _, key, number):
+        self._respond(200, "text/html", f"<html><body>Sign in, {key}</body></html>".encode())
 
-    def _truncated(self, todo, key, number):
-        """A whole answer of half a file: only its header tells."""
-        self._send(200, "audio/wav", self.vendor.answer[: len(self.vendor.answer) // 2])
+    def _truncated(self, _, key, number):
+        """Send half of a file in a complete response; only the WAV header shows that it is truncated."""
+        self._respond(200, "audio/wav", self.vendor.audio[: len(self.vendor.audio) // 2])
 
-    def _empty(self, todo, key, number):
-        self._send(200, "audio/wav", b"")
+    def _empty(self, _, key, number):
+        self._respond(200, "audio/wav", b"")
 
-    def _redirect(self, todo, key, number):
-        self._send(307, "text/plain", b"", {"location": "http://127.0.0.1:9/elsewhere"})
+    def _redirect(self, _, key, number):
+        self._respond(307, "text/plain", b"", {"location": "http://127.0.0.1:9/elsewhere"})
 
-    def _cut(self, todo, key, number):
-        """The connection ends in the middle of what was promised."""
+    def _disconnect(self, _, key, number):
+        """Close the connection before the promised length is sent."""
         self.send_response(200)
         self.send_header("content-type", "audio/wav")
-        self.send_header("content-length", str(len(self.vendor.answer)))
+        self.send_header("content-length", str(len(self.vendor.audio)))
         self.end_headers()
-        self.wfile.write(self.vendor.answer[:5000])
+        self.wfile.write(self.vendor.audio[:5000])
         self.wfile.flush()
         self.connection.close()
         self.close_connection = True
 
-    def _send(self, status, kind, content, headers=None):
+    def _respond(self, status, kind, content, headers=None):
         self.send_response(status)
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(content)))

@@ -1,4 +1,4 @@
-"""Recorded systems as the recorder leaves them, made of hums."""
+"""Write recorded runs in the recorder's layout, with synthetic hums as audio."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ import soundfile
 
 
 def hum(seconds=1.2, pitch=140, rate=44_100, silence=(0.7, 0.9), level=0.2):
-    """A voice-like hum with harmonics and a slow beat, between silences; float (samples,)."""
+    """Return a voice-like hum with harmonics and slow beats, between silences; float (samples,)."""
     time = np.arange(int(seconds * rate)) / rate
     sound = sum(np.sin(2 * np.pi * pitch * number * time) / number for number in range(1, 9))
     sound *= (1.2 + np.sin(2 * np.pi * 3 * time)) * level / 3
@@ -48,7 +48,7 @@ def record(
     return folder
 
 
-def row(folder, system, prompt, take, pitch, failed, sounding):
+def row(folder, system, prompt, take, pitch, failed, audio):
     shared = {
         "prompt_id": prompt,
         "take": take,
@@ -58,12 +58,12 @@ def row(folder, system, prompt, take, pitch, failed, sounding):
     if failed:
         return shared | {"wav_path": None, "wav_sha256": None, "sample_rate": None, "error_kind": "timeout"}
     path = folder / "wav" / f"{prompt}-{take}.wav"
-    soundfile.write(path, hum(pitch=pitch + take, **sounding), sounding["rate"])
+    soundfile.write(path, hum(pitch=pitch + take, **audio), audio["rate"])
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return shared | {
         "wav_path": f"wav/{path.name}",
         "wav_sha256": digest,
-        "sample_rate": sounding["rate"],
+        "sample_rate": audio["rate"],
         "error_kind": None,
     }
 

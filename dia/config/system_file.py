@@ -1,0 +1,45 @@
+"""Accept a path in `system=path/to/mine.yaml`: declarations of systems may lie outside of the package."""
+
+import hashlib
+from pathlib import Path
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
+from yaml import YAMLError
+
+from dia.errors import UserError
+
+PREFIX = "system="
+SUFFIXES = (".yaml", ".yml")
+
+
+def is_system_file(argument: str) -> bool:
+    """Return whether a command-line argument names the file of a system's declaration."""
+    return argument.startswith(PREFIX) and argument.endswith(SUFFIXES)
+
+
+def register_system_file(argument: str) -> str:
+    """Store the declaration that ``system=PATH`` names, and return the argument with its stored name.
+
+    A relative path of a client file (``client: my_client.py:MyClient``) is resolved against the declaration's
+    folder. Raises :class:`UserError` for a file that is missing or not a YAML mapping.
+    """
+    if not is_system_file(argument):
+        return argument
+    path = Path(argument.removeprefix(PREFIX)).expanduser()
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(path))
+    except (OSError, YAMLError) as error:
+        raise UserError(
+            f"system={path}: cannot read the declaration ({error}); give the path of a YAML file"
+        ) from error
+    if not isinstance(content, dict):
+        raise UserError(
+            f"system={path}: the declaration is not a YAML mapping; see eval/systems for examples"
+        )
+    file, separator, class_name = str(content.get("client", "")).rpartition(":")
+    if file.endswith(".py"):
+        content["client"] = f"{(path.parent / file).absolute()}{separator}{class_name}"
+    name = f"file_{hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]}"
+    ConfigStore.instance().store(group="system", name=name, node=OmegaConf.create(content))
+    return f"{PREFIX}{name}"
