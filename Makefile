@@ -26,7 +26,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt scripts/install.sh
 
 demo: install
 	$(BIN)/python -m dia.train +recipe=demo run_name=$(RUN)
-	$(BIN)/python -m dia.eval ckpt=runs/$(RUN) before=dia_nano suite=quick
+	$(BIN)/python -m dia.eval ckpt=runs/$(RUN) baseline=dia_nano suite=quick
 
 lint: install
 	$(BIN)/ruff check .

@@ -10,10 +10,10 @@ How a block declares itself. Its language decides; a fence without one fails, an
   only the syntax is checked, by a comment directly above the fence: `<!-- docs-test: shell -->`.
 - ```` ```python ````: the blocks of one page run in their order, in one process and one namespace, in a
   folder with the files that `tests/documentation_world.py` lists (the shipped models, `runs/nano`,
-  `anna.wav`, a folder `recordings`, a tiny checkpoint in place of `nari-labs/Dia-1.6B-0626`). A block that needs a GPU or
-  the network is preceded by `<!-- docs-test: gpu -->` or `<!-- docs-test: network -->`: its syntax and its
-  imports of dia are checked. What a reader need not see is run before the next block, from a comment:
-  `<!-- docs-test: setup`, a line break, the Python lines, `-->`.
+  `anna.wav`, a folder `recordings`, a tiny checkpoint in place of `nari-labs/Dia-1.6B-0626`). A block that
+  needs a GPU or the network is preceded by `<!-- docs-test: gpu -->` or `<!-- docs-test: network -->`: its
+  syntax and its imports of dia are checked. What a reader need not see is run before the next block, from a
+  comment: `<!-- docs-test: setup`, a line break, the Python lines, `-->`.
 - ```` ```yaml ````, `json`, `jsonl`, `toml`: parsed. With a title (```` ```yaml title="acme.yaml" ````) it is
   a file that the commands of the page read. `text`, `csv`, `mermaid`: not checked.
 """

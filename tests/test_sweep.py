@@ -174,7 +174,8 @@ def test_everything_wrong_is_said_at_once():
                 "run_name=mine",
                 "seed=1",
                 "trainer.steps=0",
-                "sweep.space={optim.learning_rate: {low: 2, high: 1}, seed: [1, 2], optim.beta3: [1], batch.max_frames: []}",
+                "sweep.space={optim.learning_rate: {low: 2, high: 1}, seed: [1, 2], optim.beta3: [1], "
+                "batch.max_frames: []}",
             ]
         )
     for part in (
