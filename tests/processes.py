@@ -8,6 +8,7 @@ import atexit
 import multiprocessing
 import os
 import runpy
+import shutil
 import socket
 import sys
 import tempfile
@@ -59,6 +60,7 @@ class Running:
             self.process.kill()
             self.process.join()
             raise TimeoutError(f"the process ran longer than {timeout} s:\n{out[-1000:]}\n{err[-3000:]}")
+        shutil.rmtree(self.streams, ignore_errors=True)
         return Finished(self.process.exitcode, out, err)
 
 
