@@ -27,8 +27,8 @@ from dia.evaluation.metrics.result import Contribution, MetricResult, summarise_
 from dia.evaluation.not_measured import NotMeasured
 from dia.evaluation.shared_models import SharedModels
 from dia.judges.prosody import (
-    FEWEST_VOICED,
     FRAMES,
+    MIN_VOICED,
     SAMPLE_RATE,
     PitchTracker,
     arousal_features,
@@ -92,7 +92,7 @@ class Prosody:
         ranges = [
             np.ptp(np.nanpercentile(12 * np.log2(track), [5, 95]))
             for track in map(np.concatenate, by_speaker.values())
-            if np.isfinite(track).sum() >= FEWEST_VOICED
+            if np.isfinite(track).sum() >= MIN_VOICED
         ]
         return float(np.mean(ranges)) if ranges else None
 
