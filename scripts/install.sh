@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install the package with all extras into a virtual environment: bash scripts/install.sh PYTHON VENV
-# uv installs it in a sixth of pip's time (1.5 instead of 9.5 minutes on two cores); pip does where uv cannot.
+# uv needs a sixth of pip's time (1.5 instead of 9.5 minutes on two cores); pip is the fallback.
 set -euo pipefail
 python=$1 venv=$2
 cd "$(dirname "$0")/.."
@@ -11,9 +11,9 @@ echo "1/3 virtual environment $venv of $("$python" --version)"
 pip=("$venv/bin/python" -m pip)
 target=(-c constraints.txt -e '.[all]')
 
-# uv does not read pip's settings: the indexes, folders and certificates that pip is set to use are handed over
+# uv does not read pip's settings: pass on pip's indexes, folders and certificates
 setting() { "${pip[@]}" config get "$1" 2>/dev/null | tr '\n' ' ' || true; }
-hand_over() {
+pass_on() {
     local value
     value=$(setting ":env:.$2")
     value=${value:-$(setting "global.$2")}
@@ -25,16 +25,16 @@ hand_over() {
 
 echo "2/3 uv"
 if "${pip[@]}" install --quiet -c constraints.txt uv; then
-    hand_over UV_DEFAULT_INDEX index-url
-    hand_over UV_INDEX extra-index-url
-    hand_over UV_FIND_LINKS find-links ,
-    hand_over SSL_CERT_FILE cert
+    pass_on UV_DEFAULT_INDEX index-url
+    pass_on UV_INDEX extra-index-url
+    pass_on UV_FIND_LINKS find-links ,
+    pass_on SSL_CERT_FILE cert
     echo "3/3 the package and its dependencies, by uv"
-    # as pip: the best version of all indexes
+    # like pip, choose the best version from all indexes
     if UV_INDEX_STRATEGY=unsafe-best-match "$venv/bin/uv" pip install --python "$venv/bin/python" "${target[@]}"; then
         exit 0
     fi
-    echo "uv could not install it; pip tries" >&2
+    echo "uv could not install the package; using pip" >&2
 fi
-echo "3/3 the package and its dependencies, by pip: some ten minutes"
+echo "3/3 the package and its dependencies, by pip: about ten minutes"
 "${pip[@]}" install --progress-bar off "${target[@]}"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The browser that tests/browser drives: Debian's Chromium and its driver. Needs root; does nothing where both are there.
+# Install the browser of tests/browser: Debian's Chromium and its driver. Requires root, unless both are installed already.
 set -euo pipefail
 if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then
     exit 0

@@ -1,5 +1,5 @@
-# Sourced with FOLDER as $1, as root: installs Debian's SLURM, runs it on this one machine until the shell ends, and sets
-# `folder`, `python` and `here`. FOLDER takes its state and logs.
+# Source this file as root with FOLDER as $1: it installs Debian's SLURM, runs it on this machine until the shell ends, and sets
+# `folder`, `python` and `here`. FOLDER receives its state and logs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 mkdir -p "$1"
@@ -39,7 +39,7 @@ NodeName=$host NodeAddr=127.0.0.1 CPUs=$cores RealMemory=$megabytes Gres=gpu:1 S
 PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE State=UP
 PartitionName=asleep Nodes=$host MaxTime=INFINITE State=DOWN
 CONF
-echo "NodeName=$host Name=gpu File=/dev/null" > "$folder/gres.conf" # a GPU for SLURM's books alone
+echo "NodeName=$host Name=gpu File=/dev/null" > "$folder/gres.conf" # a GPU that exists only in SLURM's configuration
 export SLURM_CONF=$folder/slurm.conf
 
 started=()

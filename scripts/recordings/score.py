@@ -1,4 +1,4 @@
-"""Scores a labelled data set of Asterisk's prompts and Hedgewars' voices: see README.md beside this file."""
+"""Score a labelled data set of Asterisk's prompts and Hedgewars' voices, see README.md in this folder."""
 
 import json
 import sys
@@ -28,45 +28,46 @@ def main(folder: Path, transcripts: Path) -> None:
         name, colon, words = line.partition(":")
         if colon and not line.startswith(";"):
             published[name.strip().replace("/", "_")] = words.strip()
-    sounds = [
+    prompts = [
         path.stem
         for path in sorted((folder / "sounds/asterisk").glob("*.wav"))
         if transcript_words(published.get(path.stem, ""))
     ]
     reports = [json.loads(path.read_text()) for path in prepared.glob("reports/*/*.json")]
     dropped = {item["id"].rsplit("-", 1)[0] for report in reports for item in report["dropped"]}
-    kept = [name for name in sounds if f"asterisk-{name}" in text and f"asterisk-{name}" not in dropped]
+    complete = [name for name in prompts if f"asterisk-{name}" in text and f"asterisk-{name}" not in dropped]
     counted = jiwer.process_words(
-        [" ".join(transcript_words(published[name])) for name in kept],
-        [" ".join(transcript_words(text[f"asterisk-{name}"])) for name in kept],
+        [" ".join(transcript_words(published[name])) for name in complete],
+        [" ".join(transcript_words(text[f"asterisk-{name}"])) for name in complete],
     )
     exact = sum(
-        transcript_words(published[name]) == transcript_words(text[f"asterisk-{name}"]) for name in kept
+        transcript_words(published[name]) == transcript_words(text[f"asterisk-{name}"]) for name in complete
     )
-    words = sum(len(transcript_words(published[name])) for name in kept)
-    total = sum(len(transcript_words(published[name])) for name in sounds)
+    words = sum(len(transcript_words(published[name])) for name in complete)
+    total = sum(len(transcript_words(published[name])) for name in prompts)
     print(
-        f"prompts with a published transcript: {len(sounds)} ({total} words); whole in the data set {len(kept)} ({words} words)"
+        f"prompts with a published transcript: {len(prompts)} ({total} words); "
+        f"complete in the data set: {len(complete)} ({words} words)"
     )
-    print(f"WER of what is in the data set: {100 * counted.wer:.1f} %; without an error: {exact}")
+    print(f"WER of the complete prompts: {100 * counted.wer:.1f} %; without errors: {exact}")
     voices = sorted((folder / "sounds").rglob("*.ogg")) + sorted((folder / "sounds").rglob("*.wav"))
     laughing = {
         row["id"].rsplit("-", 1)[0]
         for row in rows
         if any(sound["tag"] == "laughs" for sound in row["nonverbals"])
     }
-    found = {
+    detected = {
         path: str(path.relative_to(folder / "sounds").with_suffix("")).replace("/", "-") in laughing
         for path in voices
     }
     laughs = [path for path in voices if path.stem == "Laugh"]
     others = [path for path in voices if path.stem != "Laugh"]
-    missed = [path.parent.name for path in laughs if not found[path]]
-    print(f"laughs found: {len(laughs) - len(missed)} of {len(laughs)}: missed {missed}")
-    false = [f"{path.parent.name}/{path.stem}" for path in others if found[path]]
-    print(f"other sounds taken for a laugh: {len(false)} of {len(others)}: {false}")
-    for what, count in read_card(prepared)["figures"]["counts"].items():
-        print(f"  {count} {what}")
+    missed = [path.parent.name for path in laughs if not detected[path]]
+    print(f"detected laughs: {len(laughs) - len(missed)} of {len(laughs)}; missed: {missed}")
+    false = [f"{path.parent.name}/{path.stem}" for path in others if detected[path]]
+    print(f"false alarms: {len(false)} of {len(others)} other files: {false}")
+    for event, count in read_card(prepared)["figures"]["counts"].items():
+        print(f"  {count} {event}")
 
 
 if __name__ == "__main__":

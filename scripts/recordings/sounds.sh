@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# bash scripts/recordings/sounds.sh FOLDER     (as root) puts Debian's recordings into FOLDER/asterisk and FOLDER/hedgewars, 40 MB
+# bash scripts/recordings/sounds.sh FOLDER     (as root) copies recordings of Debian packages to FOLDER/asterisk and FOLDER/hedgewars, 40 MB
 set -euo pipefail
 folder=$1
 apt-get update -q
