@@ -71,7 +71,7 @@ def convert(config: ConvertConfig) -> None:
     from dia.checkpoint import read_source
     from dia.checkpoint.locate import resolve_checkpoint
 
-    convert_source(read_source(str(resolve_checkpoint(config.path))), str(config.to), Path(config.out))
+    convert_source(read_source(str(resolve_checkpoint(config.path))), config.to, Path(config.out))
     print(f"wrote {config.out} in the layout of {config.to}")
 
 

@@ -52,6 +52,8 @@ def candidates(line: str) -> list[str]:
         words.append("")
     door = Path(program).name.removesuffix(".exe").removeprefix("dia-")
     known = commands_of(door)
+    if not known:
+        return []
     command = known.get(words[0], known.get(""))
     if command is None or (len(words) == 1 and words[0] and command.word):
         command = next(iter(known.values()))

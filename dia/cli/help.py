@@ -10,6 +10,7 @@ import yaml
 
 from dia.cli.commands import Command, commands_of
 from dia.cli.keys import Group, Key, groups_of
+from dia.config.weights import LAYOUTS
 from dia.errors import UserError
 from dia.resources import resource
 
@@ -76,6 +77,8 @@ def named_values(command: Command, key: str) -> list[str]:
     """Return the names that a text key accepts, such as the suites of ``suite``; none for free text."""
     if command.word == "record" and key == "suite":
         return sorted(path.stem for path in resource("eval/prompts").glob("*.jsonl"))
+    if command.word == "convert" and key == "to":
+        return list(LAYOUTS)
     folders = {"suite": "eval/suites", "data.corpus": "data/corpora"}
     if key not in folders:
         return []

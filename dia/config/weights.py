@@ -1,14 +1,8 @@
 """Keys of `python -m dia.weights doctor`, `convert` and `consolidate`."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
-
-class Layout(StrEnum):
-    """Layouts of a checkpoint's files."""
-
-    nari = "nari"
-    transformers = "transformers"
+LAYOUTS = ("nari", "transformers")
 
 
 @dataclass
@@ -38,16 +32,16 @@ class ConvertConfig:
 
     path: str = ""
     """A shipped model, a run, a checkpoint in any layout, or a Hub id; the word without `=`."""
-    to: Layout | None = None
-    """Layout that is written."""
+    to: str = ""
+    """Layout that is written: `nari` or `transformers`."""
     out: str = ""
     """Folder that is created."""
 
     def problems(self) -> list[str]:
         """Return what is missing, one sentence per problem."""
         problems = [] if self.path else ["name a checkpoint: a shipped model, a run, a path or a Hub id"]
-        if self.to not in tuple(Layout):
-            problems.append(f"to={self.to or ''} is missing or unknown; choose one of {', '.join(Layout)}")
+        if self.to not in LAYOUTS:
+            problems.append(f"to={self.to} is missing or unknown; choose one of {', '.join(LAYOUTS)}")
         if not self.out:
             problems.append("out=... is missing; name a folder that does not exist")
         return problems
