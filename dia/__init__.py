@@ -1,6 +1,6 @@
 """Open research framework for Dia-class dialogue speech models: data, training, inference, evaluation.
 
-``from dia import Dia`` opens a checkpoint and generates speech. Importing the package alone imports no library.
+``from dia import Dia`` opens a checkpoint and generates speech. Importing the package imports no library.
 """
 
 from typing import TYPE_CHECKING, Any

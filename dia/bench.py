@@ -1,6 +1,7 @@
-"""The command ``python -m dia.bench`` (``dia-bench``): measure speed and memory of generation, preparation, training.
+"""The command ``python -m dia.bench`` (``dia-bench``): measure speed and memory.
 
-Variants take turns in one run. Medians and their ratios are compared, never times of different runs.
+It measures generation, data preparation or training. Variants take turns in one run. Medians and their
+ratios are compared, never times of different runs.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The command ``python -m dia.eval`` (``dia-eval``): evaluate checkpoints, record systems, run listening tests.
+"""The command ``python -m dia.eval`` (``dia-eval``): evaluation, recordings and listening tests.
 
 ==================================  ==================================================================
 ``dia-eval runs/nano suite=quick``  Evaluate a checkpoint: scores.json, clips.parquet, report.html.
@@ -9,8 +9,8 @@
 ``dia-eval calibrate folder=DIR``   Calibrate the detector of nonverbal sounds on real recordings.
 ==================================  ==================================================================
 
-Exit codes: 0 complete, 2 refused, 3 something was left out: takes that failed, recordings that could not be read,
-listeners who failed the attention checks.
+Exit codes: 0 complete, 2 refused, 3 something was left out: takes that failed, recordings that could not be
+read, listeners who failed the attention checks.
 """
 
 import json
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def evaluate_systems(config: "EvalConfig") -> None:
-    """Score checkpoints and recorded systems; exit with 3 when something is left out. Raises ``UserError``."""
+    """Score checkpoints and recordings; exit with 3 when something is left out. Raises ``UserError``."""
     _require_something(config)
     from dia.evaluation.terminal import print_results
     from dia.pipelines.evaluation.evaluate import evaluate
@@ -71,7 +71,8 @@ def calibrate(config: "CalibrateConfig") -> None:
 
     if not config.folder:
         raise UserError(
-            "no recordings are named; give folder=FOLDER (scripts/recordings/sounds.sh makes one of Debian's packages)"
+            "no recordings are named; give folder=FOLDER "
+            "(scripts/recordings/sounds.sh builds one from Debian's packages)"
         )
     if not Path(config.out).absolute().parent.is_dir():
         raise UserError(f"the folder of out={config.out} is missing; make it, or write elsewhere")

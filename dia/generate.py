@@ -1,4 +1,4 @@
-"""The command ``python -m dia.generate`` (``dia-generate``): generate speech from a script into an audio file."""
+"""The command ``python -m dia.generate`` (``dia-generate``): generate speech from a script."""
 
 import os
 import re
@@ -30,8 +30,8 @@ def generate(config: "GenerateConfig") -> None:
     """Generate ``config.text`` into ``config.out``, one file per seed.
 
     Raises:
-        UserError: With all problems of the configuration at once, before anything is loaded; and for a damaged
-            checkpoint, voice or prompt.
+        UserError: With all problems of the configuration at once, before anything is loaded; and for a
+            damaged checkpoint, voice or prompt.
     """
     if problems := configuration_problems(config):
         raise UserError(bullet_list("speech cannot be generated:", problems))
@@ -60,7 +60,7 @@ def output_files(config: "GenerateConfig") -> dict[int, Path]:
 
 
 def configuration_problems(config: "GenerateConfig") -> list[str]:
-    """Return everything that is wrong with a configuration and needs no model to see, one sentence per problem."""
+    """Return what is wrong with a configuration as far as it shows without a model, one sentence each."""
     return [
         *_text_problems(config),
         *_out_problems(Path(config.out)),

@@ -1,4 +1,4 @@
-"""``DIA_HOME``: the folder of runs, prepared data, caches and reports; the working directory unless it is set."""
+"""``DIA_HOME``: the folder of runs, prepared data, caches and reports; else the working directory."""
 
 import os
 from pathlib import Path

@@ -1,6 +1,7 @@
-"""The command ``python -m dia.prepare`` (``dia-prepare``): prepare a data set, or resume an interrupted preparation.
+"""The command ``python -m dia.prepare`` (``dia-prepare``): prepare a data set.
 
-Exit codes: 0 complete, 2 refused, 3 some inputs could not be read and were left out.
+The same command resumes an interrupted preparation. Exit codes: 0 complete, 2 refused, 3 some inputs could
+not be read and were left out.
 """
 
 import sys
@@ -51,7 +52,7 @@ def _listed(name: str, statistics: Mapping[str, Any]) -> str:
 
 
 def _left_out(items: Sequence[Mapping[str, str]], folder: Path) -> str:
-    """Return the first inputs that were left out with their reasons, and the counts of the most frequent others."""
+    """Return the first inputs that were left out with their reasons, and counts of the others."""
     lines = [f"left out, {len(items)} that could not be read:"]
     lines += [f"  - {item['id']}: {item['error']}" for item in items[:LISTED]]
     if further := items[LISTED:]:

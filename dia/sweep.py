@@ -1,6 +1,6 @@
-"""The command ``python -m dia.sweep`` (``dia-sweep``): search hyper-parameters, each trial in its own process.
+"""The command ``python -m dia.sweep`` (``dia-sweep``): search hyper-parameters.
 
-The same command resumes an interrupted sweep.
+Every trial is a training run in its own process. The same command resumes an interrupted sweep.
 """
 
 import signal
@@ -55,7 +55,7 @@ def sweep(arguments: list[str]) -> None:
 
 @contextmanager
 def ended_by_signals(end: Callable[[], None]) -> Iterator[None]:
-    """Call ``end`` before SIGTERM or Ctrl-C ends this process, because its child processes would outlive it."""
+    """Call ``end`` before SIGTERM or Ctrl-C ends this process, so that no child process outlives it."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         end()
@@ -70,7 +70,7 @@ def ended_by_signals(end: Callable[[], None]) -> Iterator[None]:
 
 
 def read_arguments(arguments: list[str]) -> tuple[SweepConfig, list[str]]:
-    """Return the keys `sweep.*` as a config, and the other arguments. Raises :class:`UserError` for unknown keys."""
+    """Return the keys `sweep.*` as a config, and the other arguments. Raises :class:`UserError`."""
     from dia.config.plain import read_plain
 
     own = [argument.removeprefix("sweep.") for argument in arguments if argument.startswith("sweep.")]

@@ -1,6 +1,7 @@
-"""The command ``python -m dia.train`` (``dia-train``): prepare the data unless it exists, train, and save the model.
+"""The command ``python -m dia.train`` (``dia-train``): train a model or a codec.
 
-The same command resumes an interrupted run. Exit codes: 0 trained, 2 refused, 75 stopped by SIGUSR1 and saved.
+It prepares the data unless it exists, trains, and saves the model. The same command resumes an interrupted
+run. Exit codes: 0 trained, 2 refused, 75 stopped by SIGUSR1 and saved.
 """
 
 import sys

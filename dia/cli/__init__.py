@@ -1,1 +1,1 @@
-"""The command lines: what each command reads, its help, shell completion, and how its configuration is composed."""
+"""Command lines: what each command reads, its help, shell completion, and its configuration."""

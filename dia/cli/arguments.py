@@ -1,4 +1,4 @@
-"""Arguments of a command: which command they choose, plain words, unknown options, and text that is read from a file."""
+"""Arguments of a command line: the chosen command, plain words, unknown options, and scripts from files."""
 
 import re
 import sys
@@ -76,7 +76,7 @@ def refuse_options(command: Command, arguments: Sequence[str]) -> None:
     for argument in arguments:
         if argument in MULTIRUN:
             problems.append(
-                f"{argument} is not supported: {program('sweep')} starts each run in its own process and folder, such as "
+                f"{argument} is not supported; a sweep starts each run in its own process and folder: "
                 f"{program('sweep')} +recipe=nano 'sweep.space={{seed: [0, 1]}}' sweep.sampler=grid"
             )
         elif argument.startswith("-") and argument != "-":
@@ -88,8 +88,7 @@ def refuse_options(command: Command, arguments: Sequence[str]) -> None:
 
 
 def read_script(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments of speech generation with ``text=-`` and ``text=@FILE`` replaced by the script they name,
-    and several seeds, ``seed=0,1,2``, under their own key.
+    """Return arguments with the scripts that ``text=-`` and ``text=@FILE`` name, and with ``seeds=[...]``.
 
     Raises:
         UserError: For a file that cannot be read.
@@ -113,7 +112,7 @@ def _script(argument: str) -> str:
 
 
 def split_seeds(argument: str) -> str:
-    """Return ``seed=0,1,2`` as ``seeds=[0,1,2]``, and other arguments unchanged. Raises :class:`UserError`."""
+    """Return ``seed=0,1,2`` as ``seeds=[0,1,2]``, others unchanged. Raises :class:`UserError`."""
     key, _, value = argument.partition("=")
     if key != "seed" or not re.search(r"[,\[]", value):
         return argument
@@ -147,7 +146,8 @@ def _require_checkpoint(name: str, words: list[str]) -> None:
         return
     raise UserError(
         f"there is no command and no checkpoint {name!r}{nearest(name, [*words, *checkpoints()])}\n"
-        f"commands: there are: {', '.join(words)}\ncheckpoints: {', '.join(checkpoints())}, a path or a Hub id"
+        f"commands; there are: {', '.join(words)}\n"
+        f"checkpoints; there are: {', '.join(checkpoints())}; or give a path or a Hub id"
     )
 
 

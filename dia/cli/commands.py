@@ -56,8 +56,8 @@ TRAIN = Command(
         ("+recipe=finetune data.path=FOLDER", "fine-tune Dia-1.6B on your own recordings"),
         ("+recipe=base plan=true", "print the memory, hours and money that a run needs, and exit"),
     ),
-    notes="The same command resumes an interrupted run. Exit codes: 0 trained, 2 refused, 75 stopped by SIGUSR1 and "
-    f"saved. {HOME}",
+    notes="The same command resumes an interrupted run. Exit codes: 0 trained, 2 refused, 75 stopped by "
+    f"SIGUSR1 and saved. {HOME}",
 )  # fmt: skip
 PREPARE = Command(
     "prepare", "", "train", "dia.config.train:TrainConfig",
@@ -68,8 +68,8 @@ PREPARE = Command(
         ("+recipe=recordings data.path=FOLDER", "label raw recordings with models"),
     ),
     reads=("data", "codec", "engine"),
-    notes=f"The same command resumes an interrupted preparation. Exit codes: 0 complete, 2 refused, 3 some inputs "
-    f"were left out. {HOME}",
+    notes="The same command resumes an interrupted preparation. Exit codes: 0 complete, 2 refused, 3 some "
+    f"inputs were left out. {HOME}",
 )  # fmt: skip
 GENERATE = Command(
     "generate", "", "generate", "dia.config.generate:GenerateConfig",
@@ -81,8 +81,8 @@ GENERATE = Command(
     ),
     positional="text",
     omits=("seeds",),
-    notes="text=@FILE reads the script from a file. The audio format follows the ending of out: .wav, .flac, .ogg "
-    f"or .mp3. {HOME}",
+    notes="text=@FILE reads the script from a file. The audio format follows the ending of out: .wav, .flac, "
+    f".ogg or .mp3. {HOME}",
 )  # fmt: skip
 EVAL = Command(
     "eval", "", "eval", "dia.config.eval:EvalConfig",
@@ -138,12 +138,19 @@ SWEEP = Command(
     "sweep", "", "", "dia.config.sweep:SweepConfig",
     "Search hyper-parameters: every trial is a training run in its own process.",
     (
-        ("+recipe=nano 'sweep.space={optim.learning_rate: {low: 1e-4, high: 1e-2, log: true}}'", "search one key"),
-        ("+recipe=nano sweep.name=seeds 'sweep.space={seed: [0, 1, 2]}' sweep.sampler=grid", "train with three seeds"),
-        ("+recipe=nano sweep.name=rates sweep.trials=40 'sweep.space={...}'", "continue a sweep with more trials"),
+        (
+            "+recipe=nano 'sweep.space={optim.learning_rate: {low: 1e-4, high: 1e-2, log: true}}'",
+            "search one key",
+        ),
+        (
+            "+recipe=nano sweep.name=seeds 'sweep.space={seed: [0, 1, 2]}' sweep.sampler=grid",
+            "train with three seeds",
+        ),
+        ("+recipe=nano sweep.trials=40 'sweep.space={dropout: [0, 0.1]}'", "run 40 trials"),
     ),
     prefix="sweep.",
-    notes=f"All other keys are those of training and apply to every trial. The same command resumes a sweep. {HOME}",
+    notes="All other keys are those of training and apply to every trial. The same command resumes a sweep. "
+    f"{HOME}",
 )  # fmt: skip
 BENCH = Command(
     "bench", "", "bench", "dia.config.bench:BenchConfig",
@@ -177,7 +184,7 @@ DOCTOR = Command(
     "Describe a checkpoint: layout, generation, types, checksum, and shapes that do not fit.",
     (
         ("dia_nano", "describe a shipped model, a run or a checkpoint"),
-        ('PATH audio=clip.wav text="[S1] Hello."', "also test which cross_rope fits a recording and its transcript"),
+        ('PATH audio=clip.wav text="[S1] Hello."', "also test which cross_rope fits a recording"),
         ("owner/name codec=dac_44khz", "describe a checkpoint of the Hugging Face Hub"),
     ),
     positional="path",
@@ -204,8 +211,8 @@ CONSOLIDATE = Command(
 )  # fmt: skip
 
 COMMANDS = (
-    TRAIN, PREPARE, GENERATE, EVAL, RECORD, LISTEN, VOTES, CALIBRATE, SWEEP, BENCH, BENCH_PREPARE, BENCH_TRAIN,
-    DOCTOR, CONVERT, CONSOLIDATE,
+    TRAIN, PREPARE, GENERATE, EVAL, RECORD, LISTEN, VOTES, CALIBRATE, SWEEP, BENCH, BENCH_PREPARE,
+    BENCH_TRAIN, DOCTOR, CONVERT, CONSOLIDATE,
 )  # fmt: skip
 DOORS = tuple(dict.fromkeys(command.door for command in COMMANDS))
 
@@ -216,6 +223,6 @@ def commands_of(door: str) -> dict[str, Command]:
 
 
 def program(door: str) -> str:
-    """Return how this process was started: ``dia-train`` for the console script, else ``python -m dia.train``."""
+    """Return how this process was started: ``dia-train``, or ``python -m dia.train``."""
     started = Path(sys.argv[0]).name.removesuffix(".exe")
     return started if started == f"dia-{door}" else f"python -m dia.{door}"

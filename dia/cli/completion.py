@@ -1,7 +1,7 @@
 """Shell completion of commands, keys, choices, recipes and files for bash and zsh.
 
-``eval "$(dia-train --completion bash)"`` (or zsh) installs it for all commands in the running shell. The script
-calls the command itself with ``--complete LINE``, which prints one candidate a line and imports no library.
+``eval "$(dia-train --completion bash)"`` (or zsh) installs it for all commands in the running shell. The
+script calls the command with ``--complete LINE``, which prints one candidate per line and imports no library.
 """
 
 from pathlib import Path
@@ -38,7 +38,7 @@ MODELS = {"ckpt", "baseline", "init_from", "weights", "path"}
 
 
 def completion_script(shell: str) -> str:
-    """Return the script that installs completion in a shell. Raises :class:`UserError` for an unknown shell."""
+    """Return the script that installs completion. Raises :class:`UserError` for an unknown shell."""
     scripts = {"bash": BASH, "zsh": ZSH}
     if shell not in scripts:
         raise UserError(f"--completion {shell} is unknown; choose bash or zsh".replace("  ", " "))

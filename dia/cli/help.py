@@ -3,6 +3,7 @@
 import shutil
 import textwrap
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 
 from dia.cli.commands import Command, commands_of
 from dia.cli.keys import Group, Key, groups_of
+from dia.config.train import CodecTrainConfig
 from dia.config.weights import LAYOUTS
 from dia.errors import UserError
 from dia.resources import resource
@@ -39,11 +41,27 @@ def help_text(command: Command, topic: str = "", width: int | None = None) -> st
 
 
 def groups(command: Command, *, with_defaults: bool = True) -> list[Group]:
-    """Return the groups and keys that a command reads, with the defaults of its file in configs/."""
-    defaults = default_values(command.config) if with_defaults and command.config else {}
+    """Return the groups and keys that a command reads, with the defaults of its file in configs/.
+
+    Those that only training a codec reads come last.
+    """
+    shown = _groups(command, command.config, command.load_schema(), with_defaults)
+    if command.word == "" and command.door == "train":
+        known = {group.name for group in shown}
+        of_codec = _groups(command, "train_codec", CodecTrainConfig, with_defaults)
+        shown += [
+            replace(group, meaning=f"{group.meaning} Read with task=codec only.")
+            for group in of_codec
+            if group.name not in known
+        ]
+    return shown
+
+
+def _groups(command: Command, config: str, schema: type, with_defaults: bool) -> list[Group]:
+    defaults = default_values(config) if with_defaults and config else {}
     return [
         Group(group.name, group.meaning, tuple(key for key in group.keys if _reads(command, key.name)))
-        for group in groups_of(command.load_schema(), defaults, command.prefix)
+        for group in groups_of(schema, defaults, command.prefix)
         if not command.reads or not group.name or _reads(command, group.name)
     ]
 
@@ -179,7 +197,7 @@ def _key(page: _Page, command: Command, key: Key) -> None:
 
 
 def _topic(page: _Page, command: Command, topic: str) -> None:
-    """Add the group of that name with the groups inside it, or the keys of that name or last part of a name."""
+    """Add the group of that name with the groups inside it, or the keys that have or end in that name."""
     topic = topic.lstrip("+-").partition("=")[0]
     if topic == "recipe" and composes_training(command):
         page.add_pairs("Recipes (+recipe=NAME):", _recipes())

@@ -1,4 +1,4 @@
-"""Keys of a configuration class: meaning, type, choices and default, read from dataclasses and their docstrings."""
+"""Keys of a configuration class: meaning, type, choices and default, from dataclasses and docstrings."""
 
 import ast
 import inspect

@@ -1,5 +1,6 @@
-"""The way of a command line: help and version at once, then arguments, configuration and the task, with exit code 2
-for everything that the user can correct.
+"""Run a command line: help and version at once, else arguments, configuration and the task.
+
+Everything that the user can correct exits with code 2 after one message.
 """
 
 import os
@@ -44,7 +45,7 @@ def run(door: str, tasks: Mapping[str, Task], arguments: Sequence[str] | None = 
 def run_arguments(
     door: str, task: Callable[[list[str]], None], arguments: Sequence[str] | None = None
 ) -> None:
-    """Run a door whose ``task`` reads the arguments itself; help, version and errors are those of :func:`run`."""
+    """Run a door whose ``task`` reads the arguments itself; everything else is as in :func:`run`."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if (text := information(door, given)) is not None:

@@ -1,5 +1,6 @@
-"""The package descript-audio-codec, imported on first use (it takes seconds) and without its deprecation warnings.
+"""The package descript-audio-codec, imported on first use and without its deprecation warnings.
 
+The import takes seconds.
 The package uses ``torch.jit.script`` and ``torch.nn.utils.weight_norm``; torch warns of both on every start.
 """
 
@@ -40,4 +41,6 @@ def _without_deprecations() -> Iterator[None]:
     with warnings.catch_warnings():
         for name in ("jit.script", "nn.utils.weight_norm"):
             warnings.filterwarnings("ignore", f"`torch.{name}` is deprecated", FutureWarning)
+        # from Python 3.12 on, docstrings of audiotools that are compiled for the first time
+        warnings.filterwarnings("ignore", "invalid escape sequence", SyntaxWarning)
         yield

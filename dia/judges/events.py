@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from dia.audio.files import resample
 from dia.home import models_folder
 from dia.judges.provenance import Provenance
+from dia.judges.quiet import without_native_info
 from dia.judges.recording import Recording
 from dia.judges.unavailable import JudgeUnavailable
 from dia.resources import declaration
@@ -64,8 +65,9 @@ class EventDetector:
                 "ai-edge-litert is not installed; install the extra `evaluation`"
             ) from error
         model, classes = (_checked_file(self.declared[key]) for key in ("model", "classes"))
-        self._interpreter = Interpreter(str(model), num_threads=1)
-        self._interpreter.allocate_tensors()
+        with without_native_info():  # "Created TensorFlow Lite XNNPACK delegate"
+            self._interpreter = Interpreter(str(model), num_threads=1)
+            self._interpreter.allocate_tensors()
         with classes.open(encoding="utf-8") as file:
             names = [row["display_name"] for row in csv.DictReader(file)]
         self._rows = {

@@ -1,6 +1,8 @@
 """Predicted mean opinion scores (1 to 5): DistillMOS, DNSMOS, UTMOS. None of them measures expressiveness."""
 
 import hashlib
+import io
+from contextlib import redirect_stdout
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -29,7 +31,8 @@ class DistillMos:
         with loading_judge("DistillMOS"):
             import distillmos
 
-        return distillmos.ConvTransformerSQAModel().eval()
+        with redirect_stdout(io.StringIO()):  # it prints where its weights lie
+            return distillmos.ConvTransformerSQAModel().eval()
 
     @property
     def provenance(self) -> Provenance:

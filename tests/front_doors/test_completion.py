@@ -1,4 +1,4 @@
-"""Shell completion: candidates of a line in this process, and a real bash that completes through the script."""
+"""Shell completion: candidates of a line in this process, and a real bash with the script."""
 
 import os
 import shutil
@@ -83,8 +83,13 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 """
     environment = os.environ | {"PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        ["bash", "--norc", "-c", asked], capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=60
-    )  # fmt: skip
+        ["bash", "--norc", "-c", asked],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+        timeout=60,
+    )
     assert done.stdout.split() == wanted, done.stderr
 
 

@@ -1,4 +1,4 @@
-"""`dia.generate` and `dia.eval` from the command line: scripts, seeds, output files, and refusals before loading."""
+"""Command lines of `dia.generate` and `dia.eval`: scripts, seeds, output files, early refusals."""
 
 import io
 import sys
@@ -46,9 +46,14 @@ def test_several_seeds_write_one_file_each():
 def test_all_problems_are_reported_before_anything_is_loaded(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     arguments = [
-        "[S1] Hello (foo).", "out=missing/speech.mp4", "speed=9", "sampling.top_p=4", "ckpt=nothing", "retries=-1",
+        "[S1] Hello (foo).",
+        "out=missing/speech.mp4",
+        "speed=9",
+        "sampling.top_p=4",
+        "ckpt=nothing",
+        "retries=-1",
         "voice=anna.voice",
-    ]  # fmt: skip
+    ]
     with pytest.raises(SystemExit) as left:
         main(arguments)
     assert left.value.code == 2

@@ -75,6 +75,11 @@ def test_one_group_one_key_and_the_last_part_of_a_key():
     assert "+recipe=base" in help_text(train) or "base" in help_text(train, "recipe")
 
 
+def test_the_keys_of_the_codec_are_marked():
+    text = information("train", ["--help", "codec_training"])
+    assert "task=codec only" in text and "codec_training.batch_size=" in text
+
+
 def test_an_unknown_topic_names_the_nearest_ones(capsys):
     assert "did you mean" in leave("train", ["--help", "optimm"], capsys)
     said = leave("train", ["--help", "trainer.step"], capsys)
