@@ -1,7 +1,7 @@
 """The package descript-audio-codec, imported on first use and without its deprecation warnings.
 
-The import takes seconds.
-The package uses ``torch.jit.script`` and ``torch.nn.utils.weight_norm``; torch warns of both on every start.
+The import takes seconds. The package uses ``torch.jit.script`` and ``torch.nn.utils.weight_norm``; torch
+warns of both on every start.
 """
 
 import importlib

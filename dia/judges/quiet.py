@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_native_info() -> Iterator[None]:
-    """Drop lines that C++ code writes to standard error and that begin with ``INFO``; other lines are passed on."""
+    """Drop lines that C++ code writes to standard error and that begin with ``INFO``; pass on others."""
     sys.stderr.flush()
     saved = os.dup(2)
     with tempfile.TemporaryFile() as captured:
