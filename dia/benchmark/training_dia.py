@@ -30,7 +30,7 @@ from dia.training.callbacks.throughput import Throughput
 from dia.training.dia_module import DiaModule
 from dia.training.distributed import distributed_env
 from dia.training.loggers import build_loggers
-from dia.training.objectives import CrossEntropy
+from dia.training.objectives.cross_entropy import CrossEntropy
 from dia.training.resume import RunFingerprint
 from dia.training.run_folder import PreparedRun, RunState
 from dia.training.trainer import build_trainer

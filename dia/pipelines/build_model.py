@@ -1,8 +1,6 @@
 """Build the network that a run starts with: random or a checkpoint's, with adapters, and its objective."""
 
-import copy
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,9 +15,8 @@ from dia.config.train import TrainConfig
 from dia.errors import UserError
 from dia.files import write_text
 from dia.network import DiaNetwork
-from dia.training.distillation import GuidedDistillation, without_guidance
 from dia.training.lora import add_adapters
-from dia.training.objectives import CrossEntropy, Objective
+from dia.training.objectives import Objective, objective_type
 
 BASE = "base.json"  # in the run folder: which weights training started from
 
@@ -45,7 +42,7 @@ def build_model(config: TrainConfig, codec: Codec) -> InitialModel:
         if config.init_from
         else None
     )
-    objective = OBJECTIVES[config.objective](config, network)
+    objective = objective_type(config.objective).from_config(config, network)
     if config.lora.rank:
         add_adapters(network, config.lora)
     return InitialModel(network.train(), objective, base)
@@ -80,13 +77,5 @@ def require_same_base(folder: Path, base: Base | None) -> None:
 
 
 def inference_sampling(config: TrainConfig) -> Sampling:
-    """Return the sampling of the trained network: without guidance if that was distilled."""
-    return without_guidance(config.sampling) if config.objective == "guided_distillation" else config.sampling
-
-
-OBJECTIVES: dict[str, Callable[[TrainConfig, DiaNetwork], Objective]] = {
-    "cross_entropy": lambda config, network: CrossEntropy(config.batch.first_channel_weight),
-    "guided_distillation": lambda config, network: GuidedDistillation(
-        copy.deepcopy(network), config.sampling
-    ),
-}
+    """Return the sampling of the trained network, which its objective may change."""
+    return objective_type(config.objective).inference_sampling(config.sampling)

@@ -8,11 +8,11 @@ from typing import TypeVar
 
 from dia.checkpoint.init_from import filled_shape, initial_codec_problems, initial_problems
 from dia.config.checks import bullet_list
-from dia.config.choices import ObjectiveKind
 from dia.config.train import CodecTrainConfig, RunConfig, TrainConfig
 from dia.data.sources.demo import demo_problems
 from dia.errors import UserError
 from dia.training.flops import PEAK_FLOPS
+from dia.training.objectives import objective_type
 
 Config = TypeVar("Config", bound=RunConfig)
 
@@ -94,17 +94,15 @@ def _start_problems(config: TrainConfig) -> list[str]:
         problems.append(
             f"initializer_range={config.initializer_range} must be above 0, or null for torch's default"
         )
-    distilled = config.objective is ObjectiveKind.guided_distillation
+    objective = objective_type(config.objective)
     if config.init_from:
         problems += initial_problems(config.init_from, config.model)
-    elif distilled or config.lora.rank:
-        key = "objective=guided_distillation" if distilled else f"lora.rank={config.lora.rank}"
-        problems.append(f"{key} needs a checkpoint to start from; give init_from=PATH or a Hub id")
-    if distilled and not config.sampling.guided:
-        problems.append(
-            f"sampling.cfg_scale={config.sampling.cfg_scale} has no guidance that could be distilled; "
-            "usual is 3"
+    elif objective.needs_checkpoint or config.lora.rank:
+        key = (
+            f"objective={config.objective}" if objective.needs_checkpoint else f"lora.rank={config.lora.rank}"
         )
+        problems.append(f"{key} needs a checkpoint to start from; give init_from=PATH or a Hub id")
+    problems += objective.problems(config)
     return problems
 
 

@@ -1,5 +1,7 @@
 """Plan a run from its config: memory, time and cost, without loading, preparing or allocating anything."""
 
+from functools import partial
+
 from rich.console import Console
 
 from dia.codecs.registry import codec_shape
@@ -7,9 +9,10 @@ from dia.config.train import RunConfig, TrainConfig
 from dia.errors import UserError
 from dia.pipelines.check_config import price_problems
 from dia.pipelines.preflight import require_none
-from dia.planning.model_stats import Trained
+from dia.planning.model_stats import ModelStats
 from dia.planning.planner import Job, Planner
-from dia.planning.report import show_plan
+from dia.planning.report import WIDTH, show_plan
+from dia.training.objectives import objective_type
 
 USUAL_GPUS = 8  # of a distributed run whose number of processes is open
 
@@ -23,9 +26,9 @@ def plan(config: RunConfig, console: Console | None = None) -> None:
     frame_rate = settings.frame_rate or _frame_rate(config.codec.name)
     if frame_rate is None:
         raise UserError(f"the frame rate of codec {config.codec.name} is unknown; set planning.frame_rate")
-    distilled = config.objective == "guided_distillation"
-    stats = Trained(config.model, config.lora, distilled, config.dropout)
-    show_plan(Planner(stats, settings, frame_rate), job_of(config), console or Console(width=120))
+    objective = partial(objective_type(config.objective).from_config, config)
+    stats = ModelStats(config.model, config.lora, objective, config.dropout)
+    show_plan(Planner(stats, settings, frame_rate), job_of(config), console or Console(width=WIDTH))
 
 
 def _frame_rate(codec: str) -> float | None:
@@ -55,9 +58,9 @@ def job_of(config: TrainConfig) -> Job:
         activations=trainer.activation_checkpointing,
         optimizer=config.optim.kind,
         frames=config.batch.max_frames,
-        accumulate=trainer.gradient_accumulation_steps,
+        accumulation=trainer.gradient_accumulation_steps,
         steps=trainer.steps,
-        averaged=config.ema.decay > 0,
+        use_ema=config.ema.decay > 0,
     )
 
 

@@ -1,1 +1,1 @@
-"""The training planner: memory, hours and cost of a run before anything is allocated."""
+"""The planner: memory, time and cost of a training run before anything is allocated."""

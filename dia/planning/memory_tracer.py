@@ -1,10 +1,10 @@
-"""Peak memory of a training step, found without taking any: the step runs on tensors that have shapes and no
-contents.
+"""Peak memory of a training step, measured on fake tensors, which have shapes and no storage.
 
-What is traced is the code that trains, for few layers. A step goes through phases, and the highest that each
-of them needs is a straight line in the number of encoder and of decoder layers; what lies between the first
-and the last layer of a stack lies between their peaks too. Three traces therefore give the peaks of any
-depth.
+The traced code is the training code itself, with few layers. A step passes through phases, and the peak of
+each phase is linear in the number of encoder and of decoder layers; the peaks of middle layers lie between
+those of the first and the last one of a stack. Three traces therefore give the peaks of any depth.
+
+This is our own code because torch's memory trackers need allocated tensors or trace all layers of a model.
 
 Legend: B clip, T step, S text byte, C codec channel.
 """
@@ -23,53 +23,52 @@ from torch.utils._pytree import tree_leaves
 
 from dia.network import DiaConfig, DiaNetwork
 
-BETWEEN = "between"  # the layers that are neither first nor last
-FEW = 2  # layers of a stack that has a first and a last one
+MIDDLE = "middle"  # the layers that are neither first nor last
+TRACED_LAYERS = 2  # the smallest stack with a first and a last layer
 AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 PARAMETERS = {"bf16-true": torch.bfloat16, "16-true": torch.float16, "64-true": torch.float64}
 
 
 class LiveBytes(TorchDispatchMode):
-    """Counts the bytes of the tensors made inside that are alive: ``now``, and the ``peak`` since it was last
-    taken.
+    """Counts the bytes of live tensors created inside: ``now``, and ``peak`` since it was last taken.
 
-    What stands in ``before`` was there already and counts as nothing, nor do views of it.
+    Tensors of ``existing`` and views of them do not count.
     """
 
-    def __init__(self, before: Iterable[Tensor] = ()) -> None:
+    def __init__(self, existing: Iterable[Tensor] = ()) -> None:
         super().__init__()
         self.now = self.peak = 0
         self._known: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet(
-            tensor.untyped_storage() for tensor in before
+            tensor.untyped_storage() for tensor in existing
         )
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(made):
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
             if isinstance(tensor, Tensor):
-                self._see(tensor.untyped_storage())
-        return made
+                self._count(tensor.untyped_storage())
+        return result
 
     def take_peak(self) -> int:
-        """Return the peak and begin a new one from what is alive now."""
+        """Return the peak and reset it to the bytes that are alive now."""
         peak, self.peak = self.peak, self.now
         return peak
 
-    def _see(self, storage: torch.UntypedStorage) -> None:
+    def _count(self, storage: torch.UntypedStorage) -> None:
         if storage in self._known:
             return
         self._known.add(storage)
         self.now += storage.nbytes()
         self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self._forget, storage.nbytes())
+        weakref.finalize(storage, self._release, storage.nbytes())
 
-    def _forget(self, size: int) -> None:
+    def _release(self, size: int) -> None:
         self.now -= size
 
 
 @dataclass(frozen=True)
 class BatchShape:
-    """A padded batch: clips, decoder steps and text bytes of each."""
+    """Shape of a padded batch: clips, decoder steps of each, text bytes of each."""
 
     clips: int
     steps: int
@@ -78,7 +77,7 @@ class BatchShape:
 
 @dataclass
 class FakeBatch:
-    """A batch of that shape with nothing in it, as an objective reads it."""
+    """A batch of zeros, as an objective reads it: text (B, S), delayed codes (B, T, C)."""
 
     text_BS: Tensor
     text_mask_BS: Tensor
@@ -87,89 +86,97 @@ class FakeBatch:
 
     @classmethod
     def of(cls, shape: BatchShape, channels: int) -> "FakeBatch":
-        """Return the batch; all of it is asked for."""
+        """Return a batch of this shape without padding or masked targets."""
         text = (shape.clips, shape.text_bytes)
         codes = (shape.clips, shape.steps, channels)
         return cls(
-            torch.zeros(text, dtype=torch.long), torch.ones(text, dtype=torch.bool),
-            torch.zeros(codes, dtype=torch.long), torch.zeros(codes, dtype=torch.long),
-        )  # fmt: skip
+            torch.zeros(text, dtype=torch.long),
+            torch.ones(text, dtype=torch.bool),
+            torch.zeros(codes, dtype=torch.long),
+            torch.zeros(codes, dtype=torch.long),
+        )
 
 
 Loss = Callable[[DiaNetwork, FakeBatch], Tensor]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a network is asked for, and the other networks that are there for it (a teacher)."""
+class TraceTarget:
+    """The loss of a network, and the frozen networks (teachers) in memory beside it."""
 
     loss: Loss
-    beside: tuple[nn.Module, ...] = ()
+    teachers: tuple[nn.Module, ...] = ()
 
 
-Build = Callable[[DiaConfig], tuple[DiaNetwork, Asked]]
-"""Makes the network that trains, checkpointed and frozen as it will be, and what it is asked for."""
+Build = Callable[[DiaConfig], tuple[DiaNetwork, TraceTarget]]
+"""Builds the network as it will train, with checkpointing and frozen weights, and its loss."""
 
 
 @dataclass(frozen=True)
-class Traced:
-    """Bytes beyond the weights and the optimizer: the peak of each phase, the gradients held when a phase
-    begins (those of earlier batches left out), and what is kept for the backward pass."""
+class StepTrace:
+    """Bytes of a step beyond weights and optimizer states.
+
+    ``peaks`` are by phase; ``gradients`` those in memory when a phase begins, without earlier batches';
+    ``activations`` those saved for the backward pass.
+    """
 
     peaks: dict[str, float]
     gradients: dict[str, float]
-    kept: float
+    activations: float
 
-    def plus(self, other: "Traced", times: float) -> "Traced":
-        """Return this with ``times`` the other added."""
-        return Traced(
+    def plus(self, other: "StepTrace", times: float) -> "StepTrace":
+        """Return this plus ``times`` the other."""
+        return StepTrace(
             {phase: value + times * other.peaks[phase] for phase, value in self.peaks.items()},
             {phase: value + times * other.gradients[phase] for phase, value in self.gradients.items()},
-            self.kept + times * other.kept,
+            self.activations + times * other.activations,
         )
 
 
-def trace_step(config: DiaConfig, build: Build, shape: BatchShape, precision: str, held: bool) -> Traced:
-    """Return what a step takes at a config's depth.
+def trace_step(
+    config: DiaConfig, build: Build, shape: BatchShape, precision: str, *, gradients_held: bool
+) -> StepTrace:
+    """Return the trace of a step at a config's depth, extrapolated from three traces of few layers.
 
-    ``precision`` is Lightning's name; ``held`` says that gradients of an earlier batch, or buckets for them,
-    are there already.
+    ``precision`` is Lightning's name; ``gradients_held`` says that gradients of an earlier batch, or buckets
+    for them, are in memory already.
     """
 
-    def traced(encoder_layers: int, decoder_layers: int) -> Traced:
+    def trace(encoder_layers: int, decoder_layers: int) -> StepTrace:
         encoder = replace(config.encoder, layers=encoder_layers)
-        small = replace(config, encoder=encoder, decoder=replace(config.decoder, layers=decoder_layers))
-        return trace_whole(small, build, shape, precision, held)
+        decoder = replace(config.decoder, layers=decoder_layers)
+        small = replace(config, encoder=encoder, decoder=decoder)
+        return trace_all_layers(small, build, shape, precision, gradients_held=gradients_held)
 
-    base = traced(FEW, FEW)
-    per_encoder_layer, per_decoder_layer = (
-        traced(FEW + 1, FEW).plus(base, -1),
-        traced(FEW, FEW + 1).plus(base, -1),
-    )
-    grown = base.plus(per_encoder_layer, config.encoder.layers - FEW)
-    return grown.plus(per_decoder_layer, config.decoder.layers - FEW)
+    base = trace(TRACED_LAYERS, TRACED_LAYERS)
+    per_encoder_layer = trace(TRACED_LAYERS + 1, TRACED_LAYERS).plus(base, -1)
+    per_decoder_layer = trace(TRACED_LAYERS, TRACED_LAYERS + 1).plus(base, -1)
+    with_encoder = base.plus(per_encoder_layer, config.encoder.layers - TRACED_LAYERS)
+    return with_encoder.plus(per_decoder_layer, config.decoder.layers - TRACED_LAYERS)
 
 
-def trace_whole(config: DiaConfig, build: Build, shape: BatchShape, precision: str, held: bool) -> Traced:
-    """Return the same by a trace of all layers, which takes its time for many."""
+def trace_all_layers(
+    config: DiaConfig, build: Build, shape: BatchShape, precision: str, *, gradients_held: bool
+) -> StepTrace:
+    """Return the trace of a step of the whole network, which is slow for many layers."""
     with FakeTensorMode():
-        with _parameters_of(PARAMETERS.get(precision, torch.float32)):
-            network, asked = build(config)
+        with _default_dtype(PARAMETERS.get(precision, torch.float32)):
+            network, target = build(config)
         batch = FakeBatch.of(shape, config.channels)
-        if held:
+        if gradients_held:
             for parameter in network.parameters():
                 parameter.grad = torch.zeros_like(parameter) if parameter.requires_grad else None
         gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
-        beside = [parameter for module in asked.beside for parameter in module.parameters()]
-        with LiveBytes([*network.parameters(), *gradients, *beside]) as live:
-            phases = _Phases(live, network, held)
+        teachers = [parameter for module in target.teachers for parameter in module.parameters()]
+        with LiveBytes([*network.parameters(), *gradients, *teachers]) as live:
+            phases = _Phases(live, network, gradients_held)
             with _autocast(precision):
-                result = asked.loss(network, batch)
+                loss = target.loss(network, batch)
             phases.begin("head")
-            kept = live.now
-            result.backward()
+            activations = live.now
+            loss.backward()
             phases.end()
-    return Traced(phases.peaks, phases.gradients, float(kept))
+    return StepTrace(phases.peaks, phases.gradients, float(activations))
 
 
 def _autocast(precision: str) -> AbstractContextManager[Any]:
@@ -177,48 +184,46 @@ def _autocast(precision: str) -> AbstractContextManager[Any]:
 
 
 @contextmanager
-def _parameters_of(dtype: torch.dtype) -> Iterator[None]:
-    before = torch.get_default_dtype()
+def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    previous = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
         yield
     finally:
-        torch.set_default_dtype(before)
+        torch.set_default_dtype(previous)
 
 
 class _Phases:
-    """Takes the peak whenever the backward pass enters another of the outermost layers."""
+    """Records the peak whenever the backward pass enters one of the outermost layers."""
 
-    def __init__(self, live: LiveBytes, network: DiaNetwork, held: bool) -> None:
-        self.live, self.network, self.held = live, network, held
+    def __init__(self, live: LiveBytes, network: DiaNetwork, gradients_held: bool) -> None:
+        self.live, self.network, self.gradients_held = live, network, gradients_held
         self.peaks: dict[str, float] = {}
         self.gradients: dict[str, float] = {}
-        self.phase = BETWEEN
+        self.phase = MIDDLE
         self.begin("forward")
         for stack, layers in (("decoder", network.decoder.layers), ("encoder", network.encoder.layers)):
-            places = {len(layers) - 1: f"{stack} top", 0: f"{stack} bottom"}
-            for place, layer in enumerate(layers):
-                self._watch(layer, places.get(place, BETWEEN))
+            phases = {len(layers) - 1: f"{stack} top", 0: f"{stack} bottom"}
+            for number, layer in enumerate(layers):
+                self._watch(layer, phases.get(number, MIDDLE))
         self._watch(network.decoder.embeddings, "embeddings")
         self._watch(network.encoder.norm, "text")
 
     def begin(self, phase: str) -> None:
-        """End the phase at hand and begin another."""
+        """End the current phase and begin another."""
         self.end()
         self.phase = phase
-        if phase != BETWEEN:
-            self.gradients[phase] = 0.0 if self.held else float(self._gradient_bytes())
+        if phase != MIDDLE:
+            self.gradients[phase] = 0.0 if self.gradients_held else float(self._gradient_bytes())
 
     def end(self) -> None:
-        """Write down the peak of the phase at hand."""
+        """Record the peak of the current phase."""
         peak = self.live.take_peak()
-        if self.phase != BETWEEN:
+        if self.phase != MIDDLE:
             self.peaks[self.phase] = max(peak, self.peaks.get(self.phase, 0.0))
 
     def _watch(self, layer: nn.Module, phase: str) -> None:
-        """Begin ``phase`` when the gradient of the layer's output is there, which is when its backward pass
-        begins.
-        """
+        """Begin ``phase`` when the gradient of the layer's output arrives: its backward pass starts then."""
 
         def watch_output(module: nn.Module, inputs: Any, output: Tensor) -> None:
             if output.requires_grad and not self._in_backward:
@@ -231,5 +236,5 @@ class _Phases:
         return self.phase != "forward"
 
     def _gradient_bytes(self) -> int:
-        found = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
-        return sum(gradient.untyped_storage().nbytes() for gradient in found)
+        gradients = [weight.grad for weight in self.network.parameters() if weight.grad is not None]
+        return sum(gradient.untyped_storage().nbytes() for gradient in gradients)

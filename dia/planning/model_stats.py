@@ -1,6 +1,4 @@
-"""What a run trains, as a plan needs it: the network with its adapters, what it is asked for, its weights by
-part, the bytes of its optimizer's states. Nothing here is allocated.
-"""
+"""Statistics of the model that a run trains: weights by part, optimizer states, teachers; nothing is allocated."""
 
 import re
 from collections.abc import Callable
@@ -12,23 +10,19 @@ from torch import Tensor, nn
 
 from dia.config.lora import LoraConfig
 from dia.config.trainer import FIRST_CHANNEL_WEIGHT
-from dia.inference import Sampling
 from dia.network import DiaConfig, DiaNetwork
-from dia.planning.memory_tracer import Asked, Build, FakeBatch
+from dia.planning.memory_tracer import Build, FakeBatch, TraceTarget
 from dia.training.activation_checkpointing import checkpoint_activations
-from dia.training.distillation import GuidedDistillation
 from dia.training.lora import add_adapters
 from dia.training.loss import channel_weights
-from dia.training.objectives import CrossEntropy, Objective
-from dia.training.optimizers import ORTHOGONAL
-from dia.training.param_groups import group_of
+from dia.training.objectives import Objective
+from dia.training.objectives.cross_entropy import CrossEntropy
+from dia.training.optimizers import MUON_GROUPS, param_group
 from dia.training.residual_dropout import add_residual_dropout
 
-FP32 = 4  # bytes
-BLOCK, SMALLEST = (
-    256,
-    4096,
-)  # weights that share a scale in torchao's 8-bit moments; tensors of fewer keep theirs in fp32
+FP32_BYTES = 4
+BLOCK_SIZE = 256  # weights that share a scale in torchao's 8-bit moments
+MIN_8BIT_SIZE = 4096  # torchao stores the moments of smaller tensors in fp32
 PARTS = {
     "adapters": r"\.lora_[AB]$",
     "text encoder": r"^encoder\.",
@@ -39,25 +33,25 @@ PARTS = {
     "head": r"^logits_dense\.",
     "decoder norms": r"norm\.",
 }
-"""Parts of a network, each with what the names of its weights match; the first that does counts."""
+"""Parts of a network, each with a pattern of weight names; the first match counts."""
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A network's shape, its adapters (rank 0: all weights are trained), whether it is distilled into, and
-    its dropout.
+class ModelStats:
+    """A network's shape, adapters (rank 0: none) and residual dropout, and how its objective is created.
+
+    ``objective`` gets the network without adapters, as :meth:`Objective.from_config` does.
     """
 
     model: DiaConfig
     lora: LoraConfig
-    distilled: bool = False
+    objective: Callable[[DiaNetwork], Objective] = lambda network: CrossEntropy()
     dropout: float = 0.0
 
     @cached_property
     def network(self) -> DiaNetwork:
-        """The network, without any contents."""
-        with torch.device("meta"):
-            return self._made(self.model)
+        """The network on torch's meta device."""
+        return self._on_meta[0]
 
     @property
     def frozen(self) -> bool:
@@ -67,12 +61,11 @@ class Trained:
     @cached_property
     def by_part(self) -> dict[str, int]:
         """The number of weights by part of the network."""
-        found = dict.fromkeys(PARTS, 0)
+        counts = dict.fromkeys(PARTS, 0)
         for name, parameter in self.network.named_parameters():
-            found[next(part for part, pattern in PARTS.items() if re.search(pattern, name))] += (
-                parameter.numel()
-            )
-        return {part: count for part, count in found.items() if count}
+            part = next(part for part, pattern in PARTS.items() if re.search(pattern, name))
+            counts[part] += parameter.numel()
+        return {part: count for part, count in counts.items() if count}
 
     @cached_property
     def count(self) -> int:
@@ -86,60 +79,77 @@ class Trained:
 
     @cached_property
     def teacher_count(self) -> int:
-        """The number of weights of the teacher, 0 without one."""
-        return self.count - self.by_part.get("adapters", 0) if self.distilled else 0
+        """The number of weights of the objective's teachers."""
+        return sum(count_of(teacher) for teacher in self._on_meta[1].teachers)
+
+    @property
+    def teacher_passes(self) -> int:
+        """The number of forward passes of the teachers for each batch."""
+        return self._on_meta[1].teacher_passes
 
     def state_bytes(self, optimizer: str) -> float:
         """Return the bytes of an optimizer's states for all trained weights."""
-        each = STATES[optimizer]
-        named = [(name, weight) for name, weight in self.network.named_parameters() if weight.requires_grad]
-        return sum(each(group_of(name, weight), weight.numel()) for name, weight in named)
+        bytes_of = STATE_BYTES[optimizer]
+        weights = [(name, weight) for name, weight in self.network.named_parameters() if weight.requires_grad]
+        return sum(bytes_of(param_group(name, weight), weight.numel()) for name, weight in weights)
 
     def build(self, activations: str) -> Build:
-        """Return what makes such a network of any depth, keeping ``activations``, for a trace."""
+        """Return a function that builds the network at any depth for a trace, with activation checkpointing."""
 
-        def made(config: DiaConfig) -> tuple[DiaNetwork, Asked]:
-            network = self._made(config)
+        def build_for_trace(config: DiaConfig) -> tuple[DiaNetwork, TraceTarget]:
+            network, objective = self._create(config)
             add_residual_dropout(network, self.dropout)
             checkpoint_activations(network, activations)
-            teacher = DiaNetwork(config) if self.distilled else None
-            objective = CrossEntropy() if teacher is None else GuidedDistillation(teacher, Sampling())
-            return network, Asked(weighted(objective), () if teacher is None else (teacher,))
+            return network, TraceTarget(weighted_loss_of(objective), objective.teachers)
 
-        return made
+        return build_for_trace
 
-    def _made(self, config: DiaConfig) -> DiaNetwork:
+    @cached_property
+    def _on_meta(self) -> tuple[DiaNetwork, Objective]:
+        with torch.device("meta"):
+            return self._create(self.model)
+
+    def _create(self, config: DiaConfig) -> tuple[DiaNetwork, Objective]:
         network = DiaNetwork(config)
+        objective = self.objective(network)
         if self.lora.rank:
             add_adapters(network, self.lora)
-        return network
+        return network, objective
 
 
-def weighted(objective: Objective) -> Callable[[DiaNetwork, FakeBatch], Tensor]:
-    """Return what a step takes the gradient of (dia/training/dia_module.py)."""
+def weighted_loss_of(objective: Objective) -> Callable[[DiaNetwork, FakeBatch], Tensor]:
+    """Return the scalar whose gradient a step computes (dia/training/dia_module.py)."""
 
     def loss(network: DiaNetwork, batch: FakeBatch) -> Tensor:
-        return (
-            channel_weights(network.config.channels, FIRST_CHANNEL_WEIGHT)
-            * objective(network, batch).cross_entropy_C
-        ).sum()
+        weights_C = channel_weights(network.config.channels, FIRST_CHANNEL_WEIGHT)
+        return (weights_C * objective(network, batch).cross_entropy_C).sum()
 
     return loss
 
 
-def _eight_bits(group: str, count: int) -> float:
-    return count * (2 + 2 * FP32 / BLOCK) if count >= SMALLEST and count % BLOCK == 0 else 2.0 * FP32 * count
+def _adamw_bytes(group: str, count: int) -> float:
+    """Two moments in fp32."""
+    return 2.0 * FP32_BYTES * count
 
 
-STATES: dict[str, Callable[[str, int], float]] = {
-    "adamw": lambda group, count: 2.0 * FP32 * count,
-    "adamw8bit": _eight_bits,
-    "muon": lambda group, count: (FP32 if group in ORTHOGONAL else 2.0 * FP32) * count,
+def _adamw8bit_bytes(group: str, count: int) -> float:
+    """Two moments in 8 bits with a scale for each block, or in fp32 for small tensors."""
+    if count >= MIN_8BIT_SIZE and count % BLOCK_SIZE == 0:
+        return count * (2 + 2 * FP32_BYTES / BLOCK_SIZE)
+    return _adamw_bytes(group, count)
+
+
+def _muon_bytes(group: str, count: int) -> float:
+    """One moment in fp32 for matrices; AdamW's two for the other weights."""
+    return float(FP32_BYTES * count) if group in MUON_GROUPS else _adamw_bytes(group, count)
+
+
+STATE_BYTES: dict[str, Callable[[str, int], float]] = {
+    "adamw": _adamw_bytes,
+    "adamw8bit": _adamw8bit_bytes,
+    "muon": _muon_bytes,
 }
-"""Bytes of states by optimizer, for so many weights of a kind (dia/training/param_groups.py): AdamW's two
-moments, in fp32 or, for tensors that are large enough, in 8 bits with a scale for each block; one of Muon's
-for matrices.
-"""
+"""Bytes of an optimizer's states for a number of weights of a parameter group (dia/training/optimizers.py)."""
 
 
 def count_of(module: nn.Module) -> int:

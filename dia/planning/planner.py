@@ -1,19 +1,18 @@
-"""What a run will take, before anything is allocated: memory on each GPU by part, operations, hours, money.
+"""The plan of a run: memory of each GPU by part, operations, time and cost, before anything is allocated.
 
-Weights, gradients and optimizer states are counted; activations come from a trace of the code that trains
-(dia/planning/memory_tracer.py), so a change of the network changes the plan. Buffers of several processes are
-counted from what dia/training/distributed.py asks for. Times are what the operations take at an assumed MFU,
-no measurement.
+Weights, gradients and optimizer states are counted; activations come from a trace of the training code
+(dia/planning/memory_tracer.py), so a change of the network changes the plan. Communication buffers follow from
+dia/training/distributed.py. Times are operations divided by an assumed MFU, not measurements.
 """
 
 from dataclasses import dataclass
 
 import torch
 
+from dia.config.choices import Strategy
 from dia.config.planning import PlanConfig
-from dia.planning.memory_tracer import AUTOCAST, PARAMETERS, BatchShape, trace_step
-from dia.planning.memory_tracer import Traced as TracedStep
-from dia.planning.model_stats import FP32, Trained, count_of
+from dia.planning.memory_tracer import AUTOCAST, PARAMETERS, BatchShape, StepTrace, trace_step
+from dia.planning.model_stats import FP32_BYTES, ModelStats, count_of
 from dia.training.flops import PEAK_FLOPS, forward_flops, recomputed_flops, training_flops
 
 GIGABYTE = 1e9
@@ -21,141 +20,142 @@ GIGABYTE = 1e9
 
 @dataclass(frozen=True)
 class Job:
-    """What is planned: the keys of a run that memory and time depend on, beside what is trained."""
+    """The keys of a run that its memory and time depend on, beside the model."""
 
     gpus: int
-    strategy: str
+    strategy: Strategy
     precision: str
     activations: str
+    """Activation checkpointing."""
     optimizer: str
     frames: int
-    """Padded decoder steps of a micro-batch, on one GPU."""
-    accumulate: int
+    """Padded decoder steps of a micro-batch on one GPU."""
+    accumulation: int
+    """Micro-batches of an optimizer step."""
     steps: int
-    averaged: bool = False
+    use_ema: bool = False
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes on one GPU when it holds most, by part; ``when`` is the phase of the step."""
+    """Peak bytes on one GPU by part, and the ``phase`` of the step in which the peak occurs."""
 
     parts: dict[str, float]
-    when: str
+    phase: str
 
     @property
     def total(self) -> float:
-        """Bytes of tensors, the reserve left out."""
+        """Bytes of all tensors, without the reserve."""
         return sum(self.parts.values())
 
 
 @dataclass(frozen=True)
 class Work:
-    """An optimizer step on all GPUs: operations of the clips themselves, all operations that are made, codec
-    frames.
+    """Work of an optimizer step on all GPUs.
+
+    ``flops`` are those of the clips alone, ``computed`` include padding and recomputation, ``frames`` are
+    codec frames.
     """
 
     flops: float
-    made: float
+    computed: float
     frames: float
 
 
 class Planner:
-    """Plans of one network. Traces are kept: plans that differ in strategy or optimizer share them."""
+    """Plans for one model. Traces are cached, so plans that differ in strategy or optimizer share them."""
 
-    def __init__(self, trained: Trained, settings: PlanConfig, frame_rate: float) -> None:
-        self.trained, self.settings, self.frame_rate = trained, settings, frame_rate
-        self.model = trained.model
-        self._traces: dict[tuple[BatchShape, str, str, bool], TracedStep] = {}
+    def __init__(self, stats: ModelStats, settings: PlanConfig, frame_rate: float) -> None:
+        self.stats, self.settings, self.frame_rate = stats, settings, frame_rate
+        self.model = stats.model
+        self._traces: dict[tuple[BatchShape, str, str, bool], StepTrace] = {}
 
     def shape(self, job: Job) -> BatchShape:
-        """Return the usual batch within the budget: as many usual clips as fit, at least one."""
+        """Return the typical batch: as many clips of typical length as fit, at least one."""
         tail = 1 + max(self.model.delays)
         steps = min(
             round(self.settings.clip_seconds * self.frame_rate) + tail,
             self.model.decoder.max_positions,
             job.frames,
         )
-        size = round(max(1, steps - tail) / self.frame_rate * self.settings.text_bytes_per_second)
-        return BatchShape(
-            max(1, job.frames // steps), steps, min(max(1, size), self.model.encoder.max_positions)
-        )
+        text_bytes = round(max(1, steps - tail) / self.frame_rate * self.settings.text_bytes_per_second)
+        text_bytes = min(max(1, text_bytes), self.model.encoder.max_positions)
+        return BatchShape(max(1, job.frames // steps), steps, text_bytes)
 
     def memory(self, job: Job) -> Memory:
-        """Return what one GPU holds at the worst moment of a step."""
-        share, each = job.gpus if job.strategy == "fsdp2" else 1, parameter_bytes(job.precision)
-        weights, all_gradients = (
-            count * each / share for count in (self.trained.count, self.trained.trained_count)
-        )
-        held = (
-            job.strategy != "single" or job.accumulate > 1
-        )  # gradients of an earlier batch, DDP's buckets, or shards
-        traced = self._traced(self.shape(job), job.precision, job.activations, held)
-        when = max(traced.peaks, key=lambda phase: traced.peaks[phase])
-        gradients = all_gradients if held else traced.gradients[when]
-        moving = traced.peaks[when] - (0.0 if held else gradients)
-        if (
-            gradients + moving < all_gradients
-        ):  # the optimizer's own moment: all gradients, nothing of the activations
-            when, gradients, moving = "optimizer", all_gradients, 0.0
-        kept = min(traced.kept, moving)
+        """Return the memory of one GPU at the peak of a step."""
+        shards = job.gpus if job.strategy.sharded else 1
+        weight_bytes = parameter_bytes(job.precision)
+        weights = self.stats.count * weight_bytes / shards
+        all_gradients = self.stats.trained_count * weight_bytes / shards
+        # gradients of an earlier batch, DDP's buckets, or shards are in memory during the whole step
+        gradients_held = job.strategy.distributed or job.accumulation > 1
+        trace = self._trace(self.shape(job), job.precision, job.activations, gradients_held)
+        phase = max(trace.peaks, key=lambda name: trace.peaks[name])
+        gradients = all_gradients if gradients_held else trace.gradients[phase]
+        dynamic = trace.peaks[phase] - (0.0 if gradients_held else gradients)
+        if gradients + dynamic < all_gradients:  # the optimizer step: all gradients, no activations
+            phase, gradients, dynamic = "optimizer", all_gradients, 0.0
+        activations = min(trace.activations, dynamic)
         parts = {
             "weights": weights,
-            "teacher": self.trained.teacher_count * each,
+            "teacher": self.stats.teacher_count * weight_bytes,
             "gradients": gradients,
-            "optimizer states": self.trained.state_bytes(job.optimizer) * each / FP32 / share,
-            "average of the weights": all_gradients if job.averaged else 0.0,
-            "activations kept": kept,
-            "logits and workspace": moving - kept,
-            "gathered layers": self._gathered_bytes(each) if share > 1 else 0.0,
+            "optimizer states": self.stats.state_bytes(job.optimizer) * weight_bytes / FP32_BYTES / shards,
+            "EMA of the weights": all_gradients if job.use_ema else 0.0,
+            "saved activations": activations,
+            "logits and workspace": dynamic - activations,
+            "gathered layers": self._gathered_bytes(weight_bytes) if shards > 1 else 0.0,
         }
-        return Memory({name: size for name, size in parts.items() if size}, when)
+        return Memory({name: size for name, size in parts.items() if size}, phase)
 
     def work(self, job: Job) -> Work:
         """Return the operations and frames of an optimizer step."""
-        shape, own = self.shape(job), 1 - self.settings.padding
+        shape, unpadded = self.shape(job), 1 - self.settings.padding
         clips = [(shape.steps, shape.text_bytes)] * shape.clips
-        batches, frames = job.gpus * job.accumulate, shape.clips * (shape.steps - 1 - max(self.model.delays))
-        flops = training_flops(self.model, clips, frozen=self.trained.frozen)
-        made = flops + recomputed_flops(self.model, clips, job.activations)
-        made += (
-            2 * forward_flops(self.model, clips) if self.trained.distilled else 0.0
-        )  # the teacher, with text and without
-        return Work(flops * own * batches, made * batches, frames * own * batches)
+        micro_batches = job.gpus * job.accumulation
+        frames = shape.clips * (shape.steps - 1 - max(self.model.delays))
+        flops = training_flops(self.model, clips, frozen=self.stats.frozen)
+        computed = flops + recomputed_flops(self.model, clips, job.activations)
+        computed += self.stats.teacher_passes * forward_flops(self.model, clips)
+        return Work(
+            flops * unpadded * micro_batches, computed * micro_batches, frames * unpadded * micro_batches
+        )
 
     def hours(self, job: Job, gpu: str) -> float:
         """Return the hours of all steps on GPUs of this name."""
-        reached = self.settings.mfu * PEAK_FLOPS[gpu][product_kind(job.precision)] * job.gpus
-        return job.steps * self.work(job).made / reached / 3600
+        flops_per_second = self.settings.mfu * PEAK_FLOPS[gpu][product_kind(job.precision)] * job.gpus
+        return job.steps * self.work(job).computed / flops_per_second / 3600
 
     def fits(self, job: Job) -> bool:
-        """Whether memory and reserve are within a GPU's."""
-        return (
-            self.memory(job).total + self.settings.reserve_gb * GIGABYTE <= self.settings.memory_gb * GIGABYTE
-        )
+        """Return whether memory and reserve fit into a GPU."""
+        needed = self.memory(job).total + self.settings.reserve_gb * GIGABYTE
+        return needed <= self.settings.memory_gb * GIGABYTE
 
-    def _traced(self, shape: BatchShape, precision: str, activations: str, held: bool) -> TracedStep:
-        key = shape, precision, activations, held
+    def _trace(self, shape: BatchShape, precision: str, activations: str, gradients_held: bool) -> StepTrace:
+        key = shape, precision, activations, gradients_held
         if key not in self._traces:
             self._traces[key] = trace_step(
-                self.model, self.trained.build(activations), shape, precision, held
+                self.model, self.stats.build(activations), shape, precision, gradients_held=gradients_held
             )
         return self._traces[key]
 
-    def _gathered_bytes(self, each: int) -> float:
-        """What FSDP2 gathers at a time: of the largest layer the one at hand, the next one, and as much of
-        their gradients on its way into shards; of what belongs to no layer the weights and the gradients, all
-        the time.
+    def _gathered_bytes(self, weight_bytes: int) -> float:
+        """Return the bytes of parameters that FSDP2 gathers.
+
+        Of layers: the current and the next one, and as much for their gradients on the way into shards, at the
+        size of the largest. Weights outside layers and their gradients stay gathered.
         """
-        network = self.trained.network
+        network = self.stats.network
         layers = [count_of(layer) for layer in (*network.encoder.layers, *network.decoder.layers)]
-        return each * (4.0 * max(layers) + 2.0 * (count_of(network) - sum(layers)))
+        return weight_bytes * (4.0 * max(layers) + 2.0 * (count_of(network) - sum(layers)))
 
 
 def parameter_bytes(precision: str) -> int:
-    """Return the bytes of a weight: under autocast they stay fp32."""
+    """Return the bytes of a weight; under autocast weights stay fp32."""
     return PARAMETERS.get(precision, torch.float32).itemsize
 
 
 def product_kind(precision: str) -> str:
-    """Return the data sheet's name of the products in a precision."""
+    """Return the data sheet's name of matrix products in a precision."""
     return "half" if precision in AUTOCAST or parameter_bytes(precision) == 2 else "fp32"

@@ -1,114 +1,116 @@
-"""A plan as tables."""
+"""The printed plan of a run, at most 80 columns wide; the answer stands first."""
 
 from rich.console import Console
 from rich.table import Table
 
 from dia.planning.planner import GIGABYTE, Job, Planner
-from dia.planning.suggestions import Remedy, most_frames, remedies
+from dia.planning.suggestions import Suggestion, max_frames_that_fit, suggest
+
+WIDTH = 80
 
 
 def show_plan(planner: Planner, job: Job, console: Console) -> None:
-    """Print parameters, memory, work, time and money; and what to change when it does not fit."""
-    shape, settings, trained = planner.shape(job), planner.settings, planner.trained
+    """Print the verdict, parameters, memory, work, time and cost, and suggestions if the run does not fit."""
+    shape, settings, stats = planner.shape(job), planner.settings, planner.stats
+    console.print(_verdict(planner, job))
+    console.print(f"\n[bold]{stats.count:,} parameters[/bold], {stats.trained_count:,} of them trained")
+    console.print(_parameters(planner))
     console.print(
-        f"\n[bold]{trained.count:,} parameters[/bold], {trained.trained_count:,} of them trained",
-        _parameters(planner),
-        sep="\n",
+        f"\n[bold]Memory[/bold]: {job.strategy} on {job.gpus} GPU(s), {job.precision}, {job.optimizer}, activation "
+        f"checkpointing {job.activations}; a batch of {shape.clips} clips of {shape.steps} steps and "
+        f"{shape.text_bytes} bytes of text"
     )
+    console.print(_memory(planner, job))
+    console.print("\n[bold]Work of an optimizer step on all GPUs")
+    console.print(_work(planner, job))
     console.print(
-        f"\n[bold]memory[/bold]: {job.strategy} on {job.gpus} GPUs, {job.precision}, {job.optimizer}, activations "
-        f"{job.activations}; a batch of {shape.clips} clips x {shape.steps} steps, {shape.text_bytes} bytes of text each",
-        _memory(planner, job), sep="\n",
-    )  # fmt: skip
-    console.print("\n[bold]work", _work(planner, job), sep="\n")
-    console.print(
-        f"\n[bold]time and money[/bold] at {settings.mfu:.0%} of the data sheet's operations: assumed (planning.mfu, "
-        "planning.dollars_per_gpu_hour)", _time(planner, job), sep="\n",
-    )  # fmt: skip
+        f"\n[bold]Time and cost[/bold], assuming {settings.mfu:.0%} of the peak in the data sheet (planning.mfu) "
+        "and the prices of planning.dollars_per_gpu_hour"
+    )
+    console.print(_time(planner, job))
     if not planner.fits(job):
-        console.print("\n[bold]what to change", _remedies(planner, job), sep="\n")
-    elif most := most_frames(planner, job):
-        console.print(f"\nit fits; the largest batch.max_frames that would is about {most:,}")
+        console.print("\n[bold]What to change")
+        console.print(_suggestions(planner, job))
     for note in notes(job):
-        console.print(f"[dim]{note}")
+        console.print(f"[dim]Note: {note}.")
 
 
 def notes(job: Job) -> list[str]:
-    """Return what the figures leave out."""
-    found = ["activations are those of the code run as it is; compiled layers keep no more"]
+    """Return what the numbers do not include."""
+    lines = ["activations are those of uncompiled code; compiled layers save no more"]
     if job.precision == "32-true":
-        found.append(
-            "on a GPU in fp32 attention with shared keys has no kernel that keeps little: it keeps T x T scores, which are not "
-            "counted; use bf16-mixed"
+        lines.append(
+            "on a GPU in fp32, attention with shared keys has no memory-efficient kernel and saves T x T scores, "
+            "which are not counted; use bf16-mixed"
         )
-    return found
+    return lines
+
+
+def _verdict(planner: Planner, job: Job) -> str:
+    settings = planner.settings
+    needed = planner.memory(job).total / GIGABYTE + settings.reserve_gb
+    if not planner.fits(job):
+        return f"[red]It does not fit[/red]: {needed:.2f} GB needed, {settings.memory_gb:g} GB on each GPU."
+    answer = f"[green]It fits[/green]: {needed:.2f} of {settings.memory_gb:g} GB on each GPU."
+    if most := max_frames_that_fit(planner, job):
+        answer += f" The largest batch.max_frames that fits is about {most:,}."
+    return answer
 
 
 def _parameters(planner: Planner) -> Table:
     table = Table("part", "parameters", "share")
-    for name, count in planner.trained.by_part.items():
-        table.add_row(name, f"{count:,}", f"{count / planner.trained.count:.1%}")
+    for name, count in planner.stats.by_part.items():
+        table.add_row(name, f"{count:,}", f"{count / planner.stats.count:.1%}")
     return table
 
 
 def _memory(planner: Planner, job: Job) -> Table:
-    memory, reserve = planner.memory(job), planner.settings.reserve_gb
+    memory, settings = planner.memory(job), planner.settings
     table = Table("on each GPU", "GB")
     for name, size in memory.parts.items():
         table.add_row(name, f"{size / GIGABYTE:.2f}")
-    table.add_row("reserve (a guess)", f"{reserve:.2f}", end_section=True)
-    verdict = "fits into" if planner.fits(job) else "[red]does not fit into"
-    total = memory.total / GIGABYTE + reserve
-    table.add_row(
-        f"at most, in the phase: {memory.when}", f"{total:.2f} {verdict} {planner.settings.memory_gb:g}"
-    )
+    table.add_row("reserve (an estimate)", f"{settings.reserve_gb:.2f}", end_section=True)
+    total = memory.total / GIGABYTE + settings.reserve_gb
+    table.add_row(f"peak, in phase {memory.phase}", f"{total:.2f} of {settings.memory_gb:g}")
     return table
 
 
 def _work(planner: Planner, job: Job) -> Table:
     work = planner.work(job)
     seconds = work.frames / planner.frame_rate
-    table = Table("an optimizer step, all GPUs", "")
+    table = Table(show_header=False)
     table.add_row("codec frames", f"{work.frames:,.0f}")
-    table.add_row("sound", f"{seconds / 60:.1f} minutes")
-    table.add_row("operations of the clips (forward and backward)", f"{work.flops / 1e12:,.1f} TFLOP")
-    table.add_row("operations with padding and what is made again", f"{work.made / 1e12:,.1f} TFLOP")
-    table.add_row(f"sound of {job.steps:,} steps", f"{seconds * job.steps / 3600:,.0f} hours")
+    table.add_row("audio", f"{seconds / 60:.1f} minutes")
+    table.add_row("operations of the clips, forward and backward", f"{work.flops / 1e12:,.1f} TFLOP")
+    table.add_row("operations with padding and recomputation", f"{work.computed / 1e12:,.1f} TFLOP")
+    table.add_row(f"audio in {job.steps:,} steps", f"{seconds * job.steps / 3600:,.0f} hours")
     return table
 
 
 def _time(planner: Planner, job: Job) -> Table:
-    settings = planner.settings
-    table = Table(
-        "GPU",
-        "a step",
-        "all steps",
-        "dollars",
-        title=f"time and money at {settings.mfu:.0%} of the data sheet: assumed",
-    )
-    for gpu, price in settings.dollars_per_gpu_hour.items():
-        taken = planner.hours(job, gpu)
+    table = Table("GPUs", "per step", "all steps", "US dollars")
+    for gpu, price in planner.settings.dollars_per_gpu_hour.items():
+        hours = planner.hours(job, gpu)
         table.add_row(
             f"{job.gpus} x {gpu}",
-            f"{taken * 3600 / job.steps:.2f} s",
-            f"{taken:,.0f} h",
-            f"{taken * job.gpus * price:,.0f}",
+            f"{hours * 3600 / job.steps:.2f} s",
+            f"{hours:,.0f} h" if hours >= 10 else f"{hours:.1f} h",
+            f"{hours * job.gpus * price:,.0f}",
         )
     return table
 
 
-def _remedies(planner: Planner, job: Job) -> Table:
-    table = Table("change", "GB on each GPU", "", "time a frame")
-    for remedy in remedies(planner, job):
-        table.add_row(*_row(remedy, planner.settings.reserve_gb))
+def _suggestions(planner: Planner, job: Job) -> Table:
+    table = Table("change", "GB per GPU", "fits", "time")
+    for suggestion in suggest(planner, job):
+        table.add_row(*_row(suggestion, planner.settings.reserve_gb))
     return table
 
 
-def _row(remedy: Remedy, reserve: float) -> tuple[str, str, str, str]:
-    total = remedy.memory.total / GIGABYTE + reserve
+def _row(suggestion: Suggestion, reserve_gb: float) -> tuple[str, str, str, str]:
     return (
-        " ".join(remedy.keys),
-        f"{total:.1f}",
-        "[green]fits" if remedy.fits else "[red]does not fit",
-        f"x {remedy.slower:.2f}",
+        "\n".join(suggestion.keys),
+        f"{suggestion.memory.total / GIGABYTE + reserve_gb:.1f}",
+        "[green]yes" if suggestion.fits else "[red]no",
+        f"x {suggestion.slowdown:.2f}",
     )

@@ -1,45 +1,42 @@
-"""What to change when a run does not fit into a GPU, each change with what it comes to."""
+"""Suggestions for a run that does not fit into a GPU: changed keys with their memory and slowdown."""
 
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from dia.config.choices import ActivationCheckpointing
+from dia.config.choices import ActivationCheckpointing, OptimizerKind, Strategy
 from dia.planning.planner import GIGABYTE, Job, Memory, Planner
 
-SHOWN = 3  # combinations that are named
+MAX_COMBINATIONS = 3
 
 
 @dataclass(frozen=True)
-class Remedy:
-    """Changed keys, as on the command line, and the job they make; ``slower`` is the factor on the hours."""
+class Suggestion:
+    """Changed keys as on the command line, and the job that they give; ``slowdown`` is a factor of time."""
 
     keys: tuple[str, ...]
     job: Job
     memory: Memory
     fits: bool
-    slower: float
+    slowdown: float
 
 
-def remedies(planner: Planner, job: Job) -> list[Remedy]:
-    """Return each single change that there is, and of those that fit together the ones that cost the least
-    time.
-    """
-    single = [_remedy(planner, job, [change]) for change in _changes(planner, job)]
-    if any(remedy.fits for remedy in single):
+def suggest(planner: Planner, job: Job) -> list[Suggestion]:
+    """Return every single change; if none of them fits, the fastest combinations that fit as well."""
+    single = [_suggestion(planner, job, [change]) for change in _single_changes(planner, job)]
+    if any(suggestion.fits for suggestion in single):
         return single
-    options = _options(job)
-    joint = [
-        _remedy(planner, job, list(chosen)) for chosen in product(*options) if sum(map(bool, chosen)) > 1
-    ]
-    fitting = [remedy for remedy in joint if remedy.fits]
-    return single + sorted(fitting, key=lambda remedy: (remedy.slower, len(remedy.keys)))[:SHOWN]
+    combinations = [changes for changes in product(*_options(job)) if sum(map(bool, changes)) > 1]
+    joint = [_suggestion(planner, job, list(changes)) for changes in combinations]
+    fitting = [suggestion for suggestion in joint if suggestion.fits]
+    fitting.sort(key=lambda suggestion: (suggestion.slowdown, len(suggestion.keys)))
+    return single + fitting[:MAX_COMBINATIONS]
 
 
-def most_frames(planner: Planner, job: Job) -> int:
-    """Return the largest batch.max_frames that fits, a multiple of 100; 0 when even one clip does not.
+def max_frames_that_fit(planner: Planner, job: Job) -> int:
+    """Return the largest `batch.max_frames` that fits, a multiple of 100; 0 if a single clip does not.
 
-    Memory is a straight line in the clips of a batch, which two plans tell.
+    Memory is linear in the clips of a batch, so two plans determine it.
     """
     steps = planner.shape(job).steps
     few, more = (planner.memory(replace(job, frames=count * steps)).total for count in (8, 16))
@@ -49,51 +46,49 @@ def most_frames(planner: Planner, job: Job) -> int:
 
 
 Change = dict[str, tuple[str, Any]]
-"""Fields of a job, each with the key on the command line and its value."""
+"""From fields of a job to the key on the command line and the new value of the field."""
 
 
 def _options(job: Job) -> list[list[Change]]:
-    """Of each kind of change all that save memory, and none."""
+    """Return, for each kind of change, all that save memory, and the empty one."""
     modes = list(ActivationCheckpointing)
-    saving = modes[modes.index(job.activations) + 1 :]
+    saving = modes[modes.index(ActivationCheckpointing(job.activations)) + 1 :]
     activations: list[Change] = [
         {},
         *({"activations": (f"trainer.activation_checkpointing={mode}", mode)} for mode in saving),
     ]
-    spread: list[Change] = [{}]
-    if job.gpus > 1 and job.strategy != "fsdp2":
-        spread.append({"strategy": ("trainer=fsdp2", "fsdp2")})
+    strategy: list[Change] = [{}]
+    if job.gpus > 1 and not job.strategy.sharded:
+        strategy.append({"strategy": ("trainer=fsdp2", Strategy.fsdp2)})
     optimizer: list[Change] = [{}]
-    if job.optimizer != "adamw8bit":
-        optimizer.append({"optimizer": ("optim=adamw8bit", "adamw8bit")})
-    return [activations, spread, optimizer]
+    if job.optimizer != OptimizerKind.adamw8bit:
+        optimizer.append({"optimizer": ("optim=adamw8bit", OptimizerKind.adamw8bit)})
+    return [activations, strategy, optimizer]
 
 
-def _changes(planner: Planner, job: Job) -> list[Change]:
-    single = [change for option in _options(job) for change in option if change]
-    frames = most_frames(planner, job)
+def _single_changes(planner: Planner, job: Job) -> list[Change]:
+    changes = [change for option in _options(job) for change in option if change]
+    frames = max_frames_that_fit(planner, job)
     if 0 < frames < job.frames:
         times = -(-job.frames // frames)
         frames = job.frames // times // 100 * 100 or frames
-        fewer: Change = {
+        accumulation = job.accumulation * times
+        smaller_batches: Change = {
             "frames": (f"batch.max_frames={frames}", frames),
-            "accumulate": (
-                f"trainer.gradient_accumulation_steps={job.accumulate * times}",
-                job.accumulate * times,
-            ),
+            "accumulation": (f"trainer.gradient_accumulation_steps={accumulation}", accumulation),
         }
-        single.insert(0, fewer)
-    return single
+        changes.insert(0, smaller_batches)
+    return changes
 
 
-def _remedy(planner: Planner, job: Job, changes: list[Change]) -> Remedy:
+def _suggestion(planner: Planner, job: Job, changes: list[Change]) -> Suggestion:
     joined = {name: change[name] for change in changes for name in change}
-    made = replace(job, **{name: value for name, (_, value) in joined.items()})
-    per_frame = [planner.work(item).made / planner.work(item).frames for item in (made, job)]
-    return Remedy(
+    changed = replace(job, **{name: value for name, (_, value) in joined.items()})
+    before, after = (planner.work(each).computed / planner.work(each).frames for each in (job, changed))
+    return Suggestion(
         tuple(key for key, _ in joined.values()),
-        made,
-        planner.memory(made),
-        planner.fits(made),
-        per_frame[0] / per_frame[1],
+        changed,
+        planner.memory(changed),
+        planner.fits(changed),
+        after / before,
     )

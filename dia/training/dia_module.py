@@ -26,7 +26,7 @@ from dia.training.loggers import log_metrics_now
 from dia.training.lora import frozen
 from dia.training.loss import ChannelSums, channel_weights, weighted_loss
 from dia.training.objectives import DelayedBatch, Objective
-from dia.training.optimization import build_optimizer
+from dia.training.optimizers import build_optimizer
 from dia.training.schedule import build_schedule
 
 # Usual targets of a micro-batch: dividing by it keeps gradients in fp16's range until the true count is known

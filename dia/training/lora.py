@@ -1,8 +1,9 @@
-"""LoRA (Hu et al. 2021, arXiv 2106.09685): beside a frozen weight W (O, I) two small matrices learn, y = x (W
-+ s B A)'.
+"""LoRA (Hu et al. 2021, arXiv 2106.09685): low-rank adapters beside frozen linear layers, y = x (W + s B A)'.
 
-A layer keeps the name of its weight, so a state dict holds the base under its own names and the adapters
-beside it (`<module>.lora_A`, `<module>.lora_B`): the merge and the files are dia/checkpoint/adapter.py's.
+A layer keeps the name of its weight, so a state dict holds the base weights under their own names and the
+adapters beside them (`<module>.lora_A`, `<module>.lora_B`). dia/checkpoint/adapter.py merges and stores them.
+This is our own code because PEFT wraps modules and so renames weights, which checkpoints and FSDP2 rely on; tests
+compare both (tests/training/test_lora.py).
 
 Legend: B clip, T step, O output features, I input features, R rank.
 """
@@ -19,9 +20,7 @@ from dia.network import DiaConfig, DiaNetwork
 
 
 class LoraLinear(nn.Module):
-    """A linear layer without bias whose weight stands still, and its adapter; before training the adapter
-    adds nothing.
-    """
+    """A frozen linear layer without bias plus its adapter, whose output is zero before training."""
 
     def __init__(self, base: nn.Linear, config: LoraConfig) -> None:
         super().__init__()
@@ -41,16 +40,15 @@ class LoraLinear(nn.Module):
 
 
 def add_adapters(network: DiaNetwork, config: LoraConfig) -> None:
-    """Freeze the network and put an adapter on every linear layer that the config names, in place.
+    """Freeze the network and add an adapter to every linear layer that the config names, in place.
 
-    The adapters' first values depend on torch's random state only. Raises ``ValueError`` when a target is in
-    no layer.
+    The initial values depend on torch's random state only. Raises ``ValueError`` when a target matches no layer.
     """
     network.requires_grad_(False)
     layers = {name: child for name, child in network.named_modules() if isinstance(child, nn.Linear)}
     if missing := [target for target in config.targets if not any(_is(name, target) for name in layers)]:
         raise ValueError(
-            f"lora.targets={missing} are in no layer of this network; choose from {', '.join(TARGETS)}"
+            f"lora.targets={missing} match no layer of this network; choose from {', '.join(TARGETS)}"
         )
     for name, layer in layers.items():
         if any(_is(name, target) for target in config.targets):
@@ -59,12 +57,12 @@ def add_adapters(network: DiaNetwork, config: LoraConfig) -> None:
 
 
 def frozen(network: DiaNetwork) -> dict[str, nn.Parameter]:
-    """Return the weights that stand still, by name."""
+    """Return the frozen weights by name."""
     return {name: weight for name, weight in network.named_parameters() if not weight.requires_grad}
 
 
 def adapter_of(state: dict[str, Tensor], lora: LoraConfig, config: DiaConfig, base: Base) -> Adapter:
-    """Return the adapter that a network's state dict holds beside its weights."""
+    """Return the adapter from a network's state dict."""
     tensors = {name: tensor for name, tensor in state.items() if name.endswith((".lora_A", ".lora_B"))}
     return Adapter(lora.rank, lora.alpha, list(lora.targets), base, config, tensors)
 

@@ -13,6 +13,7 @@ from torch import __version__, get_num_threads
 from torch.backends.cpu import get_cpu_capability
 
 from dia.config.stored import present_keys
+from dia.training.objectives import objective_type
 from dia.types import flatten
 
 # keys that decide where and how often something is written or logged, but do not change a weight
@@ -23,7 +24,9 @@ IRRELEVANT_KEYS = (
 )  # fmt: skip
 # keys of these that do change weights in some runs
 CONDITIONALLY_RELEVANT: dict[str, Callable[[dict[str, Any]], bool]] = {
-    "sampling": lambda config: config.get("objective") == "guided_distillation",
+    "sampling": lambda config: (
+        objective_type(config["objective"]).reads_sampling if "objective" in config else False
+    ),
     "trainer.validate_every": lambda config: config.get("early_stopping", {}).get("patience", 0) > 0,
 }
 

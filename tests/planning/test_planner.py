@@ -1,5 +1,6 @@
 """Plans against what is measured: bytes that torch's allocator gave out, operations that torch counted."""
 
+import copy
 from dataclasses import replace
 from io import StringIO
 
@@ -9,19 +10,21 @@ from omegaconf import OmegaConf
 from rich.console import Console
 from torch.profiler import ProfilerActivity, profile
 
-from dia.config.choices import ActivationCheckpointing
+from dia.config.choices import ActivationCheckpointing, Strategy
 from dia.config.compose import compose
 from dia.config.lora import LoraConfig
 from dia.config.optimizer import OptimConfig
 from dia.config.planning import PlanConfig
+from dia.config.sampling import Sampling
 from dia.errors import UserError
 from dia.network import DecoderConfig, DiaConfig, DiaNetwork, EncoderConfig
 from dia.pipelines.plan import gpus_of, job_of, plan
-from dia.planning.memory_tracer import BatchShape, FakeBatch, LiveBytes, trace_step, trace_whole
-from dia.planning.model_stats import STATES, Trained
+from dia.planning.memory_tracer import BatchShape, FakeBatch, LiveBytes, trace_all_layers, trace_step
+from dia.planning.model_stats import STATE_BYTES, ModelStats
 from dia.planning.planner import GIGABYTE, Job, Planner
-from dia.planning.suggestions import most_frames, remedies
-from dia.training.optimization import build_optimizer
+from dia.planning.suggestions import max_frames_that_fit, suggest
+from dia.training.objectives.guided_distillation import GuidedDistillation
+from dia.training.optimizers import build_optimizer
 from tests.processes import run_door
 
 SMALL = DiaConfig(
@@ -37,7 +40,11 @@ WIDE = replace(
     encoder=replace(SMALL.encoder, hidden_size=128),
     decoder=replace(SMALL.decoder, hidden_size=256, intermediate_size=1024, layers=5),
 )
-JOB = Job(1, "single", "32-true", "off", "adamw", 2000, 1, 100)
+JOB = Job(1, Strategy.single, "32-true", "off", "adamw", 2000, 1, 100)
+
+
+def distilled(network):
+    return GuidedDistillation(copy.deepcopy(network), Sampling())
 
 
 def allocated_at_most(step):
@@ -54,14 +61,14 @@ def allocated_at_most(step):
 
 def measured_peak(trained, shape, job):
     """The peak of the second optimizer step, network and all: what a plan is of."""
-    network, asked = trained.build(job.activations)(trained.model)
+    network, target = trained.build(job.activations)(trained.model)
     network.train()
     optimizer, batch = build_optimizer(network, OptimConfig()), FakeBatch.of(shape, trained.model.channels)
 
     def step():
-        for _ in range(job.accumulate):
+        for _ in range(job.accumulation):
             with torch.autocast("cpu", torch.bfloat16, enabled=job.precision == "bf16-mixed"):
-                loss = asked.loss(network, batch)
+                loss = target.loss(network, batch)
             loss.backward()
             del loss
         optimizer.step()
@@ -70,7 +77,7 @@ def measured_peak(trained, shape, job):
     step()
     states = sum(state.nbytes for held in optimizer.state.values() for state in held.values())
     weights = sum(
-        parameter.nbytes for module in (network, *asked.beside) for parameter in module.parameters()
+        parameter.nbytes for module in (network, *target.teachers) for parameter in module.parameters()
     )
     return weights + states + allocated_at_most(step)
 
@@ -80,14 +87,14 @@ def measured_peak(trained, shape, job):
     (SMALL, 2000, "32-true", 1), (SMALL, 400, "bf16-mixed", 2), (WIDE, 900, "bf16-mixed", 1),
 ])  # fmt: skip
 def test_planned_memory_is_what_the_allocator_gives(config, frames, precision, accumulate, activations):
-    planner = Planner(Trained(config, LoraConfig()), PlanConfig(clip_seconds=8.0), 25.0)
-    job = replace(JOB, precision=precision, activations=activations, frames=frames, accumulate=accumulate)
-    measured = measured_peak(planner.trained, planner.shape(job), job)
+    planner = Planner(ModelStats(config, LoraConfig()), PlanConfig(clip_seconds=8.0), 25.0)
+    job = replace(JOB, precision=precision, activations=activations, frames=frames, accumulation=accumulate)
+    measured = measured_peak(planner.stats, planner.shape(job), job)
     assert planner.memory(job).total == pytest.approx(measured, rel=0.1)
 
 
 @pytest.mark.parametrize("trained", [
-    Trained(WIDE, LoraConfig(rank=4, dropout=0.1)), Trained(SMALL, LoraConfig(), True), Trained(WIDE, LoraConfig(), dropout=0.2),
+    ModelStats(WIDE, LoraConfig(rank=4, dropout=0.1)), ModelStats(SMALL, LoraConfig(), distilled), ModelStats(WIDE, LoraConfig(), dropout=0.2),
 ])  # fmt: skip
 def test_adapters_teachers_and_dropout_are_planned(trained):
     planner = Planner(trained, PlanConfig(clip_seconds=8.0), 25.0)
@@ -101,10 +108,10 @@ def test_adapters_teachers_and_dropout_are_planned(trained):
             < 8 * trained.count / 20
         )
         assert (
-            planner.work(job).made
-            < 0.75 * Planner(Trained(WIDE, LoraConfig()), planner.settings, 25.0).work(job).made
+            planner.work(job).computed
+            < 0.75 * Planner(ModelStats(WIDE, LoraConfig()), planner.settings, 25.0).work(job).computed
         )
-    if trained.distilled:
+    if trained.teacher_count:
         assert planner.memory(job).parts["teacher"] == planner.memory(job).parts["weights"]
 
 
@@ -121,7 +128,7 @@ def test_states_take_what_optimizers_take(kind):
         for name, tensor in state.items()
         if name != "step"
     )
-    assert Trained(SMALL, LoraConfig()).state_bytes(kind) == found and kind in STATES
+    assert ModelStats(SMALL, LoraConfig()).state_bytes(kind) == found and kind in STATE_BYTES
 
 
 def test_states_of_eight_bits_take_what_torchao_takes():
@@ -138,7 +145,7 @@ def test_states_of_eight_bits_take_what_torchao_takes():
         tensor.codes.nbytes + tensor.scale.nbytes if hasattr(tensor, "codes") else tensor.nbytes
         for tensor in made
     )
-    assert Trained(SMALL, LoraConfig()).state_bytes("adamw8bit") == found
+    assert ModelStats(SMALL, LoraConfig()).state_bytes("adamw8bit") == found
 
 
 def test_a_tracker_counts_what_lives():
@@ -155,83 +162,89 @@ def test_a_tracker_counts_what_lives():
 
 
 def test_the_big_model_is_planned_without_allocating_anything():
-    planner = Planner(Trained(DiaConfig(), LoraConfig()), PlanConfig(), 44_100 / 512)
+    planner = Planner(ModelStats(DiaConfig(), LoraConfig()), PlanConfig(), 44_100 / 512)
     assert (
-        planner.trained.count
-        == planner.trained.trained_count
-        == sum(planner.trained.by_part.values())
+        planner.stats.count
+        == planner.stats.trained_count
+        == sum(planner.stats.by_part.values())
         == 1_611_160_576
     )
-    assert planner.trained.by_part["text encoder"] == 251_945_984
-    job = replace(JOB, gpus=8, strategy="ddp", precision="bf16-mixed", activations="layers", frames=10_000)
+    assert planner.stats.by_part["text encoder"] == 251_945_984
+    job = replace(
+        JOB, gpus=8, strategy=Strategy.ddp, precision="bf16-mixed", activations="layers", frames=10_000
+    )
     found = {}
     assert allocated_at_most(lambda: found.update(planner.memory(job).parts)) < 50e6
     assert (
         found["weights"] == found["gradients"] == 4 * 1_611_160_576
         and found["optimizer states"] == 8 * 1_611_160_576
     )
-    sharded = planner.memory(replace(job, strategy="fsdp2")).parts
+    sharded = planner.memory(replace(job, strategy=Strategy.fsdp2)).parts
     assert (
         sharded["weights"] == found["weights"] / 8
         and sharded["optimizer states"] == found["optimizer states"] / 8
     )
-    assert sharded["activations kept"] == found["activations kept"]
+    assert sharded["saved activations"] == found["saved activations"]
 
 
 def test_of_the_big_model_the_few_layers_that_are_traced_stand_for_all():
     """The whole depth traced, against three and two layers of each stack: the same bytes."""
     shape = BatchShape(2, 300, 60)
     deeper = replace(DiaConfig(), encoder=EncoderConfig(layers=5), decoder=DecoderConfig(layers=6))
-    build = Trained(deeper, LoraConfig()).build("mlp")
-    extrapolated = trace_step(deeper, build, shape, "bf16-mixed", False)
-    whole = trace_whole(deeper, build, shape, "bf16-mixed", False)
-    assert extrapolated.peaks == pytest.approx(whole.peaks) and extrapolated.kept == whole.kept
+    build = ModelStats(deeper, LoraConfig()).build("mlp")
+    extrapolated = trace_step(deeper, build, shape, "bf16-mixed", gradients_held=False)
+    whole = trace_all_layers(deeper, build, shape, "bf16-mixed", gradients_held=False)
+    assert extrapolated.peaks == pytest.approx(whole.peaks) and extrapolated.activations == whole.activations
 
 
 def test_hours_and_frames_follow_from_their_definitions():
-    planner = Planner(Trained(SMALL, LoraConfig()), PlanConfig(mfu=0.5, padding=0.1, clip_seconds=8.0), 25.0)
-    job = replace(JOB, gpus=4, strategy="ddp", precision="bf16-mixed", accumulate=3)
+    planner = Planner(
+        ModelStats(SMALL, LoraConfig()), PlanConfig(mfu=0.5, padding=0.1, clip_seconds=8.0), 25.0
+    )
+    job = replace(JOB, gpus=4, strategy=Strategy.ddp, precision="bf16-mixed", accumulation=3)
     work, clips = planner.work(job), planner.shape(job).clips
     assert clips == 2000 // 205 and work.frames == pytest.approx(clips * 200 * 0.9 * 12)
-    assert work.flops == pytest.approx(0.9 * work.made)
-    assert planner.hours(job, "A100") == pytest.approx(100 * work.made / (0.5 * 312e12 * 4) / 3600)
+    assert work.flops == pytest.approx(0.9 * work.computed)
+    assert planner.hours(job, "A100") == pytest.approx(100 * work.computed / (0.5 * 312e12 * 4) / 3600)
     again = planner.work(replace(job, activations="layers"))
-    assert 1.2 < again.made / work.made < 4 / 3 and again.flops == work.flops
+    assert 1.2 < again.computed / work.computed < 4 / 3 and again.flops == work.flops
 
 
 def test_what_does_not_fit_is_given_changes_that_do():
     planner = Planner(
-        Trained(SMALL, LoraConfig()), PlanConfig(memory_gb=0.085, reserve_gb=0.01, clip_seconds=8.0), 25.0
+        ModelStats(SMALL, LoraConfig()), PlanConfig(memory_gb=0.085, reserve_gb=0.01, clip_seconds=8.0), 25.0
     )
-    job = replace(JOB, gpus=4, strategy="ddp", frames=8_000)
+    job = replace(JOB, gpus=4, strategy=Strategy.ddp, frames=8_000)
     assert not planner.fits(job)
-    found = {remedy.keys: remedy for remedy in remedies(planner, job)}
-    fewer = next(remedy for keys, remedy in found.items() if keys[0].startswith("batch.max_frames="))
+    found = {suggestion.keys: suggestion for suggestion in suggest(planner, job)}
+    fewer = next(suggestion for keys, suggestion in found.items() if keys[0].startswith("batch.max_frames="))
     assert (
         fewer.fits
-        and fewer.job.frames * fewer.job.accumulate == pytest.approx(8_000, rel=0.1)
-        and fewer.slower == pytest.approx(1, abs=0.02)
+        and fewer.job.frames * fewer.job.accumulation == pytest.approx(8_000, rel=0.1)
+        and fewer.slowdown == pytest.approx(1, abs=0.02)
     )
     assert ("trainer.activation_checkpointing=layers",) in found and ("trainer=fsdp2",) in found
     assert (
-        found[("trainer.activation_checkpointing=layers",)].slower
-        > found[("trainer.activation_checkpointing=mlp",)].slower
+        found[("trainer.activation_checkpointing=layers",)].slowdown
+        > found[("trainer.activation_checkpointing=mlp",)].slowdown
         > 1
     )
-    most = most_frames(planner, job)
+    most = max_frames_that_fit(planner, job)
     assert planner.fits(replace(job, frames=most)) and not planner.fits(
         replace(job, frames=round(1.3 * most))
     )
 
 
 def test_when_no_change_is_enough_several_are_joined():
-    planner = Planner(Trained(DiaConfig(), LoraConfig()), PlanConfig(memory_gb=14.0), 44_100 / 512)
-    job = replace(JOB, gpus=8, strategy="ddp", precision="bf16-mixed", frames=6_000)
-    found = remedies(planner, job)
-    assert not any(remedy.fits for remedy in found if len(remedy.keys) == 1)
-    joint = [remedy for remedy in found if remedy.fits]
-    assert joint and all(remedy.memory.total + 4 * GIGABYTE <= 14 * GIGABYTE for remedy in joint)
-    assert [remedy.slower for remedy in joint] == sorted(remedy.slower for remedy in joint)
+    planner = Planner(ModelStats(DiaConfig(), LoraConfig()), PlanConfig(memory_gb=14.0), 44_100 / 512)
+    job = replace(JOB, gpus=8, strategy=Strategy.ddp, precision="bf16-mixed", frames=6_000)
+    found = suggest(planner, job)
+    assert not any(suggestion.fits for suggestion in found if len(suggestion.keys) == 1)
+    joint = [suggestion for suggestion in found if suggestion.fits]
+    assert joint and all(suggestion.memory.total + 4 * GIGABYTE <= 14 * GIGABYTE for suggestion in joint)
+    assert [suggestion.slowdown for suggestion in joint] == sorted(
+        suggestion.slowdown for suggestion in joint
+    )
 
 
 def typed(*overrides):
@@ -242,10 +255,8 @@ def test_gpus_are_those_asked_for():
     assert gpus_of(typed("+recipe=base")) == 8 and gpus_of(typed("+recipe=nano")) == 1
     assert gpus_of(typed("+recipe=base", "trainer.devices=4", "trainer.nodes=2")) == 8
     assert gpus_of(typed("+recipe=base", "planning.gpus=64")) == 64
-    assert job_of(typed("+recipe=nano", "trainer.gradient_accumulation_steps=2")).accumulate == 2
-    assert (
-        job_of(typed("+recipe=nano")).averaged and not job_of(typed("+recipe=nano", "ema.decay=0")).averaged
-    )
+    assert job_of(typed("+recipe=nano", "trainer.gradient_accumulation_steps=2")).accumulation == 2
+    assert job_of(typed("+recipe=nano")).use_ema and not job_of(typed("+recipe=nano", "ema.decay=0")).use_ema
 
 
 def test_what_cannot_be_planned_is_said():
@@ -263,7 +274,7 @@ def test_what_cannot_be_planned_is_said():
 def test_the_command_prints_a_plan_and_touches_nothing(tmp_path):
     done = run_door("train", "+recipe=base", "plan=true", "batch.max_frames=6000", cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
-    for part in ("1,611,160,576 parameters", "optimizer states", "it fits", "8 x H100", "dollars"):
+    for part in ("1,611,160,576 parameters", "optimizer states", "It fits", "8 x H100", "dollars"):
         assert part in done.stdout, part
     assert not list(tmp_path.iterdir())
 
@@ -275,4 +286,4 @@ def test_a_plan_that_does_not_fit_says_what_to_change():
         console,
     )
     printed = console.export_text()
-    assert "does not fit into" in printed and "trainer.activation_checkpointing=layers" in printed
+    assert "does not fit" in printed and "trainer.activation_checkpointing=layers" in printed

@@ -8,7 +8,7 @@ import torch
 from dia.config.choices import ActivationCheckpointing
 from dia.network import DiaNetwork
 from dia.training.activation_checkpointing import checkpoint_activations, compile_layers
-from dia.training.objectives import CrossEntropy
+from dia.training.objectives.cross_entropy import CrossEntropy
 from dia.training.residual_dropout import add_residual_dropout
 from tests.conftest import TINY
 from tests.training.clips import RandomClips

@@ -9,7 +9,7 @@ from dia.data.batching import collate
 from dia.inference import Request, Sampling, generate_codes
 from dia.inference.sampling import guidance_scale, guide
 from dia.model import Dia
-from dia.training.distillation import GuidedDistillation, without_guidance
+from dia.training.objectives.guided_distillation import GuidedDistillation
 from tests.conftest import TINY
 from tests.data.test_data import examples
 
@@ -82,7 +82,10 @@ def test_one_pass_learns_what_two_said(tiny, tmp_path, monkeypatch):
     assert divergences[-1] < divergences[0] / 10, divergences[::20]
 
     save_checkpoint(
-        student, tmp_path / "model", CodecReference("codec_nano", "0" * 64), vars(without_guidance(GUIDED))
+        student,
+        tmp_path / "model",
+        CodecReference("codec_nano", "0" * 64),
+        vars(GuidedDistillation.inference_sampling(GUIDED)),
     )
     dia = Dia.from_pretrained(str(tmp_path / "model"), device="cpu", load_dac=False)
     assert dia.default_sampling.cfg_scale == 0 and not dia.default_sampling.guided
@@ -102,6 +105,6 @@ def test_one_pass_learns_what_two_said(tiny, tmp_path, monkeypatch):
 
 def test_transformers_opens_a_student_without_guidance(tiny, tmp_path):
     transformers = pytest.importorskip("transformers")
-    save_checkpoint(tiny, tmp_path / "model", None, vars(without_guidance(GUIDED)))
+    save_checkpoint(tiny, tmp_path / "model", None, vars(GuidedDistillation.inference_sampling(GUIDED)))
     theirs = transformers.DiaForConditionalGeneration.from_pretrained(tmp_path / "model")
     assert theirs.generation_config.guidance_scale is None and theirs.generation_config.top_k == 8

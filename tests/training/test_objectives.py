@@ -15,7 +15,7 @@ from dia.network import DiaNetwork
 from dia.training.dia_module import DiaModule
 from dia.training.fused_cross_entropy import head_sums
 from dia.training.loss import channel_sums, channel_weights, weighted_loss
-from dia.training.objectives import CrossEntropy
+from dia.training.objectives.cross_entropy import CrossEntropy
 from tests.conftest import TINY
 from tests.training.clips import RandomClips
 

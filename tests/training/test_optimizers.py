@@ -10,9 +10,8 @@ from dia.config.optimizer import PARAM_GROUPS, OptimConfig, ScheduleConfig
 from dia.network import DiaNetwork
 from dia.training.lora import add_adapters
 from dia.training.loss import channel_weights
-from dia.training.objectives import CrossEntropy
-from dia.training.optimization import build_optimizer
-from dia.training.param_groups import group_of
+from dia.training.objectives.cross_entropy import CrossEntropy
+from dia.training.optimizers import build_optimizer, param_group
 from dia.training.schedule import build_schedule, share_at
 from tests.conftest import TINY
 from tests.training.clips import RandomClips
@@ -33,7 +32,7 @@ def test_a_kind_may_have_a_decay_of_its_own(tiny):
     changed = {"embeddings": 0.3, "head": 0.2}
     groups = build_optimizer(tiny, OptimConfig(weight_decay=0.1, weight_decay_by_group=changed)).param_groups
     wanted = {"embeddings": 0.3, "head": 0.2, "matrices": 0.1, "norms": 0.0}
-    names = {id(parameter): group_of(name, parameter) for name, parameter in tiny.named_parameters()}
+    names = {id(parameter): param_group(name, parameter) for name, parameter in tiny.named_parameters()}
     assert [group["weight_decay"] for group in groups] == [0.3, 0.2, 0.1, 0.0]
     assert all(
         wanted[names[id(weight)]] == group["weight_decay"] for group in groups for weight in group["params"]
@@ -145,7 +144,7 @@ def test_every_optimizer_learns_and_goes_on_from_its_state(kind, tmp_path):
 
 def test_muon_takes_the_layers_matrices_and_the_schedule_moves_both(tiny):
     optimizer = build_optimizer(tiny, OptimConfig(learning_rate=1.0, kind="muon"))
-    kinds = {id(parameter): group_of(name, parameter) for name, parameter in tiny.named_parameters()}
+    kinds = {id(parameter): param_group(name, parameter) for name, parameter in tiny.named_parameters()}
     by = {number: {kinds[id(weight)] for group in optimizer.param_groups if group["by"] == number for weight in group["params"]}
           for number in (0, 1)}  # fmt: skip
     assert by == {0: {"matrices"}, 1: {"head", "embeddings", "norms"}}

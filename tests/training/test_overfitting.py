@@ -10,7 +10,7 @@ from dia.inference import Sampling
 from dia.inference.engine import Request, generate_codes
 from dia.network import DiaNetwork
 from dia.training.dia_module import DiaModule
-from dia.training.objectives import CrossEntropy
+from dia.training.objectives.cross_entropy import CrossEntropy
 from tests.conftest import TINY
 from tests.training.clips import RandomClips
 

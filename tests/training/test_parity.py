@@ -8,7 +8,7 @@ import torch
 from dia.checkpoint import save_checkpoint
 from dia.checkpoint.transformers_layout import to_tensors
 from dia.training.loss import weighted_loss
-from dia.training.objectives import CrossEntropy
+from dia.training.objectives.cross_entropy import CrossEntropy
 from tests.conftest import TINY
 from tests.training.clips import RandomClips
 

@@ -21,7 +21,7 @@ from dia.training.callbacks.throughput import StepWork, Throughput, device_peak,
 from dia.training.flops import PEAK_FLOPS, forward_flops, peak_flops, recomputed_flops, training_flops
 from dia.training.lora import add_adapters
 from dia.training.loss import channel_weights
-from dia.training.objectives import CrossEntropy
+from dia.training.objectives.cross_entropy import CrossEntropy
 from tests.conftest import TINY
 from tests.training.clips import RandomClips
 from tests.training.small_run import Batches, task, trainer

@@ -1,0 +1,62 @@
+"""The interface of a training objective, and of the batches that it reads.
+
+Legend: B clip, S text byte, T step, C codec channel.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Protocol, Self
+
+from torch import Tensor, nn
+
+from dia.config.sampling import Sampling
+from dia.config.train import TrainConfig
+from dia.network import DiaNetwork
+from dia.training.loss import ChannelSums
+
+
+class DelayedBatch(Protocol):
+    """What an objective reads: text ids and mask (B, S), delayed inputs and targets (B, T, C)."""
+
+    text_BS: Tensor
+    text_mask_BS: Tensor
+    inputs_BTC: Tensor
+    targets_BTC: Tensor
+
+
+class Objective(ABC):
+    """Maps a network and a batch to the sums that training minimizes."""
+
+    needs_checkpoint: ClassVar[bool] = False
+    """Whether it is defined only for a run that starts from a checkpoint (`init_from`)."""
+    reads_sampling: ClassVar[bool] = False
+    """Whether the weights depend on the config's `sampling`."""
+    teacher_passes: ClassVar[int] = 0
+    """Forward passes of the teachers for each batch, which the planner counts."""
+
+    @classmethod
+    def from_config(cls, config: TrainConfig, network: DiaNetwork) -> Self:
+        """Create the objective of a run; ``network`` holds its initial weights, without adapters."""
+        return cls()
+
+    @classmethod
+    def problems(cls, config: TrainConfig) -> list[str]:
+        """Return which keys of a config do not fit the objective, one sentence each with its remedy."""
+        return []
+
+    @classmethod
+    def inference_sampling(cls, sampling: Sampling) -> Sampling:
+        """Return the sampling with which the trained network generates."""
+        return sampling
+
+    @property
+    def teachers(self) -> tuple[nn.Module, ...]:
+        """Frozen networks that it holds beside the trained one."""
+        return ()
+
+    @abstractmethod
+    def __call__(self, network: DiaNetwork, batch: DelayedBatch) -> ChannelSums:
+        """Return the sums over a batch's targets; the gradient flows from ``cross_entropy_C`` only.
+
+        Nothing is normalized here: the counts are known only when those of all ranks and micro-batches are
+        added (dia/training/dia_module.py).
+        """
