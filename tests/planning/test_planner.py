@@ -1,6 +1,5 @@
 """Plans against what is measured: bytes that torch's allocator gave out, operations that torch counted."""
 
-import copy
 from dataclasses import replace
 from io import StringIO
 
@@ -23,7 +22,7 @@ from dia.planning.memory_tracer import BatchShape, FakeBatch, LiveBytes, trace_a
 from dia.planning.model_stats import STATE_BYTES, ModelStats
 from dia.planning.planner import GIGABYTE, Job, Planner
 from dia.planning.suggestions import max_frames_that_fit, suggest
-from dia.training.objectives.guided_distillation import GuidedDistillation
+from dia.training.objectives.guided_distillation import GuidedDistillation, copy_of
 from dia.training.optimizers import build_optimizer
 from tests.processes import run_door
 
@@ -44,7 +43,7 @@ JOB = Job(1, Strategy.single, "32-true", "off", "adamw", 2000, 1, 100)
 
 
 def distilled(network):
-    return GuidedDistillation(copy.deepcopy(network), Sampling())
+    return GuidedDistillation(copy_of(network), Sampling())
 
 
 def allocated_at_most(step):
@@ -280,7 +279,7 @@ def test_the_command_prints_a_plan_and_touches_nothing(tmp_path):
 
 
 def test_a_plan_that_does_not_fit_says_what_to_change():
-    console = Console(hidden_size=120, record=True, file=StringIO())
+    console = Console(width=120, record=True, file=StringIO())
     plan(
         typed("+recipe=nano", "planning.memory_gb=0.4", "planning.reserve_gb=0.2", "batch.max_frames=10000"),
         console,

@@ -10,7 +10,6 @@ Legend: B clip, R step of all clips in a row, P step of a piece, C codec channel
 candidates, D width.
 """
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Self
@@ -55,7 +54,7 @@ class GuidedDistillation(Objective):
     @classmethod
     def from_config(cls, config: TrainConfig, network: DiaNetwork) -> Self:
         """Create the objective with a copy of the initial network as teacher."""
-        return cls(copy.deepcopy(network), config.sampling)
+        return cls(copy_of(network), config.sampling)
 
     @classmethod
     def problems(cls, config: TrainConfig) -> list[str]:
@@ -107,6 +106,14 @@ class GuidedDistillation(Objective):
             scale_P = guidance_scale(self.sampling, steps_R[rows])
             candidates = guide(cond_PCV, uncond_PCV, self.sampling, scale_P)
             yield begin, TeacherPiece(candidates.ids_BCK, candidates.logits_BCK.log_softmax(-1))
+
+
+def copy_of(network: DiaNetwork) -> DiaNetwork:
+    """Return a copy of a network, which may consist of fake tensors; ``deepcopy`` would copy their mode too."""
+    with torch.device("meta"):
+        copy = DiaNetwork(network.config)
+    copy.load_state_dict({name: tensor.clone() for name, tensor in network.state_dict().items()}, assign=True)
+    return copy
 
 
 def _divergence(
