@@ -1,7 +1,7 @@
 """Convert a training checkpoint, in one file or in shards, to a model folder; one process suffices."""
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -44,7 +44,13 @@ def consolidate(run: Path, out: Path) -> int:
         state = merge_tensors(state, config.lora.alpha / config.lora.rank)
     codec = load_codec(config.codec.name)
     sampling = OmegaConf.to_container(OmegaConf.structured(inference_sampling(config)))
-    save_state(config.model, state, out, CodecReference(codec.name, codec.fingerprint), cast(dict, sampling))
+    save_state(
+        config.model,
+        state,
+        out,
+        CodecReference(codec.name, codec.fingerprint),
+        cast(dict[str, Any], sampling),
+    )
     return saved.manifest.step
 
 

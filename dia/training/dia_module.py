@@ -158,7 +158,10 @@ class DiaModule(L.LightningModule):
         assert min(counts) == max(counts) > 0, (
             "every channel has the same number of targets: all frames and one EOS of each clip"
         )
-        return self.trainer.accumulate_grad_batches * self.trainer.world_size * USUAL_COUNT / counts[0]
+        factor: float = (
+            self.trainer.accumulate_grad_batches * self.trainer.world_size * USUAL_COUNT / counts[0]
+        )
+        return factor
 
     def validation_step(self, batch: DelayedBatch, index: int) -> None:
         """Add a batch to the validation sums."""

@@ -75,11 +75,11 @@ def recomputed_flops(config: DiaConfig, clips: Iterable[tuple[int, int]], activa
     clips = list(clips)
     steps, size = (sum(lengths) for lengths in zip(*clips, strict=True))
     decoder, encoder = config.decoder, config.encoder
-    down = steps * decoder.layers * decoder.hidden_size * decoder.intermediate_size
+    down: int = steps * decoder.layers * decoder.hidden_size * decoder.intermediate_size
     down += size * encoder.layers * encoder.hidden_size * encoder.intermediate_size
     if activations == "mlp":
         return 2.0 * 2 * down
-    head = decoder.hidden_size * config.channels * decoder.vocab_size
+    head: int = decoder.hidden_size * config.channels * decoder.vocab_size
     return forward_flops(config, clips) - 2.0 * (down + head * steps)
 
 
