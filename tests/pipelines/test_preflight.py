@@ -1,7 +1,7 @@
 """What cannot be trained is told whole, before anything is loaded or written."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,7 +48,7 @@ def leave_a_checkpoint(config, world, **facts):
     checkpoints.mkdir(parents=True)
     (checkpoints.parent / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.structured(config)))
     (checkpoints / "step-00000003.ckpt").write_bytes(b"")
-    facts = asdict(RunFingerprint(relevant(as_plain(config)), world, **facts))
+    facts = RunFingerprint(relevant(as_plain(config)), world, **facts).to_json()
     empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     (checkpoints / "step-00000003.json").write_text(
         json.dumps({"step": 3, "files": {"": empty}, "facts": facts})
