@@ -25,16 +25,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def prepare_data(config: "RunConfig") -> None:
-    """Prepare the data of a configuration and print its statistics. Raises ``UserError`` as its parts do."""
+    """Prepare the data of a configuration, verify checksums, and print statistics. Raises ``UserError``."""
     from dia.codecs.registry import load_codec
     from dia.data.prepare import prepare
-    from dia.data.prepared import read_card
+    from dia.data.prepared import read_card, require_intact
     from dia.pipelines.check_config import complete, validate
 
     config = complete(config)
     validate(config)
     codec = load_codec(config.codec_name) if config.codec_name else None
     folder = prepare(config.data, codec, config.engine)
+    require_intact(folder)  # also when it exists already
     card = read_card(folder)
     print(f"prepared: {folder}  (listen: {folder / 'page.html'})")
     for name, statistics in card["figures"].items():

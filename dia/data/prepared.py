@@ -91,11 +91,8 @@ def split_fingerprints(folder: Path) -> dict[str, str]:
     }
 
 
-def damaged_shards(folder: Path) -> list[str]:
-    """Return the shards of a prepared data set that are missing or differ from the checksum of their report.
-
-    Raises :class:`UserError` when there is no data set at ``folder``.
-    """
+def require_intact(folder: Path) -> None:
+    """Raise :class:`UserError` that lists the shards which are missing or differ from their SHA-256."""
     require_prepared(folder)
     damaged = []
     for path in sorted((folder / REPORTS).glob("*/*.json")):
@@ -103,7 +100,11 @@ def damaged_shards(folder: Path) -> list[str]:
         shard = folder / report.split / f"{report.name}.arrow"
         if not shard.is_file() or file_sha256(shard) != report.sha256:
             damaged.append(f"{report.split}/{report.name}.arrow")
-    return damaged
+    if damaged:
+        listed = "\n".join(f"  - {name}" for name in damaged)
+        raise UserError(
+            f"{len(damaged)} shards of {folder} are damaged; delete the folder and prepare it again:\n{listed}"
+        )
 
 
 def read_card(folder: Path) -> dict[str, Any]:

@@ -1,11 +1,10 @@
-"""Preparation: the same bytes whatever the engine, nothing lost to a kill, nothing hidden that could not be
-read.
-"""
+"""Preparation: identical bytes on every engine, resuming after a kill, and reports of unreadable units."""
 
 import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from dia.config.data import DataConfig
 from dia.config.engine import EngineConfig
 from dia.data.engines.run import run_jobs
 from dia.data.prepare import prepare
-from dia.data.prepared import damaged_shards, parts_folder, read_card
+from dia.data.prepared import parts_folder, read_card, require_intact
 from dia.errors import UserError
 from tests.processes import run_door, start_door
 
@@ -33,7 +32,7 @@ ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
 
 def make_corpus(folder, clips=CLIPS):
-    """Sounds of different lengths with a table, some with tags and emotions."""
+    """Audio files of different lengths with a table, some with tags and emotions."""
     folder.mkdir(exist_ok=True)
     rng, lines = np.random.default_rng(0), []
     for number in range(clips):
@@ -82,20 +81,33 @@ def uninterrupted(corpus, tmp_path_factory):
     "engine",
     [EngineConfig(workers=2), EngineConfig(kind="dask", workers=2), EngineConfig(kind="dask", workers=1)],
 )
-def test_every_engine_makes_the_same_bytes(engine, corpus, uninterrupted, tmp_path):
+def test_every_engine_writes_the_same_bytes(engine, corpus, uninterrupted, tmp_path):
     folder = prepare(config_for(corpus, tmp_path), load_codec("codec_nano"), engine)
     assert folder.name == uninterrupted[0].name and digest(folder) == uninterrupted[1]
 
 
-def test_a_prepared_data_set_opens_with_datasets_and_knows_its_bytes(uninterrupted):
+def test_a_prepared_data_set_opens_with_datasets_and_verifies_its_checksums(uninterrupted):
     folder, _ = uninterrupted
     rows = load_from_disk(str(folder))
-    assert {split: len(found) for split, found in rows.items()} == {"train": 21, "test": 3}
+    assert {split: len(split_rows) for split, split_rows in rows.items()} == {"train": 21, "test": 3}
     row = rows["train"][0]
     assert row["script"] == "[S1] Clip 0. (laughs)" and row["turns"][0]["emotions"][0]["origin"] == "human"
     assert np.array(row["codes"]).shape == (row["frames"], 8) and row["audio"]["bytes"][:4] == b"fLaC"
-    assert damaged_shards(folder) == [] and "Clip 0" in (folder / "page.html").read_text()
+    require_intact(folder)
+    assert "Clip 0" in (folder / "page.html").read_text()
     assert read_card(folder)["figures"]["tags"] == {"laughs": 8}
+
+
+def test_damaged_shards_of_a_finished_data_set_are_listed(uninterrupted, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(uninterrupted[0], folder)
+    shards = sorted(folder.glob("train/*.arrow"))
+    shards[0].write_bytes(shards[0].read_bytes()[:-1] + b"?")
+    shards[1].unlink()
+    with pytest.raises(UserError, match=rf"(?s)2 shards.*{shards[0].name}.*{shards[1].name}"):
+        require_intact(folder)
+    with pytest.raises(UserError, match="no prepared data set"):
+        require_intact(tmp_path / "absent")
 
 
 def test_codes_are_those_of_each_clip_alone(uninterrupted, corpus):
@@ -114,20 +126,20 @@ def test_codes_are_those_of_each_clip_alone(uninterrupted, corpus):
         )
 
 
-def test_a_stopped_preparation_goes_on_and_damage_is_made_again(corpus, uninterrupted, tmp_path):
+def test_an_interrupted_preparation_resumes_and_rebuilds_damaged_shards(corpus, uninterrupted, tmp_path):
     codec, config = load_codec("codec_nano"), config_for(corpus, tmp_path)
     folder = prepare(config, codec, EngineConfig(workers=0))
     parts = parts_folder(folder)
     folder.rename(parts)
     shards = sorted(parts.glob("train/*.arrow"))
-    shards[0].write_bytes(shards[0].read_bytes()[:-100])  # cut short
+    shards[0].write_bytes(shards[0].read_bytes()[:-100])  # truncated
     shards[1].unlink()
-    (parts / "train/.data-00001-0123").write_bytes(b"half")  # a killed process leaves what it had begun
+    (parts / "train/.data-00001-0123").write_bytes(b"half")  # incomplete file of a killed process
     (parts / "reports/train/.data-00001.json-0123").write_text("{")
     (parts / "reports/train/data-00002.json").write_text("{")
-    kept = shards[3].stat().st_mtime_ns
+    modified = shards[3].stat().st_mtime_ns
     assert prepare(config, codec, EngineConfig(workers=0)) == folder and digest(folder) == uninterrupted[1]
-    assert (folder / "train" / shards[3].name).stat().st_mtime_ns == kept
+    assert (folder / "train" / shards[3].name).stat().st_mtime_ns == modified
 
 
 def run(corpus, root, *options):
@@ -135,37 +147,37 @@ def run(corpus, root, *options):
     return [*command, "data.shard_units=4", *options]
 
 
-def test_what_cannot_be_read_is_left_out_by_name_and_the_rest_goes_on(tmp_path):
+def test_unreadable_units_are_reported_and_skipped(tmp_path):
     corpus = make_corpus(tmp_path / "clips", 8)
     (corpus / "empty.wav").write_bytes(b"")
     whole = (corpus / "000.wav").read_bytes()
-    (corpus / "lies.wav").write_bytes(whole[: len(whole) // 2])
+    (corpus / "truncated.wav").write_bytes(whole[: len(whole) // 2])
     (corpus / "folder.wav").mkdir()
-    (corpus / "text.wav").write_text("this is no sound")
+    (corpus / "text.wav").write_text("this is not audio")
     with (corpus / "rows.jsonl").open("ab") as table:
-        for name in ("empty", "lies", "folder", "text", "absent"):
+        for name in ("empty", "truncated", "folder", "text", "absent"):
             table.write(json.dumps({"audio": f"{name}.wav", "text": "[S1] Oh."}).encode() + b"\n")
         table.write(b'{"audio": "001.wav", "text": "[S1] caf\xe9"}\n{"audio": "001.wav"\n')
     done = run_door("prepare", *run(corpus, tmp_path / "out", "engine.workers=0"), cwd=tmp_path)
     assert done.returncode == 3, done.stderr
     folder = next((tmp_path / "out").glob("local-*"))
     left_out = {item["id"]: item["error"] for item in read_card(folder)["left_out"]}
-    wanted = {
+    expected = {
         9: "audio",
         10: "truncated",
         11: "Is a directory",
         12: "audio",
         13: "no audio file",
-        14: "no UTF-8",
-        15: "no JSON",
+        14: "not UTF-8",
+        15: "not JSON",
     }
-    assert {int(name.split(":")[1]) for name in left_out} == set(wanted)
-    for line, reason in wanted.items():
+    assert {int(name.split(":")[1]) for name in left_out} == set(expected)
+    for line, reason in expected.items():
         assert reason in left_out[f"rows.jsonl:{line}"] and f"rows.jsonl:{line}" in done.stderr
     assert sum(len(rows) for rows in load_from_disk(str(folder)).values()) == 8
 
 
-def test_unknown_labels_stop_it_with_all_of_them(tmp_path):
+def test_all_unknown_labels_are_reported_at_once(tmp_path):
     corpus = make_corpus(tmp_path / "clips", 2)
     with (corpus / "rows.jsonl").open("a") as table:
         table.write(
@@ -180,7 +192,7 @@ def test_unknown_labels_stop_it_with_all_of_them(tmp_path):
     )
 
 
-def test_a_full_disk_is_said_and_nothing_is_lost(corpus, uninterrupted, tmp_path):
+def test_a_full_disk_is_reported_and_nothing_is_lost(corpus, uninterrupted, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
     if subprocess.run(
@@ -193,7 +205,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(corpus, uninterrupted, tmp_path
             done.stderr
         )
         parts = next(disk.glob(".local-*"))
-        assert not list(parts.rglob(".data-*")), "a half-written file was left behind"
+        assert not list(parts.rglob(".data-*")), "an incomplete file remains"
         subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
         done = run_door("prepare", *run(corpus, disk, "data.name=local"), cwd=tmp_path)
         assert done.returncode == 0 and digest(next(disk.glob("local-*"))) == uninterrupted[1]
@@ -202,16 +214,16 @@ def test_a_full_disk_is_said_and_nothing_is_lost(corpus, uninterrupted, tmp_path
 
 
 def children(pid):
-    """Processes below a process, by name of command."""
+    """All descendants of a process: (pid, parent, command)."""
     listed = subprocess.run(
         ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
     ).stdout.splitlines()[1:]
     rows = [(int(row.split(None, 2)[0]), int(row.split(None, 2)[1]), row.split(None, 2)[2]) for row in listed]
-    found, wanted = [], {pid}
+    descendants, parents = [], {pid}
     for _ in range(4):
-        more = [row for row in rows if row[1] in wanted and row not in found]
-        found, wanted = found + more, {row[0] for row in more}
-    return found
+        more = [row for row in rows if row[1] in parents and row not in descendants]
+        descendants, parents = descendants + more, {row[0] for row in more}
+    return descendants
 
 
 def kill_tree(process):
@@ -222,24 +234,22 @@ def kill_tree(process):
 
 
 @pytest.mark.parametrize("number", range(20))
-def test_killed_at_any_moment_and_started_again_it_is_the_same(number, corpus, uninterrupted, tmp_path):
-    """Kills the client (with all it started), or one worker, local or Dask, at a random moment; then runs to
-    the end.
-    """
+def test_a_run_killed_at_any_moment_resumes_to_the_same_bytes(number, corpus, uninterrupted, tmp_path):
+    """Kill the client with its children, or one worker, local or Dask, at a random moment; then resume."""
     rng = random.Random(number)
     engine = ("engine=local", "engine=dask")[number % 2]
     victim = ("client", "worker")[number // 2 % 2]
     command = run(corpus, tmp_path, "data.name=local", engine, "engine.workers=2")
     running = start_door("prepare", *command, cwd=tmp_path)
     process = running.process
-    begun, moment = time.monotonic(), rng.uniform(0.0, 4.0)
+    begin, delay = time.monotonic(), rng.uniform(0.0, 4.0)
     while (
         not list(tmp_path.glob(".local-*.parts/*"))
         and process.exitcode is None
-        and time.monotonic() - begun < 60
+        and time.monotonic() - begin < 60
     ):
-        time.sleep(0.02)  # the moment is counted from the first folder on: before it there is nothing to lose
-    time.sleep(moment)
+        time.sleep(0.02)  # the delay starts with the first folder; before it nothing can be lost
+    time.sleep(delay)
     workers = [pid for pid, _, arguments in children(process.pid) if "spawn_main" in arguments]
     if victim == "worker" and workers:
         os.kill(rng.choice(workers), signal.SIGKILL)
@@ -251,8 +261,8 @@ def test_killed_at_any_moment_and_started_again_it_is_the_same(number, corpus, u
     assert digest(next(tmp_path.glob("local-*"))) == uninterrupted[1]
 
 
-def test_a_lost_scheduler_is_said_and_the_next_one_goes_on(corpus, uninterrupted, tmp_path):
-    """The worker runs in another folder than the client, whose paths are relative."""
+def test_a_lost_scheduler_is_reported_and_another_one_resumes(corpus, uninterrupted, tmp_path):
+    """The worker has another working directory than the client, whose paths are relative."""
     port = 18_700 + os.getpid() % 1000
     address = f"tcp://127.0.0.1:{port}"
     (tmp_path / "elsewhere").mkdir()
@@ -296,8 +306,8 @@ def test_a_lost_scheduler_is_said_and_the_next_one_goes_on(corpus, uninterrupted
     scheduler, worker = start()
     client = start_door("prepare", *command, cwd=tmp_path)
     try:
-        begun = time.monotonic()
-        while not list(tmp_path.glob(".local-*.parts/*/*.arrow")) and time.monotonic() - begun < 90:
+        begin = time.monotonic()
+        while not list(tmp_path.glob(".local-*.parts/*/*.arrow")) and time.monotonic() - begin < 90:
             time.sleep(0.02)
         scheduler.kill()
         done = client.wait(180)
@@ -319,7 +329,7 @@ def test_a_lost_scheduler_is_said_and_the_next_one_goes_on(corpus, uninterrupted
             process.wait()
 
 
-def test_sound_is_not_stored_below_the_codecs_rate(corpus, tmp_path):
+def test_audio_is_not_stored_below_the_sample_rate_of_the_codec(corpus, tmp_path):
     codec = load_codec("codec_nano")
     with pytest.raises(
         UserError, match=r"data\.sample_rate=8000 is below the .* hertz of.*set data\.sample_rate=16000"
@@ -329,28 +339,28 @@ def test_sound_is_not_stored_below_the_codecs_rate(corpus, tmp_path):
 
 
 def gpu_of(job):
-    time.sleep(0.3)  # long enough for the other worker to take one too
+    time.sleep(0.3)  # long enough for the other worker to take a job
     return os.environ["CUDA_VISIBLE_DEVICES"]
 
 
 @pytest.mark.parametrize("kind", ["local", "dask"])
-def test_each_worker_of_a_machine_sees_a_gpu_of_its_own(kind, monkeypatch):
+def test_each_local_worker_has_its_own_gpu(kind, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
     assert set(run_jobs(EngineConfig(kind, 2), gpu_of, iter(range(6)), gpu=True)) == {"4", "7"}
 
 
-def test_a_gpu_that_is_not_there_is_said(corpus, tmp_path):
+def test_a_missing_gpu_is_reported(corpus, tmp_path):
     import torch
 
     if torch.cuda.is_available():
-        pytest.skip("there is a GPU here")
+        pytest.skip("this machine has a GPU")
     with pytest.raises(UserError, match=r"data\.device=cuda, but a worker has no GPU"):
         prepare(
             config_for(corpus, tmp_path, device="cuda"), load_codec("codec_nano"), EngineConfig(workers=0)
         )
 
 
-def test_nothing_to_read_is_an_error(tmp_path):
+def test_a_source_without_readable_units_is_an_error(tmp_path):
     (tmp_path / "rows.jsonl").write_text('{"audio": "absent.wav", "text": "[S1] Oh."}\n')
     with pytest.raises(UserError, match=r"absent\.wav"):
         prepare(config_for(tmp_path, tmp_path / "out"), None, EngineConfig(workers=0))
