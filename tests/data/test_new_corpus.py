@@ -1,5 +1,4 @@
-"""Adding a corpus costs one file: a YAML declaration, used by its path from preparation to the preview page.
-"""
+"""Adding a corpus costs one file: a YAML declaration, used by its path from preparation to the preview page."""
 
 import numpy as np
 import pytest
