@@ -1,4 +1,4 @@
-"""The class `Dia`: open a checkpoint, generate speech, save it; compatible with nari-labs/dia's `dia.model.Dia`.
+"""The class `Dia`: open a checkpoint, generate speech, save it; compatible with nari-labs/dia.
 
 Example::
 

@@ -1,5 +1,4 @@
-"""Data preparation: which source is read, how it is cut into clips, and how prepared data are stored and
-labelled."""
+"""Settings of data preparation: the source, how it is cut into clips, storage and labels."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,5 +1,4 @@
-"""The keys of a configuration dataclass by dotted name, with their types; and the nearest keys to a misspelt
-one."""
+"""Keys of a configuration dataclass by dotted name with their types, and the nearest to a misspelt key."""
 
 import difflib
 from collections.abc import Iterable, Mapping

@@ -1,5 +1,4 @@
-"""Keys that are read only under a condition: one table, and one check that refuses those which have no
-effect.
+"""Keys that are read only under a condition, and the check that refuses those without effect.
 
 A key counts when it was given on the command line, or in a recipe, with another value than its default. A
 recipe's key is not refused when the command line changes what the condition depends on.

@@ -1,5 +1,4 @@
-"""Labelling of raw recordings: the models, which run once per recording, and the thresholds that use their
-output."""
+"""Settings for labelling raw recordings: the models, and the thresholds applied to their output."""
 
 from dataclasses import dataclass, field
 

@@ -1,5 +1,4 @@
-"""Stored training configurations: those of earlier versions have keys under old names, and the keys of both
-tasks."""
+"""Stored training configurations, including those of earlier versions with old key names."""
 
 from collections.abc import Mapping
 from typing import Any, cast

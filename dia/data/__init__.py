@@ -1,0 +1,1 @@
+"""Data: corpora, preparation on several engines, labels, data sets and batches."""

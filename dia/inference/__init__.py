@@ -1,4 +1,4 @@
-"""Inference: sampling, batched decoding, synthesis and streaming, voices, long scripts, quantization, a guard."""
+"""Inference: sampling, batched decoding, synthesis, streaming, voices, long scripts, quantization."""
 
 from dia.config.sampling import Sampling
 from dia.inference.engine import Generated, Request, generate_codes, stream_codes

@@ -1,4 +1,4 @@
-"""Open a checkpoint by name with its codec, adapter and quantization, for `Dia.from_pretrained` and the bench."""
+"""Open a checkpoint by name with its codec, adapter and quantization, for `Dia` and the benchmark."""
 
 from enum import StrEnum
 

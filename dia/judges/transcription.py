@@ -1,5 +1,4 @@
-"""Speech recognition by Whisper (faster-whisper), deterministic: no sampling, no conditioning on earlier
-text."""
+"""Deterministic speech recognition by Whisper: no sampling, no conditioning on earlier text."""
 
 import hashlib
 from dataclasses import dataclass

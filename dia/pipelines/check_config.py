@@ -1,5 +1,4 @@
-"""Validation of a training configuration, including what has to be read from checkpoints, codecs and
-declarations.
+"""Validation of a training configuration, also against checkpoints, codecs and declarations.
 
 Range checks of single keys are those of the dataclasses in dia/config. All problems are reported at once.
 """

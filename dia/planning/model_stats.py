@@ -1,4 +1,4 @@
-"""Statistics of the model that a run trains: weights by part, optimizer states, teachers; nothing is allocated."""
+"""Statistics of the model that a run trains, without allocating it: weights, optimizer states, teachers."""
 
 import re
 from collections.abc import Callable

@@ -1,0 +1,1 @@
+"""Training: modules, objectives, optimizers, callbacks, checkpoints and distribution."""

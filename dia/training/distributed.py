@@ -1,4 +1,4 @@
-"""Distributed training: detect the processes that torchrun or srun started, build the strategy, shard the network.
+"""Distributed training: detect the processes of torchrun or srun, build the strategy, shard the network.
 
 `ddp` keeps the whole network in each process and averages gradients. `fsdp2` keeps a shard of every
 parameter, gradient and optimizer state in each process and gathers one layer at a time (torch's

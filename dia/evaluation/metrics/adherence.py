@@ -1,4 +1,4 @@
-"""Nonverbal adherence of a system: does each tag of the script produce its sound, and nothing else?
+"""Nonverbal adherence of a system: does each tag of the script produce its sound and no other.
 
 Computed from the raw detector scores of clips and a calibration. Beyond other benchmarks it measures how
 often a sound comes without a tag (the plain version of the same text), the effect of the tag itself (tag

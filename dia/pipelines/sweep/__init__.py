@@ -1,3 +1,1 @@
-"""Searching hyper-parameters: a space, a study that remembers, and trials that are training runs of their
-own.
-"""
+"""Hyper-parameter search with Optuna: each trial is a training run in its own process."""

@@ -1,6 +1,4 @@
-"""The space of a sweep: keys of the training config, each a range or a list of choices, and how a value is
-written for Hydra.
-"""
+"""The search space of a sweep: keys of the training configuration, each a range or a list of choices."""
 
 import re
 from collections.abc import Mapping

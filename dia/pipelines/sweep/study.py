@@ -1,9 +1,8 @@
-"""A sweep's study: what has been tried lies in its folder, so a sweep that was stopped goes on, with the
-trial it was in.
+"""The Optuna study of a sweep, stored in its folder so that the same command resumes it.
 
 sweeps/<name>/study.db          Optuna's record of all trials
               trial-0003/       the run of a trial, as any other
-              trial-0003.log    what it said
+              trial-0003.log    its output
 """
 
 import json

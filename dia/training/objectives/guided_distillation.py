@@ -1,4 +1,4 @@
-"""Guidance distillation (Meng et al. 2023, arXiv 2210.03142): one pass learns what classifier-free guidance gives.
+"""Guidance distillation (Meng et al. 2023, arXiv 2210.03142): one pass learns the guided prediction.
 
 The teacher is a frozen copy of the initial network. It reads every batch with and without text, as guided
 inference does, and :func:`dia.inference.sampling.guide` combines both into the distribution to draw from: for
