@@ -82,7 +82,7 @@ class Dia:
             load_dac: Whether to open the codec. Without one :meth:`generate` returns codes.
             codec: Name or path of a codec that replaces the one the checkpoint names.
             cross_rope: Whether the checkpoint is of the first generation of Dia-1.6B, for checkpoints whose
-                config does not tell.
+                config does not determine it.
             quantization: ``int8`` or ``int4`` (:mod:`dia.inference.quantization`); None does not quantize.
             config_path: A config.json that does not lie beside the weights.
             adapter: Folder of a LoRA adapter trained on this checkpoint, or of the run that trained it; it is
@@ -260,7 +260,7 @@ class Dia:
         pause: float = 0.25,
         retries: int = 1,
     ) -> Iterator[Waveform]:
-        """Yield the audio of a script of any length in one voice, piece by piece, without clicks at the joins.
+        """Yield the audio of a script of any length in one voice, piece by piece and without clicks.
 
         Args:
             text: The script; its speakers must speak in the voice's transcript too.

@@ -22,7 +22,7 @@ from dia.checkpoint.folder import write_folder
 from dia.checkpoint.transformers_layout import HEAD, PREFIX
 from dia.config.aliases import MODEL_ALIASES, rename_nested
 from dia.errors import UserError
-from dia.network import DiaConfig, DiaNetwork
+from dia.network import DecoderConfig, DiaConfig, DiaNetwork, EncoderConfig
 from dia.types import flatten
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -108,12 +108,14 @@ def load_adapter(path: str | Path) -> Adapter:
     )
     if folder is None:
         raise UserError(
-            f"there is no adapter at {path}: neither it nor its subfolder `adapter` holds {CONFIG}; give its folder"
+            f"there is no adapter at {path}: neither it nor its subfolder `adapter` holds {CONFIG}; give "
+            "its folder"
         )
     content = read_json(folder / CONFIG)
     if unsupported := [key for key in UNSUPPORTED if content.get(key)]:
         raise UserError(
-            f"{folder / CONFIG} uses {', '.join(unsupported)}, which is not supported here; merge it with PEFT"
+            f"{folder / CONFIG} uses {', '.join(unsupported)}, which is not supported here; merge it with "
+            "PEFT"
         )
     try:
         base_name = content.get("base_model_name_or_path") or "unknown"
@@ -220,9 +222,8 @@ def _our_name(name: str) -> str:
 
 
 def _config_of(content: dict[str, Any]) -> DiaConfig:
-    """The config that :func:`asdict` wrote. Raises ``KeyError`` and ``TypeError`` for anything else."""
+    """Return the config that :func:`asdict` wrote. Raises ``KeyError`` or ``TypeError`` otherwise."""
     content, _ = rename_nested(content, MODEL_ALIASES)  # adapters of earlier versions
-    made = DiaConfig()
-    return DiaConfig(**{
-        **content, "encoder": type(made.encoder)(**content["encoder"]), "decoder": type(made.decoder)(**content["decoder"]),
-    })  # fmt: skip
+    encoder = EncoderConfig(**content["encoder"])
+    decoder = DecoderConfig(**content["decoder"])
+    return DiaConfig(**{**content, "encoder": encoder, "decoder": decoder})

@@ -12,7 +12,7 @@ from dia.network import DiaNetwork
 
 
 def describe(source: Source) -> list[str]:
-    """Return lines about a checkpoint, including each file's SHA-256 and tensors that do not fit its config."""
+    """Return lines about a checkpoint, with each file's SHA-256 and the tensors that do not fit its config."""
     config, codec = source.config, codec_of(source)
     types = Counter(str(tensor.dtype).removeprefix("torch.") for tensor in source.tensors.values())
     weights = sum(prod(tensor.shape) for tensor in source.tensors.values())
@@ -21,8 +21,10 @@ def describe(source: Source) -> list[str]:
         problems = shape_problems(DiaNetwork(config), source.tensors)
     return [
         f"layout      {source.layout}",
-        f"generation  {source.generation}, cross_rope={config.cross_rope} (according to {source.generation_source})",
-        f"network     encoder {config.encoder.layers} x {config.encoder.hidden_size}, decoder {config.decoder.layers} x "
+        f"generation  {source.generation}, cross_rope={config.cross_rope} (according to "
+        f"{source.generation_source})",
+        f"network     encoder {config.encoder.layers} x {config.encoder.hidden_size}, decoder "
+        f"{config.decoder.layers} x "
         f"{config.decoder.hidden_size}, {config.channels} channels of {config.decoder.codebook_size} codes",
         f"weights     {weights:,} in {len(source.tensors)} tensors, {size / 1e9:.3f} GB, "
         + ", ".join(f"{count} {name}" for name, count in sorted(types.items())),

@@ -14,7 +14,7 @@ from dia.errors import UserError, one_line
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the object in a JSON file. Raises :class:`UserError` when it is missing, damaged, or no object."""
+    """Return the object in a JSON file. Raises :class:`UserError` when it is missing or damaged."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

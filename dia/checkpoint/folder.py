@@ -196,7 +196,7 @@ def _write_nari(
     extra: dict[str, Any],
     sampling: dict[str, Any],
 ) -> None:
-    """Write nari's layout; the first generation has a nested config.json, and sampling values are not stored."""
+    """Write nari's layout, without sampling values; the first generation has a nested config.json."""
     flat = transformers_layout.to_config_json(config, extra)
     for part in ("encoder_config", "decoder_config"):
         flat[part]["rope_theta"] = config.rope_theta  # the name that nari's reader expects

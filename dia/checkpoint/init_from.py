@@ -21,19 +21,20 @@ SHOWN = 5  # number of conflicts that a message lists
 def filled_shape(model: DiaConfig, init: str) -> DiaConfig:
     """Return the shape ``model`` with its open values taken from the checkpoint ``init``.
 
-    When the checkpoint cannot be read, open values are those of Dia-1.6B, and :func:`initial_problems` reports
-    the error.
+    When the checkpoint cannot be read, open values are those of Dia-1.6B, and :func:`initial_problems`
+    reports the error.
 
     Raises:
         UserError: When values are open and ``init`` is empty.
     """
-    given = asdict(model)
-    is_open = [key for key, value in flatten(given).items() if not value and key != "cross_rope"]
+    values = asdict(model)
+    is_open = [key for key, value in flatten(values).items() if not value and key != "cross_rope"]
     if not is_open:
         return model
     if not init:
         raise UserError(
-            "model=checkpoint takes its shape from a checkpoint, and init_from is empty; give init_from=PATH or a "
+            "model=checkpoint takes its shape from a checkpoint, and init_from is empty; give "
+            "init_from=PATH or a "
             "Hub id"
         )
     try:
@@ -41,20 +42,20 @@ def filled_shape(model: DiaConfig, init: str) -> DiaConfig:
     except UserError:
         shape = asdict(DiaConfig())
     # cross_rope has no open value: when the shape is open, false does not mean that it was chosen
-    for key in (*is_open, *(["cross_rope"] if not given["cross_rope"] else [])):
+    for key in (*is_open, *(["cross_rope"] if not values["cross_rope"] else [])):
         before, _, last = key.rpartition(".")
-        (given[before] if before else given)[last] = flatten(shape)[key]
+        (values[before] if before else values)[last] = flatten(shape)[key]
     return DiaConfig(
         **{
-            **given,
-            "encoder": EncoderConfig(**given["encoder"]),
-            "decoder": DecoderConfig(**given["decoder"]),
+            **values,
+            "encoder": EncoderConfig(**values["encoder"]),
+            "decoder": DecoderConfig(**values["decoder"]),
         }
     )
 
 
 def initial_problems(init: str, model: DiaConfig) -> list[str]:
-    """Return why training cannot start from a checkpoint: read errors, and values that contradict its shape."""
+    """Return why training cannot start from a checkpoint: read errors, and values in conflict with its shape."""
     try:
         shape = flatten(asdict(read_config(resolve_checkpoint(init))))
     except UserError as error:
@@ -74,7 +75,8 @@ def initial_codec_problems(codec: str, shape: SpectralCodecConfig) -> list[str]:
     except UserError as error:
         return [f"codec_training.finetune_decoder_of={codec}: {error}"]
     return [
-        f"codec_training.finetune_decoder_of={codec} has {key}={own[key]}, spectral.{key} is {value}; leave it out"
+        f"codec_training.finetune_decoder_of={codec} has {key}={own[key]}, spectral.{key} is {value}; "
+        "leave it out"
         for key, value in asdict(shape).items()
         if own[key] != value
     ]

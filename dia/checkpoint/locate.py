@@ -54,7 +54,8 @@ def locate(path: str | Path, weights: bool = True) -> Located:
         return _beside(here)
     if (here / SHARDS).is_file():
         raise UserError(
-            f"{here} is a sharded checkpoint; convert it to a model with python -m dia.weights consolidate RUN "
+            f"{here} is a sharded checkpoint; convert it to a model with python -m dia.weights consolidate "
+            "RUN "
             "out=FOLDER"
         )
     for candidate in (here, here / "model"):
@@ -62,12 +63,14 @@ def locate(path: str | Path, weights: bool = True) -> Located:
             return _in_folder(str(path), candidate, files)
     if here.exists():
         raise UserError(
-            f"{here} holds no checkpoint, nor does its subfolder `model`; give a run folder, a model folder or a "
+            f"{here} holds no checkpoint, nor does its subfolder `model`; give a run folder, a model "
+            "folder or a "
             "weights file"
         )
     if str(path).count("/") != 1 or str(path).startswith((".", "/")):
         raise UserError(
-            f"there is no checkpoint at {path}; give a run folder, a model folder, a file or a Hub id (owner/name)"
+            f"there is no checkpoint at {path}; give a run folder, a model folder, a file or a Hub id "
+            "(owner/name)"
         )
     if not weights:
         return _in_folder(str(path), _download(str(path), [CONFIG]), [])
@@ -77,7 +80,8 @@ def locate(path: str | Path, weights: bool = True) -> Located:
         files = _weights_in(folder)
     if not files:
         raise UserError(
-            f"{path} holds no weights ({', '.join(f'*{ending}' for ending in ENDINGS)}); give another checkpoint"
+            f"{path} holds no weights ({', '.join(f'*{ending}' for ending in ENDINGS)}); give another "
+            "checkpoint"
         )
     return _in_folder(str(path), folder, files)
 
@@ -116,7 +120,8 @@ def _weights_in(folder: Path) -> list[Path]:
     files = sorted(file for file in folder.iterdir() if file.suffix in ENDINGS)
     if len(files) > 1:
         raise UserError(
-            f"{folder} holds several checkpoints: {', '.join(file.name for file in files)}; give one of the files"
+            f"{folder} holds several checkpoints: {', '.join(file.name for file in files)}; give one of "
+            "the files"
         )
     return files
 
@@ -130,6 +135,7 @@ def _download(hub_id: str, patterns: list[str]) -> Path:
         return Path(snapshot_download(hub_id, allow_patterns=patterns))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise UserError(
-            f"{hub_id} is no folder here and cannot be downloaded from the Hub ({type(error).__name__}); check name "
+            f"{hub_id} is no folder here and cannot be downloaded from the Hub ({type(error).__name__}); "
+            "check name "
             "and network"
         ) from error

@@ -1,8 +1,8 @@
 """The layout of nari-labs/dia: conversion of its config.json (two formats) and its tensors.
 
 Its kernels are (in..., out...), the transpose of a linear layer's weights, with heads as axes of their own,
-and nine embeddings are nine tensors (nari-labs/dia, `dia/layers.py` and `dia/config.py`). The first generation
-of checkpoints has a nested config.json, 0626 a flat one that is close to that of transformers.
+and nine embeddings are nine tensors (nari-labs/dia, `dia/layers.py` and `dia/config.py`). The first
+generation of checkpoints has a nested config.json, 0626 a flat one that is close to that of transformers.
 """
 
 import re
@@ -133,20 +133,31 @@ def from_nested_config(content: dict[str, Any]) -> DiaConfig:
     encoder, decoder = model["encoder"], model["decoder"]
     return DiaConfig(
         encoder=EncoderConfig(
-            layers=encoder["n_layer"], hidden_size=encoder["n_embd"], intermediate_size=encoder["n_hidden"], heads=encoder["n_head"],
-            head_dim=encoder["head_dim"], vocab_size=model["src_vocab_size"], max_positions=_whole(data["text_length"]),
+            layers=encoder["n_layer"],
+            hidden_size=encoder["n_embd"],
+            intermediate_size=encoder["n_hidden"],
+            heads=encoder["n_head"],
+            head_dim=encoder["head_dim"],
+            vocab_size=model["src_vocab_size"],
+            max_positions=_whole(data["text_length"]),
         ),
         decoder=DecoderConfig(
-            layers=decoder["n_layer"], hidden_size=decoder["n_embd"], intermediate_size=decoder["n_hidden"],
-            heads=decoder["gqa_query_heads"], key_value_heads=decoder["kv_heads"], head_dim=decoder["gqa_head_dim"],
-            cross_heads=decoder["cross_query_heads"], cross_head_dim=decoder["cross_head_dim"],
-            codebook_size=model["tgt_vocab_size"] - 4, max_positions=_whole(data["audio_length"]),
+            layers=decoder["n_layer"],
+            hidden_size=decoder["n_embd"],
+            intermediate_size=decoder["n_hidden"],
+            heads=decoder["gqa_query_heads"],
+            key_value_heads=decoder["kv_heads"],
+            head_dim=decoder["gqa_head_dim"],
+            cross_heads=decoder["cross_query_heads"],
+            cross_head_dim=decoder["cross_head_dim"],
+            codebook_size=model["tgt_vocab_size"] - 4,
+            max_positions=_whole(data["audio_length"]),
         ),
         delays=list(data.get("delay_pattern", DIA_DELAYS)),
         cross_rope=True,
         norm_epsilon=model.get("normalization_layer_epsilon", 1e-5),
         rope_theta=float(model.get("rope_max_timescale", 10_000)),
-    )  # fmt: skip
+    )
 
 
 def to_nested_config(config: DiaConfig) -> dict[str, Any]:
@@ -156,25 +167,42 @@ def to_nested_config(config: DiaConfig) -> dict[str, Any]:
         "version": "1.0",
         "model": {
             "encoder": {
-                "n_layer": encoder.layers, "n_embd": encoder.hidden_size, "n_hidden": encoder.intermediate_size,
-                "n_head": encoder.heads, "head_dim": encoder.head_dim,
+                "n_layer": encoder.layers,
+                "n_embd": encoder.hidden_size,
+                "n_hidden": encoder.intermediate_size,
+                "n_head": encoder.heads,
+                "head_dim": encoder.head_dim,
             },
             "decoder": {
-                "n_layer": decoder.layers, "n_embd": decoder.hidden_size, "n_hidden": decoder.intermediate_size,
-                "gqa_query_heads": decoder.heads, "kv_heads": decoder.key_value_heads, "gqa_head_dim": decoder.head_dim,
-                "cross_query_heads": decoder.cross_heads, "cross_head_dim": decoder.cross_head_dim,
+                "n_layer": decoder.layers,
+                "n_embd": decoder.hidden_size,
+                "n_hidden": decoder.intermediate_size,
+                "gqa_query_heads": decoder.heads,
+                "kv_heads": decoder.key_value_heads,
+                "gqa_head_dim": decoder.head_dim,
+                "cross_query_heads": decoder.cross_heads,
+                "cross_head_dim": decoder.cross_head_dim,
             },
-            "src_vocab_size": encoder.vocab_size, "tgt_vocab_size": decoder.vocab_size, "dropout": 0.0,
-            "normalization_layer_epsilon": config.norm_epsilon, "weight_dtype": "float32",
-            "rope_min_timescale": 1, "rope_max_timescale": int(config.rope_theta),
+            "src_vocab_size": encoder.vocab_size,
+            "tgt_vocab_size": decoder.vocab_size,
+            "dropout": 0.0,
+            "normalization_layer_epsilon": config.norm_epsilon,
+            "weight_dtype": "float32",
+            "rope_min_timescale": 1,
+            "rope_max_timescale": int(config.rope_theta),
         },
         "training": {"dtype": "float32", "logits_dot_in_fp32": False},
         "data": {
-            "text_length": encoder.max_positions, "audio_length": decoder.max_positions, "channels": config.channels,
-            "text_pad_value": 0, "audio_eos_value": decoder.eos, "audio_pad_value": decoder.pad,
-            "audio_bos_value": decoder.bos, "delay_pattern": list(config.delays),
+            "text_length": encoder.max_positions,
+            "audio_length": decoder.max_positions,
+            "channels": config.channels,
+            "text_pad_value": 0,
+            "audio_eos_value": decoder.eos,
+            "audio_pad_value": decoder.pad,
+            "audio_bos_value": decoder.bos,
+            "delay_pattern": list(config.delays),
         },
-    }  # fmt: skip
+    }
 
 
 def config_of_nari_tensors(tensors: dict[str, Tensor]) -> DiaConfig:
@@ -189,19 +217,27 @@ def config_of_nari_tensors(tensors: dict[str, Tensor]) -> DiaConfig:
     vocabulary, width = tensors["encoder.embedding.weight"].shape
     return DiaConfig(
         encoder=EncoderConfig(
-            layers=_layers(tensors, "encoder"), hidden_size=width, intermediate_size=tensors["encoder.layers.0.mlp.wi_fused.weight"].shape[2],
-            heads=query[1], head_dim=query[2], vocab_size=vocabulary,
+            layers=_layers(tensors, "encoder"),
+            hidden_size=width,
+            intermediate_size=tensors["encoder.layers.0.mlp.wi_fused.weight"].shape[2],
+            heads=query[1],
+            head_dim=query[2],
+            vocab_size=vocabulary,
         ),
         decoder=DecoderConfig(
-            layers=_layers(tensors, "decoder"), hidden_size=own[0],
-            intermediate_size=tensors["decoder.layers.0.mlp.wi_fused.weight"].shape[2], heads=own[1],
-            key_value_heads=tensors["decoder.layers.0.self_attention.k_proj.weight"].shape[1], head_dim=own[2],
-            cross_heads=cross[1], cross_head_dim=cross[2],
+            layers=_layers(tensors, "decoder"),
+            hidden_size=own[0],
+            intermediate_size=tensors["decoder.layers.0.mlp.wi_fused.weight"].shape[2],
+            heads=own[1],
+            key_value_heads=tensors["decoder.layers.0.self_attention.k_proj.weight"].shape[1],
+            head_dim=own[2],
+            cross_heads=cross[1],
+            cross_head_dim=cross[2],
             codebook_size=tensors[NARI_HEAD].shape[2] - 4,
         ),
         delays=list(DIA_DELAYS[: tensors[NARI_HEAD].shape[1]]),
         cross_rope=True,
-    )  # fmt: skip
+    )
 
 
 def _layers(tensors: dict[str, Tensor], part: str) -> int:

@@ -76,22 +76,31 @@ def from_config_json(content: dict[str, Any]) -> DiaConfig:
     rope = decoder.get("rope_parameters") or {}
     return DiaConfig(
         encoder=EncoderConfig(
-            layers=encoder["num_hidden_layers"], hidden_size=encoder["hidden_size"], intermediate_size=encoder["intermediate_size"],
-            heads=encoder["num_attention_heads"], head_dim=encoder["head_dim"], vocab_size=encoder["vocab_size"],
+            layers=encoder["num_hidden_layers"],
+            hidden_size=encoder["hidden_size"],
+            intermediate_size=encoder["intermediate_size"],
+            heads=encoder["num_attention_heads"],
+            head_dim=encoder["head_dim"],
+            vocab_size=encoder["vocab_size"],
             max_positions=encoder["max_position_embeddings"],
         ),
         decoder=DecoderConfig(
-            layers=decoder["num_hidden_layers"], hidden_size=decoder["hidden_size"], intermediate_size=decoder["intermediate_size"],
-            heads=decoder["num_attention_heads"], key_value_heads=decoder["num_key_value_heads"],
-            head_dim=decoder["head_dim"], cross_heads=decoder["cross_num_attention_heads"],
-            cross_head_dim=decoder["cross_head_dim"], codebook_size=decoder["vocab_size"] - 4,
+            layers=decoder["num_hidden_layers"],
+            hidden_size=decoder["hidden_size"],
+            intermediate_size=decoder["intermediate_size"],
+            heads=decoder["num_attention_heads"],
+            key_value_heads=decoder["num_key_value_heads"],
+            head_dim=decoder["head_dim"],
+            cross_heads=decoder["cross_num_attention_heads"],
+            cross_head_dim=decoder["cross_head_dim"],
+            codebook_size=decoder["vocab_size"] - 4,
             max_positions=decoder["max_position_embeddings"],
         ),
         delays=list(content["delay_pattern"]),
         cross_rope=bool(content.get("dia", {}).get("cross_rope", False)),
         norm_epsilon=decoder.get("norm_eps", 1e-5),
         rope_theta=float(rope.get("rope_theta", decoder.get("rope_theta", 10_000.0))),
-    )  # fmt: skip
+    )
 
 
 def to_tensors(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -143,7 +143,8 @@ def load_dac(path: Path, name: str, device: str = "cpu") -> DacCodec:
         model.load_state_dict(content["state_dict"])
     except (RuntimeError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
-            f"the weights in {path} do not fit the settings beside them: {one_line(error)}; copy the file again"
+            f"the weights in {path} do not fit the settings beside them: {one_line(error)}; copy the file "
+            "again"
         ) from error
     return DacCodec(model.to(device), name)
 
@@ -152,7 +153,8 @@ def _read(path: Path, device: str) -> dict[str, Any]:
     """Return what ``save(path, package=False)`` wrote: ``state_dict``, and ``metadata`` with ``kwargs``."""
     if _is_torch_package(path):
         raise UserError(
-            f"{path} is a torch package, which holds code; save the model again with save(path, package=False)"
+            f"{path} is a torch package, which holds code; save the model again with save(path, "
+            "package=False)"
         )
     try:
         content = torch.load(path, map_location=device, weights_only=True)

@@ -40,7 +40,8 @@ def undelay(delayed_BTC: Tensor, delays: Sequence[int]) -> Tensor:
     frames = delayed_BTC.shape[1] - max(delays)
     if frames < 1:
         raise ValueError(
-            f"{delayed_BTC.shape[1]} steps hold no whole frame under a delay of {max(delays)}; give more steps"
+            f"{delayed_BTC.shape[1]} steps hold no whole frame under a delay of {max(delays)}; give more "
+            "steps"
         )
     source_TC = torch.arange(frames, device=delayed_BTC.device)[:, None] + delays_C
     return delayed_BTC.gather(1, source_TC.expand(len(delayed_BTC), -1, -1))

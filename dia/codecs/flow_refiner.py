@@ -3,8 +3,8 @@
 A regression predicts averages: harmonics blur where the pitch is slightly uncertain, and breath becomes a
 smooth hum. Flow matching (arXiv 2210.02747) learns the distribution of the missing residual of the log
 magnitudes, as a velocity field from a standard normal distribution. Decoding integrates the field from noise
-that is a function of the codes, so that the audio is a function of the codes alone. Starting from zero instead
-of noise gives the average again: coughs and cleared throats were not recognizable.
+that is a function of the codes, so that the audio is a function of the codes alone. Starting from zero
+instead of noise gives the average again: coughs and cleared throats were not recognizable.
 
 Legend: B batch, T codec frames, S frames of a codec frame, C codebooks, V codes of a codebook, F frames, K
 frequency bins, W feature width.
@@ -59,7 +59,7 @@ class DetailFlow(nn.Module):
         return loss
 
     def sharpen(self, features_BFW: Tensor, mean_BFK: Tensor, start_BFK: Tensor, steps: int) -> Tensor:
-        """Return log magnitudes (B, F, K) with detail, by Euler's method from the scaled residual ``start_BFK``."""
+        """Return log magnitudes (B, F, K) with detail, by Euler's method from a scaled residual ``start_BFK``."""
         residual_BFK = start_BFK
         for step in range(steps):
             time_B = mean_BFK.new_full((len(mean_BFK),), step / steps)

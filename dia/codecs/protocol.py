@@ -126,13 +126,14 @@ def require_whole_frames(waveform_BL: Tensor, hop: int) -> None:
     """Raise ``ValueError`` unless waveforms are (B, L) with L a positive multiple of ``hop``."""
     if waveform_BL.ndim != 2 or waveform_BL.shape[1] % hop or not waveform_BL.shape[1]:
         raise ValueError(
-            f"waveforms have the shape {tuple(waveform_BL.shape)}, expected (B, L) with L a multiple of {hop}; "
+            f"waveforms have the shape {tuple(waveform_BL.shape)}, expected (B, L) with L a multiple of "
+            f"{hop}; "
             f"call pad_to_frames(waveform_BL, {hop})"
         )
 
 
 def require_codes(codes_BTC: Tensor, channels: int, codebook_size: int) -> None:
-    """Raise ``ValueError`` unless codes are integers (B, T, C) in 0..codebook_size - 1 (no BOS, EOS or PAD)."""
+    """Raise ``ValueError`` unless codes are integers (B, T, C) in 0..codebook_size - 1, without special ids."""
     if codes_BTC.ndim != 3 or codes_BTC.shape[2] != channels or codes_BTC.is_floating_point():
         raise ValueError(
             f"codes have the shape {tuple(codes_BTC.shape)} and type {codes_BTC.dtype}, expected integers "
@@ -140,7 +141,8 @@ def require_codes(codes_BTC: Tensor, channels: int, codebook_size: int) -> None:
         )
     if codes_BTC.numel() == 0 or int(codes_BTC.min()) < 0 or int(codes_BTC.max()) >= codebook_size:
         raise ValueError(
-            f"codes must have one frame or more with ids 0 to {codebook_size - 1}; remove special tokens first"
+            f"codes must have one frame or more with ids 0 to {codebook_size - 1}; remove special tokens "
+            "first"
         )
 
 
@@ -162,7 +164,8 @@ def require_codec(codec: Codec, expected: str, owner: str) -> None:
     """Raise :class:`UserError` unless the codec has the fingerprint that ``owner`` (a checkpoint) expects."""
     if codec.fingerprint != expected:
         raise UserError(
-            f"the codec {codec.name} (sha256 {codec.fingerprint[:12]}) is not the one that {owner} was made with "
+            f"the codec {codec.name} (sha256 {codec.fingerprint[:12]}) is not the one that {owner} was "
+            "made with "
             f"(sha256 {expected[:12]}); give that codec with codec.name=..."
         )
 

@@ -1,8 +1,8 @@
 """The registry of codec types, and how a name or a path is opened as a codec.
 
 To add a codec, write one module with a class that implements :class:`dia.codecs.protocol.Codec` and a
-:class:`dia.codecs.protocol.CodecType` that opens it, and add one line to ``CODEC_TYPES``. Code outside of this
-package calls :func:`register_codec` instead.
+:class:`dia.codecs.protocol.CodecType` that opens it, and add one line to ``CODEC_TYPES``. Code outside of
+this package calls :func:`register_codec` instead.
 
 A codec folder holds ``config.json`` with the key ``type`` and whatever files the type reads. A single weights
 file is a DAC model as the package descript-audio-codec saves it.
@@ -72,7 +72,8 @@ def codec_path(name: str) -> Path:
     if not name or not path.exists():
         published = [known for codec_type in CODEC_TYPES.values() for known in codec_type.pretrained]
         raise UserError(
-            f"there is no codec {name!r}; give one of {', '.join((*SHIPPED_CODECS, *published))}, the folder of "
+            f"there is no codec {name!r}; give one of {', '.join((*SHIPPED_CODECS, *published))}, the "
+            "folder of "
             "a codec, or a DAC .pth file"
         )
     return path

@@ -93,7 +93,8 @@ def save_spectral(network: SpectralNetwork, folder: Path) -> None:
     """
     if not hasattr(network.quantizer.quantizers[0].in_proj, "weight_g"):
         raise ValueError(
-            "the network's weight norm is folded, so its weights cannot be loaded again; save the network before "
+            "the network's weight norm is folded, so its weights cannot be loaded again; save the network "
+            "before "
             "a SpectralCodec takes it"
         )
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,13 +1,14 @@
 """A small neural codec that trains on a CPU: log-mel spectrogram in, inverse STFT out, both at frame rate.
 
-Encoder: waveform -> log-mel (100 frames/s) -> ConvNeXt blocks -> stride 4 -> residual vector quantizer (of the
-package descript-audio-codec) -> codes (25 frames/s).
+Encoder: waveform -> log-mel (100 frames/s) -> ConvNeXt blocks -> stride 4 -> residual vector quantizer (of
+the package descript-audio-codec) -> codes (25 frames/s).
 Decoder: codes -> upsampling by 4 -> ConvNeXt blocks -> mean log magnitudes -> flow matching adds detail
 (:mod:`dia.codecs.flow_refiner`) -> phases by Griffin-Lim -> inverse STFT -> waveform.
 
 As in Vocos (arXiv 2306.00814) the decoder never upsamples to the sample rate. Vocos predicts phases as well;
-here Griffin-Lim estimates them, so that training is a regression of magnitudes: a step takes .2 s on two cores
-where a step with DAC's discriminators takes 1.4 s. The flow restores the detail that a regression averages.
+here Griffin-Lim estimates them, so that training is a regression of magnitudes: a step takes .2 s on two
+cores where a step with DAC's discriminators takes 1.4 s. The flow restores the detail that a regression
+averages.
 
 Legend: B batch, L samples, M mel band or feature width, F frames at `hop`, T codec frames, C codebooks, W
 feature width, K frequency bins (n_fft / 2 + 1).

@@ -136,7 +136,8 @@ def _problems(network: DiaNetwork, requests: list[Request], max_tokens: int) -> 
     longest = max(_prompt_frames(request) for request in requests)
     if longest + 2 + max(config.delays) > max_tokens:
         problems.append(
-            f"max_tokens={max_tokens} leaves no room after a prompt of {longest} frames and the delays; raise it"
+            f"max_tokens={max_tokens} leaves no room after a prompt of {longest} frames and the delays; "
+            "raise it"
         )
     return problems
 

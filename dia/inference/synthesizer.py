@@ -125,6 +125,7 @@ def require_matching_shapes(network: DiaNetwork, codec: Codec) -> None:
     channels, codebook_size = network.config.channels, network.config.decoder.codebook_size
     if (channels, codebook_size) != (codec.channels, codec.codebook_size):
         raise UserError(
-            f"the codec {codec.name} has {codec.channels} channels of {codec.codebook_size} codes, the checkpoint "
+            f"the codec {codec.name} has {codec.channels} channels of {codec.codebook_size} codes, the "
+            "checkpoint "
             f"{channels} of {codebook_size}; give the codec that the checkpoint was trained with"
         )

@@ -75,7 +75,7 @@ class Voice:
         return room
 
     def script(self, text: str) -> str:
-        """Return the text that the model reads to speak ``text`` in this voice: the transcript, then the text.
+        """Return the text that makes the model speak ``text`` in this voice: the transcript, then the text.
 
         Raises:
             UserError: With everything that prevents it, as :meth:`problems_with` lists it.
@@ -94,7 +94,8 @@ class Voice:
         except ValueError as error:
             return [str(error)]
         problems = [
-            f"[S{speaker}] speaks in the text but not in the voice's transcript; record both speakers, or remove "
+            f"[S{speaker}] speaks in the text but not in the voice's transcript; record both speakers, or "
+            "remove "
             "the turn"
             for speaker in sorted(speakers - recorded)
         ]
@@ -148,7 +149,8 @@ def voice_problems(
     """Return why a recording and its transcript make a bad voice, one sentence each with its remedy."""
     if not transcript.strip():
         return [
-            "the transcript is missing; without it the model drops words or answers with noise: write the words "
+            "the transcript is missing; without it the model drops words or answers with noise: write the "
+            "words "
             "of the recording, beginning with [S1]"
         ]
     problems = lint(transcript, Limits(shortest_seconds=0.0, longest_seconds=float("inf")))
@@ -161,7 +163,8 @@ def voice_problems(
     pace = len(Script.parse(transcript).words()) / seconds
     if not SLOWEST <= pace <= FASTEST:
         problems.append(
-            f"the transcript has {pace:.1f} characters per second of the recording, speech about 14; write all "
+            f"the transcript has {pace:.1f} characters per second of the recording, speech about 14; write "
+            "all "
             "words of the recording and no others"
         )
     return problems

@@ -1,7 +1,7 @@
 """Dia's decoder: delayed codec channels, summed into one sequence, attending to the text.
 
-The same layers run in two ways: ``forward`` on whole sequences (training), ``next_features`` on new steps with
-a cache (generation).
+The same layers run in two ways: ``forward`` on whole sequences (training), ``next_features`` on new steps
+with a cache (generation).
 
 Legend: B batch, T audio step, S text byte, C codec channel, V ids per channel, D width.
 """
@@ -22,7 +22,7 @@ Angles = tuple[Tensor, Tensor]
 
 
 class ChannelEmbedding(nn.Module):
-    """One embedding table for all channels; a step's feature is the sum over its channels (an embedding bag)."""
+    """One embedding table for all channels; a step's feature is the sum over its channels (embedding bag)."""
 
     def __init__(self, channels: int, vocabulary: int, width: int) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class DecoderLayer(nn.Module):
         self.mlp = GatedSiLU(size.hidden_size, size.intermediate_size)
 
     def memory(self, memory_BSD: Tensor, angles: Angles) -> tuple[Tensor, Tensor]:
-        """Return the cross-attention keys and values of the text; ``cross_rope`` rotates the keys by ``angles``."""
+        """Return cross-attention keys and values of the text; ``cross_rope`` rotates the keys by ``angles``."""
         keys, values = self.cross_attention.keys_values(memory_BSD)
         return (rotate(keys, angles) if self.cross_rope else keys), values
 
@@ -133,7 +133,7 @@ class Decoder(nn.Module):
     def new_cache(
         self, memory_BSD: Tensor, memory_mask_BS: Tensor, steps: int, block: int = BLOCK
     ) -> DecoderCache:
-        """Return an empty cache of at most ``steps`` steps for encoded texts; shapes change every ``block``."""
+        """Return an empty cache for encoded texts, of at most ``steps`` steps in blocks of ``block``."""
         size, batch = self.config.decoder, memory_BSD.shape[0]
         layers = [LayerCache(batch, size.key_value_heads, size.head_dim, memory_BSD) for _ in self.layers]
         position = torch.zeros((), dtype=torch.long, device=memory_BSD.device)
@@ -142,7 +142,7 @@ class Decoder(nn.Module):
         )
 
     def next_features(self, tokens_BTC: Tensor, cache: DecoderCache) -> Tensor:
-        """Return features (B, T, D) of the next T steps and advance the cache, which must have reserved them."""
+        """Return features (B, T, D) of the next T steps, for which the cache has room, and advance the cache."""
         positions_T = cache.position + torch.arange(tokens_BTC.shape[1], device=tokens_BTC.device)
         visible_TT = torch.arange(cache.visible, device=tokens_BTC.device) <= positions_T[:, None]
         angles, cross_angles = self._angles(positions_T)

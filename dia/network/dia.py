@@ -58,7 +58,7 @@ class DiaNetwork(nn.Module):
     def new_cache(
         self, text_BS: Tensor, text_mask_BS: Tensor, steps: int, block: int = BLOCK
     ) -> DecoderCache:
-        """Encode texts and return a cache for decoding up to ``steps`` steps; shapes change every ``block``."""
+        """Encode texts and return a cache for decoding up to ``steps`` steps, in blocks of ``block``."""
         return self.decoder.new_cache(self.encoder(text_BS, text_mask_BS), text_mask_BS, steps, block)
 
     def prefill(self, tokens_BTC: Tensor, cache: DecoderCache) -> None:
@@ -66,7 +66,7 @@ class DiaNetwork(nn.Module):
         self.decoder.next_features(tokens_BTC, cache)
 
     def next_logits(self, tokens_BTC: Tensor, cache: DecoderCache) -> Tensor:
-        """Return logits (B, T, C, V) of the next T steps and advance the cache, which must have reserved them."""
+        """Return logits (B, T, C, V) of the next T steps, for which the cache has room, and advance the cache."""
         return self.logits(self.decoder.next_features(tokens_BTC, cache))
 
     def logits(self, features_BTD: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ class GatedSiLU(nn.Module):
 
 
 def _use_autograd_ops() -> bool:
-    """Return whether to use our memory-saving autograd functions: in training, unless torch.compile does it."""
+    """Return whether to use memory-saving autograd functions: in training, unless torch.compile does it."""
     return torch.is_grad_enabled() and not torch.compiler.is_compiling()
 
 
@@ -155,7 +155,7 @@ class Attention(nn.Module):
     def attend(
         self, queries_BNTH: Tensor, keys_BKSH: Tensor, values_BKSH: Tensor, mask: Tensor | None, causal: bool
     ) -> Tensor:
-        """Return the attention output (B, T, D); ``mask`` is boolean, true on keys that may be attended to."""
+        """Return the attention output (B, T, D); ``mask`` is boolean and true on keys to attend to."""
         heads, steps = queries_BNTH.shape[1:3]
         shared = heads // keys_BKSH.shape[1]
         if steps == 1 and shared > 1:

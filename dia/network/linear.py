@@ -5,9 +5,9 @@ the bits that it would get alone. MKL uses another order for another number of r
 thousand differs.
 
 Speed: a decoder step has two rows per text and is bound by reading weights. MKL reaches the memory bandwidth
-on Intel's processors and not on others: on an AMD EPYC (Zen 4) with 32 GB/s it reads weights at 9 GB/s, oneDNN
-at 25. Compiled code cannot call oneDNN with weights that are not frozen into it; there torch.compile fuses
-plain sums instead (31 GB/s), and items agree up to rounding.
+on Intel's processors and not on others: on an AMD EPYC (Zen 4) with 32 GB/s it reads weights at 9 GB/s,
+oneDNN at 25. Compiled code cannot call oneDNN with weights that are not frozen into it; there torch.compile
+fuses plain sums instead (31 GB/s), and items agree up to rounding.
 
 Legend: B rows, I input features, O output features.
 """
@@ -61,7 +61,7 @@ class Linear(nn.Linear):
 
 
 def onednn_product(rows_BI: Tensor, weight_OI: Tensor) -> Tensor:
-    """Return the product (B, O) by oneDNN; a single row is doubled, because oneDNN sums it in another order."""
+    """Return the product (B, O) by oneDNN; a single row is doubled, as oneDNN sums it in another order."""
     single = len(rows_BI) == 1
     rows = rows_BI.expand(2, -1).contiguous() if single else rows_BI
     product: Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight_OI, None, "none", [], "")

@@ -15,9 +15,16 @@ from dia.config.codec import SpectralCodecConfig
 from dia.errors import UserError
 
 SMALL = SpectralCodecConfig(
-    encoder_layers=1, encoder_width=16, latent_width=8, codebooks=3, codebook_size=16, decoder_layers=1, decoder_width=16,
-    detail_layers=1, detail_width=16,
-)  # fmt: skip
+    encoder_layers=1,
+    encoder_width=16,
+    latent_width=8,
+    codebooks=3,
+    codebook_size=16,
+    decoder_layers=1,
+    decoder_width=16,
+    detail_layers=1,
+    detail_width=16,
+)
 
 
 @pytest.fixture
@@ -127,8 +134,12 @@ def test_dac_files_that_are_something_else_are_named(dac_file, tmp_path):
     (tmp_path / "text.pth").write_text("this is no DAC\n")
     model.save(str(tmp_path / "packed.pth"), package=True)
     for name, said in (
-        ("none", "lacks"), ("list", "lacks"), ("mistyped", "do not fit the settings"), ("text", "not a DAC"), ("packed", "package=False"),
-    ):  # fmt: skip
+        ("none", "lacks"),
+        ("list", "lacks"),
+        ("mistyped", "do not fit the settings"),
+        ("text", "not a DAC"),
+        ("packed", "package=False"),
+    ):
         with pytest.raises(UserError, match=said) as caught:
             load_codec(str(tmp_path / f"{name}.pth"))
         assert f"{name}.pth" in str(caught.value) and "\n" not in str(caught.value)
@@ -150,8 +161,11 @@ def test_input_of_a_wrong_shape_is_refused_by_both_codecs(spectral, dac_file):
             codec.encode(waveform)
         assert codec.encode(pad_to_frames(waveform, codec.hop)).shape == (1, 2, 3)
         for codes in (
-            torch.zeros(1, 2, 4, dtype=torch.long), torch.zeros(1, 2, 3), torch.full((1, 2, 3), 16), torch.full((1, 2, 3), -1),
-        ):  # fmt: skip
+            torch.zeros(1, 2, 4, dtype=torch.long),
+            torch.zeros(1, 2, 3),
+            torch.full((1, 2, 3), 16),
+            torch.full((1, 2, 3), -1),
+        ):
             with pytest.raises(ValueError, match="codes"):
                 codec.decode(codes)
 

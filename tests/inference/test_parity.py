@@ -37,10 +37,15 @@ def generated_by_transformers(theirs, config, texts, prompt, scale, top_k):
     begin = torch.full((len(texts), 1, config.channels), ids.bos)
     known = begin if prompt is None else torch.cat((begin, prompt[None]), 1)
     sequences = theirs.generate(
-        input_ids=text, attention_mask=mask.long(), decoder_input_ids=delay(known, config.delays, ids.bos, ids.pad),
-        decoder_attention_mask=torch.ones(known.shape[:2], dtype=torch.long), do_sample=False,
-        max_new_tokens=STEPS - known.shape[1], guidance_scale=scale, top_k=top_k,
-    )  # fmt: skip
+        input_ids=text,
+        attention_mask=mask.long(),
+        decoder_input_ids=delay(known, config.delays, ids.bos, ids.pad),
+        decoder_attention_mask=torch.ones(known.shape[:2], dtype=torch.long),
+        do_sample=False,
+        max_new_tokens=STEPS - known.shape[1],
+        guidance_scale=scale,
+        top_k=top_k,
+    )
     return undelay(sequences, config.delays)[:, known.shape[1] :]
 
 
