@@ -12,7 +12,7 @@ from dia.network import DiaNetwork
 
 
 def describe(source: Source) -> list[str]:
-    """Return lines about a checkpoint, with each file's SHA-256 and the tensors that do not fit its config."""
+    """Return lines about a checkpoint, with each file's SHA-256 and tensors that do not fit its config."""
     config, codec = source.config, codec_of(source)
     types = Counter(str(tensor.dtype).removeprefix("torch.") for tensor in source.tensors.values())
     weights = sum(prod(tensor.shape) for tensor in source.tensors.values())

@@ -55,7 +55,7 @@ def filled_shape(model: DiaConfig, init: str) -> DiaConfig:
 
 
 def initial_problems(init: str, model: DiaConfig) -> list[str]:
-    """Return why training cannot start from a checkpoint: read errors, and values in conflict with its shape."""
+    """Return why training cannot start from a checkpoint: read errors, and values that contradict it."""
     try:
         shape = flatten(asdict(read_config(resolve_checkpoint(init))))
     except UserError as error:

@@ -41,7 +41,7 @@ def encode_in_chunks(encoder: "Encoder", waveform_BDL: Tensor, size: int = CHUNK
 def _in_chunks(
     layers: Callable[[Tensor], Tensor], hidden_BDL: Tensor, rate: int, reach: int, size: int
 ) -> Tensor:
-    """Return the layers' output, computed chunk by chunk; the ends of the sequence are zero-padded as usual."""
+    """Return the layers' output, computed chunk by chunk; the ends of the sequence are zero-padded."""
     steps, halo = hidden_BDL.shape[-1], rate * math.ceil(reach / rate)
     size = max(rate, size // rate * rate)
     outputs = []

@@ -59,7 +59,7 @@ class DetailFlow(nn.Module):
         return loss
 
     def sharpen(self, features_BFW: Tensor, mean_BFK: Tensor, start_BFK: Tensor, steps: int) -> Tensor:
-        """Return log magnitudes (B, F, K) with detail, by Euler's method from a scaled residual ``start_BFK``."""
+        """Return log magnitudes (B, F, K) with detail, by Euler's method from the residual ``start_BFK``."""
         residual_BFK = start_BFK
         for step in range(steps):
             time_B = mean_BFK.new_full((len(mean_BFK),), step / steps)

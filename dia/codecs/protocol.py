@@ -133,7 +133,7 @@ def require_whole_frames(waveform_BL: Tensor, hop: int) -> None:
 
 
 def require_codes(codes_BTC: Tensor, channels: int, codebook_size: int) -> None:
-    """Raise ``ValueError`` unless codes are integers (B, T, C) in 0..codebook_size - 1, without special ids."""
+    """Raise ``ValueError`` unless codes are integers (B, T, C) from 0 to ``codebook_size - 1``."""
     if codes_BTC.ndim != 3 or codes_BTC.shape[2] != channels or codes_BTC.is_floating_point():
         raise ValueError(
             f"codes have the shape {tuple(codes_BTC.shape)} and type {codes_BTC.dtype}, expected integers "

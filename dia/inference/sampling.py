@@ -109,7 +109,7 @@ def sample(
     sampling: Sampling,
     scale_B11: Tensor | float | None = None,
 ) -> Tensor:
-    """Return the next ids (B, C) of fp32 logits; an item depends on its own logits and random numbers only."""
+    """Return the next ids (B, C) of fp32 logits; an item depends on its own logits and numbers only."""
     candidates = forbid_specials(guide(cond_BCV, uncond_BCV, sampling, scale_B11), eos)
     if sampling.temperature == 0:
         return candidates.ids_BCK.gather(-1, candidates.logits_BCK.argmax(-1, keepdim=True)).squeeze(-1)

@@ -61,7 +61,7 @@ class DecoderLayer(nn.Module):
         self.mlp = GatedSiLU(size.hidden_size, size.intermediate_size)
 
     def memory(self, memory_BSD: Tensor, angles: Angles) -> tuple[Tensor, Tensor]:
-        """Return cross-attention keys and values of the text; ``cross_rope`` rotates the keys by ``angles``."""
+        """Return cross-attention keys and values of the text; ``cross_rope`` rotates the keys."""
         keys, values = self.cross_attention.keys_values(memory_BSD)
         return (rotate(keys, angles) if self.cross_rope else keys), values
 
@@ -142,7 +142,7 @@ class Decoder(nn.Module):
         )
 
     def next_features(self, tokens_BTC: Tensor, cache: DecoderCache) -> Tensor:
-        """Return features (B, T, D) of the next T steps, for which the cache has room, and advance the cache."""
+        """Return features (B, T, D) of the next T steps and advance the cache, which needs room for them."""
         positions_T = cache.position + torch.arange(tokens_BTC.shape[1], device=tokens_BTC.device)
         visible_TT = torch.arange(cache.visible, device=tokens_BTC.device) <= positions_T[:, None]
         angles, cross_angles = self._angles(positions_T)

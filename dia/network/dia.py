@@ -66,7 +66,7 @@ class DiaNetwork(nn.Module):
         self.decoder.next_features(tokens_BTC, cache)
 
     def next_logits(self, tokens_BTC: Tensor, cache: DecoderCache) -> Tensor:
-        """Return logits (B, T, C, V) of the next T steps, for which the cache has room, and advance the cache."""
+        """Return logits (B, T, C, V) of the next T steps and advance the cache, which needs room."""
         return self.logits(self.decoder.next_features(tokens_BTC, cache))
 
     def logits(self, features_BTD: Tensor) -> Tensor:
