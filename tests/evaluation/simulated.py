@@ -42,7 +42,7 @@ def scale(prompts, seeds):
 
 
 def word_errors(prompts, seeds, rates=(0.12, 0.06)):
-    """Counts such as word errors: texts of 6 to 39 words, some hard; most takes have few errors (gamma-Poisson)."""
+    """Word errors: texts of 6 to 39 words, some hard; most takes have few errors (gamma-Poisson)."""
 
     def draw(rng):
         words = rng.integers(6, 40, (prompts, 1)).astype(float)

@@ -1,4 +1,4 @@
-"""Calibration on labelled recordings: labels, duplicates, unreadable files, and the exit code of the command."""
+"""Calibration on labelled recordings: labels, duplicates, unreadable files, and exit code."""
 
 import json
 

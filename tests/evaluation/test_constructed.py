@@ -71,7 +71,7 @@ def context(spoken):
 
 def values_of(metric, made, context):
     """Return the results of one clip by name, None where not measured."""
-    rows = metric.summarise([ClipScore(context.prompt, 0, metric.measure(made, context))])
+    rows = metric.summarise([ClipScore.of(context.prompt, 0, metric.measure(made, context))])
     return {row.name: row.measured.value if row.measured else None for row in rows}
 
 
@@ -177,7 +177,7 @@ def test_a_removed_sound_lowers_recall_and_an_added_one_raises_false_insertions(
     def clips(*waveforms):
         given = zip((tagged, plain), ("tag", "plain"), waveforms, strict=True)
         return [
-            ClipScore(
+            ClipScore.of(
                 Prompt(name, script, group="g", version=name, tag="beep"),
                 0,
                 metric.measure(recording(waveform, script=script), context),
@@ -207,7 +207,7 @@ def test_more_arousal_is_measured_as_more(models):
             for level, style in (("high", high), ("low", low)):
                 made = recording(speak_styled(joe, text, STYLES[style], 0), script=f"[S1] {text}")
                 prompt = Prompt(f"{text}-{level}", f"[S1] {text}", group=text, arousal=level)
-                clips.append(ClipScore(prompt, 0, metric.measure(made, Context(prompt))))
+                clips.append(ClipScore.of(prompt, 0, metric.measure(made, Context(prompt))))
         return {row.name: row.estimate.value for row in metric.summarise(clips)}["arousal_agreement"]
 
     assert agreement("activated", "calm") == 1 and agreement("calm", "activated") == 0

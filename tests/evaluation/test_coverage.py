@@ -9,11 +9,24 @@ from tests.evaluation.simulated import hits, mean_word_errors, scale, word_error
 EXPERIMENTS = 2000  # the measured share is exact to 1 point (95 %)
 
 NOMINAL = [
-    scale(8, 1), scale(12, 3), scale(24, 1), scale(60, 4),
-    word_errors(12, 3), word_errors(24, 1), word_errors(40, 2), word_errors(60, 3), mean_word_errors(24, 3),
-    hits(24, 1, (0.6, 0.4)), hits(24, 3, (0.97, 0.9)), hits(24, 5, (0.02, 0.06)), hits(60, 1, (0.03, 0.1)),
-    hits(60, 3, (0.99, 0.97)), hits(100, 1, (0.98, 0.94)), hits(12, 4, (0.5, 0.3), 3), hits(24, 3, (0.05, 0.02), 2),
-]  # fmt: skip
+    scale(8, 1),
+    scale(12, 3),
+    scale(24, 1),
+    scale(60, 4),
+    word_errors(12, 3),
+    word_errors(24, 1),
+    word_errors(40, 2),
+    word_errors(60, 3),
+    mean_word_errors(24, 3),
+    hits(24, 1, (0.6, 0.4)),
+    hits(24, 3, (0.97, 0.9)),
+    hits(24, 5, (0.02, 0.06)),
+    hits(60, 1, (0.03, 0.1)),
+    hits(60, 3, (0.99, 0.97)),
+    hits(100, 1, (0.98, 0.94)),
+    hits(12, 4, (0.5, 0.3), 3),
+    hits(24, 3, (0.05, 0.02), 2),
+]
 
 
 def coverage(design, experiments, seed=0):

@@ -1,4 +1,4 @@
-"""A new metric costs one file and one line of the registry, as docs/extending.md says: this file and `append`."""
+"""A new metric costs one file and one line of the registry: this file and `append`."""
 
 import io
 import json
@@ -39,7 +39,7 @@ class PeakLevel:
 
 
 def build(inputs):
-    """Return the metric; a real one may use the configuration, shared models and calibration of ``inputs``."""
+    """Return the metric; a real one may use configuration, models and calibration of ``inputs``."""
     assert isinstance(inputs.config, JudgesConfig)
     return PeakLevel()
 

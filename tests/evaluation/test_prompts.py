@@ -1,4 +1,4 @@
-"""Prompts: files are read back, all problems are reported at once, and the hash depends on the content alone."""
+"""Prompts: files are read back, all problems are reported, the hash depends on content alone."""
 
 import json
 
@@ -34,15 +34,31 @@ def test_every_change_changes_the_hash(prompts, added):
 
 def test_every_problem_is_reported_with_its_line(tmp_path):
     path = tmp_path / "p.jsonl"
-    lines = ['{"id": "a", "script": "[S1] Hi."}', "{", "[]", '{"id": "b"}', '{"id": "c", "script": "Hi."}',
-             '{"id": "d", "script": "[S1] Hi.", "colour": "red", "tag": 3}', '{"id": "a", "script": "[S1] Ho."}',
-             '{"id": "", "script": "[S1] Hi."}', '{"id": "\\ud800", "script": "[S1] Hi."}']  # fmt: skip
+    lines = [
+        '{"id": "a", "script": "[S1] Hi."}',
+        "{",
+        "[]",
+        '{"id": "b"}',
+        '{"id": "c", "script": "Hi."}',
+        '{"id": "d", "script": "[S1] Hi.", "colour": "red", "tag": 3}',
+        '{"id": "a", "script": "[S1] Ho."}',
+        '{"id": "", "script": "[S1] Hi."}',
+        '{"id": "\\ud800", "script": "[S1] Hi."}',
+    ]
     path.write_text("\n".join(lines))
     with pytest.raises(UserError) as caught:
         load_prompts(path)
-    for part in ("line 2 is not valid JSON", "line 3 is not a JSON object", "line 4 lacks script", "line 5 has a script",
-                 "line 9 has a lone surrogate",
-                 "unknown key colour", "tag=3", "'a' occurs 2 times", "line 8 has an empty id"):  # fmt: skip
+    for part in (
+        "line 2 is not valid JSON",
+        "line 3 is not a JSON object",
+        "line 4 lacks script",
+        "line 5 has a script",
+        "line 9 has a lone surrogate",
+        "unknown key colour",
+        "tag=3",
+        "'a' occurs 2 times",
+        "line 8 has an empty id",
+    ):
         assert part in str(caught.value)
 
 

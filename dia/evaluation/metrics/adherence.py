@@ -27,8 +27,8 @@ NOT_MEASURABLE = (
 )
 NO_CLIP = "no clip of that kind"
 NO_PAIR = "no group has both versions"
-NO_TAG = "no tag that the detector can tell has such clips"
-NO_EVENT = "no asked tag that the detector can tell is heard"
+NO_TAG = "no tag that the detector can measure has such clips"
+NO_EVENT = "no tag of a script that the detector can measure was detected"
 SLOT_DISTANCES = (0, 1, 2, 3)  # words
 WITH_TAG = ("", "tag")  # versions of a prompt whose script has the tag that is tested
 LABELS = {
@@ -116,7 +116,9 @@ def _summarise_insertion(clips: Sequence[ClipScore], tag: str, calibration: Cali
 def _summarise_detections(
     name: str, contributions: Sequence[Contribution], calibration: Calibration, better: int, **detail: Any
 ) -> MetricResult:
-    corrected = {"corrected": correct_rate(contributions, calibration)} if contributions else {}
+    corrected: dict[str, Any] = (
+        {"corrected": correct_rate(contributions, calibration)} if contributions else {}
+    )
     return summarise_rate(
         name, contributions, NO_CLIP, better, calibration=asdict(calibration), **corrected, **detail
     )
@@ -130,7 +132,8 @@ def _summarise_net_effect(
     insertion: MetricResult,
 ) -> MetricResult:
     """Return tag minus plain by group; without groups the difference of two rates of different prompts."""
-    name, known = f"net_tag_effect/{tag}", {"calibration": asdict(calibration)}
+    name = f"net_tag_effect/{tag}"
+    known: dict[str, Any] = {"calibration": asdict(calibration)}
     own = [clip for clip in clips if clip.prompt.tag == tag]
     differences = paired_differences(own, "tag", "plain", lambda clip: detected(clip, tag, calibration))
     if differences:

@@ -98,7 +98,7 @@ class AttributedWords:
             summarise_ratio(
                 "tcpwer",
                 contributions_of(clips, "timed_errors", "words"),
-                "no clip's turns were all found",
+                "in no clip were all turns located",
                 -1,
                 label="word error rate by speaker and time (tcpWER)",
                 clips_without_times=untimed,

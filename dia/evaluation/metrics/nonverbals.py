@@ -66,6 +66,7 @@ class NonverbalAdherence:
         words = self.models.script_words(recording)
         errors = word_errors(recording.script, text)
         tags = [nonverbal.tag for turn in recording.script.turns for nonverbal in turn.nonverbals]
+        # the keys are those of cached values and of clips.parquet: another name needs another version
         return {
             "hop": HOP / SAMPLE_RATE,
             "first": float(starts[0]) + WINDOW / SAMPLE_RATE / 2,

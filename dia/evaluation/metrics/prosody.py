@@ -2,7 +2,7 @@
 
 Arousal is measured within a system and a speaker, from pitch, energy and pace relative to that speaker's
 usual values (see `dia/judges/prosody.py`), so that a loud system or a deep voice is neither high nor low.
-Only the order counts: of two clips of one group, the one whose script asks for high arousal must be above the
+Only the order counts: of two clips of one group, the one with the script of high arousal must be above the
 other.
 """
 
@@ -44,7 +44,7 @@ from dia.judges.words import transcript_words
 
 PAUSE = 0.2  # seconds of silence within speech that count as a pause
 NO_VOICE = "there is no voice to hear"
-NO_PAIR = "no group asks for high and for low arousal, or its speakers have fewer than four turns"
+NO_PAIR = "no group has a high and a low version, or its speakers have fewer than four turns"
 FEWEST_TURNS = 4  # of a speaker, below which its usual values are unknown
 
 
@@ -112,7 +112,7 @@ class Prosody:
 
 
 class Arousal:
-    """Agreement of acoustic arousal with the script, on groups of prompts that ask for high and for low."""
+    """Agreement of acoustic arousal with the script, on groups of prompts of high and of low arousal."""
 
     name, version, reads = "arousal", "1", ()
 

@@ -89,7 +89,7 @@ class SpeakerSimilarity:
             summarise_ratio(
                 name,
                 similarities,
-                "no turn was found, or no prompt voice is known",
+                "no turn was located, or no prompt voice is known",
                 1,
                 label=f"similarity to the right voice ({name})",
                 headline=self.headline,
@@ -98,7 +98,7 @@ class SpeakerSimilarity:
             summarise_ratio(
                 f"{name}_margin",
                 margins,
-                "no turn was found, or there is no other voice",
+                "no turn was located, or there is no other voice",
                 1,
                 label=f"margin over the wrong voice ({name})",
                 headline=self.headline,
@@ -106,7 +106,7 @@ class SpeakerSimilarity:
             summarise_ratio(
                 f"{name}_first_to_last",
                 _contributions(measured, "drift"),
-                "no speaker is heard for 4.5 s in a clip",
+                "no speaker has 4.5 s of speech in a clip",
                 1,
                 label=f"voice stays the same, first to last third ({name})",
             ),

@@ -6,6 +6,7 @@ together, so the precision includes that of the detector.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from dia.evaluation.compatibility import SuperbenchClip, superbench
 from dia.evaluation.metrics.placement import events_of
@@ -13,7 +14,7 @@ from dia.evaluation.metrics.protocol import ClipScore
 from dia.evaluation.metrics.result import Contribution, MetricResult, summarise_ratio
 from dia.judges.events import Calibration
 
-NO_CLIP = "no clip asks for just one tag that the detector can tell"
+NO_CLIP = "no script has exactly one tag that the detector can measure"
 
 
 def summarise_superbench(
@@ -34,7 +35,7 @@ def summarise_superbench(
         hits = round(superbench([clip], references=1)["recall"])
         events = int(clip.detected_slot is not None) + clip.other
         contributions.append(Contribution(prompt, 2.0 * hits, float(events + 1)))
-    values = superbench([clip for _, clip in counted], references=len(with_one_tag))
+    values: dict[str, Any] = {**superbench([clip for _, clip in counted], references=len(with_one_tag))}
     return [
         summarise_ratio(
             "superbench_f1", contributions, NO_CLIP, 1, label="NVV-SuperBench F1 within two words", **values

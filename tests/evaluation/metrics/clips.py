@@ -21,12 +21,19 @@ def clip(script, events=(), group="", version="", tag="", number=0, errors=0, re
     for name, time in events:
         scores[name][round((time - FIRST) / HOP)] = 0.9
     values = {
-        "hop": HOP, "first": FIRST, "scores": scores, "words": [[place, place + 0.9] for place in range(len(words))],
+        "hop": HOP,
+        "first": FIRST,
+        "scores": scores,
+        "words": [[place, place + 0.9] for place in range(len(words))],
         "pauses": [[place + 0.9, place + 1.0] for place in range(len(words))],
-        "word_turns": [word.turn for word in words], "speakers": [turn.speaker for turn in parsed.turns],
-        "asked": tag_slots(parsed), "seconds": float(len(words)), "errors": errors, "word_count": len(words),
+        "word_turns": [word.turn for word in words],
+        "speakers": [turn.speaker for turn in parsed.turns],
+        "asked": tag_slots(parsed),
+        "seconds": float(len(words)),
+        "errors": errors,
+        "word_count": len(words),
         "read_aloud": read_aloud,
-    }  # fmt: skip
+    }
     prompt = Prompt(f"{group or 'p'}-{version}-{number}", script, group=group, version=version, tag=tag)
     return ClipScore(prompt, seed, values)
 

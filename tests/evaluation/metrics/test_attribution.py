@@ -24,7 +24,7 @@ VECTORS = np.eye(8, dtype=np.float32)
 
 
 class InventedModels(SharedModels):
-    """Words of two seconds each, and windows of their voices; one window at each change of voice is a mixture."""
+    """Words of two seconds each, and windows of their voices; at a change of voice one is a mixture."""
 
     def __init__(self, words, voices):
         self._words = [
