@@ -226,7 +226,7 @@ def test_windows_on_end_are_one_event():
 
 
 def test_superbench_is_counted_as_the_benchmark_counts():
-    """TP 3 (one of them two words off), one event three words off, one clip without an event, one with a second event."""
+    """Three hits (one two words off), an event three words off, a clip without one, a second event."""
     events = [LAUGH, [("laughs", 4.0)], [("laughs", 5.4)], (), [*LAUGH, ("coughs", 1.0)]]
     clips = [clip(TAGGED, given, number=number) for number, given in enumerate(events)]
     row = results_by_name(summarise_superbench(clips, CALIBRATION))["superbench_f1"]
