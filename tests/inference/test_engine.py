@@ -17,6 +17,7 @@ from dia.inference.sampling import (
     sample,
     settle_eos,
 )
+from dia.inference.step import FREE
 from dia.network import DiaNetwork
 from tests.conftest import TINY
 
@@ -152,6 +153,21 @@ def test_a_stream_joins_to_what_is_generated_at_once(seed, frames):
     assert torch.equal(torch.cat([piece.codes_TC for piece in pieces]), whole.codes_TC)
     assert [piece.ended for piece in pieces] == [False] * (len(pieces) - 1) + [whole.ended]
     assert all(len(piece.codes_TC) == frames for piece in pieces[:-1])
+
+
+@given(st.integers(0, 9), st.integers(1, 30))
+@settings(max_examples=25)
+def test_the_initial_canvas_is_what_a_loop_over_its_cells_gives(frames, steps):
+    """Independent of the delay functions: channel c of frame f lies in row f + 1 + delay, row 0 is BOS."""
+    delays, bos = TINY.delays, TINY.decoder.bos
+    prompt = torch.randint(0, 32, (frames, len(delays)), generator=torch.Generator().manual_seed(frames))
+    canvas = initial_canvas(prompt if frames else None, delays, bos, steps)
+    assert canvas.shape == (steps, len(delays))
+    for step in range(steps):
+        for channel, by in enumerate(delays):
+            frame = step - by - 1
+            expected = bos if frame < 0 else int(prompt[frame, channel]) if frame < frames else FREE
+            assert canvas[step, channel] == expected
 
 
 def test_an_item_does_not_depend_on_its_batch(tiny):
