@@ -135,7 +135,7 @@ def test_a_run_that_an_earlier_sweep_still_trains_is_left_alone(tmp_path):
     [
         (
             "import sys; print('no room', file=sys.stderr); sys.exit(3)",
-            r"exit code 3: no room \(all of it: .*trial-0000\.log",
+            r"exit code 3: no room \(complete output: .*trial-0000\.log",
         ),
         ("pass", "the run logged no validation/loss"),
     ],

@@ -86,9 +86,9 @@ def literal(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {literal(item)}" for key, item in value.items()) + "}"
     if isinstance(value, str) and (value.lower() in WORDS or not PLAIN.fullmatch(value)):
-        # Hydra takes a backslash for itself, unless it stands before a quote
+        # for Hydra a backslash is an ordinary character, except in front of a quote
         return (
-            "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value) + "'"
+            "'" + re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + ("\\'" if match[2] else ""), value) + "'"
         )
     return str(value)
 

@@ -33,17 +33,20 @@ SAMPLERS: dict[str, Callable[[int, list[Axis]], optuna.samplers.BaseSampler]] = 
 
 
 def open_study(config: SweepConfig, axes: list[Axis], overrides: list[str], folder: Path) -> optuna.Study:
-    """Return the study in a sweep's folder, begun now or earlier.
+    """Create or load the study in a sweep's folder.
 
-    Raises :class:`UserError` when the one there searches something else.
+    Raises :class:`UserError` when the stored study has other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
-        storage=f"sqlite:///{folder / STUDY}", study_name=config.name, load_if_exists=True,
-        direction="minimize" if config.mode is MonitorMode.min else "maximize", sampler=SAMPLERS[config.sampler](config.seed, axes),
+        storage=f"sqlite:///{folder / STUDY}",
+        study_name=config.name,
+        load_if_exists=True,
+        direction="minimize" if config.mode is MonitorMode.min else "maximize",
+        sampler=SAMPLERS[config.sampler](config.seed, axes),
         pruner=optuna.pruners.MedianPruner() if config.prune else optuna.pruners.NopPruner(),
-    )  # fmt: skip
+    )
     request = {
         "space": config.space,
         "figure": config.metric,
@@ -51,17 +54,18 @@ def open_study(config: SweepConfig, axes: list[Axis], overrides: list[str], fold
         "take": config.select,
         "overrides": overrides,
     }
-    asked = json.dumps(request, sort_keys=True)
-    if not same_request(study.user_attrs.get("request", asked), asked):
+    current = json.dumps(request, sort_keys=True)
+    if not same_request(study.user_attrs.get("request", current), current):
         raise UserError(
-            f"{folder} holds a sweep with other settings; choose another sweep.name, or go on with the same command"
+            f"{folder} holds a sweep with other settings; choose another sweep.name, "
+            "or repeat the same command to resume it"
         )
-    study.set_user_attr("request", asked)
+    study.set_user_attr("request", current)
     return study
 
 
 def same_request(stored: str, current: str) -> bool:
-    """Return whether two requests of a sweep are equal, also where the stored one has keys of an earlier version."""
+    """Return whether two requests of a sweep are equal; the stored one may have older keys."""
     before, now = ({**json.loads(text)} for text in (stored, current))
     for request in (before, now):
         request["overrides"] = rename_arguments(request["overrides"], TRAIN_ALIASES)
@@ -70,32 +74,28 @@ def same_request(stored: str, current: str) -> bool:
 
 
 def search(study: optuna.Study, config: SweepConfig, axes: list[Axis], trials: Trials) -> None:
-    """Try until the study holds as many trials as the config wants. Raises as :meth:`Trials.require_ended`
-    does.
-    """
-    for left in study.get_trials(states=(TrialState.RUNNING,)):
-        name = run_of(left)
+    """Run trials until the study has the configured number. Raises as :meth:`Trials.require_ended` does."""
+    for interrupted in study.get_trials(states=(TrialState.RUNNING,)):
+        name = run_of(interrupted)
         trials.require_ended(name)
-        study.tell(left.number, state=TrialState.FAIL)
-        study.enqueue_trial(left.params, user_attrs={"run": name})
+        study.tell(interrupted.number, state=TrialState.FAIL)
+        study.enqueue_trial(interrupted.params, user_attrs={"run": name})
     missing = (
         wanted(config, axes) - len(outcomes(study)) + len(study.get_trials(states=(TrialState.WAITING,)))
     )
     if missing > 0:
-        tried = _objective(config, axes, trials)
-        study.optimize(tried, n_trials=missing, n_jobs=len(config.devices) or 1, catch=(TrialFailed,))
+        objective = _objective(config, axes, trials)
+        study.optimize(objective, n_trials=missing, n_jobs=len(config.devices) or 1, catch=(TrialFailed,))
 
 
 def wanted(config: SweepConfig, axes: list[Axis]) -> int:
-    """Return how many trials a sweep makes in all."""
-    all_of_grid = math.prod(len(axis.examples) for axis in axes)
-    return config.trials or (all_of_grid if config.sampler is SearchSampler.grid else DEFAULT_TRIALS)
+    """Return the total number of trials of a sweep."""
+    grid_size = math.prod(len(axis.examples) for axis in axes)
+    return config.trials or (grid_size if config.sampler is SearchSampler.grid else DEFAULT_TRIALS)
 
 
 def outcomes(study: optuna.Study) -> list[FrozenTrial]:
-    """Return the trials that have ended, one for each run: the part that was broken off gives way to the one
-    that went on.
-    """
+    """Return the trials that have ended, one for each run; a resumed trial replaces its interrupted part."""
     last: dict[str, FrozenTrial] = {
         run_of(trial): trial for trial in study.get_trials() if trial.state in ENDED
     }
@@ -108,34 +108,35 @@ def run_of(trial: FrozenTrial | optuna.Trial) -> str:
 
 
 def _objective(config: SweepConfig, axes: list[Axis], trials: Trials) -> Callable[[optuna.Trial], float]:
-    """What Optuna calls for every trial."""
+    """Return the function that Optuna calls for each trial."""
 
-    def tried(trial: optuna.Trial) -> float:
+    def run_trial(trial: optuna.Trial) -> float:
         chosen = [f"{axis.key}={axis.suggest(trial)}" for axis in axes]
         name = run_of(trial)
         trial.set_user_attr("run", name)
         pruned, seen = False, 0
 
-        def look(found: list[tuple[int, float]]) -> bool:
+        def report_and_prune(metrics: list[tuple[int, float]]) -> bool:
             nonlocal pruned, seen
-            for step, value in found[seen:]:
+            for step, value in metrics[seen:]:
                 trial.report(value, step)
-            pruned, seen = config.prune and len(found) > seen and trial.should_prune(), len(found)
+            pruned = config.prune and len(metrics) > seen and trial.should_prune()
+            seen = len(metrics)
             return pruned
 
         try:
-            found = trials.run(name, chosen, look)
+            metrics = trials.run(name, chosen, report_and_prune)
         except TrialFailed as failure:
             trial.set_user_attr("failure", str(failure))
             raise
         if pruned:
             raise optuna.TrialPruned
-        return taken([value for _, value in found], config)
+        return taken([value for _, value in metrics], config)
 
-    return tried
+    return run_trial
 
 
 def taken(values: list[float], config: SweepConfig) -> float:
-    """Return a trial's value of its figures."""
+    """Return the value of a trial: the last or the best of its logged metrics."""
     best: Callable[[list[float]], Any] = min if config.mode is MonitorMode.min else max
     return values[-1] if config.select is TrialValue.last else float(best(values))

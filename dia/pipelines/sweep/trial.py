@@ -1,4 +1,4 @@
-"""One trial: a training run in a process and a folder of its own, whose figures are read while it goes on."""
+"""One trial: a training run in a separate process and folder, whose metrics are read while it runs."""
 
 import math
 import os
@@ -12,20 +12,18 @@ from pathlib import Path
 
 from dia.training.run_folder import CONFIG, FINISHED, read_metrics, run_lock
 
-CHECK_EVERY = 1.0  # seconds between two looks at a run
-NOISE = "Set the environment variable HYDRA_FULL_ERROR"  # Hydra's last words, whatever was wrong
-PATIENCE = 60.0  # seconds that a run that is told to end has for it
+CHECK_EVERY = 1.0  # seconds between two readings of a run's metrics
+NOISE = "Set the environment variable HYDRA_FULL_ERROR"  # Hydra's last line after any error
+PATIENCE = 60.0  # seconds between SIGTERM and SIGKILL
 
 
 class TrialFailed(Exception):
-    """A trial ended without a figure; the message says why."""
+    """A trial ended without a metric; the message is the reason."""
 
 
 @dataclass
 class Trials:
-    """Starts the runs of a sweep in ``folder``: training with ``overrides``, each on one of ``devices`` if
-    there are some.
-    """
+    """Start the runs of a sweep in ``folder``: training with ``overrides``, each on one of ``devices``."""
 
     folder: Path
     overrides: list[str]
@@ -43,18 +41,17 @@ class Trials:
     def run(
         self, name: str, chosen: list[str], look: Callable[[list[tuple[int, float]]], bool]
     ) -> list[tuple[int, float]]:
-        """Train the run ``name`` with the ``chosen`` values, or go on with it; return its (step, figure)
-        pairs.
+        """Start or resume the run ``name`` with the ``chosen`` values; return its (step, metric) pairs.
 
-        ``look`` is given them now and then, and ends the run by returning True. Raises :class:`TrialFailed`
-        when the run fails or logs no such figure.
+        ``look`` receives the pairs repeatedly, and stops the run by returning True.
+        Raises :class:`TrialFailed` when the run fails or does not log the metric.
         """
         command = [*self.program, *self.overrides, *chosen, f"runs={self.folder}", f"run_name={name}"]
         if not (self.folder / name / CONFIG).is_file():
-            shutil.rmtree(self.folder / name, ignore_errors=True)  # it was broken off before it began
+            shutil.rmtree(self.folder / name, ignore_errors=True)  # it was interrupted before it started
         device = self.free.get() if self.devices else None
         try:
-            done = (self.folder / name / FINISHED).is_file()  # it ended while no sweep was there to see it
+            done = (self.folder / name / FINISHED).is_file()  # it ended while no sweep was running
             code = 0 if done else self._watch(command, name, device, look)
         finally:
             if device is not None:
@@ -63,15 +60,15 @@ class Trials:
             raise SystemExit(code)  # the trial stays unfinished in the study
         if code:
             raise TrialFailed(f"exit code {code}: {_last_line(self.folder / f'{name}.log')}")
-        found = figures(self.folder / name, self.figure)
-        if not found or math.isnan(found[-1][1]):
-            raise TrialFailed(
-                f"the run logged no {self.figure}" if not found else f"{self.figure} is not a number"
-            )
-        return found
+        metrics = figures(self.folder / name, self.figure)
+        if not metrics:
+            raise TrialFailed(f"the run logged no {self.figure}")
+        if math.isnan(metrics[-1][1]):
+            raise TrialFailed(f"{self.figure} is not a number")
+        return metrics
 
     def end(self) -> None:
-        """End all runs that are going on; they can be gone on with."""
+        """Terminate all runs; they can be resumed."""
         self.ended = True
         for process in list(self.running):
             process.terminate()
@@ -89,7 +86,7 @@ class Trials:
         device: int | None,
         look: Callable[[list[tuple[int, float]]], bool],
     ) -> int:
-        """Run a command to its end, or until ``look`` ends it; return its exit code, 0 when it was ended."""
+        """Run a command to its end, or until ``look`` stops it; return its exit code, 0 when stopped."""
         environment = os.environ | ({} if device is None else {"CUDA_VISIBLE_DEVICES": str(device)})
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
@@ -107,7 +104,7 @@ class Trials:
 
 
 def figures(run: Path, figure: str) -> list[tuple[int, float]]:
-    """Return the (step, value) pairs that a run has logged of a figure."""
+    """Return the (step, value) pairs that a run has logged for a metric."""
     return [(int(row["step"]), float(row[figure])) for row in read_metrics(run) if row.get(figure)]
 
 
@@ -124,4 +121,4 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _last_line(log: Path) -> str:
     text = log.read_text(encoding="utf-8", errors="replace")
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(NOISE)]
-    return f"{lines[-1] if lines else 'it said nothing'} (all of it: {log})"
+    return f"{lines[-1] if lines else 'no output'} (complete output: {log})"
