@@ -9,7 +9,7 @@ from rich.table import Table
 from dia.benchmark.training import TARGET_MEMORY_SHARE, TARGET_SPEEDUP, TrainingCosts, TrainingPlan
 from dia.benchmark.training_job import DIA
 from dia.config.lora import LoraConfig
-from dia.planning.model_stats import Trained
+from dia.planning.model_stats import ModelStats
 
 MEGABYTE = 1e6
 
@@ -19,7 +19,7 @@ def training_results(plan: TrainingPlan, costs: TrainingCosts, machine: dict[str
     return {
         "machine": machine,
         "plan": asdict(plan),
-        "parameters": Trained(plan.model, LoraConfig()).count,
+        "parameters": ModelStats(plan.model, LoraConfig()).count,
         "ratios": {
             implementation: costs.ratios(implementation, plan.warm)
             for implementation in costs.runs
@@ -38,7 +38,7 @@ def print_training_report(
 ) -> None:
     """Print the table, the ratios with their targets, and the difference of the loss curves."""
     console.print("; ".join(f"{name} {value}" for name, value in machine.items()))
-    count = Trained(plan.model, LoraConfig()).count
+    count = ModelStats(plan.model, LoraConfig()).count
     console.print(
         f"{count / 1e6:.1f} M parameters, {plan.precision}; "
         f"medians of {plan.rounds} rounds of {plan.steps} steps"

@@ -96,8 +96,11 @@ def test_transformers_takes_the_requested_steps(tiny):
 
 
 def test_steps_are_timed_at_the_requested_positions(tiny):
-    lengths, step = [], tiny.decoder.step
-    tiny.decoder.step = lambda tokens, cache: (lengths.append(int(cache.position)), step(tokens, cache))[1]
+    lengths, step = [], tiny.decoder.next_features
+    tiny.decoder.next_features = lambda tokens, cache: (
+        lengths.append(int(cache.position)),
+        step(tokens, cache),
+    )[1]
     measured = time_dia_steps_at(tiny, (40, 10), 5, False)
     assert {position: len(times) for position, times in measured.items()} == {10: 5, 40: 5}
     assert lengths == [*range(10, 18), *range(40, 48)]
