@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from dia.cli.arguments import checkpoints
 from dia.cli.commands import program
-from dia.cli.run import run
+from dia.cli.run import Task, run
 from dia.errors import EXIT_INCOMPLETE, UserError
 from dia.files import write_text
 
@@ -34,7 +34,13 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; ``arguments`` None takes those of the process."""
-    tasks = {"": evaluate_systems, "record": record, "listen": listen, "votes": votes, "calibrate": calibrate}
+    tasks: dict[str, Task] = {
+        "": evaluate_systems,
+        "record": record,
+        "listen": listen,
+        "votes": votes,
+        "calibrate": calibrate,
+    }
     run("eval", tasks, arguments)
 
 

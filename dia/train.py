@@ -7,12 +7,12 @@ run. Exit codes: 0 trained, 2 refused, 75 stopped by SIGUSR1 and saved.
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dia.cli.run import run
 
 if TYPE_CHECKING:
-    from dia.config.train import RunConfig
+    from dia.config.train import CodecTrainConfig, RunConfig, TrainConfig
 
 EXIT_STOPPED = 75  # EX_TEMPFAIL: run the same command again
 
@@ -47,7 +47,9 @@ def run_task(config: "RunConfig") -> Path:
     from dia.pipelines.train_codec import train_codec
     from dia.pipelines.train_dia import train_dia
 
-    return train_codec(config) if config.task is Task.codec else train_dia(config)
+    if config.task is Task.codec:
+        return train_codec(cast("CodecTrainConfig", config))
+    return train_dia(cast("TrainConfig", config))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The command ``python -m dia.weights`` (``dia-weights``): describe, convert and consolidate checkpoints."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run_command(arguments: Sequence[str]) -> None:
     """Run a command. Raises :class:`UserError` for wrong arguments, and as its parts do."""
     command, config = parse(arguments)
-    tasks = {"doctor": doctor, "convert": convert, "consolidate": consolidate}
+    tasks: dict[str, Callable[[Any], None]] = {
+        "doctor": doctor,
+        "convert": convert,
+        "consolidate": consolidate,
+    }
     tasks[command.word](config)
 
 

@@ -21,7 +21,7 @@ PRIVATE_WORDS = {"told", "tell", "tells", "asked", "asks", "kept", "heard", "cha
 OLD_FILES = {
     "asking", "averaging", "dialect", "guards", "hearing", "initial", "kept", "lean", "measuring",
     "memory_trace", "observing", "opened", "opening", "pictures", "remedies", "speaking", "stalls",
-    "takes", "trained", "truth", "waves", "wire", "written", "codecs/detail", "data/clips", "data/page",
+    "trained", "truth", "waves", "wire", "written", "codecs/detail", "data/clips", "data/page",
     "training/gradients", "training/head", "training/memory", "pipelines/start",
 }  # fmt: skip
 OLD_NAMES = {

@@ -21,6 +21,7 @@ from dia.benchmark.training_job import (
     TrainingMeasurement,
 )
 from dia.config.callbacks import DivergenceConfig
+from dia.config.choices import Precision, WandbMode
 from dia.config.optimizer import OptimConfig, ScheduleConfig
 from dia.config.trainer import FIRST_CHANNEL_WEIGHT, LoggerConfig, TrainerConfig
 from dia.data.batching import Batch, BatchList, Dropout, Span, TrainingBatches, collate
@@ -67,7 +68,7 @@ def train_dia(job: TrainingJob) -> TrainingMeasurement:
     with tempfile.TemporaryDirectory(prefix="dia-bench-") as name:
         folder = Path(name)
         settings = TrainerConfig(
-            precision=job.precision, steps=job.steps, validate_every=10**9, checkpoint_every=10**9
+            precision=Precision(job.precision), steps=job.steps, validate_every=10**9, checkpoint_every=10**9
         )
         callbacks: list[L.Callback] = [
             recorder,
@@ -75,7 +76,7 @@ def train_dia(job: TrainingJob) -> TrainingMeasurement:
             DivergenceGuard(DivergenceConfig(), folder),
         ]
         ready = PreparedRun(RunState(folder), distributed_env({}), RunFingerprint({}, 1))
-        loggers = build_loggers(LoggerConfig(wandb="disabled"), "bench", folder)
+        loggers = build_loggers(LoggerConfig(wandb=WandbMode.disabled), "bench", folder)
         trainer = build_trainer(settings, ready, callbacks, loggers, job.steps)
         trainer.fit(task, DataLoader(batches_of(job), batch_size=None))
     return recorder.measurement

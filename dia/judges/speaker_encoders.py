@@ -119,7 +119,8 @@ def filter_banks(waveform: Waveform) -> torch.Tensor:
         htk_compat=True,
         use_energy=False,
     )
-    return mels - mels.mean(dim=0)
+    normalized: torch.Tensor = mels - mels.mean(dim=0)
+    return normalized
 
 
 def unit(vector: torch.Tensor) -> Embedding:

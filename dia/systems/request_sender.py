@@ -103,8 +103,8 @@ class RequestSender:
             decode_audio(response.audio, self.format)
         except InvalidAudio as error:
             # not retryable: the response was billed, and a second one would be billed as well
-            failure = RequestFailed(error.kind, str(error), response.status)
-            return {"event": FAILED, **row, "error_kind": error.kind, "message": str(error)}, failure
+            invalid = RequestFailed(error.kind, str(error), response.status)
+            return {"event": FAILED, **row, "error_kind": error.kind, "message": str(error)}, invalid
         self.folder.log.append({"event": SUCCEEDED, **row})
         self.folder.responses[(*job.key, index)] = row
         return row, None

@@ -133,7 +133,7 @@ def _client(config: EngineConfig, resources: dict[str, int]) -> Iterator[Any]:
         if resources and config.scheduler != "slurm":
             client.register_plugin(gpu_plugin())
         if config.scheduler == "slurm":
-            await_workers(client, cluster, config.patience, config.slurm.logs)
+            await_workers(client, cluster, config.startup_minutes, config.slurm.logs)
             # replaces each job that reached its wall time
             cluster.adapt(minimum=config.workers, maximum=config.workers)
         yield client
