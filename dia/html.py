@@ -39,21 +39,3 @@ def _environment() -> Environment:
 def _flac_url(flac: bytes) -> str:
     """Return a FLAC file as a data URL, so that the page needs no second file."""
     return f"data:audio/flac;base64,{base64.b64encode(flac).decode()}"
-
-
-# Pages that are still put together in Python use these three.
-
-
-def document(title: str, body: str) -> str:
-    """Return a page whose ``body`` is HTML already."""
-    return render_page("plain.html.j2", title=title, body=body)
-
-
-def html_table(titles: list[str], rows: list[list[str]]) -> str:
-    """Return a table of plain texts that scrolls in its own box."""
-    return str(_environment().get_template("macros.html.j2").module.table(titles, rows))  # type: ignore[attr-defined]
-
-
-def player(flac: bytes) -> str:
-    """Return an audio player that contains its FLAC file."""
-    return str(_environment().get_template("macros.html.j2").module.player(flac))  # type: ignore[attr-defined]

@@ -153,7 +153,7 @@ def test_rows_of_the_hub_become_clips(name, streaming, tmp_path):
     assert all(clip.sample_rate == RATE and len(clip.waveform) for clip in clips)
 
 
-def test_scales_and_times_are_kept(tmp_path):
+def test_scales_and_times_are_stored(tmp_path):
     for name in ("iemocap", "nonverbal_speech_38k", "dailytalk", "crema_d"):
         (tmp_path / name).mkdir()
     emotion = read_all(
@@ -296,7 +296,7 @@ def test_a_corpus_that_lacks_a_column_is_refused(tmp_path):
 
 @pytest.mark.parametrize("streaming", [False, True])
 @pytest.mark.parametrize("name", ["expresso", "opendialog"])
-def test_damaged_files_of_a_corpus_are_said(name, streaming, tmp_path):
+def test_damaged_files_of_a_corpus_are_reported(name, streaming, tmp_path):
     if name == "expresso":
         declared = hub_folder(name, HUB[name][0], tmp_path)
         paths = list(tmp_path.glob("data/*.parquet"))
@@ -310,7 +310,7 @@ def test_damaged_files_of_a_corpus_are_said(name, streaming, tmp_path):
         list(CorpusSource(declared, str(tmp_path), streaming=streaming).units())
 
 
-def test_damaged_sound_of_a_row_is_left_out_by_name(tmp_path):
+def test_a_row_with_damaged_audio_is_reported(tmp_path):
     rows = [{**HUB["expresso"][0][0], "audio": {"bytes": b"RIFF", "path": "x.wav"}}]
     source = CorpusSource(hub_folder("expresso", rows, tmp_path), str(tmp_path))
     with pytest.raises(UserError, match="cannot be read as audio"):
@@ -349,6 +349,6 @@ def test_declarations_with_mistakes_name_them_all():
         parse_declaration("x", content | {"colums": {}})
 
 
-def test_a_sound_stands_at_the_nearest_word():
+def test_a_nonverbal_is_placed_at_the_nearest_word():
     text = "one two three four"
     assert [nearest_boundary(text, share) for share in (0.0, 0.25, 0.5, 1.0)] == [0, 4, 8, 18]

@@ -74,7 +74,7 @@ def test_turns_of_either_version_are_read(version, pipeline, second, stand_in):
         assert found["start"].tolist() == [0.0, second] and found["end"].tolist() == [10.0, 11.0]
 
 
-def test_a_refused_pipeline_is_said_for_every_recording(stand_in, monkeypatch):
+def test_a_refused_pipeline_is_reported_for_every_recording(stand_in, monkeypatch):
     monkeypatch.setenv("REFUSED", "yes")
     stage, waveform = stand_in("3.4.0"), np.zeros(SAMPLE_RATE, dtype=np.float32)
     for _ in range(2):
@@ -82,7 +82,7 @@ def test_a_refused_pipeline_is_said_for_every_recording(stand_in, monkeypatch):
             stage.measure(waveform)
 
 
-def test_an_environment_that_is_none_is_said(tmp_path):
+def test_a_missing_environment_is_reported(tmp_path):
     with pytest.raises(UserError, match=r"cannot be run.*venv"):
         _ = PyannoteTurns(str(tmp_path / "absent")).identity
     (tmp_path / "empty").write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')

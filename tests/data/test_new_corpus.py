@@ -9,7 +9,6 @@ from dia.config.engine import EngineConfig
 from dia.data.prepare import prepare
 from dia.data.prepared import open_prepared, read_card
 from dia.data.sources.declaration import read_declaration
-from dia.data.sources.settings import source_problems
 from dia.errors import UserError
 
 RATE = 16_000
@@ -52,7 +51,7 @@ def test_a_declaration_file_adds_a_corpus_from_preparation_to_preview(tmp_path):
         path=str(write_corpus(tmp_path / "copy")),
         root=str(tmp_path / "prepared"),
     )
-    assert source_problems(config) == []
+    assert config.problems() == []
     folder = prepare(config, None, EngineConfig(workers=0))
     assert folder.parent == tmp_path / "prepared" and folder.name.startswith("kitchen_talk-")
     train = open_prepared(folder)["train"]

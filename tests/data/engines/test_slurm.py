@@ -101,7 +101,7 @@ def test_a_refusal_is_reported_with_the_options_of_the_job(tmp_path, monkeypatch
     require_accepted("#!/bin/sh\n")
 
 
-def test_without_slurm_it_is_said(monkeypatch):
+def test_a_missing_slurm_is_reported(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(UserError, match="login node"):
         job_states(["1"])
