@@ -90,9 +90,9 @@ def test_one_pass_learns_what_two_said(tiny, tmp_path, monkeypatch):
     dia = Dia.from_pretrained(str(tmp_path / "model"), device="cpu", load_dac=False)
     assert dia.default_sampling.cfg_scale == 0 and not dia.default_sampling.guided
     rows = []
-    step = dia.network.step
+    step = dia.network.next_logits
     monkeypatch.setattr(
-        dia.network, "step", lambda tokens, cache: (rows.append(len(tokens)), step(tokens, cache))[1]
+        dia.network, "next_logits", lambda tokens, cache: (rows.append(len(tokens)), step(tokens, cache))[1]
     )
     generate_codes(dia.network, [Request("[S1] Hello."), Request("[S2] No.")], dia.default_sampling, 20)
     assert set(rows) <= {1, 2} and rows[0] == 2
