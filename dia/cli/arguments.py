@@ -1,5 +1,6 @@
 """Arguments of a command line: the chosen command, plain words, unknown options, and scripts from files."""
 
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -43,7 +44,7 @@ def is_word(argument: str) -> bool:
     """Return whether an argument is neither an option nor a changed key; a lone dash is standard input."""
     if not argument or (argument.startswith("-") and argument != "-"):
         return False
-    return not OVERRIDE.match(argument) or ("=" in argument and Path(argument).exists())
+    return not OVERRIDE.match(argument) or ("=" in argument and os.path.exists(argument))  # of any length
 
 
 def name_words(command: Command, arguments: Sequence[str]) -> list[str]:

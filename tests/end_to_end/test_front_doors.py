@@ -99,12 +99,12 @@ def test_the_run_speaks(work):
 
 
 def test_an_evaluation_measures_or_says_why_and_the_second_finds_everything(work):
-    command = ["ckpt=runs/whole", "before=dia_nano", "suite=quick", "prompts=1", "seeds=1", "timing=false"]
+    command = ["ckpt=runs/whole", "baseline=dia_nano", "suite=quick", "prompts=1", "seeds=1", "timing=false"]
     done = [dia("eval", *command, cwd=work) for _ in range(2)]
     assert [run.returncode for run in done] == [0, 0], done[0].stderr[-3000:] + done[1].stderr[-1000:]
     folder = work / "runs" / "whole" / "eval-quick"
     scores = json.loads((folder / "scores.json").read_text())
-    again = re.search(r"(\d+) of (\d+) takes and measurements", done[1].stdout)
+    again = re.search(r"(\d+) of (\d+) takes and scores", done[1].stdout)
     assert again and again.group(1) == again.group(2) and int(again.group(1)) > 20
     for suite in scores["suites"].values():
         for rows in suite["systems"].values():
