@@ -64,6 +64,17 @@ def train(folder: Path, environment: dict[str, str], name: str, *overrides: str)
         sys.exit(2)
 
 
+def train_here(folder: Path, monkeypatch, *overrides: str) -> None:
+    """Train a tiny run in this process, with ``folder`` as working directory."""
+    from omegaconf import OmegaConf
+
+    from dia.config.compose import compose
+    from dia.train import train as train_run
+
+    monkeypatch.chdir(folder)
+    train_run(OmegaConf.to_object(compose("train", [*TINY_RUN, *overrides])))
+
+
 def start(
     folder: Path, name: str, *overrides: str, environment: dict[str, str] | None = None
 ) -> multiprocessing.Process:
