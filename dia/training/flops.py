@@ -80,8 +80,8 @@ def recomputed_flops(config: DiaConfig, clips: Iterable[tuple[int, int]], activa
     if activations == "mlp":
         return 2.0 * 2 * down
     head: int = decoder.hidden_size * config.channels * decoder.vocab_size
-    forward: float = forward_flops(config, clips)
-    return forward - 2.0 * (down + head * steps)
+    flops: float = forward_flops(config, clips) - 2.0 * (down + head * steps)
+    return flops
 
 
 def _product_weights(config: DiaConfig) -> tuple[int, int]:
