@@ -65,7 +65,7 @@ def test_all_problems_come_in_one_message_before_anything_is_loaded(work, monkey
         "batch.text_dropout=1",
     )
     leave_a_checkpoint(bad, 2)
-    for name in ("load_codec", "opened_data", "begin"):
+    for name in ("load_codec", "open_data", "build_model"):
         monkeypatch.setattr(dia_run, name, lambda *_, name=name: pytest.fail(f"{name} was called"))
     before = {path: path.stat().st_mtime_ns for path in work.rglob("*")}
     with pytest.raises(UserError) as caught:
@@ -73,8 +73,8 @@ def test_all_problems_come_in_one_message_before_anything_is_loaded(work, monkey
     for part in (
         "batch.max_frames=20 is below the longest clip of prepared/noise-",  # the data of the run
         f"batch.max_frames=20 is below the longest clip of {other}",  # what is mixed in
-        f"{other} is tokenized by the codec codec, not by codec_nano",
-        "the model has 3 channels (model.delays) of 512 codes (model.decoder.codebook_size), the codec codec_nano 8 of 512",
+        f"{other} is tokenized with the codec codec, not with codec_nano",
+        "the model has 3 channels (model.delays) of 512 codes (model.decoder.codebook_size), but the codec codec_nano has 8 of 512",
         "the number of processes was 2, is 1",
         "trainer.steps=0", "batch.text_dropout=1",
     ):  # fmt: skip
@@ -84,7 +84,7 @@ def test_all_problems_come_in_one_message_before_anything_is_loaded(work, monkey
 
 def test_what_only_the_data_tell_comes_before_the_network(work, monkeypatch):
     """The data are not there yet, so nobody can know how long they are before they are prepared."""
-    monkeypatch.setattr(dia_run, "begin", lambda *_: pytest.fail("a network was made"))
+    monkeypatch.setattr(dia_run, "build_model", lambda *_: pytest.fail("a network was made"))
     with pytest.raises(UserError, match=r"batch.max_frames=20 is below the longest clip"):
         dia_run.train_dia(config_of("batch.max_frames=20", "data.root=elsewhere"))
     assert not (work / "runs").exists()
