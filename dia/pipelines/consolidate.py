@@ -84,7 +84,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def network_state(state: dict[str, Tensor], config: TrainConfig) -> dict[str, Tensor]:
-    """Return the network's tensors from those of the Lightning module; trained ones from the EMA if it has one."""
+    """Return the network's tensors from the Lightning module's, from its EMA if it has one."""
     with torch.device("meta"):
         network = DiaNetwork(config.model)
         if config.lora.rank:

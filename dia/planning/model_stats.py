@@ -94,7 +94,7 @@ class ModelStats:
         return sum(bytes_of(param_group(name, weight), weight.numel()) for name, weight in weights)
 
     def build(self, activations: str) -> Build:
-        """Return a function that builds the network at any depth for a trace, with activation checkpointing."""
+        """Return a function that builds the network and its loss at any depth for a trace."""
 
         def build_for_trace(config: DiaConfig) -> tuple[DiaNetwork, TraceTarget]:
             network, objective = self._create(config)
@@ -149,7 +149,7 @@ STATE_BYTES: dict[str, Callable[[str, int], float]] = {
     "adamw8bit": _adamw8bit_bytes,
     "muon": _muon_bytes,
 }
-"""Bytes of an optimizer's states for a number of weights of a parameter group (dia/training/optimizers.py)."""
+"""Bytes of an optimizer's states by parameter group (dia/training/optimizers.py) and number of weights."""
 
 
 def count_of(module: nn.Module) -> int:

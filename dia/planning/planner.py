@@ -1,8 +1,8 @@
 """The plan of a run: memory of each GPU by part, operations, time and cost, before anything is allocated.
 
 Weights, gradients and optimizer states are counted; activations come from a trace of the training code
-(dia/planning/memory_tracer.py), so a change of the network changes the plan. Communication buffers follow from
-dia/training/distributed.py. Times are operations divided by an assumed MFU, not measurements.
+(dia/planning/memory_tracer.py), so a change of the network changes the plan. Communication buffers follow
+from dia/training/distributed.py. Times are operations divided by an assumed MFU, not measurements.
 """
 
 from dataclasses import dataclass
@@ -143,8 +143,8 @@ class Planner:
     def _gathered_bytes(self, weight_bytes: int) -> float:
         """Return the bytes of parameters that FSDP2 gathers.
 
-        Of layers: the current and the next one, and as much for their gradients on the way into shards, at the
-        size of the largest. Weights outside layers and their gradients stay gathered.
+        Of layers: the current and the next one, and as much for their gradients on the way into shards, at
+        the size of the largest. Weights outside layers and their gradients stay gathered.
         """
         network = self.stats.network
         layers = [count_of(layer) for layer in (*network.encoder.layers, *network.decoder.layers)]

@@ -2,8 +2,8 @@
 
 Stage one is a regression of log magnitudes by encoder, quantizer and decoder. In stage two these three are
 frozen, so that the codes of a data set stay valid, while the flow learns the detail that the regression
-smooths away; the EMA of its weights is what is saved, as is usual for diffusion models. If only the decoder of
-an existing codec is trained further, encoder and quantizer are frozen in stage one too.
+smooths away; the EMA of its weights is what is saved, as is usual for diffusion models. If only the decoder
+of an existing codec is trained further, encoder and quantizer are frozen in stage one too.
 
 Legend: B batch, L samples, F frames, K frequency bins, M latent dimensions, T codec frames, W features.
 """
@@ -103,7 +103,7 @@ class CodecModule(L.LightningModule):
         return {"detail": self.network.detail.loss(target_BFK, features_BFW, mean_BFK, self.weights_K)}
 
     def _quantized(self, waveform_BL: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return quantized latents, commitment loss and codebook loss, in fp32: half precision changes codes."""
+        """Return quantized latents and the commitment and codebook losses; fp32, else codes change."""
         with torch.autocast(self.device.type, enabled=False):
             latents_BMT, _, _, commitment, codebook = self.network.quantizer(
                 self.network.encoder(waveform_BL)

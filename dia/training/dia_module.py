@@ -34,7 +34,7 @@ USUAL_COUNT = 1000
 
 
 class DiaModule(L.LightningModule):
-    """Trains a network on an objective; logs loss, cross-entropy and accuracy per channel, EOS, norm and rate.
+    """Trains a network on an objective; logs loss, metrics per channel, gradient norm and rate.
 
     ``use_ema`` adds a :class:`WeightAverage`, which the callback of dia/training/callbacks/ema.py updates.
     """
@@ -75,7 +75,7 @@ class DiaModule(L.LightningModule):
             self.average = WeightAverage(self.network)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Omit frozen weights, which a resumed run loads from its initial checkpoint. Shards stay complete."""
+        """Omit frozen weights, which a resumed run has from its initial checkpoint; not from shards."""
         if not is_sharded(self.network):
             for name in frozen(self.network):
                 checkpoint["state_dict"].pop(f"network.{name}", None)

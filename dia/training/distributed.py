@@ -2,8 +2,8 @@
 
 `ddp` keeps the whole network in each process and averages gradients. `fsdp2` keeps a shard of every
 parameter, gradient and optimizer state in each process and gathers one layer at a time (torch's
-``fully_shard`` through Lightning's ``ModelParallelStrategy``); its checkpoints are folders of shards. Both are
-applied from outside; the network contains no distributed code.
+``fully_shard`` through Lightning's ``ModelParallelStrategy``); its checkpoints are folders of shards. Both
+are applied from outside; the network contains no distributed code.
 
 Lightning never launches processes here: its launcher runs the command line again with other arguments.
 """
@@ -118,8 +118,8 @@ def cluster_environment(processes: Processes) -> ClusterEnvironment:
 def shard(whole: nn.Module, network: DiaNetwork, mesh: DeviceMesh) -> None:
     """Shard each layer of a network over a mesh, then the remaining parameters as one unit with ``whole``.
 
-    ``whole`` is the module whose forward pass runs all of the network. Head and embeddings are gathered once a
-    batch, with ``whole``. Parameters are gathered in fp32 and cast by autocast, as without sharding.
+    ``whole`` is the module whose forward pass runs all of the network. Head and embeddings are gathered once
+    a batch, with ``whole``. Parameters are gathered in fp32 and cast by autocast, as without sharding.
     """
     for layer in [*network.encoder.layers, *network.decoder.layers]:
         fully_shard(layer, mesh=mesh)

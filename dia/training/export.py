@@ -16,7 +16,7 @@ from dia.training.lora import adapter_of
 
 @dataclass(frozen=True)
 class Exporter:
-    """Writes a network into the run ``folder``: `model/` with adapters merged, and `adapter/` when there are any.
+    """Writes a network into the run ``folder``: `model/` with adapters merged, and `adapter/`.
 
     ``sampling`` becomes the checkpoint's default. ``base`` is the checkpoint that training started from.
     """

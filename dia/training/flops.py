@@ -30,7 +30,7 @@ PEAK_FLOPS: dict[str, dict[str, float]] = {
 
 
 def peak_flops(device_name: str, kind: str) -> float | None:
-    """Return a device's dense operations per second for `half` (bf16, fp16), `tf32` or `fp32`; None if unknown."""
+    """Return a device's dense operations per second in `half`, `tf32` or `fp32`; None if unknown."""
     words = set(re.split(r"[\s-]+", device_name))
     peaks = next((peaks for name, peaks in PEAK_FLOPS.items() if words.issuperset(name.split())), {})
     return peaks.get(kind)

@@ -23,7 +23,7 @@ from dia.training.loss import ChannelSums
 def head_sums(
     features_RD: Tensor, weight: Tensor, targets_RC: Tensor, eos: int, weights_C: Tensor, piece: int
 ) -> ChannelSums:
-    """Return :func:`channel_sums` of the logits ``features @ weight.T``, with ``piece`` steps in memory at a time.
+    """Return :func:`channel_sums` of the logits ``features @ weight.T``, computed ``piece`` steps at a time.
 
     ``weight`` is (C x V, D). Under autocast the products use its type, the softmax fp32. Only the gradient of
     the sum weighted with ``weights_C``, times any number, is available; another one raises ``RuntimeError``.
@@ -96,7 +96,7 @@ class _HeadSums(torch.autograd.Function):
 def _logit_gradient(
     exponentials_PCV: Tensor, total_PC: Tensor, targets_PC: Tensor, weight_PC: Tensor
 ) -> Tensor:
-    """Return the gradient (P, C x V) of the weighted cross-entropy: softmax minus one-hot target. In place."""
+    """Return the gradient (P, C x V) of the weighted cross-entropy; overwrites its first argument."""
     exponentials_PCV.mul_((weight_PC / total_PC)[..., None])
     exponentials_PCV.scatter_add_(-1, targets_PC[..., None], -weight_PC[..., None].to(exponentials_PCV.dtype))
     return exponentials_PCV.flatten(1)

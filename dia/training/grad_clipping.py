@@ -8,7 +8,7 @@ from torch.distributed.tensor import DTensor
 
 
 def scale_and_clip(parameters: Iterable[nn.Parameter], scale: float, max_norm: float) -> Tensor:
-    """Multiply all gradients by ``scale``, clip their total norm to ``max_norm``; return the norm before clipping.
+    """Scale all gradients, clip their total norm to ``max_norm``, and return the norm before clipping.
 
     The norm of sharded gradients is computed over all ranks.
     """

@@ -1,9 +1,9 @@
 """LoRA (Hu et al. 2021, arXiv 2106.09685): low-rank adapters beside frozen linear layers, y = x (W + s B A)'.
 
 A layer keeps the name of its weight, so a state dict holds the base weights under their own names and the
-adapters beside them (`<module>.lora_A`, `<module>.lora_B`). dia/checkpoint/adapter.py merges and stores them.
-This is our own code because PEFT wraps modules and so renames weights, which checkpoints and FSDP2 rely on; tests
-compare both (tests/training/test_lora.py).
+adapters beside them (`<module>.lora_A`, `<module>.lora_B`). dia/checkpoint/adapter.py merges and stores
+them. This is our own code because PEFT wraps modules and so renames weights, which checkpoints and FSDP2
+rely on; tests compare both (tests/training/test_lora.py).
 
 Legend: B clip, T step, O output features, I input features, R rank.
 """
@@ -42,7 +42,8 @@ class LoraLinear(nn.Module):
 def add_adapters(network: DiaNetwork, config: LoraConfig) -> None:
     """Freeze the network and add an adapter to every linear layer that the config names, in place.
 
-    The initial values depend on torch's random state only. Raises ``ValueError`` when a target matches no layer.
+    The initial values depend on torch's random state only. Raises ``ValueError`` when a target matches no
+    layer.
     """
     network.requires_grad_(False)
     layers = {name: child for name, child in network.named_modules() if isinstance(child, nn.Linear)}

@@ -16,7 +16,7 @@ from torch import Tensor
 
 @dataclass
 class ChannelSums:
-    """Sums over targets: cross-entropy in nats (C,), correct predictions (C,), targets (C,), and EOS of channel 0."""
+    """Sums over targets: cross-entropy in nats (C,), correct (C,), count (C,), and EOS of channel 0."""
 
     cross_entropy_C: Tensor
     correct_C: Tensor

@@ -15,7 +15,7 @@ from dia.files import write_text
 
 
 class MetricsFile(Logger):
-    """Appends rows to a CSV file whose first column is ``step``; a new column rewrites the file atomically."""
+    """Appends rows to a CSV file; a new column rewrites it atomically. The first column is ``step``."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()

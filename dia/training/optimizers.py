@@ -1,8 +1,8 @@
 """Optimizers: AdamW, AdamW with 8-bit moments, and Muon for matrices with AdamW for the other weights.
 
-8-bit moments are torchao's (Dettmers et al., arXiv 2110.02861): 2 bytes a weight instead of 8. Muon is torch's
-(Jordan et al., kellerjordan.github.io/posts/muon), its updates scaled to the size of AdamW's (Moonlight, arXiv
-2502.16982), so that one learning rate suits both.
+8-bit moments are torchao's (Dettmers et al., arXiv 2110.02861): 2 bytes a weight instead of 8. Muon is
+torch's (Jordan et al., kellerjordan.github.io/posts/muon), its updates scaled to the size of AdamW's
+(Moonlight, arXiv 2502.16982), so that one learning rate suits both.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -58,7 +58,7 @@ def parameter_groups(
 
 
 class MuonAndAdamW(torch.optim.Optimizer):
-    """Two optimizers in one, which share state and groups; a group's ``by`` is the number of its optimizer."""
+    """Two optimizers in one that share state and groups; a group's ``by`` numbers its optimizer."""
 
     def __init__(self, muon: torch.optim.Muon, adamw: torch.optim.AdamW) -> None:
         self.parts: tuple[torch.optim.Optimizer, ...] = (muon, adamw)

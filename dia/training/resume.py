@@ -53,7 +53,7 @@ class RunFingerprint:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "RunFingerprint":
-        """Return a stored fingerprint, with keys of earlier versions renamed. Raises ``TypeError``, ``KeyError``."""
+        """Return a stored fingerprint with present keys. Raises ``TypeError`` or ``KeyError``."""
         values = dict(stored)
         values["config"] = present_keys(values["config"])
         values["world_size"] = values.pop("world")

@@ -92,7 +92,7 @@ def acquire_run(folder: Path, resume: str, current: RunFingerprint) -> tuple[Run
 
 
 def _is_fresh(folder: Path) -> bool:
-    """Whether a folder holds no run yet; a run killed at its start leaves only files that begin with a dot."""
+    """Whether a folder holds no run; one killed at its start leaves only files that begin with a dot."""
     if not folder.exists():
         return True
     return folder.is_dir() and all(path.name.startswith(".") for path in folder.iterdir())

@@ -1,8 +1,8 @@
 """Learning rate schedules: linear warm-up, then a cosine, or a plateau with a decay at its end (WSD).
 
-WSD (Hu et al. 2024, arXiv 2404.06395) does not fix the length of a run in advance: a checkpoint of the plateau
-can be trained further or decayed early. Its decay is 1 - sqrt, which Hägele et al. 2024 (arXiv 2405.18392)
-measured to be better than a line.
+WSD (Hu et al. 2024, arXiv 2404.06395) does not fix the length of a run in advance: a checkpoint of the
+plateau can be trained further or decayed early. Its decay is 1 - sqrt, which Hägele et al. 2024 (arXiv
+2405.18392) measured to be better than a line.
 """
 
 import logging
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 def build_schedule(optimizer: torch.optim.Optimizer, config: ScheduleConfig, steps: int) -> LambdaLR:
-    """Return the schedule over ``steps`` optimizer steps; warn if it never reaches its highest learning rate."""
+    """Return the schedule over ``steps`` optimizer steps; warn if it never reaches its highest rate."""
     warmup, decay = config.warmup(steps), config.decay(steps)
     if warmup >= steps or decay < warmup:
         logger.warning(

@@ -39,7 +39,7 @@ def log_audio(logger: WandbLogger, scripts: Sequence[str], speech: Sequence[Spee
 
 
 def spectrogram(waveform: Waveform) -> NDArray[np.uint8]:
-    """Return a grey picture (frequencies, frames) of a waveform: low frequencies at the bottom, 80 dB range."""
+    """Return a grey picture (frequencies, frames) of 80 dB, with low frequencies at the bottom."""
     padded = np.pad(waveform, (0, max(0, WINDOW - len(waveform))))
     transform = ShortTimeFFT(hann(WINDOW, sym=False), HOP, fs=1.0, scale_to="magnitude")
     magnitudes = np.abs(transform.stft(padded))

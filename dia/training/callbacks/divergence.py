@@ -32,7 +32,7 @@ class TrainingFailed(UserError):
 
 @dataclass(frozen=True)
 class Failure:
-    """Content of `failure.json`. ``batches`` holds clip ids by micro-batch of this rank, faulty ones if known."""
+    """Content of `failure.json`; ``batches`` are clip ids by micro-batch, only faulty ones if known."""
 
     kind: str
     message: str
@@ -165,7 +165,7 @@ def has_grad_scaler(trainer: L.Trainer) -> bool:
 
 
 def non_finite_gradients(module: nn.Module) -> list[str]:
-    """Return names of parameters (at most five) whose gradient is not finite; one device synchronization if none."""
+    """Return names of at most five parameters whose gradient is not finite."""
     gradients = {
         name: _local(weight.grad) for name, weight in module.named_parameters() if weight.grad is not None
     }

@@ -14,8 +14,8 @@ from dia.errors import UserError
 class EarlyStopping(LightningEarlyStopping):
     """Stops training after ``patience`` validations without improvement.
 
-    Its state is part of the checkpoint: a resumed run stops where an uninterrupted one does, and a stopped run
-    stays stopped. Unlike Lightning's, it reports a metric that is not logged as :class:`UserError`.
+    Its state is part of the checkpoint: a resumed run stops where an uninterrupted one does, and a stopped
+    run stays stopped. Unlike Lightning's, it reports a metric that is not logged as :class:`UserError`.
     """
 
     def __init__(self, config: EarlyStoppingConfig) -> None:

@@ -53,7 +53,8 @@ class WeightAverage(nn.Module):
 class ExponentialMovingAverage(L.Callback):
     """Updates the task's ``average`` after every optimizer step and swaps it in for every validation.
 
-    It must be the last callback that reads the weights, so that the others generate and save with the average.
+    It must be the last callback that reads the weights, so that the others generate and save with the
+    average.
     """
 
     def __init__(self, decay: float) -> None:

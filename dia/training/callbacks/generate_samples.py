@@ -24,9 +24,9 @@ logger = logging.getLogger(__name__)
 
 
 class GenerateSamples(L.Callback):
-    """Generates fixed scripts at every ``every``-th validation and logs the metrics of ``score``; W&B gets audio.
+    """Generates fixed scripts at every ``every``-th validation and logs the metrics of ``score``.
 
-    Rank 0 generates with the unsharded weights while the others wait. Global random states stay unchanged.
+    W&B gets the audio too. Rank 0 generates with the unsharded weights while the others wait. Global random states stay unchanged.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """A callback that shows steps, loss, learning rate, speed and time left, with or without a terminal.
 
-Lightning's progress bars show nothing useful without a terminal, count epochs, which runs here do not have, and
-round a learning rate of 2e-4 to 0.000.
+Lightning's progress bars show nothing useful without a terminal, count epochs, which runs here do not have,
+and round a learning rate of 2e-4 to 0.000.
 """
 
 import logging

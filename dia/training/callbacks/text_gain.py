@@ -1,8 +1,8 @@
 """Whether a model reads its text: the rise of channel 0's loss when clips of a batch exchange their texts.
 
 The loss falls for thousands of steps while a model learns only what speech sounds like; this metric shows
-first that it begins to use the text. It is 0 at the start, and .5 nats or more for a model that pronounces its
-text.
+first that it begins to use the text. It is 0 at the start, and .5 nats or more for a model that pronounces
+its text.
 """
 
 import copy
@@ -19,7 +19,7 @@ BATCHES = 8  # per validation and rank: precise enough, and cheap
 
 
 class TextGain(L.Callback):
-    """Logs ``validation/text_gain``: cross-entropy of channel 0 in nats with other texts minus with its own."""
+    """Logs ``validation/text_gain``: nats of channel 0 with other texts minus with its own."""
 
     def __init__(self) -> None:
         self.matched: ChannelSums | None = None

@@ -4,7 +4,8 @@ Rates cover the last few optimizer steps, including waits for batches and checkp
 MFU divides the operations of the clips (dia/training/flops.py) by the peak of the device: from its data sheet
 if its name is known, else measured once as the rate of a product of large matrices.
 
-Lightning's ThroughputMonitor counts samples of one length; here FLOPs, frames and padding depend on each clip.
+Lightning's ThroughputMonitor counts samples of one length; here FLOPs, frames and padding depend on each
+clip.
 
 Legend: B clip, T step, S text byte, C codec channel.
 """
@@ -140,7 +141,7 @@ def lengths(batch: DelayedBatch, eos: int) -> tuple[Tensor, Tensor]:
 
 
 def memory(device: torch.device) -> dict[str, float]:
-    """Return memory in GB: torch's allocated and peak memory on a GPU, the process's resident size on a CPU."""
+    """Return memory in GB: torch's allocated and peak on a GPU, the resident size on a CPU."""
     if device.type == "cuda":
         allocated, peak = torch.cuda.memory_allocated(device), torch.cuda.max_memory_allocated(device)
         return {"train/memory_gb": allocated / GIGABYTE, "train/peak_memory_gb": peak / GIGABYTE}
@@ -148,7 +149,7 @@ def memory(device: torch.device) -> dict[str, float]:
 
 
 def device_peak(device: torch.device, precision: str) -> tuple[float, str]:
-    """Return a device's peak operations per second for products in a precision, and the source of the number."""
+    """Return a device's peak operations per second in a precision, and the source of the number."""
     dtype = PRODUCTS.get(precision, torch.float32)
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)

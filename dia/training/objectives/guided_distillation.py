@@ -1,10 +1,10 @@
 """Guidance distillation (Meng et al. 2023, arXiv 2210.03142): one pass learns the guided prediction.
 
 The teacher is a frozen copy of the initial network. It reads every batch with and without text, as guided
-inference does, and :func:`dia.inference.sampling.guide` combines both into the distribution to draw from: for
-the 0626 checkpoint the conditional logits of the ids that guidance selects. The student starts as a copy of the
-teacher and learns that distribution with a single pass. The guidance scale is fixed, so it is not an input of
-the student.
+inference does, and :func:`dia.inference.sampling.guide` combines both into the distribution to draw from:
+for the 0626 checkpoint the conditional logits of the ids that guidance selects. The student starts as a copy
+of the teacher and learns that distribution with a single pass. The guidance scale is fixed, so it is not an
+input of the student.
 
 Legend: B clip, R step of all clips in a row, P step of a piece, C codec channel, V ids per channel, K
 candidates, D width.
@@ -39,8 +39,8 @@ class TeacherPiece:
 class GuidedDistillation(Objective):
     """KL(guided teacher || student) of every code and EOS, in nats, with the masks of cross-entropy.
 
-    Its accuracy is how often the student's most likely id is the teacher's. The teacher is neither trained nor
-    saved, and moves to the batch's device.
+    Its accuracy is how often the student's most likely id is the teacher's. The teacher is neither trained
+    nor saved, and moves to the batch's device.
     """
 
     needs_checkpoint = True
@@ -62,7 +62,8 @@ class GuidedDistillation(Objective):
         if config.sampling.guided:
             return []
         return [
-            f"sampling.cfg_scale={config.sampling.cfg_scale} has no guidance that could be distilled; usual is 3"
+            f"sampling.cfg_scale={config.sampling.cfg_scale} has no guidance that could be distilled; "
+            "usual is 3"
         ]
 
     @classmethod
@@ -109,7 +110,7 @@ class GuidedDistillation(Objective):
 
 
 def copy_of(network: DiaNetwork) -> DiaNetwork:
-    """Return a copy of a network, which may consist of fake tensors; ``deepcopy`` would copy their mode too."""
+    """Return a copy of a network, also of fake tensors, whose mode ``deepcopy`` would copy too."""
     with torch.device("meta"):
         copy = DiaNetwork(network.config)
     copy.load_state_dict({name: tensor.clone() for name, tensor in network.state_dict().items()}, assign=True)
