@@ -27,6 +27,7 @@ NEEDLESS = (
     "-----",
     "distributed_backend=",
     "All distributed processes registered",
+    "`weights_only` was not set",
 )
 
 
@@ -81,6 +82,7 @@ def quiet_lightning() -> None:
         "lightning.pytorch.utilities.rank_zero",
         "lightning.fabric.utilities.rank_zero",
         "lightning.fabric.utilities.distributed",
+        "lightning.pytorch.trainer.connectors.checkpoint_connector",
     ):
         source = logging.getLogger(name)
         if _is_needed not in source.filters:
