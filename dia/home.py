@@ -20,7 +20,7 @@ def in_home(path: str | Path) -> Path:
 def existing(path: str | Path) -> Path:
     """Return the path of input: as given, or below :func:`home` if it exists only there."""
     below = in_home(path)
-    return below if not Path(path).exists() and below.exists() else Path(path)
+    return below if not os.path.exists(path) and os.path.exists(below) else Path(path)
 
 
 def models_folder() -> Path:

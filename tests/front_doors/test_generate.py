@@ -26,6 +26,7 @@ def problems(*arguments):
 def test_the_script_is_a_word_a_key_a_file_or_standard_input(tmp_path, monkeypatch):
     script = '[S1] Hi, you: a=b (laughs) [S2] {x} "no" ${y} it\'s ~1.5!'
     assert config_of(script).text == config_of(f"text={script}").text == script
+    assert config_of(f"text={script * 99}").text == config_of(script * 99).text == script * 99
     assert config_of("[S1]", "Hello", "there.").text == "[S1] Hello there."
     (tmp_path / "story.txt").write_text("[S1] One line.\n[S2] Another ä.\n", encoding="utf-8")
     assert config_of(f"text=@{tmp_path / 'story.txt'}").text == "[S1] One line. [S2] Another ä."

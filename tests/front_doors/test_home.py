@@ -17,7 +17,7 @@ def test_a_run_writes_below_the_home_folder_only(tmp_path):
     assert (store / "runs" / "short" / "model" / "model.safetensors").is_file()
     spoken = run_door(
         "generate",
-        "[S1] Hello.",
+        "[S1] Hello there.",
         "ckpt=runs/short",
         "max_seconds=0.2",
         cwd=work,
