@@ -103,7 +103,8 @@ def require_intact(folder: Path) -> None:
     if damaged:
         listed = "\n".join(f"  - {name}" for name in damaged)
         raise UserError(
-            f"{len(damaged)} shards of {folder} are damaged; delete the folder and prepare it again:\n{listed}"
+            f"{len(damaged)} shards of {folder} are damaged; delete the folder and prepare it again:\n"
+            f"{listed}"
         )
 
 

@@ -161,8 +161,8 @@ def _checked_file(declared: dict[str, str]) -> Path:
     path = folder / declared["file"]
     if not path.is_file():
         raise DetectorUnavailable(
-            f"{declared['file']} is not in {folder}; put it there, or set DIA_MODELS to the folder that holds it "
-            f"(from {declared['source']}, sha256 {declared['sha256']})"
+            f"{declared['file']} is not in {folder}; put it there, or set DIA_MODELS to the folder that "
+            f"holds it (from {declared['source']}, sha256 {declared['sha256']})"
         )
     if hashlib.sha256(path.read_bytes()).hexdigest() != declared["sha256"]:
         raise DetectorUnavailable(f"{path} does not have the SHA-256 {declared['sha256']}; download it again")

@@ -71,8 +71,8 @@ def require_same_base(folder: Path, base: Base | None) -> None:
         return
     if json.loads(note.read_text(encoding="utf-8"))["fingerprint"] != base.fingerprint:
         raise UserError(
-            f"init_from={base.name} has other weights than at the start of the run {folder}, which therefore cannot "
-            "be resumed exactly; restore the old checkpoint, or start another run"
+            f"init_from={base.name} has other weights than at the start of the run {folder}, which therefore "
+            "cannot be resumed exactly; restore the old checkpoint, or start another run"
         )
 
 

@@ -158,8 +158,8 @@ def _length_problems(rows: Dataset, where: str, config: TrainConfig) -> list[str
     problems = []
     if steps > config.batch.max_frames:
         problems.append(
-            f"batch.max_frames={config.batch.max_frames} is below the longest clip of {where}: {name} takes {steps} "
-            "steps; raise it, or prepare shorter clips"
+            f"batch.max_frames={config.batch.max_frames} is below the longest clip of {where}: {name} takes "
+            f"{steps} steps; raise it, or prepare shorter clips"
         )
     if longest > config.model.max_frames:
         problems.append(

@@ -39,7 +39,11 @@ def probe_checkpoint(source: Source, audio: str, text: str, codec_name: str | No
 
 @torch.inference_mode()
 def teacher_forced_loss(source: Source, cross_rope: bool, codes_TC: torch.Tensor, text: str) -> float:
-    """Return the loss, in nats, of codes (T, C) given their text. Raises :class:`UserError` for long clips."""
+    """Return the loss, in nats, of codes (T, C) given their text.
+
+    Raises:
+        UserError: if the clip is empty or longer than the model accepts.
+    """
     config = replace(source.config, cross_rope=cross_rope)
     if not 1 <= len(codes_TC) <= config.max_frames:
         raise UserError(

@@ -16,16 +16,16 @@ def show_plan(planner: Planner, job: Job, console: Console) -> None:
     console.print(f"\n[bold]{stats.count:,} parameters[/bold], {stats.trained_count:,} of them trained")
     console.print(_parameters(planner))
     console.print(
-        f"\n[bold]Memory[/bold]: {job.strategy} on {job.gpus} GPU(s), {job.precision}, {job.optimizer}, activation "
-        f"checkpointing {job.activations}; a batch of {shape.clips} clips of {shape.steps} steps and "
-        f"{shape.text_bytes} bytes of text"
+        f"\n[bold]Memory[/bold]: {job.strategy} on {job.gpus} GPU(s), {job.precision}, {job.optimizer}, "
+        f"activation checkpointing {job.activations}; a batch of {shape.clips} clips of {shape.steps} steps "
+        f"and {shape.text_bytes} bytes of text"
     )
     console.print(_memory(planner, job))
     console.print("\n[bold]Work of an optimizer step on all GPUs")
     console.print(_work(planner, job))
     console.print(
-        f"\n[bold]Time and cost[/bold], assuming {settings.mfu:.0%} of the peak in the data sheet (planning.mfu) "
-        "and the prices of planning.dollars_per_gpu_hour"
+        f"\n[bold]Time and cost[/bold], assuming {settings.mfu:.0%} of the peak in the data sheet "
+        "(planning.mfu) and the prices of planning.dollars_per_gpu_hour"
     )
     console.print(_time(planner, job))
     if not planner.fits(job):
@@ -40,8 +40,8 @@ def notes(job: Job) -> list[str]:
     lines = ["activations are those of uncompiled code; compiled layers save no more"]
     if job.precision == "32-true":
         lines.append(
-            "on a GPU in fp32, attention with shared keys has no memory-efficient kernel and saves T x T scores, "
-            "which are not counted; use bf16-mixed"
+            "on a GPU in fp32, attention with shared keys has no memory-efficient kernel and saves T x T "
+            "scores, which are not counted; use bf16-mixed"
         )
     return lines
 

@@ -83,7 +83,8 @@ def process_problems(config: TrainerConfig, processes: Processes) -> list[str]:
         ("nodes", config.nodes, processes.nodes),
     )
     return [
-        f"trainer.{name}={configured}, but {launcher} started {started}; make them equal, or set trainer.{name}=0"
+        f"trainer.{name}={configured}, but {launcher} started {started}; make them equal, or set "
+        f"trainer.{name}=0"
         for name, configured, started in numbers
         if configured not in (0, started)
     ]

@@ -18,10 +18,25 @@ from dia.types import flatten
 
 # keys that decide where and how often something is written or logged, but do not change a weight
 IRRELEVANT_KEYS = (
-    "run_name", "runs", "resume", "logger", "validation", "divergence", "watchdog", "plan", "planning", "sampling", "engine", "data", "mix",
+    "run_name",
+    "runs",
+    "resume",
+    "logger",
+    "validation",
+    "divergence",
+    "watchdog",
+    "plan",
+    "planning",
+    "sampling",
+    "engine",
+    "data",
+    "mix",
     "trainer.checkpoint_every",
-    "trainer.validate_every", "trainer.num_workers", "trainer.devices", "trainer.nodes",
-)  # fmt: skip
+    "trainer.validate_every",
+    "trainer.num_workers",
+    "trainer.devices",
+    "trainer.nodes",
+)
 # keys of these that do change weights in some runs
 CONDITIONALLY_RELEVANT: dict[str, Callable[[dict[str, Any]], bool]] = {
     "sampling": lambda config: (

@@ -99,11 +99,14 @@ def _is_fresh(folder: Path) -> bool:
 
 
 def _occupied(folder: Path, resume: str) -> str:
-    """Why a folder that is not empty cannot be resumed from; empty if it can."""
+    """Return why a folder that is not empty cannot be resumed from; empty if it can."""
     if not folder.is_dir() or not (folder / CONFIG).is_file():
         return f"{folder} exists and holds no run; choose another run_name, or delete it"
     if resume == "false":
-        return f"the run folder {folder} exists; choose another run_name, resume it with resume=auto, or delete it"
+        return (
+            f"the run folder {folder} exists; choose another run_name, resume it with resume=auto, or "
+            "delete it"
+        )
     if resume == "auto" and (folder / FINISHED).is_file():
         return (
             f"the run folder {folder} exists and the run is finished; choose another run_name, delete it, or "

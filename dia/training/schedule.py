@@ -22,8 +22,8 @@ def build_schedule(optimizer: torch.optim.Optimizer, config: ScheduleConfig, ste
     warmup, decay = config.warmup(steps), config.decay(steps)
     if warmup >= steps or decay < warmup:
         logger.warning(
-            "the learning rate does not reach its highest value in %d steps: the warm-up takes %d steps, the decay "
-            "begins at step %d; shorten schedule.warmup_steps, or train for more trainer.steps",
+            "the learning rate does not reach its highest value in %d steps: the warm-up takes %d steps, the "
+            "decay begins at step %d; shorten schedule.warmup_steps, or train for more trainer.steps",
             steps,
             warmup,
             decay,

@@ -43,7 +43,10 @@ def sound(name="x.wav", seconds=1.0):
 HUB = {
     "nonverbal_tts": (
         [
-            {"index": "a", "Result": "Well \U0001f923\ufe0f that was \U0001f32c fun", "Emotion": "happy", "dnsmos": 3.5},
+            {
+                "index": "a", "Result": "Well \U0001f923\ufe0f that was \U0001f32c fun",
+                "Emotion": "happy", "dnsmos": 3.5,
+            },
             {"index": "b", "Result": "So tired \U0001f634", "Emotion": "neutral", "dnsmos": 3.5},
             {"index": "c", "Result": "Bad sound", "Emotion": "sad", "dnsmos": 2.0},
         ],
@@ -52,11 +55,15 @@ HUB = {
     ),
     "nonverbal_speech_38k": (
         [
-            {"caption": "I told you <B>[laughing]</B> not to.", "language": "en", "non_verbal_region": [0.25, 0.5]},
+            {
+                "caption": "I told you <B>[laughing]</B> not to.", "language": "en",
+                "non_verbal_region": [0.25, 0.5],
+            },
             {"caption": "Oh [yawn] dear.", "language": "en", "non_verbal_region": [0.1, 0.2]},
             {"caption": "Ni hao [sigh].", "language": "zh", "non_verbal_region": [0.1, 0.2]},
         ],
-        ["[S1] I told you (laughs) not to."], [], ["yawn: has no tag", "language is not en or EN or English or english"],
+        ["[S1] I told you (laughs) not to."], [],
+        ["yawn: has no tag", "language is not en or EN or English or english"],
     ),
     "expresso": (
         [
@@ -67,7 +74,10 @@ HUB = {
         ["[S1] It is late.", "[S1] It is so late.", "[S1] It was."], ["whispering", "amused"], [],
     ),
     "disfluency_speech": (
-        [{"transcript_annotated": "{F Uh, } [ I + I ] thought <laughter> so / {D well }", "transcript_a": "x"}],
+        [{
+            "transcript_annotated": "{F Uh, } [ I + I ] thought <laughter> so / {D well }",
+            "transcript_a": "x",
+        }],
         ["[S1] Uh, I I thought (laughs) so well"], [], [],
     ),
     "dailytalk": (
@@ -75,17 +85,22 @@ HUB = {
             {
                 "conversation_id": "7", "speaker_ids": [1, 0, 0], "turn_ids": [0, 1, 2],
                 "texts": ["Hi.", "Hello.", "How are you?"],
-                "audio_cut_idxs": [[0, 32_000], [32_000, 64_000], [64_000, 96_000]], "audio": sound(seconds=6),
+                "audio_cut_idxs": [[0, 32_000], [32_000, 64_000], [64_000, 96_000]],
+                "audio": sound(seconds=6),
             }
         ],
         ["[S1] Hi. [S2] Hello. How are you?"], [], [],
     ),
     "libritts_r": (
-        [{"text_normalized": "A quiet night.", "speaker_id": "84", "path": "p", "chapter_id": "1", "id": "84_1"}],
+        [{
+            "text_normalized": "A quiet night.", "speaker_id": "84", "path": "p", "chapter_id": "1",
+            "id": "84_1",
+        }],
         ["[S1] A quiet night."], [], [],
     ),
     "crema_d": (
-        [{"audio": sound("1001_DFA_ANG_HI.wav"), "emotion": "anger", "label": 0}], ["[S1] Don't forget a jacket."], ["angry"], [],
+        [{"audio": sound("1001_DFA_ANG_HI.wav"), "emotion": "anger", "label": 0}],
+        ["[S1] Don't forget a jacket."], ["angry"], [],
     ),
     "iemocap": (
         [
@@ -226,8 +241,9 @@ FILES = {
     ),
     "meld": (
         ["train_splits/dia0_utt3.wav"],
-        ("train_sent_emo.csv", "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,"
-         "StartTime,EndTime\n"
+        ("train_sent_emo.csv",
+         "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,"
+         "EndTime\n"
          '1,"Oh, my God!",Rachel,surprise,negative,0,3,8,21,"00:16:16,059","00:16:21,731"\n'),
         ["[S1] Oh, my God!"], ["surprised"], [],
     ),
@@ -238,13 +254,16 @@ FILES = {
     ),
     "emov_db": (
         ["a.wav", "b.wav"],
-        ("clips.csv", "audio,text,speaker,emotion\na.wav,Hello there.,bea,Amused\nb.wav,Go away.,bea,angry\n"),
+        ("clips.csv",
+         "audio,text,speaker,emotion\na.wav,Hello there.,bea,Amused\nb.wav,Go away.,bea,angry\n"),
         ["[S1] Go away."], ["angry"], ["emotion is not neutral or angry or anger or disgusted or disgust"],
     ),
     "local": (
         ["a.wav", "b.wav"],
-        ("rows.jsonl", '{"audio": "a.wav", "text": "[S1] Oh. (Laughing) [S2] Yes.", "emotion": "happy", "valence": 0.5}\n'
-         '{"audio": "b.wav", "text": "Just words (and more).", "events": "coughs 0.0 0.2", "commercial_ok": true}\n'),
+        ("rows.jsonl",
+         '{"audio": "a.wav", "text": "[S1] Oh. (Laughing) [S2] Yes.", "emotion": "happy", "valence": 0.5}\n'
+         '{"audio": "b.wav", "text": "Just words (and more).", "events": "coughs 0.0 0.2", '
+         '"commercial_ok": true}\n'),
         ["[S1] Oh. (laughs) [S2] Yes.", "[S1] (coughs) Just words."], ["happy"], [],
     ),
 }  # fmt: skip

@@ -32,14 +32,17 @@ class Pipeline:
     @classmethod
     def from_pretrained(cls, checkpoint):
         print("a library that talks", checkpoint)
-        return cls() if checkpoint.startswith("pyannote/speaker-diarization") and not os.environ.get("REFUSED") else None
+        refused = os.environ.get("REFUSED") or not checkpoint.startswith("pyannote/speaker-diarization")
+        return None if refused else cls()
 
     def __call__(self, file):
         assert file["waveform"].shape == (1, {samples}) and file["sample_rate"] == {rate}
         assert abs(float(file["waveform"].max()) - 0.5) < 1e-3
         overlapping, exclusive = Annotation(uri="x"), Annotation(uri="x")
-        overlapping[Segment(0.0, 10.0), "a"], overlapping[Segment(9.0, 11.0), "b"] = "SPEAKER_01", "SPEAKER_00"
-        exclusive[Segment(0.0, 10.0), "a"], exclusive[Segment(10.0, 11.0), "b"] = "SPEAKER_01", "SPEAKER_00"
+        overlapping[Segment(0.0, 10.0), "a"] = "SPEAKER_01"
+        overlapping[Segment(9.0, 11.0), "b"] = "SPEAKER_00"
+        exclusive[Segment(0.0, 10.0), "a"] = "SPEAKER_01"
+        exclusive[Segment(10.0, 11.0), "b"] = "SPEAKER_00"
         return {answer}
 """
 

@@ -1,4 +1,4 @@
-"""Adding a corpus costs one file: a YAML declaration, used by its path from preparation to the preview page."""
+"""A YAML declaration is enough to add a corpus; its path is used from preparation to the preview page."""
 
 import numpy as np
 import pytest

@@ -181,7 +181,8 @@ def test_all_unknown_labels_are_reported_at_once(tmp_path):
     corpus = make_corpus(tmp_path / "clips", 2)
     with (corpus / "rows.jsonl").open("a") as table:
         table.write(
-            '{"audio": "000.wav", "text": "[S1] Oh (yodels)."}\n{"audio": "001.wav", "text": "[S1] Oh.", "emotion": "wistful"}\n'
+            '{"audio": "000.wav", "text": "[S1] Oh (yodels)."}\n'
+            '{"audio": "001.wav", "text": "[S1] Oh.", "emotion": "wistful"}\n'
         )
     done = run_door("prepare", *run(corpus, tmp_path / "out", "engine.workers=0"), cwd=tmp_path)
     assert (

@@ -125,10 +125,13 @@ def test_turns_become_dialogues_with_speakers_by_order():
     turns = [
         TimedTurn(LabelledTurn(1, text, start, start + 3.0, voice), sounds)
         for text, start, voice, sounds in (
-            ("Hello.", 0.0, "v7", ()), ("Well?", 3.5, "v7", (LabelledNonverbal("laughs", 0, 5, "m", 6.0, 6.4),)),
-            ("Hi.", 7.0, "v2", ()), ("Who?", 10.5, "v3", ()), ("Later.", 30.0, "v3", ()),
+            ("Hello.", 0.0, "v7", ()),
+            ("Well?", 3.5, "v7", (LabelledNonverbal("laughs", 0, 5, "m", 6.0, 6.4),)),
+            ("Hi.", 7.0, "v2", ()),
+            ("Who?", 10.5, "v3", ()),
+            ("Later.", 30.0, "v3", ()),
         )
-    ]  # fmt: skip
+    ]
     groups = group_turns(turns, DialogueLimits())
     assert [len(group) for group in groups] == [3, 1, 1]  # a third voice and a long pause end a clip
     labelled, sounds = dialogue_of(groups[0], 0.0)

@@ -74,10 +74,12 @@ def test_all_problems_come_in_one_message_before_anything_is_loaded(work, monkey
         "batch.max_frames=20 is below the longest clip of prepared/noise-",  # the data of the run
         f"batch.max_frames=20 is below the longest clip of {other}",  # what is mixed in
         f"{other} is tokenized with the codec codec, not with codec_nano",
-        "the model has 3 channels (model.delays) of 512 codes (model.decoder.codebook_size), but the codec codec_nano has 8 of 512",
+        "the model has 3 channels (model.delays) of 512 codes (model.decoder.codebook_size), but the codec "
+        "codec_nano has 8 of 512",
         "the number of processes was 2, is 1",
-        "trainer.steps=0", "batch.text_dropout=1",
-    ):  # fmt: skip
+        "trainer.steps=0",
+        "batch.text_dropout=1",
+    ):
         assert part in str(caught.value), f"{part!r} is not in:\n{caught.value}"
     assert {path: path.stat().st_mtime_ns for path in work.rglob("*")} == before
 
@@ -94,10 +96,18 @@ def test_what_only_the_data_tell_comes_before_the_network(work, monkeypatch):
     ("environment", "overrides", "said"),
     [
         ({}, ["trainer=ddp"], "torchrun --nproc-per-node=GPUS"),
-        ({"WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "4", "RANK": "0"}, [], "torchrun started 4 processes; choose trainer=ddp"),
-        ({"WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2", "RANK": "0"}, ["trainer=fsdp2", "trainer.devices=8"], "devices=8, but"),
+        (
+            {"WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "4", "RANK": "0"},
+            [],
+            "torchrun started 4 processes; choose trainer=ddp",
+        ),
+        (
+            {"WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2", "RANK": "0"},
+            ["trainer=fsdp2", "trainer.devices=8"],
+            "devices=8, but",
+        ),
     ],
-)  # fmt: skip
+)
 def test_processes_that_do_not_go_with_the_trainer_are_told(work, monkeypatch, environment, overrides, said):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

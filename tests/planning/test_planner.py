@@ -29,11 +29,19 @@ from tests.processes import run_door
 SMALL = DiaConfig(
     EncoderConfig(layers=3, hidden_size=64, intermediate_size=256, heads=4, head_dim=16),
     DecoderConfig(
-        layers=4, hidden_size=96, intermediate_size=384, heads=4, key_value_heads=2, head_dim=24, cross_heads=4, cross_head_dim=24,
-        codebook_size=256, max_positions=1024,
+        layers=4,
+        hidden_size=96,
+        intermediate_size=384,
+        heads=4,
+        key_value_heads=2,
+        head_dim=24,
+        cross_heads=4,
+        cross_head_dim=24,
+        codebook_size=256,
+        max_positions=1024,
     ),
     [0, 2, 3, 4],
-)  # fmt: skip
+)
 WIDE = replace(
     SMALL,
     encoder=replace(SMALL.encoder, hidden_size=128),
@@ -82,9 +90,14 @@ def measured_peak(trained, shape, job):
 
 
 @pytest.mark.parametrize("activations", list(ActivationCheckpointing))
-@pytest.mark.parametrize("config, frames, precision, accumulate", [
-    (SMALL, 2000, "32-true", 1), (SMALL, 400, "bf16-mixed", 2), (WIDE, 900, "bf16-mixed", 1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "config, frames, precision, accumulate",
+    [
+        (SMALL, 2000, "32-true", 1),
+        (SMALL, 400, "bf16-mixed", 2),
+        (WIDE, 900, "bf16-mixed", 1),
+    ],
+)
 def test_planned_memory_is_what_the_allocator_gives(config, frames, precision, accumulate, activations):
     planner = Planner(ModelStats(config, LoraConfig()), PlanConfig(clip_seconds=8.0), 25.0)
     job = replace(JOB, precision=precision, activations=activations, frames=frames, accumulation=accumulate)
@@ -92,9 +105,14 @@ def test_planned_memory_is_what_the_allocator_gives(config, frames, precision, a
     assert planner.memory(job).total == pytest.approx(measured, rel=0.1)
 
 
-@pytest.mark.parametrize("trained", [
-    ModelStats(WIDE, LoraConfig(rank=4, dropout=0.1)), ModelStats(SMALL, LoraConfig(), distilled), ModelStats(WIDE, LoraConfig(), dropout=0.2),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "trained",
+    [
+        ModelStats(WIDE, LoraConfig(rank=4, dropout=0.1)),
+        ModelStats(SMALL, LoraConfig(), distilled),
+        ModelStats(WIDE, LoraConfig(), dropout=0.2),
+    ],
+)
 def test_adapters_teachers_and_dropout_are_planned(trained):
     planner = Planner(trained, PlanConfig(clip_seconds=8.0), 25.0)
     job = replace(JOB, precision="bf16-mixed", frames=900)

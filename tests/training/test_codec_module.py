@@ -28,9 +28,14 @@ def fresh_task(steps=6, refiner_start=3, **given):
 
 def train(task, folder, stop, checkpoint=None, start=0):
     trainer = L.Trainer(
-        accelerator="cpu", max_epochs=-1, max_steps=stop, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        accelerator="cpu",
+        max_epochs=-1,
+        max_steps=stop,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
         enable_model_summary=False,
-    )  # fmt: skip
+    )
     crops = TrainingCrops(SOUND, clips=2, samples=3_200, holding=1, seed=0, start=start, stop=stop)
     trainer.fit(task, DataLoader(crops, batch_size=None), ckpt_path=checkpoint, weights_only=True)
     trainer.save_checkpoint(folder / f"{stop}.ckpt")
@@ -113,9 +118,18 @@ def test_the_learning_rate_warms_up_and_falls_in_each_stage():
 
 
 def test_wrong_codec_training_is_reported_whole():
-    config = compose("train", ["+recipe=codec_nano", "codec_training.steps=10", "codec_training.refiner_start=10",
-                               "codec_training.clip_samples=1000", "codec_training.nonverbal_fraction=2", "codec_training.finetune_decoder_of=nowhere",
-                               "codec_training.batch_size=0"])  # fmt: skip
+    config = compose(
+        "train",
+        [
+            "+recipe=codec_nano",
+            "codec_training.steps=10",
+            "codec_training.refiner_start=10",
+            "codec_training.clip_samples=1000",
+            "codec_training.nonverbal_fraction=2",
+            "codec_training.finetune_decoder_of=nowhere",
+            "codec_training.batch_size=0",
+        ],
+    )
     with pytest.raises(UserError) as caught:
         validate(OmegaConf.to_object(config))
     for part in (

@@ -149,7 +149,8 @@ STALLED = """
     folder = Path({folder!r})
     step = []
     watchdog = Watchdog(3.0, folder, 0, lambda: 4)
-    fit(folder, [DivergenceGuard(DivergenceConfig(), folder)], 8, loader=WatchedLoader(Stuck(8), watchdog, "training", {workers}))
+    loader = WatchedLoader(Stuck(8), watchdog, "training", {workers})
+    fit(folder, [DivergenceGuard(DivergenceConfig(), folder)], 8, loader=loader)
 """
 
 

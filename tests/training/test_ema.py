@@ -53,10 +53,18 @@ class Task(L.LightningModule):
 
 def fit(task, callbacks, steps, checkpoint=None, every=2):
     trainer = L.Trainer(
-        accelerator="cpu", max_steps=steps, max_epochs=-1, logger=False, enable_checkpointing=False, enable_model_summary=False,
-        enable_progress_bar=False, callbacks=callbacks, val_check_interval=every, check_val_every_n_epoch=None,
+        accelerator="cpu",
+        max_steps=steps,
+        max_epochs=-1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+        callbacks=callbacks,
+        val_check_interval=every,
+        check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
-    )  # fmt: skip
+    )
     torch.manual_seed(5)
     data = torch.randn(40, 4, 3)
     start = 0 if checkpoint is None else torch.load(checkpoint, weights_only=True)["global_step"]

@@ -119,9 +119,10 @@ DDP = """
 
     module = task(4)
     made = L.Trainer(
-        accelerator="cpu", devices=2, strategy="ddp", max_steps=4, logger=False, callbacks=[speaking(judge=listen)],
-        val_check_interval=2, check_val_every_n_epoch=None, num_sanity_val_steps=0, enable_checkpointing=False,
-        enable_progress_bar=False, use_distributed_sampler=False,
+        accelerator="cpu", devices=2, strategy="ddp", max_steps=4, logger=False,
+        callbacks=[speaking(judge=listen)], val_check_interval=2, check_val_every_n_epoch=None,
+        num_sanity_val_steps=0, enable_checkpointing=False, enable_progress_bar=False,
+        use_distributed_sampler=False,
     )
     made.fit(module, *(DataLoader(Batches(count), batch_size=None) for count in (4, 1)))
     assert made.is_global_zero == bool(heard)
@@ -149,7 +150,8 @@ SHARDED = """
     whole = {name: weight.clone() for name, weight in module.network.state_dict().items()}
     for layer in (*module.network.encoder.layers, *module.network.decoder.layers, module.network):
         fully_shard(layer)
-    assert all(weight.to_local().numel() < weight.numel() for weight in module.network.parameters() if weight.ndim > 1)
+    matrices = [weight for weight in module.network.parameters() if weight.ndim > 1]
+    assert all(weight.to_local().numel() < weight.numel() for weight in matrices)
     trainer = SimpleNamespace(
         sanity_checking=False, is_global_zero=dist.get_rank() == 0, loggers=[],
         strategy=SimpleNamespace(barrier=lambda name: dist.barrier()),

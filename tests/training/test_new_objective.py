@@ -21,7 +21,8 @@ class Smoothed(Objective):
         """Return the sums over a batch's targets."""
         logits = network.logits(network.features(batch.text_BS, batch.text_mask_BS, batch.inputs_BTC))
         sums = channel_sums(logits, batch.targets_BTC, network.config.decoder.eos)
-        sums.cross_entropy_C = 0.9 * sums.cross_entropy_C - 0.1 * logits.float().log_softmax(-1).mean(-1).sum((0, 1))
+        uniform_C = -logits.float().log_softmax(-1).mean(-1).sum((0, 1))
+        sums.cross_entropy_C = 0.9 * sums.cross_entropy_C + 0.1 * uniform_C
         return sums
 
 

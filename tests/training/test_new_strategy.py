@@ -1,4 +1,4 @@
-"""A new trainer strategy costs a member and a function, in two files: it is added here, and a run trains with it."""
+"""A new trainer strategy is an enum member and a function: one is added here, and a run trains with it."""
 
 import json
 

@@ -37,9 +37,17 @@ def trained(batches, accumulate, precision="64-true", steps=1, plugins=None):
     )
     seen = Seen()
     trainer = L.Trainer(
-        accelerator="cpu", max_steps=steps, accumulate_grad_batches=accumulate, logger=seen, enable_checkpointing=False,
-        enable_progress_bar=False, enable_model_summary=False, precision=precision, log_every_n_steps=1, plugins=plugins,
-    )  # fmt: skip
+        accelerator="cpu",
+        max_steps=steps,
+        accumulate_grad_batches=accumulate,
+        logger=seen,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        precision=precision,
+        log_every_n_steps=1,
+        plugins=plugins,
+    )
     trainer.fit(task, DataLoader(batches, batch_size=None))
     return task.network, seen.metrics
 

@@ -29,9 +29,13 @@ def test_eight_clips_are_learned_and_generated_exactly():
         DiaNetwork(TINY), CrossEntropy(), OptimConfig(learning_rate=1e-2), ScheduleConfig(10), STEPS, 4.0
     )
     trainer = L.Trainer(
-        accelerator="cpu", max_steps=STEPS, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        accelerator="cpu",
+        max_steps=STEPS,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
         enable_model_summary=False,
-    )  # fmt: skip
+    )
     trainer.fit(task, DataLoader([clips.batch(*range(8))] * STEPS, batch_size=None))
     assert float(trainer.callback_metrics["train/loss"]) < 0.05
     greedy = Sampling(cfg_scale=0.0, temperature=0.0)

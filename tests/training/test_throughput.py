@@ -69,10 +69,19 @@ def test_dia_computes_about_six_operations_for_a_weight_and_a_step():
     assert training_flops(DiaConfig(), [(860, 0)]) / 860 == pytest.approx(6 * decoder, rel=0.1)
 
 
-@pytest.mark.parametrize("name, wanted", [
-    ("NVIDIA A100-SXM4-80GB", 312e12), ("NVIDIA H100 80GB HBM3", 989.4e12), ("NVIDIA H100 PCIe", 756e12), ("NVIDIA L4", 121e12),
-    ("NVIDIA L40S", 362e12), ("NVIDIA GeForce RTX 4090", 165.2e12), ("NVIDIA L40", None), ("Radeon", None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, wanted",
+    [
+        ("NVIDIA A100-SXM4-80GB", 312e12),
+        ("NVIDIA H100 80GB HBM3", 989.4e12),
+        ("NVIDIA H100 PCIe", 756e12),
+        ("NVIDIA L4", 121e12),
+        ("NVIDIA L40S", 362e12),
+        ("NVIDIA GeForce RTX 4090", 165.2e12),
+        ("NVIDIA L40", None),
+        ("Radeon", None),
+    ],
+)
 def test_devices_are_told_apart_by_name(name, wanted):
     assert peak_flops(name, "half") == wanted
 

@@ -18,15 +18,24 @@ from dia.errors import UserError
 from tests.processes import PRELOADED, rank_environments
 
 RATE = 16_000
-# two layers of 32 features, speaking through codec_nano: eight channels of 512 codes
+# two layers of 32 features, generating with codec_nano: eight channels of 512 codes
 TINY_RUN = (
     "model.encoder={layers: 1, hidden_size: 16, intermediate_size: 32, heads: 2, head_dim: 8}",
-    "model.decoder={layers: 2, hidden_size: 32, intermediate_size: 64, heads: 2, key_value_heads: 1, head_dim: 16, cross_heads: 2, "
-    "cross_head_dim: 16, codebook_size: 512, max_positions: 128}",
-    "data.corpus=local", "data.name=noise", "data.path=noise", "data.keep_audio=false", "engine.workers=0",
-    "batch.max_frames=120", "validation.generate_every=0", "logger.wandb=disabled", "trainer.validate_every=6",
-    "trainer.checkpoint_every=3", "trainer.steps=20", "schedule.warmup_steps=4",
-)  # fmt: skip
+    "model.decoder={layers: 2, hidden_size: 32, intermediate_size: 64, heads: 2, key_value_heads: 1, "
+    "head_dim: 16, cross_heads: 2, cross_head_dim: 16, codebook_size: 512, max_positions: 128}",
+    "data.corpus=local",
+    "data.name=noise",
+    "data.path=noise",
+    "data.keep_audio=false",
+    "engine.workers=0",
+    "batch.max_frames=120",
+    "validation.generate_every=0",
+    "logger.wandb=disabled",
+    "trainer.validate_every=6",
+    "trainer.checkpoint_every=3",
+    "trainer.steps=20",
+    "schedule.warmup_steps=4",
+)
 
 
 def make_noise(folder: Path) -> None:

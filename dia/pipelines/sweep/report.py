@@ -42,7 +42,8 @@ def require_sound(config: SweepConfig, overrides: list[str]) -> tuple[list[Axis]
         problems.append(f"{', '.join(twice)} is searched and given; leave out one of them")
     if taken := sorted((given | {axis.key for axis in axes}) & set(SET_BY_SWEEP)):
         problems.append(
-            f"{', '.join(taken)} is the sweep's to give; leave it out (sweep.name and sweep.folder say where runs lie)"
+            f"{', '.join(taken)} is set by the sweep; leave it out (sweep.name and sweep.folder choose where "
+            "the runs are)"
         )
     trainings: list[RunConfig] = []
     for values in _checked_values(axes):

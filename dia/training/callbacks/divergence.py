@@ -153,8 +153,8 @@ class DivergenceGuard(L.Callback):
         path = write_failure(self.folder, failure)
         ids = ", ".join(clip for batch in batches for clip in batch)
         raise TrainingFailed(
-            f"training stopped at step {failure.step}: {message}; clips {ids}. Details are in {path}; the last "
-            "checkpoint is unchanged. Inspect these clips, lower optim.learning_rate, or lengthen "
+            f"training stopped at step {failure.step}: {message}; clips {ids}. Details are in {path}; the "
+            "last checkpoint is unchanged. Inspect these clips, lower optim.learning_rate, or lengthen "
             "schedule.warmup_steps, and resume with resume=true"
         )
 

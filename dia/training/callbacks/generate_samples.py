@@ -26,7 +26,8 @@ logger = logging.getLogger(__name__)
 class GenerateSamples(L.Callback):
     """Generates fixed scripts at every ``every``-th validation and logs the metrics of ``score``.
 
-    W&B gets the audio too. Rank 0 generates with the unsharded weights while the others wait. Global random states stay unchanged.
+    The audio is logged to W&B as well. Rank 0 generates with the unsharded weights while the others wait.
+    Global random states stay unchanged.
     """
 
     def __init__(

@@ -82,8 +82,9 @@ class Watchdog:
             f"after the batch of clips {', '.join(self.last_ids)}" if self.last_ids else "at the first batch"
         )
         logger.error(
-            "training stopped at step %d: %s, %s. Details are in %s; the last checkpoint is unchanged. Check the "
-            "disk or network that holds the data, and resume with resume=true. Stacks of all threads:\n%s",
+            "training stopped at step %d: %s, %s. Details are in %s; the last checkpoint is unchanged. Check "
+            "the disk or network that holds the data, and resume with resume=true. Stacks of all "
+            "threads:\n%s",
             failure.step,
             message,
             place,
