@@ -1,7 +1,7 @@
-"""Draw the three routes of docs/architecture.md as SVG files: ``python scripts/draw_routes.py docs/images``.
+"""Draw the three routes of docs/architecture.md as SVG files: ``python scripts/draw_routes.py FOLDER``.
 
-Each step of a route names the module that does it; `tests/test_docs.py` checks that the modules exist and that the
-committed pictures are what this script draws.
+Each step of a route names the module that does it; `tests/test_docs.py` checks that the modules exist and
+that the committed pictures are what this script draws.
 """
 
 import sys
@@ -43,9 +43,14 @@ ROUTES: dict[str, list[Step]] = {
     ],
 }
 COLUMNS, WIDTH, HEIGHT, GAP, ROW_GAP, MARGIN = 2, 300, 76, 26, 62, 16
-STYLE = """text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;fill:#1c2733}
-.what{font-size:14px;font-weight:600}.module{font-size:11.5px;fill:#3b5b92;font-family:ui-monospace,Menlo,Consolas,monospace}
-.passes{font-size:11.5px;fill:#5b6875}.box{fill:#f4f7fb;stroke:#9db3d1;stroke-width:1.2}.arrow{stroke:#6b7c93;stroke-width:1.5;fill:none}"""
+STYLE = """
+text { font-family: system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif; fill: #1c2733 }
+.what { font-size: 14px; font-weight: 600 }
+.module { font: 11.5px ui-monospace, Menlo, Consolas, monospace; fill: #3b5b92 }
+.passes { font-size: 11.5px; fill: #5b6875 }
+.box { fill: #f4f7fb; stroke: #9db3d1; stroke-width: 1.2 }
+.arrow { stroke: #6b7c93; stroke-width: 1.5; fill: none }
+"""
 
 
 def draw(steps: list[Step]) -> str:

@@ -30,7 +30,13 @@ from dia.config.judges import CalibrateConfig
 from dia.config.keys import has_part, key_defaults, key_types, leaves, nearest_keys, type_of, unknown_key
 from dia.config.listening_test import ListenConfig, VotesConfig
 from dia.config.reads import ineffective_keys
-from dia.config.recipes import chosen_recipes, read_recipe, recipe_values, recipes
+from dia.config.recipes import (
+    chosen_recipes,
+    recipe_values,
+    recipes,
+    register_recipe_files,
+    store_recipe,
+)
 from dia.config.system_file import is_system_file, register_system_file
 from dia.config.systems import RecordConfig
 from dia.config.train import CodecTrainConfig, TrainConfig
@@ -65,7 +71,7 @@ def register() -> None:
     for name, schema in SCHEMAS.items():
         store.store(name=f"{name}_schema", node=schema)
     for name in recipes():
-        store.store(group="recipe", name=name, package="_global_", node=read_recipe(name))
+        store_recipe(name)
     for path in sorted(resource("eval/systems").glob("*.yaml")):
         store.store(group="system", name=path.stem, node=OmegaConf.load(path))
 
@@ -76,15 +82,19 @@ def compose(config_name: str, overrides: Sequence[str]) -> DictConfig:
     Raises :class:`UserError` with every problem of the arguments: unknown keys with the nearest ones, wrong
     values with the allowed ones, and keys that nothing reads.
     """
-    renamed = rename_arguments(overrides, ALIASES.get(config_name, {}))
+    renamed = register_recipe_files(rename_arguments(overrides, ALIASES.get(config_name, {})))
     named = chosen_recipes(renamed)
     by_recipe = recipe_values(named)
     groups, keys = split_arguments(renamed, group_names(config_name))
     if config_name == "train" and _task(keys, by_recipe) == "codec":
         config_name = CODEC_RUN
     schema = SCHEMAS[config_name]
-    problems = [unknown_key(key, str(value), key_types(schema)) for key, value in by_recipe.items()
-                if type_of(key, schema) is None]  # fmt: skip
+    types = key_types(schema)
+    problems = [
+        unknown_key(key, str(value), types)
+        for key, value in by_recipe.items()
+        if type_of(key, schema) is None
+    ]
     if problems:
         raise UserError(bullet_list(f"the recipe {', '.join(named)} has unknown keys:", problems))
     config = _compose_groups(config_name, groups, schema)

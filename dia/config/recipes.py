@@ -1,14 +1,22 @@
-"""Recipes: whole experiments as YAML (recipes/*.yaml), loaded with ``+recipe=NAME``."""
+"""Recipes: whole experiments as YAML, loaded with ``+recipe=NAME`` (recipes/*.yaml) or ``+recipe=PATH.yaml``."""
 
+import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, cast
 
+from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
 
 from dia.config.aliases import TRAIN_ALIASES, rename_nested, warn_of_old_names
 from dia.config.keys import leaves, nearest_keys
 from dia.errors import UserError
 from dia.resources import resource
+
+
+SUFFIXES = (".yaml", ".yml")
+_files: dict[str, Path] = {}  # recipes outside of the package, by the name that Hydra's store has for them
 
 
 def recipes() -> list[str]:
@@ -18,11 +26,51 @@ def recipes() -> list[str]:
 
 def read_recipe(name: str, *, warn: bool = False) -> DictConfig:
     """Return a recipe; keys under an old name are renamed, with a warning on request."""
-    stored = OmegaConf.to_container(OmegaConf.load(resource(f"recipes/{name}.yaml")), resolve=False)
+    path = _files.get(name)
+    content = OmegaConf.load(path or resource(f"recipes/{name}.yaml"))
+    stored = OmegaConf.to_container(content, resolve=False)
     present, outdated = rename_nested(cast(dict[str, Any], stored), TRAIN_ALIASES)
     if warn:
-        warn_of_old_names(outdated, TRAIN_ALIASES, f"the recipe {name}")
+        warn_of_old_names(outdated, TRAIN_ALIASES, f"the recipe {path or name}")
     return OmegaConf.create(present)
+
+
+def store_recipe(name: str) -> None:
+    """Put a recipe into Hydra's store."""
+    ConfigStore.instance().store(group="recipe", name=name, package="_global_", node=read_recipe(name))
+
+
+def register_recipe_files(arguments: Iterable[str]) -> list[str]:
+    """Return arguments in which every ``+recipe=PATH.yaml`` names the recipe as it is stored for Hydra.
+
+    Raises :class:`UserError` for a file that is missing or not a YAML mapping.
+    """
+    return [_with_stored_names(argument) for argument in arguments]
+
+
+def _with_stored_names(argument: str) -> str:
+    key, _, value = argument.partition("=")
+    names = [part.strip() for part in value.strip("[]").split(",")]
+    if key != "+recipe" or not any(name.endswith(SUFFIXES) for name in names):
+        return argument
+    stored = [_register_file(name) if name.endswith(SUFFIXES) else name for name in names]
+    return f"+recipe={stored[0]}" if len(stored) == 1 else f"+recipe=[{','.join(stored)}]"
+
+
+def _register_file(text: str) -> str:
+    path = Path(text).expanduser()
+    try:
+        content = OmegaConf.load(path)
+    except (OSError, YAMLError) as error:
+        raise UserError(
+            f"+recipe={path}: cannot read the recipe ({error}); give the path of a YAML file"
+        ) from error
+    if not isinstance(content, DictConfig):
+        raise UserError(f"+recipe={path}: the recipe is not a YAML mapping; see recipes/ for examples")
+    name = f"file_{hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]}"
+    _files[name] = path
+    store_recipe(name)
+    return name
 
 
 def chosen_recipes(arguments: Iterable[str]) -> list[str]:
@@ -40,7 +88,7 @@ def chosen_recipes(arguments: Iterable[str]) -> list[str]:
                 f"{argument!r} does not load a recipe; write +recipe=NAME with one of: {', '.join(recipes())}"
             )
         for name in (part.strip() for part in value.strip("[]").split(",")):
-            if name not in recipes():
+            if name not in recipes() and name not in _files:
                 near = " or ".join(f"+recipe={other}" for other in nearest_keys(name, recipes()))
                 suggestion = f"; did you mean {near}?" if near else ""
                 raise UserError(f"there is no recipe {name!r}{suggestion}; there are: {', '.join(recipes())}")
