@@ -14,7 +14,6 @@ from dia.config.keys import leaves, nearest_keys
 from dia.errors import UserError
 from dia.resources import resource
 
-
 SUFFIXES = (".yaml", ".yml")
 _files: dict[str, Path] = {}  # recipes outside of the package, by the name that Hydra's store has for them
 

@@ -1,7 +1,7 @@
 """Create the client of a system from its declaration; a vendor's SDK is imported only when it is used.
 
-A declaration names its client as one of `BUILT_IN`, as `package.module:Class`, or as `path/to/file.py:Class`,
-so a new vendor needs no entry here. The class takes the declaration and implements
+A declaration names one of `BUILT_IN`. The command line may also name a class of the user's own, which is then
+imported: `system.client=package.module:Class` or `system.client=path/to/file.py:Class`. The class takes the declaration and implements
 :class:`dia.systems.protocol.System`.
 """
 

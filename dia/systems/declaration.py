@@ -37,7 +37,7 @@ class SystemDeclaration:
 
     name: str
     client: str
-    """The client class: a name of `clients.py`, `package.module:Class`, or `path/to/file.py:Class`."""
+    """The client class: a name of `clients.py`; the command line may name a class of its own (see there)."""
     model: str
     """Model id that requests name; for a local model a folder or a Hub id."""
     format: str

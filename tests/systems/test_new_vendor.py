@@ -40,7 +40,6 @@ HTTP_VENDOR = """
 """
 SDK_VENDOR = """
     name: acme_sdk
-    client: acme_client.py:AcmeSystem
     model: acme-1
     format: pcm_24000
     seeds: none
@@ -165,9 +164,17 @@ def test_a_vendor_with_an_sdk_is_one_yaml_and_one_python_file(suite, tmp_path, m
     path = write(tmp_path / "mine" / "acme.yaml", SDK_VENDOR)
     write(tmp_path / "mine" / "acme_client.py", SDK_CLIENT)
     monkeypatch.chdir(tmp_path)
-    summary, rows = record_from_file(path.relative_to(tmp_path), suite, tmp_path / "out")
+    client = "system.client=mine/acme_client.py:AcmeSystem"
+    summary, rows = record_from_file(path.relative_to(tmp_path), suite, tmp_path / "out", client)
     assert summary.failed == {"acme": 1} and rows[1]["message"] == "too late"
     assert rows[0]["turn_times"] == [[0.0, 0.1], [pytest.approx(0.3), pytest.approx(0.35)]]
+
+
+def test_a_declaration_cannot_name_python_code(tmp_path):
+    write(tmp_path / "evil.py", "raise SystemExit('executed')\n\n\nclass Evil:\n    pass\n")
+    path = write(tmp_path / "acme.yaml", SDK_VENDOR + "    client: evil.py:Evil\n")
+    with pytest.raises(UserError, match=r"cannot name Python code.*system.client=evil.py:Evil"):
+        compose("record", [f"system={path}"])
 
 
 def test_where_a_client_file_lies_does_not_change_the_fingerprint():
