@@ -52,7 +52,7 @@ def damaged_files(folder):
     }
 
 
-def test_damaged_files_are_named(tmp_path):
+def test_damaged_files_are_reported_with_their_path(tmp_path):
     for name, message in damaged_files(tmp_path).items():
         with pytest.raises(UserError, match=message) as caught:
             read_audio(tmp_path / name, 16_000)

@@ -9,7 +9,7 @@ CODEC = CodecReference("codec_nano", "0" * 64)
 
 
 @torch.no_grad()
-def test_transformers_opens_what_training_saves(tiny, tmp_path):
+def test_transformers_opens_a_checkpoint_of_training(tiny, tmp_path):
     transformers = pytest.importorskip("transformers")
     save_checkpoint(tiny, tmp_path / "model", CODEC)
     theirs = transformers.DiaForConditionalGeneration.from_pretrained(tmp_path / "model").eval()
@@ -23,7 +23,7 @@ def test_transformers_opens_what_training_saves(tiny, tmp_path):
 
 
 @torch.no_grad()
-def test_a_saved_network_reads_back(tiny, tmp_path):
+def test_a_saved_network_loads_unchanged(tiny, tmp_path):
     save_checkpoint(tiny, tmp_path / "model", CODEC)
     save_checkpoint(tiny, tmp_path / "model", CODEC)  # replaces the older one
     opened = load_checkpoint(tmp_path)
@@ -32,7 +32,7 @@ def test_a_saved_network_reads_back(tiny, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-def test_damaged_checkpoints_are_named(tiny, tmp_path):
+def test_damaged_checkpoints_are_reported_with_their_path(tiny, tmp_path):
     save_checkpoint(tiny, tmp_path / "model", CODEC)
     weights, config = tmp_path / "model" / "model.safetensors", tmp_path / "model" / "config.json"
     whole = weights.read_bytes()

@@ -38,7 +38,7 @@ def nari_folder(network, folder, nested, dtype=torch.float32, file="model.safete
 
 
 @torch.no_grad()
-def test_naris_kernels_do_what_our_layers_do(tiny):
+def test_kernels_of_nari_give_the_outputs_of_our_layers(tiny):
     """nari's dense layers contract the last axes of their input with the first of the kernel (its
     DenseGeneral).
     """
@@ -67,7 +67,7 @@ def test_naris_kernels_do_what_our_layers_do(tiny):
 @torch.no_grad()
 @pytest.mark.parametrize("nested", [True, False])
 @pytest.mark.parametrize("file", ["model.safetensors", "dia-v0_1.pth"])
-def test_naris_folders_open_and_the_config_tells_the_generation(tiny, tmp_path, nested, file):
+def test_folders_of_nari_open_and_the_config_identifies_the_generation(tiny, tmp_path, nested, file):
     config = replace(tiny.config, cross_rope=nested, decoder=replace(tiny.config.decoder, max_positions=128))
     network = DiaNetwork(config).eval()
     network.load_state_dict(tiny.state_dict())
@@ -79,7 +79,7 @@ def test_naris_folders_open_and_the_config_tells_the_generation(tiny, tmp_path, 
     assert load_checkpoint(folder, cross_rope=not nested).network.config.cross_rope is not nested
 
 
-def test_a_lone_pth_file_tells_its_own_shape(tiny, tmp_path, caplog, monkeypatch):
+def test_the_shape_of_a_single_pth_file_is_read_from_its_tensors(tiny, tmp_path, caplog, monkeypatch):
     folder = nari_folder(tiny, tmp_path / "nari", None, file="dia.pth")
     monkeypatch.chdir(folder)
     assert read_source("dia.pth").layout == "nari"  # by a name without a folder
@@ -95,7 +95,7 @@ def test_a_lone_pth_file_tells_its_own_shape(tiny, tmp_path, caplog, monkeypatch
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("nested", [True, False])
-def test_conversion_there_and_back_keeps_every_bit(tiny, tmp_path, dtype, nested):
+def test_a_round_trip_of_conversion_preserves_every_bit(tiny, tmp_path, dtype, nested):
     tiny.config.cross_rope = nested
     tiny.config.decoder.max_positions = 128
     folder = nari_folder(tiny, tmp_path / "nari", nested, dtype)
@@ -111,7 +111,7 @@ def test_conversion_there_and_back_keeps_every_bit(tiny, tmp_path, dtype, nested
 
 
 @torch.no_grad()
-def test_transformers_opens_what_was_converted(tiny, tmp_path):
+def test_transformers_opens_a_converted_checkpoint(tiny, tmp_path):
     transformers = pytest.importorskip("transformers")
     convert(read_source(nari_folder(tiny, tmp_path / "nari", False)), "transformers", tmp_path / "made")
     theirs = transformers.DiaForConditionalGeneration.from_pretrained(tmp_path / "made").eval()
@@ -122,13 +122,13 @@ def test_transformers_opens_what_was_converted(tiny, tmp_path):
     )
 
 
-def test_the_codec_survives_conversion(tiny, tmp_path):
+def test_conversion_preserves_the_codec(tiny, tmp_path):
     save_checkpoint(tiny, tmp_path / "ours", CodecReference("codec_nano", "1" * 64))
     convert(read_source(tmp_path / "ours"), "nari", tmp_path / "nari")
     assert load_checkpoint(tmp_path / "nari").codec == CodecReference("codec_nano", "1" * 64)
 
 
-def test_what_is_no_dia_is_named(tiny, tmp_path):
+def test_files_that_are_no_checkpoint_of_dia_are_reported(tiny, tmp_path):
     save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
     (tmp_path / "text.pth").write_text("no weights")
     torch.save([1, 2], tmp_path / "list.pth")
@@ -168,7 +168,7 @@ def test_code_in_a_file_is_never_run(tmp_path):
 
 
 @torch.no_grad()
-def test_a_file_of_lightning_opens_with_its_runs_config(tiny, tmp_path):
+def test_a_lightning_checkpoint_opens_with_the_config_of_its_run(tiny, tmp_path):
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     state = {f"network.{name}": tensor for name, tensor in tiny.state_dict().items()}
     torch.save(
@@ -211,7 +211,7 @@ def test_a_hub_id_opens_from_the_hubs_local_cache(tiny, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "first, wanted", [(True, (3.0, 1.3, 0.95, 35, True)), (False, (3.0, 1.8, 0.90, 45, False))]
 )
-def test_a_generation_brings_its_recommended_values(tiny, tmp_path, first, wanted):
+def test_each_generation_has_recommended_sampling_values(tiny, tmp_path, first, wanted):
     tiny.config.cross_rope = first
     dia = Dia.from_pretrained(
         str(nari_folder(tiny, tmp_path / "nari", nested=first)), load_dac=False, device="cpu"
@@ -230,7 +230,7 @@ def test_the_shape_is_read_without_the_weights(tiny, tmp_path, nested):
     assert read_config(folder).decoder.layers == tiny.config.decoder.layers, "of nari's tensors alone, too"
 
 
-def test_a_checkpoint_s_own_values_go_before_the_preset(tiny, tmp_path):
+def test_sampling_values_of_a_checkpoint_override_the_preset(tiny, tmp_path):
     convert(
         read_source(nari_folder(tiny, tmp_path / "nari", nested=False)), "transformers", tmp_path / "made"
     )

@@ -50,7 +50,7 @@ def dac_file(tmp_path):
     return tmp_path / "weights.pth", model.eval()
 
 
-def test_spectral_codec_reads_back_the_same(spectral):
+def test_a_saved_spectral_codec_loads_unchanged(spectral):
     first, second = load_codec(str(spectral)), load_codec(str(spectral))
     waveform = torch.randn(2, 6_400) * 0.1
     codes = first.encode(waveform)
@@ -61,7 +61,7 @@ def test_spectral_codec_reads_back_the_same(spectral):
     assert torch.equal(made[1:], first.decode(codes[1:]))  # an item is what it would be alone
 
 
-def test_phases_are_found_for_true_magnitudes():
+def test_phases_are_recovered_from_true_magnitudes():
     network, time = SpectralNetwork(SMALL), torch.arange(16_000) / 16_000
     waveform = (
         torch.stack([torch.cos(2 * torch.pi * 150 * k * time + k) / k for k in range(1, 8)]).sum(0)[None]
@@ -92,7 +92,7 @@ def test_dac_matches_its_own_package(dac_file):
 
 @given(st.integers(1, 30), st.integers(1, 90), st.sampled_from([[2, 4], [3, 5], [2, 4, 8], [8]]))
 @settings(max_examples=25)
-def test_stretches_give_what_the_whole_encoder_gives(frames, size, rates):
+def test_encoding_in_stretches_equals_encoding_the_whole(frames, size, rates):
     torch.manual_seed(0)
     model = fold_weight_norm(
         dac.DAC(encoder_dim=4, encoder_rates=rates, decoder_dim=16, decoder_rates=rates[::-1]).eval()
@@ -105,7 +105,7 @@ def test_stretches_give_what_the_whole_encoder_gives(frames, size, rates):
     assert torch.equal(waveform, kept), "the sound itself was changed"
 
 
-def test_damaged_codecs_are_named(spectral, dac_file, tmp_path):
+def test_damaged_codecs_are_reported_with_their_path(spectral, dac_file, tmp_path):
     weights = spectral / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1_000])
     dac_file[0].write_bytes(dac_file[0].read_bytes()[:1_000])
@@ -125,7 +125,7 @@ def test_another_codec_is_refused(spectral):
         require_codec(load_codec(str(spectral)), "0" * 64, "a checkpoint")
 
 
-def test_dac_files_that_are_something_else_are_named(dac_file, tmp_path):
+def test_files_that_are_no_dac_checkpoint_are_reported(dac_file, tmp_path):
     path, model = dac_file
     content = torch.load(path, weights_only=True)
     mistyped = {"kwargs": {**content["metadata"]["kwargs"], "encoder_dim": "four"}}
@@ -146,7 +146,7 @@ def test_dac_files_that_are_something_else_are_named(dac_file, tmp_path):
 
 
 @pytest.mark.parametrize("change", [{"mels": "many"}, {"colour": 3}, {"encoder_width": 32}])
-def test_a_spectral_config_that_does_not_fit_is_named_in_one_line(spectral, change):
+def test_an_invalid_spectral_config_is_reported_in_one_line(spectral, change):
     config = json.loads((spectral / "config.json").read_text())
     (spectral / "config.json").write_text(json.dumps(config | change))
     with pytest.raises(UserError, match=r"config\.json") as caught:
@@ -170,7 +170,7 @@ def test_input_of_a_wrong_shape_is_refused_by_both_codecs(spectral, dac_file):
                 codec.decode(codes)
 
 
-def test_a_network_that_a_codec_has_taken_over_is_not_saved(tmp_path):
+def test_a_fused_network_of_a_codec_cannot_be_saved(tmp_path):
     network = SpectralNetwork(SMALL)
     SpectralCodec(network, "taken")
     with pytest.raises(ValueError, match="folded"):
@@ -178,6 +178,6 @@ def test_a_network_that_a_codec_has_taken_over_is_not_saved(tmp_path):
     assert not (tmp_path / "codec").exists()
 
 
-def test_no_name_is_no_codec():
+def test_an_empty_name_is_refused():
     with pytest.raises(UserError, match="there is no codec ''"):
         load_codec("")

@@ -25,7 +25,7 @@ def test_undelay_is_the_inverse(case):
 
 
 @given(delayed_codes())
-def test_delay_is_what_a_loop_gives(case):
+def test_delay_equals_a_loop_over_frames(case):
     codes, delays = case
     made = delay(codes, delays, BOS, PAD)
     batch, frames, channels = codes.shape
@@ -40,7 +40,7 @@ def test_delay_is_what_a_loop_gives(case):
             )
 
 
-def test_delay_is_that_of_transformers():
+def test_delay_equals_that_of_transformers():
     """transformers keeps the length, so it is given the room that the largest delay needs."""
     processing = pytest.importorskip("transformers.models.dia.processing_dia").DiaProcessor
     codes = torch.randint(0, 1024, (2, 21, 9))

@@ -3,7 +3,7 @@ import torch
 from dia.codecs.flow_refiner import RESIDUAL_SCALE, CodeNoise, DetailFlow, frequency_weights
 
 
-def test_an_unlearned_flow_that_moves_nothing_adds_nothing():
+def test_an_untrained_flow_with_zero_velocity_adds_nothing():
     flow = DetailFlow(bins=5, feature_width=3, width=8, layers=1)
     torch.nn.init.zeros_(flow.write.bias)
     mean = torch.randn(2, 7, 5)
@@ -12,7 +12,7 @@ def test_an_unlearned_flow_that_moves_nothing_adds_nothing():
     )
 
 
-def test_the_true_velocity_has_no_loss_and_leads_to_the_truth():
+def test_the_exact_velocity_has_zero_loss_and_recovers_the_residual():
     """With the exact field (everything ends at one known residual) the loss is 0 and Euler's method
     arrives.
     """
@@ -27,7 +27,7 @@ def test_the_true_velocity_has_no_loss_and_leads_to_the_truth():
     torch.testing.assert_close(flow.sharpen(features, mean, torch.randn_like(mean), steps=4), true)
 
 
-def test_the_flow_learns_detail_that_the_features_tell():
+def test_the_flow_learns_detail_that_the_features_determine():
     torch.manual_seed(0)
     flow, mean, weights = DetailFlow(6, 2, 32, 2), torch.zeros(8, 10, 6), torch.ones(6)
     optimizer = torch.optim.Adam(flow.parameters(), lr=3e-3)
@@ -45,7 +45,7 @@ def test_the_flow_learns_detail_that_the_features_tell():
     assert (made - true).square().mean() < 0.1 * true.square().mean()
 
 
-def test_noise_is_told_by_the_codes_and_is_standard_normal():
+def test_noise_is_determined_by_the_codes_and_is_standard_normal():
     noise, codes = CodeNoise(4, 16, 3, 50), torch.randint(0, 16, (2, 200, 4))
     made = noise(codes)
     assert made.shape == (2, 600, 50) and abs(made.mean()) < 0.05 and abs(made.std() - 1) < 0.05
@@ -57,7 +57,7 @@ def test_noise_is_told_by_the_codes_and_is_standard_normal():
     assert abs((same[..., :-1] * same[..., 1:]).mean()) < 0.3  # equal codes in all codebooks do not add up
 
 
-def test_frequency_weights_fall_and_average_one():
+def test_frequency_weights_decrease_and_have_a_mean_of_one():
     weights = frequency_weights(321, 16_000)
     assert (weights.diff() < 0).all()
     torch.testing.assert_close(weights.mean(), torch.tensor(1.0))

@@ -290,7 +290,7 @@ def test_every_corpus_is_tested():
     assert tested == set(corpora())
 
 
-def test_what_no_table_knows_is_an_error_by_default_or_counted(tmp_path):
+def test_unknown_labels_are_an_error_by_default_and_are_counted_on_request(tmp_path):
     rows = [{**HUB["nonverbal_speech_38k"][0][0], "caption": "Oh [hiccup] no [hiccup]."}]
     declared = hub_folder("nonverbal_speech_38k", rows, tmp_path)
     for unknown, clips_left, counted in (
@@ -339,8 +339,8 @@ def test_a_row_with_damaged_audio_is_reported(tmp_path):
 def test_licence_and_use_are_enforced(tmp_path):
     for options, reason in (
         ({"corpus": "expresso", "licence": "commercial"}, "does not permit commercial use"),
-        ({"corpus": "crema_d"}, "may be used for evaluation only"),
-        ({"corpus": "vocalsound"}, "may be used for evaluation only"),
+        ({"corpus": "crema_d"}, "may only be used for evaluation"),
+        ({"corpus": "vocalsound"}, "may only be used for evaluation"),
         (
             {"corpus": "recordings", "licence": "commercial", "path": str(tmp_path)},
             "does not permit commercial use",
@@ -360,7 +360,7 @@ def test_licence_and_use_are_enforced(tmp_path):
     )
 
 
-def test_declarations_with_mistakes_name_them_all():
+def test_all_mistakes_of_a_declaration_are_reported_at_once():
     content = declaration("data/corpora/expresso.yaml")
     with pytest.raises(UserError, match=r"\(giggles\) is not a tag"):
         parse_declaration("x", content | {"marks": {"tags": {"giggle": "giggles"}}, "layout": "clip"})

@@ -64,7 +64,7 @@ def padding_share(lengths, batches):
     return 1 - used / total
 
 
-def test_every_channel_keeps_its_codes_and_ends_at_its_delay():
+def test_every_channel_preserves_its_codes_and_ends_at_its_delay():
     example = examples(1)[0]
     batch = collate([example], [False], TINY)
     ids, frames = TINY.decoder, len(example.codes_TC)
@@ -95,13 +95,13 @@ def test_dropped_text_keeps_its_mask():
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=80), st.integers(60, 300), st.integers(0, 3))
 @settings(max_examples=30)
-def test_an_epoch_holds_every_clip_once_within_the_budget(lengths, budget, epoch):
+def test_an_epoch_contains_every_clip_once_within_the_budget(lengths, budget, epoch):
     batches = plan_epoch(lengths, budget, 0, epoch)
     assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
     assert all(max(lengths[index] for index in batch) * len(batch) <= budget for batch in batches)
 
 
-def test_batches_are_the_same_wherever_training_begins():
+def test_batches_do_not_depend_on_the_step_at_which_training_starts():
     whole = list(TrainingBatches(Listed(examples()), TINY, 40, Dropout(0.5, 0.3), 0, Span(0, 12)))
     later = list(TrainingBatches(Listed(examples()), TINY, 40, Dropout(0.5, 0.3), 0, Span(7, 12)))
     assert len(whole) == 12
@@ -117,20 +117,20 @@ def test_batches_are_the_same_wherever_training_begins():
 
 
 @pytest.mark.parametrize("processes", [1, 3])
-def test_loader_processes_make_the_same_batches_in_the_same_order(processes):
+def test_loader_processes_return_the_same_batches_in_the_same_order(processes):
     batches = TrainingBatches(Listed(examples()), TINY, 40, Dropout(0.5, 0.3), 0, Span(2, 10, 1, 2))
     loaded = DataLoader(batches, batch_size=None, num_workers=processes)
     for here, there in zip(batches, loaded, strict=True):
         assert here.ids == there.ids and torch.equal(here.inputs_BTC, there.inputs_BTC)
 
 
-def test_going_on_reads_nothing_of_what_was_seen():
+def test_a_resumed_loader_does_not_read_clips_of_earlier_steps():
     clips = Listed(examples())
     later = list(TrainingBatches(clips, TINY, 40, Dropout(0.5, 0.3), 0, Span(30, 31)))
     assert len(later) == 1 and len(clips.read) == len(later[0].ids)
 
 
-def test_hidden_codes_are_hidden_in_the_inputs_only():
+def test_codes_are_masked_in_the_inputs_only():
     batch = collate(examples(), [False] * len(examples()), TINY)
     assert Dropout(codes=0.0).drop_codes(batch, TINY.decoder.pad, 1) is batch
     hidden = Dropout(codes=0.4).drop_codes(batch, TINY.decoder.pad, 1)
@@ -144,7 +144,7 @@ def test_hidden_codes_are_hidden_in_the_inputs_only():
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=40), st.floats(0.05, 1.0), st.booleans())
 @settings(max_examples=40)
-def test_short_clips_come_first_and_then_all(frames, share, weighted):
+def test_the_curriculum_starts_with_short_clips_and_ends_with_all(frames, share, weighted):
     clips = Listed(
         [Example(str(number), torch.ones(1), torch.zeros(count, 4)) for number, count in enumerate(frames)]
     )
@@ -172,7 +172,7 @@ def test_padding_is_below_a_twentieth(name):
 
 @given(st.lists(st.floats(0.05, 8.0), min_size=2, max_size=60), st.integers(0, 5))
 @settings(max_examples=40)
-def test_weights_say_how_often_a_clip_comes(weights, epoch):
+def test_weights_determine_how_often_a_clip_is_drawn(weights, epoch):
     weights = np.array(weights) / np.mean(weights)
     drawn = [index for batch in plan_epoch([1] * len(weights), 10, 0, epoch, weights) for index in batch]
     counts = np.bincount(drawn, minlength=len(weights))
@@ -210,7 +210,7 @@ def test_splits_share_no_sentence():
     ]
 
 
-def test_held_out_sentences_are_distinct_and_every_kind_of_sentence_is_learned():
+def test_held_out_sentences_are_distinct_and_every_kind_of_sentence_is_in_training():
     test, train = draw_sentences("test", 400, 0), draw_sentences("train", 4000, 0)
     assert len(set(test)) == 400 and len(set(train)) < 4000
     templates = declaration("data/demo/grammar.yaml")["sentences"]
@@ -225,7 +225,7 @@ def test_held_out_sentences_are_distinct_and_every_kind_of_sentence_is_learned()
 
 
 @pytest.mark.parametrize("tag", sorted(SYNTHESIZERS))
-def test_sounds_differ_by_seed_only(tag):
+def test_audio_differs_by_seed_only(tag):
     first, again, other = (synthesize_nonverbal(tag, 150.0, 24_000, seed) for seed in (1, 1, 2))
     assert (
         np.array_equal(first, again) and np.isfinite(first).all() and np.abs(first).max() == pytest.approx(1)
@@ -233,7 +233,7 @@ def test_sounds_differ_by_seed_only(tag):
     assert len(first) != len(other) or not np.array_equal(first, other)
 
 
-def test_a_strength_weakens_a_style_and_its_labels_say_so():
+def test_a_lower_strength_weakens_a_style_and_its_labels():
     style = STYLES["activated"]
     assert style.at(Strength(1, 1, 1)) == style and style.at(Strength(0, 0, 0)) == STYLES["plain"]
     half = Strength(pace=0.5, pitch=0.25, gain=0.75)
@@ -248,7 +248,7 @@ def test_a_strength_weakens_a_style_and_its_labels_say_so():
     )
 
 
-def test_words_that_state_a_feeling_are_an_opinion_of_their_own():
+def test_words_that_state_a_feeling_get_their_own_emotion_labels():
     spoken, said = emotions("calm", Strength(1, 1, 1), "I feel very lonely on Monday.")
     assert spoken.valence is None and spoken.arousal < 0
     assert (said.origin, said.label, said.valence, said.dominance, said.arousal) == (

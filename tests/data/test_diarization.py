@@ -67,7 +67,7 @@ def stand_in(tmp_path, monkeypatch):
         ("4.0.7", "pyannote/speaker-diarization-community-1", 10.0),
     ],
 )
-def test_turns_of_either_version_are_read(version, pipeline, second, stand_in):
+def test_turns_of_both_versions_are_read(version, pipeline, second, stand_in):
     stage = stand_in(version)
     assert stage.identity == {"model": pipeline, "version": version}
     waveform = np.linspace(-0.5, 0.5, SAMPLE_RATE, dtype=np.float32)

@@ -36,7 +36,7 @@ TALK = row(
 )
 
 
-def test_labels_reach_the_text_as_the_recipe_says():
+def test_labels_enter_the_text_as_the_recipe_specifies():
     rng = random.Random(0)
     wanted = {
         ("inline", "off"): "[S1] I won (laughs) it. [S2] No.",
@@ -50,7 +50,7 @@ def test_labels_reach_the_text_as_the_recipe_says():
     )
 
 
-def test_a_way_of_speaking_is_read_back_and_is_no_word():
+def test_a_speaking_style_is_parsed_and_is_no_word():
     script = Script.parse(
         "[S1] {happy} I won (laughs) it, and that is the whole of my long and happy story today, friend."
     )
@@ -69,14 +69,14 @@ def test_dropout_is_per_turn():
     assert abs((happy & calm).mean() - 0.49) < 0.07
 
 
-def test_the_surest_category_names_a_turn():
+def test_the_category_of_highest_confidence_labels_a_turn():
     assert emotion_name([emotion("sad", confidence=0.4), emotion("happy"), emotion(arousal=1.0)]) == "happy"
     assert [emotion_name([emotion(arousal=value)]) for value in (0.9, 0.0, -0.9)] == ["activated", "", "calm"]
     assert emotion_name([]) == ""
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([0.25, 0.5, 0.8]))
-def test_tagged_and_untagged_clips_have_their_shares(tagged, untagged, share):
+def test_tagged_and_untagged_clips_are_drawn_in_their_shares(tagged, untagged, share):
     plain, laughing = row((1, "a", "Oh.", [])), row((1, "a", "Oh.", []), sounds=[("laughs", 0, 0)])
     weights = sampling_weights([laughing] * tagged + [plain] * untagged, LabelsConfig(tagged_share=share))
     assert weights.mean() == pytest.approx(1) and weights[:tagged].sum() / weights.sum() == pytest.approx(
@@ -84,7 +84,7 @@ def test_tagged_and_untagged_clips_have_their_shares(tagged, untagged, share):
     )
 
 
-def test_balance_brings_rare_labels_up():
+def test_balancing_draws_rare_labels_more_often():
     rows = [row((1, "a", "Oh.", []), sounds=[(tag, 0, 0)]) for tag in ["laughs"] * 16 + ["coughs"]]
     even = sampling_weights(rows, LabelsConfig(balance=1.0, tagged_share=None))
     assert even[-1] == pytest.approx(even[:16].sum())

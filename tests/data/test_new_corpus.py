@@ -96,7 +96,7 @@ def test_an_invalid_declaration_file_is_reported_with_its_path(tmp_path, content
     assert "mine.yaml" in str(error.value)
 
 
-def test_a_misspelt_corpus_is_reported_with_the_way_to_add_one():
+def test_a_misspelt_corpus_is_reported_with_instructions_to_add_one():
     with pytest.raises(
         UserError, match=r"(?s)no corpus 'libritts'.*libritts_r.*data\.corpus=path/to/corpus\.yaml"
     ):

@@ -41,7 +41,7 @@ def words_of(*words):
     }
 
 
-def test_speech_ends_where_it_stays_below_for_a_while():
+def test_speech_ends_where_the_probability_stays_below_the_threshold():
     probability = np.array(
         [0.1] * 10 + [0.9] * 20 + [0.2] * 5 + [0.9] * 20 + [0.1] * 30 + [0.9] * 3 + [0.0] * 20
     )

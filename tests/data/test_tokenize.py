@@ -14,7 +14,7 @@ from dia.data.tokenization import Tokenizer, even_window, plan_windows
 
 
 @given(st.integers(1, 400), st.integers(3, 60), st.integers(0, 20))
-def test_windows_keep_every_frame_once_away_from_their_edges(frames, window, context):
+def test_windows_return_every_frame_once_away_from_their_edges(frames, window, context):
     window = max(window, 2 * context + 1)
     planned = plan_windows(0, frames, window, context)
     assert [frame for item in planned for frame in range(item.keep, item.keep_end)] == list(range(frames))

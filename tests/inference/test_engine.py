@@ -73,7 +73,7 @@ def test_eos_rule_matches_transformers(seed):
 
 @given(st.integers(0, 999), st.floats(0.3, 2.0), st.floats(0.1, 1.0), st.integers(5, 36))
 @settings(max_examples=20)
-def test_every_draw_is_one_that_the_rules_of_transformers_allow(seed, temperature, top_p, top_k):
+def test_only_candidates_of_transformers_are_drawn(seed, temperature, top_p, top_k):
     """Drawing with all of 200 evenly spaced numbers gives each id its share of what transformers' chain of
     rules leaves.
     """
@@ -101,12 +101,12 @@ def test_draws_follow_the_probabilities():
     assert torch.bincount(drawn, minlength=4).tolist() == [6_000, 3_000, 1_000, 0]
 
 
-def test_top_p_keeps_the_one_that_crosses():
+def test_top_p_retains_the_candidate_that_crosses_the_threshold():
     kept = keep_top_p(torch.tensor([[[0.4, 0.3, 0.2, 0.1]]]), 0.6)
     assert (kept > 0).flatten().tolist() == [True, True, False, False]
 
 
-def test_guidance_that_falls_along_a_line():
+def test_guidance_decreases_linearly():
     sampling = Sampling(cfg_scale=3.0, cfg_final=1.0, cfg_steps=10)
     assert guidance_scale(sampling, torch.tensor([0, 5, 10, 99])).flatten().tolist() == [3.0, 2.0, 1.0, 1.0]
     cond, uncond = logits(1), logits(2)
@@ -114,7 +114,7 @@ def test_guidance_that_falls_along_a_line():
     assert torch.equal(told.ids_BCK, guide(cond, uncond, Sampling(cfg_scale=2.0)).ids_BCK)
 
 
-def test_a_rescale_brings_back_the_spread_of_the_conditional_logits():
+def test_rescaling_restores_the_standard_deviation_of_the_conditional_logits():
     cond, uncond = logits(1), logits(2)
     free = Sampling(3.0, cfg_filter_top_k=None, cfg_rescale=1.0)
     made = guide(cond, uncond, free).logits_BCK
@@ -146,7 +146,7 @@ def test_a_compiled_step_gives_the_same_codes(tiny, sampling):
 
 @given(st.integers(0, 50), st.integers(1, 9))
 @settings(max_examples=15)
-def test_a_stream_joins_to_what_is_generated_at_once(seed, frames):
+def test_a_concatenated_stream_equals_generation_at_once(seed, frames):
     network = ending_network()
     whole = generate_codes(network, [Request("[S1] Hello there.", seed)], Sampling(), 60)[0]
     pieces = list(stream_codes(network, Request("[S1] Hello there.", seed), Sampling(), 60, frames))
@@ -157,7 +157,7 @@ def test_a_stream_joins_to_what_is_generated_at_once(seed, frames):
 
 @given(st.integers(0, 9), st.integers(1, 30))
 @settings(max_examples=25)
-def test_the_initial_canvas_is_what_a_loop_over_its_cells_gives(frames, steps):
+def test_the_initial_canvas_equals_a_loop_over_its_cells(frames, steps):
     """Independent of the delay functions: channel c of frame f lies in row f + 1 + delay, row 0 is BOS."""
     delays, bos = TINY.delays, TINY.decoder.bos
     prompt = torch.randint(0, 32, (frames, len(delays)), generator=torch.Generator().manual_seed(frames))
@@ -170,7 +170,7 @@ def test_the_initial_canvas_is_what_a_loop_over_its_cells_gives(frames, steps):
             assert canvas[step, channel] == expected
 
 
-def test_an_item_does_not_depend_on_its_batch(tiny):
+def test_an_item_is_independent_of_its_batch(tiny):
     texts = ["[S1] Hello there.", "[S1] A much longer text than the first one. [S2] Yes!", "[S1] Hm."]
     requests = [Request(text, seed=number) for number, text in enumerate(texts)]
     together = generate_codes(tiny, requests, Sampling(), 40)
@@ -181,7 +181,7 @@ def test_an_item_does_not_depend_on_its_batch(tiny):
     assert not torch.equal(again.codes_TC[:3], together[0].codes_TC[:3])
 
 
-def test_prompts_of_different_lengths_continue_as_alone(tiny):
+def test_prompts_of_different_lengths_in_a_batch_continue_as_each_alone(tiny):
     prompt = torch.randint(0, 32, (9, 4), generator=torch.Generator().manual_seed(3))
     requests = [
         Request("[S1] Hello there.", 0, prompt),

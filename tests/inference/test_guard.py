@@ -38,31 +38,31 @@ def test_ordinary_speech_has_no_failure(seed):
     assert check_speech(speech(seed=seed), TEXT) == []
 
 
-def test_a_take_without_an_end():
+def test_a_take_without_an_end_is_detected():
     assert kinds(speech(ended=False), TEXT) == {"no_end"}
 
 
 @pytest.mark.parametrize("waveform", [np.zeros(0), np.zeros(30 * HOP), np.full(30 * HOP, 1e-5)])
-def test_a_silent_take(waveform):
+def test_a_silent_take_is_detected(waveform):
     assert kinds(speech(waveform), TEXT) == {"silence"}
     assert kinds(speech(waveform, ended=False), TEXT) == {"silence", "no_end"}
 
 
-def test_a_hole_in_the_middle():
+def test_a_gap_in_the_middle_is_detected():
     waveform = speech().waveform.copy()
     waveform[20 * HOP : 96 * HOP] = 0  # 3.04 s
     assert kinds(speech(waveform), TEXT) == {"silence"}
     assert kinds(speech(waveform), TEXT, GuardLimits(longest_silence=3.1)) == set()
 
 
-def test_hurried_and_drawn_out():
+def test_hurried_and_drawn_out_speech_is_detected():
     assert kinds(
         speech(), TEXT + " [S2] And then, as so often before, we said that it had been a good day." * 2
     ) == {"too_fast"}
     assert kinds(speech(), "[S1] Yes.") == {"too_slow"}
 
 
-def test_a_cut_off_end():
+def test_a_truncated_end_is_detected():
     waveform = speech().waveform[: -5 * HOP]
     assert kinds(speech(waveform), TEXT) == {"clipped_end"}
 
@@ -94,7 +94,7 @@ def test_repetition_in_silence_or_for_too_short_is_no_loop():
 
 @given(st.integers(0, 5_000))
 @settings(max_examples=30)
-def test_levels_are_those_of_plain_windows(length):
+def test_levels_equal_those_of_separate_windows(length):
     waveform = np.random.default_rng(length).standard_normal(length).astype(np.float32)
     wanted = [
         np.sqrt(np.square(waveform[begin : begin + 320].astype(np.float64)).mean())

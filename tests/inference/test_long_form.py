@@ -42,7 +42,7 @@ def said(script):
 
 @given(SCRIPTS, st.floats(2.0, 12.0), st.integers(60, 512))
 @settings(max_examples=100)
-def test_pieces_say_the_same_in_order_and_keep_the_limits(turns, seconds, size):
+def test_pieces_contain_the_whole_script_in_order_within_the_limits(turns, seconds, size):
     text = " ".join(f"[S{speaker}] {' '.join(words)}" for speaker, words in turns)
     pieces = split_script(text, seconds, size)
     rejoined = Script.parse(" ".join(pieces))
@@ -73,7 +73,7 @@ def test_a_long_turn_is_cut_at_sentences_then_clauses_then_words():
     assert all(len(piece) < 40 for piece in split_script("[S1] " + "word " * 50, 2.0))
 
 
-def test_a_megabyte_is_cut_in_no_time():
+def test_a_megabyte_of_text_is_split_in_linear_time():
     text = "".join(f"[S{1 + place % 2}] " + "We said what there was to say. " * 4 for place in range(8_000))
     assert len(text) > 1_000_000
     begun = time.perf_counter()
@@ -89,7 +89,7 @@ def test_a_megabyte_is_cut_in_no_time():
 
 
 @pytest.mark.parametrize("text", ["", "Hello without a speaker.", " \n"])
-def test_what_is_no_script_is_refused(text):
+def test_an_invalid_script_is_refused(text):
     with pytest.raises(UserError, match="does not begin with a speaker"):
         split_script(text, 12.0)
 
@@ -144,7 +144,7 @@ def voice(dia):
     return dia.make_voice(noise, "[S1] Hi. [S2] Ho.", shortest=0.4)
 
 
-def test_each_piece_is_what_it_would_be_alone_in_the_same_voice(dia, voice):
+def test_each_piece_equals_its_generation_alone_in_the_same_voice(dia, voice):
     text = " ".join(f"[S{1 + place % 2}] Turn {place}." for place in range(10))
     joined = np.concatenate(list(dia.speak_long(text, voice, seed=5, batch=3, retries=0)))
     pieces = split_script(text, voice.room_seconds(TINY.max_frames), voice.room_bytes)
@@ -153,7 +153,7 @@ def test_each_piece_is_what_it_would_be_alone_in_the_same_voice(dia, voice):
     assert np.array_equal(joined, np.concatenate(list(join_waveforms(alone, RATE))))
 
 
-def test_ten_minutes_of_script_keep_one_batch_in_memory(dia, voice, monkeypatch):
+def test_ten_minutes_of_script_hold_one_batch_in_memory(dia, voice, monkeypatch):
     text = " ".join(f"[S{1 + place % 2}] So this is turn {place}." for place in range(500))
     assert len(Script.parse(text).words()) / 14.5 > 600
     alive, most, speak = weakref.WeakSet(), 0, Dia.speak
@@ -178,7 +178,7 @@ def test_ten_minutes_of_script_keep_one_batch_in_memory(dia, voice, monkeypatch)
     assert pieces > 900 and most <= 16  # a batch, and the one before it while its last piece is read
 
 
-def test_what_cannot_be_spoken_is_refused_before_anything_is(dia, voice):
+def test_an_invalid_script_is_refused_before_generation_starts(dia, voice):
     with pytest.raises(UserError, match="[S3] speaks".replace("[", r"\[")):
         dia.speak_long("[S1] Yes. [S3] No.", voice)
     with pytest.raises(UserError, match="bytes"):

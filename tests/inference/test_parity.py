@@ -26,7 +26,7 @@ def theirs(tiny, tmp_path):
 
 
 @torch.no_grad()
-def test_encoder_states_are_those_of_transformers(tiny, theirs):
+def test_encoder_states_equal_those_of_transformers(tiny, theirs):
     text, mask = encode_texts(TEXTS)
     made = theirs.model.encoder(input_ids=text, attention_mask=mask.long()).last_hidden_state
     torch.testing.assert_close(tiny.encoder(text, mask)[mask], made[mask], atol=1e-5, rtol=0)
@@ -50,7 +50,7 @@ def generated_by_transformers(theirs, config, texts, prompt, scale, top_k):
 
 
 @pytest.mark.parametrize("scale, top_k", [(3.0, 10), (4.0, 36), (2.0, 5)])
-def test_greedy_codes_are_those_of_transformers(tiny, theirs, scale, top_k):
+def test_greedy_codes_equal_those_of_transformers(tiny, theirs, scale, top_k):
     wanted = generated_by_transformers(theirs, tiny.config, TEXTS, None, scale, top_k)
     ours = generate_codes(tiny, [Request(text) for text in TEXTS], Sampling(scale, 0.0, 1.0, top_k), STEPS)
     for item, codes in zip(ours, wanted, strict=True):
@@ -60,7 +60,7 @@ def test_greedy_codes_are_those_of_transformers(tiny, theirs, scale, top_k):
             assert int(codes[len(item.codes_TC), 0]) == tiny.config.decoder.eos
 
 
-def test_greedy_codes_after_a_voice_prompt_are_those_of_transformers(tiny, theirs):
+def test_greedy_codes_after_a_voice_prompt_equal_those_of_transformers(tiny, theirs):
     prompt = torch.randint(0, 32, (9, 4), generator=torch.Generator().manual_seed(3))
     wanted = generated_by_transformers(theirs, tiny.config, TEXTS[:1], prompt, 3.0, 10)[0]
     ours = generate_codes(tiny, [Request(TEXTS[0], prompt_TC=prompt)], Sampling(3.0, 0.0, 1.0, 10), STEPS)[0]
@@ -81,7 +81,7 @@ def turned(x_BTNH, theta):
 
 @torch.no_grad()
 @pytest.mark.parametrize("cross_rope", [True, False])
-def test_cross_attention_is_what_float64_gives(tiny, cross_rope):
+def test_cross_attention_equals_the_float64_reference(tiny, cross_rope):
     layer, theta = tiny.decoder.layers[0], tiny.config.rope_theta
     layer.cross_rope = cross_rope
     x, memory, mask = torch.randn(2, 6, 64), torch.randn(2, 11, 32), torch.ones(2, 11, dtype=torch.bool)

@@ -135,6 +135,6 @@ def test_torchao_s_int8_agrees_with_ours(tiny, kind):
     assert (made - wanted).norm() / wanted.norm() < 0.06
 
 
-def test_kinds_that_do_not_exist_are_named(tiny):
+def test_an_unknown_kind_of_quantization_is_reported(tiny):
     with pytest.raises(UserError, match="int8, int4"):
         quantize(tiny, "int2")

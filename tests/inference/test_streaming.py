@@ -44,7 +44,7 @@ def codes_of(codec, frames, seed=0):
 
 
 @pytest.mark.parametrize("name, frames", [("tiny_dac", 300), ("codec_nano", 260)])
-def test_a_stream_joins_to_the_whole_and_has_no_seam(name, frames):
+def test_a_concatenated_stream_equals_the_whole_and_is_continuous(name, frames):
     chosen = codec(name)
     codes_TC = codes_of(chosen, frames)
     whole = chosen.decode(codes_TC[None])[0].numpy()
@@ -58,7 +58,7 @@ def test_a_stream_joins_to_the_whole_and_has_no_seam(name, frames):
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=8), st.integers(0, 99))
 @settings(max_examples=15)
-def test_codes_may_come_in_pieces_of_any_size(sizes, seed):
+def test_codes_are_accepted_in_pieces_of_any_size(sizes, seed):
     chosen = codec("tiny_dac")
     codes_TC = codes_of(chosen, sum(sizes), seed)
     joined = np.concatenate(list(stream_waveforms(chosen, codes_TC.split(sizes))))
@@ -80,7 +80,7 @@ def test_the_work_for_a_chunk_does_not_grow():
 
 
 @pytest.mark.parametrize("rates", [[4, 4, 2], [3, 2], [8, 8, 4, 2]])
-def test_the_context_of_dac_is_what_a_changed_frame_reaches(rates):
+def test_the_context_of_dac_covers_the_effect_of_a_changed_frame(rates):
     torch.manual_seed(0)
     model = dac.DAC(
         encoder_dim=4,
@@ -98,7 +98,7 @@ def test_the_context_of_dac_is_what_a_changed_frame_reaches(rates):
     assert 2 * context - int(reached.min()) <= context and int(reached.max()) - 2 * context <= context
 
 
-def test_first_sound_comes_after_the_longest_delay_and_one_chunk():
+def test_the_first_audio_follows_the_longest_delay_and_one_chunk():
     torch.manual_seed(0)
     network, steps = DiaNetwork(TINY).eval(), []
     step = network.decoder.next_features

@@ -22,7 +22,7 @@ def pitch(waveform):
 
 @given(st.floats(0.5, 2.0), st.sampled_from([110.0, 220.0, 440.0, 1_500.0]))
 @settings(max_examples=20)
-def test_the_pace_changes_and_the_pitch_does_not(speed, hertz):
+def test_stretching_changes_the_pace_but_not_the_pitch(speed, hertz):
     made = stretch(tone(hertz), RATE, speed)
     assert made.dtype == np.float32 and len(made) == round(2 * RATE / speed)
     assert abs(pitch(made) / hertz - 1) < 0.01
@@ -32,7 +32,7 @@ def test_the_pace_changes_and_the_pitch_does_not(speed, hertz):
 
 
 @pytest.mark.parametrize("speed", [0.6, 0.8, 1.25, 1.8])
-def test_nothing_is_lost_at_either_end(speed):
+def test_both_ends_of_the_audio_are_preserved(speed):
     """Sound that begins at .5 s and ends at 1.5 s of 2 s does so at the same shares of the stretched
     waveform.
     """
@@ -44,7 +44,7 @@ def test_nothing_is_lost_at_either_end(speed):
 
 @given(st.integers(0, 3_000), st.floats(0.5, 2.0))
 @settings(max_examples=20)
-def test_short_waves_keep_their_share(length, speed):
+def test_short_waveforms_are_stretched_in_proportion(length, speed):
     made = stretch(np.full(length, 0.1, dtype=np.float32), RATE, speed)
     assert len(made) == round(length / speed) and np.isfinite(made).all()
 
@@ -54,6 +54,6 @@ def test_a_speed_of_one_changes_nothing():
 
 
 @pytest.mark.parametrize("speed", [0.0, -1.0, 0.49, 2.01, float("nan")])
-def test_speeds_out_of_range(speed):
+def test_speeds_out_of_range_are_refused(speed):
     with pytest.raises(UserError, match="speed="):
         stretch(tone(200), RATE, speed)

@@ -33,7 +33,7 @@ def voice(dia):
     return dia.make_voice(noise(1.2), TRANSCRIPT[:30], shortest=1.0)  # the tiny network has room for 2.3 s
 
 
-def test_a_voice_comes_back_from_its_file(voice, tmp_path):
+def test_a_saved_voice_loads_unchanged(voice, tmp_path):
     voice.save(tmp_path / "anna.voice")
     again = Voice.load(tmp_path / "anna.voice")
     assert torch.equal(again.codes_TC, voice.codes_TC) and again.codes_TC.dtype == torch.long
@@ -51,7 +51,7 @@ def test_a_voice_comes_back_from_its_file(voice, tmp_path):
     st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
 )
 @settings(max_examples=20)
-def test_any_codes_and_any_transcript_come_back(codes, transcript):
+def test_any_codes_and_any_transcript_load_unchanged(codes, transcript):
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
@@ -60,7 +60,7 @@ def test_any_codes_and_any_transcript_come_back(codes, transcript):
     assert again.transcript == transcript and again.codes_TC.flatten().tolist() == codes
 
 
-def test_a_voice_is_the_prompt_and_transcript_that_it_was_made_of(dia, voice):
+def test_a_voice_gives_the_results_of_its_prompt_and_transcript(dia, voice):
     spoken = dia.generate("[S1] Yes.", 60, voice=voice, seed=3)
     prompted = dia.generate(f"{voice.transcript} [S1] Yes.", 60, audio_prompt=noise(1.2), seed=3)
     assert np.array_equal(spoken, prompted)
@@ -68,7 +68,7 @@ def test_a_voice_is_the_prompt_and_transcript_that_it_was_made_of(dia, voice):
 
 
 @pytest.mark.parametrize("keep", [0, 7, 40, -10])
-def test_damaged_files_are_named(voice, tmp_path, keep):
+def test_damaged_files_are_reported_with_their_path(voice, tmp_path, keep):
     voice.save(tmp_path / "anna.voice")
     whole = (tmp_path / "anna.voice").read_bytes()
     (tmp_path / "cut.voice").write_bytes(whole[:keep])
@@ -76,7 +76,7 @@ def test_damaged_files_are_named(voice, tmp_path, keep):
         Voice.load(tmp_path / "cut.voice")
 
 
-def test_other_files_are_told_from_voices(tmp_path):
+def test_files_that_are_no_voice_are_refused(tmp_path):
     from safetensors.torch import save_file
 
     save_file({"codes": torch.zeros(3, 4)}, tmp_path / "weights.safetensors")
@@ -86,7 +86,7 @@ def test_other_files_are_told_from_voices(tmp_path):
         Voice.load(tmp_path / "nobody.voice")
 
 
-def test_a_file_that_was_there_stays_when_the_disk_is_full(voice, tmp_path):
+def test_an_existing_file_is_unchanged_when_the_disk_is_full(voice, tmp_path):
     (tmp_path / "anna.voice").mkdir()  # a folder cannot be replaced by a file
     with pytest.raises(OSError):
         voice.save(tmp_path / "anna.voice")
@@ -106,12 +106,12 @@ def test_a_file_that_was_there_stays_when_the_disk_is_full(voice, tmp_path):
         (f"{TRANSCRIPT} (giggles wildly)", 6.0, "giggles wildly"),
     ],
 )
-def test_bad_voices_are_named(transcript, seconds, said):
+def test_all_problems_of_an_invalid_voice_are_reported(transcript, seconds, said):
     problems = voice_problems(transcript, seconds)
     assert any(said in problem for problem in problems), problems
 
 
-def test_a_good_voice_has_no_problems():
+def test_a_valid_voice_has_no_problems():
     assert voice_problems(TRANSCRIPT, 5.5) == []
 
 

@@ -6,7 +6,7 @@ from dia.network.layers import Attention, GatedSiLU, RMSNorm
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
-def test_written_out_gradients_are_those_of_autograd(dtype):
+def test_explicit_gradients_equal_those_of_autograd(dtype):
     torch.manual_seed(0)
     norm, gated = RMSNorm(6, 1e-5), GatedSiLU(6, 8).to(dtype)
     torch.nn.init.normal_(norm.weight)
@@ -35,7 +35,7 @@ def test_training_and_inference_agree(tiny):
         torch.testing.assert_close(training.detach(), tiny(text, torch.ones(2, 10, dtype=torch.bool), tokens))
 
 
-def test_attention_trained_under_autocast_on_a_cpu_answers_in_bf16_as_it_speaks_and_learns_as_in_fp32():
+def test_attention_under_autocast_on_a_cpu_returns_bf16_and_has_the_gradients_of_fp32():
     attention = Attention(64, 64, heads=4, key_value_heads=2, head_dim=16)
     x_BTD = torch.randn(2, 9, 64)
     answers, gradients = [], []

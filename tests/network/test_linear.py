@@ -16,7 +16,7 @@ def case(rows, inputs, outputs, seed=0):
 
 
 @given(st.integers(1, 8), st.integers(1, 70), st.integers(1, 20), st.integers(0, 99))
-def test_products_are_those_of_exact_arithmetic(rows, inputs, fours, seed):
+def test_products_equal_those_of_exact_arithmetic(rows, inputs, fours, seed):
     features, weight = case(rows, inputs, 4 * fours, seed)
     wanted = features.double() @ weight.double().T
     for product in (onednn_product, summed_product):
@@ -40,7 +40,7 @@ def slow_mkl(monkeypatch):
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5, 33])
-def test_a_layer_gives_the_same_whatever_multiplies(slow_mkl, rows):
+def test_the_output_of_a_layer_is_independent_of_the_library(slow_mkl, rows):
     layer = Linear(64, 24)
     features = torch.randn(1, rows, 64)
     wanted = F.linear(features, layer.weight)
@@ -51,20 +51,20 @@ def test_a_layer_gives_the_same_whatever_multiplies(slow_mkl, rows):
             torch.testing.assert_close(made, wanted, atol=1e-5, rtol=1e-5)
 
 
-def test_training_keeps_its_gradients(slow_mkl):
+def test_gradients_of_training_are_unchanged(slow_mkl):
     layer, features = Linear(64, 24), torch.randn(2, 64, requires_grad=True)
     layer(features).sum().backward()
     torch.testing.assert_close(features.grad, layer.weight.sum(0).expand(2, -1))
     assert layer.weight.grad is not None
 
 
-def test_other_types_go_the_usual_way(slow_mkl):
+def test_other_dtypes_use_the_default_path(slow_mkl):
     layer = Linear(64, 24).bfloat16()
     with torch.inference_mode():
         assert layer(torch.randn(2, 64, dtype=torch.bfloat16)).dtype == torch.bfloat16
 
 
-def test_what_the_processor_is_does_not_stop_the_compiler(monkeypatch):
+def test_the_check_of_the_processor_is_compatible_with_the_compiler(monkeypatch):
     monkeypatch.setattr(linear, "LARGE", 1)
     layer, features = Linear(64, 24), torch.randn(1, 2, 64)
     with torch.inference_mode():

@@ -32,7 +32,7 @@ def test_padding_of_the_text_changes_nothing(tiny):
     torch.testing.assert_close(tiny(text, mask, tokens)[1:], alone, atol=1e-5, rtol=0)
 
 
-def test_dia_1_6b_has_its_parameters():
+def test_dia_1_6b_has_the_published_parameter_count():
     with torch.device("meta"):
         network = DiaNetwork(DiaConfig())
     assert sum(parameter.numel() for parameter in network.parameters()) == 1_611_160_576
@@ -45,7 +45,7 @@ def test_impossible_shapes_are_all_reported():
 
 
 @torch.no_grad()
-def test_random_weights_are_as_large_as_asked():
+def test_random_weights_have_the_configured_standard_deviation():
     torch.manual_seed(0)
     for asked, wanted in ((0.02, 0.02), (0.06, 0.06), (None, 1.0)):
         network = DiaNetwork(TINY, asked)

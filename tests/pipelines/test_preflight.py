@@ -108,7 +108,9 @@ def test_what_only_the_data_tell_comes_before_the_network(work, monkeypatch):
         ),
     ],
 )
-def test_processes_that_do_not_go_with_the_trainer_are_told(work, monkeypatch, environment, overrides, said):
+def test_processes_that_do_not_match_the_trainer_are_reported(
+    work, monkeypatch, environment, overrides, said
+):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match=said.replace("(", r"\(")):

@@ -98,7 +98,7 @@ def measured_peak(trained, shape, job):
         (WIDE, 900, "bf16-mixed", 1),
     ],
 )
-def test_planned_memory_is_what_the_allocator_gives(config, frames, precision, accumulate, activations):
+def test_planned_memory_agrees_with_the_allocator(config, frames, precision, accumulate, activations):
     planner = Planner(ModelStats(config, LoraConfig()), PlanConfig(clip_seconds=8.0), 25.0)
     job = replace(JOB, precision=precision, activations=activations, frames=frames, accumulation=accumulate)
     measured = measured_peak(planner.stats, planner.shape(job), job)
@@ -133,7 +133,7 @@ def test_adapters_teachers_and_dropout_are_planned(trained):
 
 
 @pytest.mark.parametrize("kind", ["adamw", "muon"])
-def test_states_take_what_optimizers_take(kind):
+def test_planned_states_have_the_size_of_optimizer_states(kind):
     network = DiaNetwork(SMALL)
     optimizer = build_optimizer(network, OptimConfig(kind=kind))
     for parameter in network.parameters():
@@ -148,7 +148,7 @@ def test_states_take_what_optimizers_take(kind):
     assert ModelStats(SMALL, LoraConfig()).state_bytes(kind) == found and kind in STATE_BYTES
 
 
-def test_states_of_eight_bits_take_what_torchao_takes():
+def test_planned_8_bit_states_have_the_size_of_those_of_torchao():
     network = DiaNetwork(SMALL)
     optimizer = build_optimizer(
         network, OptimConfig(kind="adamw8bit")
@@ -165,7 +165,7 @@ def test_states_of_eight_bits_take_what_torchao_takes():
     assert ModelStats(SMALL, LoraConfig()).state_bytes("adamw8bit") == found
 
 
-def test_a_tracker_counts_what_lives():
+def test_the_tracker_counts_live_tensors():
     before = torch.zeros(1000)
     with LiveBytes([before]) as live:
         view = before.view(10, 100)
@@ -178,7 +178,7 @@ def test_a_tracker_counts_what_lives():
     assert live.now == 0 and live.peak == 4000
 
 
-def test_the_big_model_is_planned_without_allocating_anything():
+def test_the_large_model_is_planned_without_allocating_it():
     planner = Planner(ModelStats(DiaConfig(), LoraConfig()), PlanConfig(), 44_100 / 512)
     assert (
         planner.stats.count
@@ -204,7 +204,7 @@ def test_the_big_model_is_planned_without_allocating_anything():
     assert sharded["saved activations"] == found["saved activations"]
 
 
-def test_of_the_big_model_the_few_layers_that_are_traced_stand_for_all():
+def test_a_trace_of_few_layers_extrapolates_to_the_large_model():
     """The whole depth traced, against three and two layers of each stack: the same bytes."""
     shape = BatchShape(2, 300, 60)
     deeper = replace(DiaConfig(), encoder=EncoderConfig(layers=5), decoder=DecoderConfig(layers=6))
@@ -214,7 +214,7 @@ def test_of_the_big_model_the_few_layers_that_are_traced_stand_for_all():
     assert extrapolated.peaks == pytest.approx(whole.peaks) and extrapolated.activations == whole.activations
 
 
-def test_hours_and_frames_follow_from_their_definitions():
+def test_hours_and_frames_agree_with_their_definitions():
     planner = Planner(
         ModelStats(SMALL, LoraConfig()), PlanConfig(mfu=0.5, padding=0.1, clip_seconds=8.0), 25.0
     )
@@ -227,7 +227,7 @@ def test_hours_and_frames_follow_from_their_definitions():
     assert 1.2 < again.computed / work.computed < 4 / 3 and again.flops == work.flops
 
 
-def test_what_does_not_fit_is_given_changes_that_do():
+def test_changes_that_fit_are_suggested_for_a_job_that_does_not_fit():
     planner = Planner(
         ModelStats(SMALL, LoraConfig()), PlanConfig(memory_gb=0.085, reserve_gb=0.01, clip_seconds=8.0), 25.0
     )
@@ -252,7 +252,7 @@ def test_what_does_not_fit_is_given_changes_that_do():
     )
 
 
-def test_when_no_change_is_enough_several_are_joined():
+def test_changes_are_combined_when_no_single_one_is_enough():
     planner = Planner(ModelStats(DiaConfig(), LoraConfig()), PlanConfig(memory_gb=14.0), 44_100 / 512)
     job = replace(JOB, gpus=8, strategy=Strategy.ddp, precision="bf16-mixed", frames=6_000)
     found = suggest(planner, job)
@@ -268,7 +268,7 @@ def typed(*overrides):
     return OmegaConf.to_object(compose("train", ["plan=true", *overrides]))
 
 
-def test_gpus_are_those_asked_for():
+def test_the_plan_uses_the_configured_gpus():
     assert gpus_of(typed("+recipe=base")) == 8 and gpus_of(typed("+recipe=nano")) == 1
     assert gpus_of(typed("+recipe=base", "trainer.devices=4", "trainer.nodes=2")) == 8
     assert gpus_of(typed("+recipe=base", "planning.gpus=64")) == 64
@@ -276,7 +276,7 @@ def test_gpus_are_those_asked_for():
     assert job_of(typed("+recipe=nano")).use_ema and not job_of(typed("+recipe=nano", "ema.decay=0")).use_ema
 
 
-def test_what_cannot_be_planned_is_said():
+def test_a_job_that_cannot_be_planned_is_reported():
     with pytest.raises(UserError, match="not task=codec"):
         plan(typed("+recipe=codec_nano"))
     with pytest.raises(UserError, match=r"planning\.mfu=2"):
@@ -288,7 +288,7 @@ def test_what_cannot_be_planned_is_said():
         plan(typed("+recipe=nano", "planning.dollars_per_gpu_hour={B9000: 1}"))
 
 
-def test_the_command_prints_a_plan_and_touches_nothing(tmp_path):
+def test_the_command_prints_a_plan_and_writes_no_file(tmp_path):
     done = run_door("train", "+recipe=base", "plan=true", "batch.max_frames=6000", cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     for part in ("1,611,160,576 parameters", "optimizer states", "It fits", "8 x H100", "dollars"):
@@ -296,7 +296,7 @@ def test_the_command_prints_a_plan_and_touches_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_plan_that_does_not_fit_says_what_to_change():
+def test_a_plan_that_does_not_fit_suggests_changes():
     console = Console(width=120, record=True, file=StringIO())
     plan(
         typed("+recipe=nano", "planning.memory_gb=0.4", "planning.reserve_gb=0.2", "batch.max_frames=10000"),

@@ -28,14 +28,14 @@ def gradients(change, precision=None):
 
 @pytest.mark.parametrize("mode", list(ActivationCheckpointing))
 @pytest.mark.parametrize("precision", [None, torch.bfloat16])
-def test_what_is_made_again_is_what_was_kept(mode, precision):
+def test_recomputed_activations_give_the_same_gradients(mode, precision):
     kept = gradients(lambda network: checkpoint_activations(network, "off"), precision)
     made = gradients(lambda network: checkpoint_activations(network, mode), precision)
     assert all(torch.equal(one, other) for one, other in zip(kept, made, strict=True))
 
 
 @pytest.mark.parametrize("mode", list(ActivationCheckpointing))
-def test_dropout_is_made_again_as_it_was(mode):
+def test_recomputed_dropout_uses_the_same_mask(mode):
     kept, made = (
         gradients(
             lambda network, mode=each: (
@@ -48,7 +48,7 @@ def test_dropout_is_made_again_as_it_was(mode):
     assert all(torch.equal(one, other) for one, other in zip(kept, made, strict=True))
 
 
-def kept_numbers(mode):
+def saved_bytes(mode):
     """How many numbers autograd keeps of a forward pass, weights left out."""
     network, kept = DiaNetwork(TINY), {}
     checkpoint_activations(network, mode)
@@ -67,12 +67,12 @@ def kept_numbers(mode):
     return sum(kept.values())
 
 
-def test_each_mode_keeps_less_than_the_one_before():
-    off, mlp, layers = (kept_numbers(mode) for mode in list(ActivationCheckpointing))
+def test_each_mode_saves_less_than_the_one_before():
+    off, mlp, layers = (saved_bytes(mode) for mode in list(ActivationCheckpointing))
     assert mlp < 0.75 * off and layers < 0.35 * off
 
 
-def test_mixed_precision_keeps_weights_and_norms_in_fp32(tiny):
+def test_mixed_precision_leaves_weights_and_norms_in_fp32(tiny):
     seen = {}
     for name, module in tiny.named_modules():
         if name.endswith(("norm", "q_proj")):
@@ -84,7 +84,7 @@ def test_mixed_precision_keeps_weights_and_norms_in_fp32(tiny):
     assert all(parameter.grad.dtype == parameter.dtype == torch.float32 for parameter in tiny.parameters())
 
 
-def test_compiled_layers_train_alike():
+def test_compiled_layers_have_the_same_gradients():
     plain = gradients(lambda network: None)
     compiled = gradients(
         lambda network: compile_layers(network, "aot_eager")

@@ -51,7 +51,7 @@ def copied(module):
 
 
 @pytest.mark.parametrize("pause", [2, 4])
-def test_a_run_that_goes_on_ends_where_an_unbroken_one_does(tmp_path, pause):
+def test_a_resumed_run_ends_in_the_same_weights(tmp_path, pause):
     whole = train(fresh_task(), tmp_path, 6)
     train(fresh_task(), tmp_path, pause)
     gone_on = train(fresh_task(), tmp_path, 6, tmp_path / f"{pause}.ckpt", pause)
@@ -59,7 +59,7 @@ def test_a_run_that_goes_on_ends_where_an_unbroken_one_does(tmp_path, pause):
         assert torch.equal(tensor, gone_on.state_dict()[name]), name
 
 
-def test_stage_one_learns_codes_and_stage_two_leaves_them(tmp_path):
+def test_stage_one_trains_the_codes_and_stage_two_does_not_change_them(tmp_path):
     task = fresh_task()
     first, flow = fingerprint(task.network.encoder, task.network.quantizer), copied(task.network.detail)
     train(task, tmp_path, 3)
@@ -72,7 +72,7 @@ def test_stage_one_learns_codes_and_stage_two_leaves_them(tmp_path):
     assert changed(flow, task.network.detail)
 
 
-def test_where_only_the_decoder_learns_on_codes_stay(tmp_path):
+def test_training_only_the_decoder_does_not_change_the_codes(tmp_path):
     task = fresh_task(finetune_decoder_of="a codec")
     codes, decoder = fingerprint(task.network.encoder, task.network.quantizer), copied(task.network.decoder)
     train(task, tmp_path, 3)
@@ -81,7 +81,7 @@ def test_where_only_the_decoder_learns_on_codes_stay(tmp_path):
     )
 
 
-def test_crops_hold_the_nonverbals_that_were_asked_for():
+def test_crops_contain_the_configured_share_of_nonverbals():
     waveform = np.zeros(64_000, np.int16)
     waveform[40_000:40_100] = FULL_SCALE
     crops = TrainingCrops(
@@ -110,14 +110,14 @@ def test_the_finished_network_has_the_averaged_flow(tmp_path):
     assert not changed(averaged, task.finished_network().detail)
 
 
-def test_the_learning_rate_warms_up_and_falls_in_each_stage():
+def test_the_learning_rate_warms_up_and_decays_in_each_stage():
     training = CodecTraining(steps=200, refiner_start=100, learning_rate=1.0)
     rates = [learning_rate(step, training, ScheduleConfig(10, 0.1)) for step in range(200)]
     for stage in (rates[:100], rates[100:]):
         assert stage[0] == pytest.approx(0.1) and max(stage) > 0.97 and stage[-1] < 0.11
 
 
-def test_wrong_codec_training_is_reported_whole():
+def test_all_problems_of_codec_training_are_reported_at_once():
     config = compose(
         "train",
         [

@@ -28,7 +28,7 @@ def batch(count=4):
         Sampling(3.0, cfg_final=1.0, cfg_steps=5),
     ],
 )
-def test_the_loss_is_the_divergence_from_what_guided_inference_draws_from(tiny, sampling):
+def test_the_loss_is_the_divergence_from_the_distribution_of_guided_inference(tiny, sampling):
     student, given = copy.deepcopy(tiny), batch()
     student.logits_dense.weight.data *= 0.5
     with torch.no_grad():
@@ -56,7 +56,7 @@ def test_the_loss_is_the_divergence_from_what_guided_inference_draws_from(tiny, 
     )
 
 
-def test_pieces_change_no_gradient_and_the_teacher_has_none(tiny):
+def test_chunking_changes_no_gradient_and_the_teacher_has_none(tiny):
     gradients = []
     for piece in (5, 1000):
         student, teacher = copy.deepcopy(tiny), copy.deepcopy(tiny)
@@ -67,7 +67,7 @@ def test_pieces_change_no_gradient_and_the_teacher_has_none(tiny):
         torch.testing.assert_close(first, second, atol=1e-5, rtol=1e-4)
 
 
-def test_one_pass_learns_what_two_said(tiny, tmp_path, monkeypatch):
+def test_a_student_without_guidance_learns_the_guided_teacher(tiny, tmp_path, monkeypatch):
     student, given = copy.deepcopy(tiny).train(), batch()
     objective = GuidedDistillation(copy.deepcopy(tiny), GUIDED)
     optimizer = torch.optim.AdamW(student.parameters(), lr=3e-3)

@@ -44,7 +44,7 @@ def weights(folder, name):
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
-def test_two_processes_train_as_one_does(work, strategy):
+def test_two_processes_train_the_same_weights_as_one(work, strategy):
     one, two = weights(work, "one"), weights(work, strategy)
     for name, tensor in one.items():
         torch.testing.assert_close(
@@ -59,7 +59,7 @@ def test_two_processes_train_as_one_does(work, strategy):
 
 
 @pytest.mark.parametrize("name", ["ddp", "fsdp2"])
-def test_a_checkpoint_also_in_shards_becomes_the_model_that_the_run_saved(work, name):
+def test_a_checkpoint_is_exported_as_the_model_of_the_run_sharded_or_not(work, name):
     assert (work / "runs" / name / "checkpoints" / "step-00000009.ckpt").is_dir() == (name == "fsdp2")
     assert consolidate(work / "runs" / name, work / f"{name}-model") == 9
     made, saved = load_file(work / f"{name}-model" / "model.safetensors"), weights(work, name)
@@ -72,12 +72,12 @@ def test_a_checkpoint_also_in_shards_becomes_the_model_that_the_run_saved(work, 
         consolidate(work / "runs" / name, work / f"{name}-model")
 
 
-def test_shards_are_no_model_and_say_what_makes_one(work):
+def test_opening_shards_as_a_model_reports_how_to_convert_them(work):
     with pytest.raises(UserError, match="consolidate"):
         load_checkpoint(work / "runs" / "fsdp2" / "checkpoints" / "step-00000009.ckpt")
 
 
-def test_a_run_of_one_process_goes_on_with_two_as_it_would_have_alone(work):
+def test_a_run_of_one_process_resumes_with_two_to_the_same_weights(work):
     longer = ("trainer.steps=12", "trainer.validate_every=4", "resume=true")
     for name in ("alone", "joined"):
         shutil.copytree(work / "runs" / "one", work / "runs" / name)
@@ -97,7 +97,7 @@ def test_a_run_of_one_process_goes_on_with_two_as_it_would_have_alone(work):
     assert any(not torch.equal(tensor, joined[name]) for name, tensor in before.items())
 
 
-def test_two_processes_that_are_killed_go_on_to_the_same_weights(work):
+def test_two_killed_processes_resume_to_the_same_weights(work):
     finished = work / "runs" / "killed" / "finished.json"
     for moment in (0.4, 0.8, 1.2, 120):
         both = start_two(work, "killed", *STEPS, "trainer.strategy=ddp")

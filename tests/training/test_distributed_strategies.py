@@ -31,7 +31,7 @@ def work(tmp_path_factory):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_two_processes_go_the_way_of_one(work, way):
+def test_two_processes_give_the_results_of_one(work, way):
     one, two = f"{way}-one", f"{way}-two"
     ended(work, one, start(work, one, *STEPS, *WAYS[way], "trainer.gradient_accumulation_steps=2"))
     ended(work, two, *start_two(work, two, *STEPS, *WAYS[way], "trainer.strategy=fsdp2"))

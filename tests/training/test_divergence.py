@@ -44,7 +44,7 @@ def poison(task):
     task.network.decoder.norm.weight.data[0] = float("nan")
 
 
-def test_a_loss_that_is_not_finite_stops_before_the_optimizer_takes_it(tmp_path):
+def test_a_non_finite_loss_stops_training_before_the_optimizer_step(tmp_path):
     written, said = failed(tmp_path, [From(5, poison)])
     assert (written["kind"], written["step"], written["rank"]) == ("not finite", 5, 0)
     assert written["batches"] == [["clip-4", "clip-5"]]
@@ -55,7 +55,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_optimizer_takes_it(tmp_path)
     assert all(weight.isfinite().all() for weight in saved["state_dict"].values())
 
 
-def test_a_gradient_that_is_not_finite_is_found_though_the_loss_is(tmp_path):
+def test_a_non_finite_gradient_is_detected_when_the_loss_is_finite(tmp_path):
     def infinite_gradient(task):
         task.network.decoder.layers[0].mlp.down_proj.weight.register_hook(
             lambda gradient: gradient * float("inf")
@@ -69,7 +69,7 @@ def test_a_gradient_that_is_not_finite_is_found_though_the_loss_is(tmp_path):
     assert written["batches"] == [["clip-0", "clip-1"]]
 
 
-def test_in_fp16_the_scaler_sees_to_gradients(tmp_path):
+def test_non_finite_gradients_in_fp16_are_left_to_the_scaler(tmp_path):
     guard, module = DivergenceGuard(DivergenceConfig(), tmp_path), task(1)
     module.network.decoder.norm.weight.grad = torch.full_like(
         module.network.decoder.norm.weight, float("inf")
@@ -82,7 +82,7 @@ def test_in_fp16_the_scaler_sees_to_gradients(tmp_path):
         guard.on_before_optimizer_step(trainer, module, None)
 
 
-def test_of_many_micro_batches_the_broken_one_is_named(tmp_path):
+def test_the_broken_micro_batch_is_reported(tmp_path):
     class Once(L.Callback):
         def on_train_batch_start(self, trainer, task, batch, batch_idx):
             task.network.decoder.norm.weight.data[0] = float("nan") if batch_idx == 7 else 1.0
@@ -91,7 +91,7 @@ def test_of_many_micro_batches_the_broken_one_is_named(tmp_path):
     assert written["step"] == 2 and written["batches"] == [["clip-2", "clip-3"]]
 
 
-def test_a_learning_rate_far_too_high_diverges_for_real(tmp_path):
+def test_divergence_by_a_high_learning_rate_is_detected(tmp_path):
     module = task(200)
 
     class Raise(L.Callback):
@@ -105,7 +105,7 @@ def test_a_learning_rate_far_too_high_diverges_for_real(tmp_path):
     assert written["details"]["loss"] > written["details"]["limit"] and "1.5 times its median" in said
 
 
-def test_a_healthy_run_is_left_alone_and_clears_what_an_earlier_one_wrote(tmp_path):
+def test_a_healthy_run_is_not_stopped_and_deletes_earlier_failure_reports(tmp_path):
     (tmp_path / "failure.json").write_text("{}")
     guard = DivergenceGuard(DivergenceConfig(), tmp_path)
     fit(tmp_path, [guard], 6)
@@ -117,7 +117,7 @@ def test_a_healthy_run_is_left_alone_and_clears_what_an_earlier_one_wrote(tmp_pa
 
 
 @given(st.lists(st.floats(0.1, 10), min_size=MIN_MEDIAN_WINDOW, max_size=60), st.integers(1, 10))
-def test_divergence_needs_so_many_losses_in_a_row(losses, patience):
+def test_divergence_needs_the_configured_number_of_consecutive_losses(losses, patience):
     guard = LossMonitor(DivergenceConfig(patience=patience, factor=200))
     assert not any(guard.add(loss) for loss in losses)
     assert [guard.add(1e5) for _ in range(patience)] == [False] * (patience - 1) + [True]
@@ -125,7 +125,7 @@ def test_divergence_needs_so_many_losses_in_a_row(losses, patience):
     assert guard.limit < 1e5 and not LossMonitor(DivergenceConfig(patience=0)).add(float("inf"))
 
 
-def test_wrong_settings_are_all_named():
+def test_all_wrong_settings_are_reported_at_once():
     problems = DivergenceConfig(factor=1, patience=-1, median_window=3).problems()
     assert len(problems) == 3 and all(problem.startswith("divergence.") for problem in problems)
     assert "watchdog.timeout_seconds=-2" in WatchdogConfig(timeout_seconds=-2).problems()[0]
@@ -155,7 +155,7 @@ STALLED = """
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_stalled_loader_ends_the_process_and_says_where_it_waits(tmp_path, workers):
+def test_a_stalled_loader_ends_the_process_and_its_stack_is_reported(tmp_path, workers):
     script = tmp_path / "stalled.py"
     script.write_text(textwrap.dedent(STALLED.format(folder=str(tmp_path), workers=workers)))
     done = run_script(script, cwd=tmp_path)

@@ -88,7 +88,7 @@ class Remember(L.Callback):
         self.weights.append(copy.deepcopy(task.network.state_dict()))
 
 
-def test_the_average_is_what_a_slow_sum_says_and_is_what_is_validated():
+def test_the_average_equals_an_explicit_sum_and_is_used_in_validation():
     task, remember = fresh(), Remember()
     mean = {name: tensor.clone() for name, tensor in task.network.state_dict().items()}
     fit(task, [remember, ExponentialMovingAverage(DECAY)], 6)
@@ -109,7 +109,7 @@ def test_the_average_is_what_a_slow_sum_says_and_is_what_is_validated():
 
 
 @pytest.mark.parametrize("pause", [3, 4])
-def test_a_run_that_goes_on_has_the_same_average(tmp_path, pause):
+def test_a_resumed_run_has_the_same_average(tmp_path, pause):
     whole = fresh()
     fit(whole, [ExponentialMovingAverage(DECAY)], 8)
     fit(fresh(), [ExponentialMovingAverage(DECAY)], pause).save_checkpoint(tmp_path / "pause.ckpt")
@@ -119,7 +119,7 @@ def test_a_run_that_goes_on_has_the_same_average(tmp_path, pause):
     assert all(torch.equal(tensor, gone_on.state_dict()[name]) for name, tensor in whole.state_dict().items())
 
 
-def test_a_checkpoint_in_a_validation_has_weights_and_average_the_right_way_round(tmp_path):
+def test_a_checkpoint_saved_in_validation_does_not_swap_weights_and_average(tmp_path):
     task = fresh()
     before, after = tmp_path / "before.ckpt", tmp_path / "in.ckpt"
 
@@ -144,7 +144,7 @@ def mesh(tmp_path):
 
 
 @torch.no_grad()
-def test_a_sharded_average_takes_turns_with_the_weights_that_were_gathered(mesh):
+def test_swapping_a_sharded_average_discards_gathered_weights(mesh):
     """What FSDP2 gathered for one forward pass must not stand in for the weights of the next."""
     torch.manual_seed(0)
     whole, sharded = Task(), Task()
@@ -171,7 +171,7 @@ def test_a_sharded_average_takes_turns_with_the_weights_that_were_gathered(mesh)
         torch.testing.assert_close(found, wanted)
 
 
-def test_only_what_is_trained_is_averaged(tiny):
+def test_only_trained_weights_are_averaged(tiny):
     add_adapters(tiny, LoraConfig(2))
     average = WeightAverage(tiny)
     assert len(average.weights) == sum(parameter.requires_grad for parameter in tiny.parameters())
@@ -189,7 +189,7 @@ def test_the_decay_warms_up(step, decay):
     assert decay_at(10**7, decay) == decay and not EMAConfig(decay).problems() and EMAConfig(1.0).problems()
 
 
-def test_training_stops_when_nothing_gets_better_and_the_best_is_known():
+def test_training_stops_without_improvement_and_the_best_score_is_stored():
     task, stop, saved = (
         fresh([3.0, 2.0, 2.5, 1.99, 2.2, 2.0, 1.0]),
         EarlyStopping(EarlyStoppingConfig(patience=2, min_delta=0.1)),
@@ -204,7 +204,7 @@ def test_training_stops_when_nothing_gets_better_and_the_best_is_known():
     assert saved == [True, True, False, False] and stop.best_score == 2.0
 
 
-def test_what_was_stopped_stays_stopped_and_a_pause_changes_nothing(tmp_path):
+def test_a_stopped_run_does_not_resume_and_an_interruption_changes_nothing(tmp_path):
     figures = [3.0, 2.0, 2.5, 2.2, 2.1, 1.0]
     config = EarlyStoppingConfig(patience=3)
     assert fit(fresh(figures), [EarlyStopping(config)], 20).global_step == 10
@@ -215,7 +215,7 @@ def test_what_was_stopped_stays_stopped_and_a_pause_changes_nothing(tmp_path):
     assert fit(fresh(figures), [EarlyStopping(config)], 20, tmp_path / "stopped.ckpt").global_step == 10
 
 
-def test_a_larger_figure_may_be_better_and_an_unknown_one_is_named():
+def test_metrics_can_be_maximized_and_an_unknown_metric_is_reported():
     task = fresh([1.0, 2.0, 3.0, 2.0, 2.0])
     assert (
         fit(task, [EarlyStopping(EarlyStoppingConfig(patience=2, mode=MonitorMode.max))], 20).global_step

@@ -50,7 +50,7 @@ def run(folder, callbacks, steps=4, wandb="disabled"):
     return module, (random.random(), np.random.rand(), float(torch.rand(1)))
 
 
-def test_training_is_none_the_wiser(tmp_path):
+def test_generating_samples_does_not_change_training(tmp_path):
     (silent, numbers), (heard, same_numbers) = (
         run(tmp_path / "silent", []),
         run(tmp_path / "heard", [speaking()]),
@@ -73,7 +73,7 @@ def test_metrics_are_logged_and_a_missing_one_is_reported_once(tmp_path, caplog)
     assert caplog.text.count("not measured: validation/similarity (nobody listens)") == 1
 
 
-def test_a_run_that_goes_on_speaks_when_it_would_have(tmp_path):
+def test_a_resumed_run_generates_at_the_same_validations(tmp_path):
     first, second = speaking(every=2), speaking(every=2)
     run(tmp_path / "first", [first], steps=2)
     second.load_state_dict(first.state_dict())
@@ -82,7 +82,7 @@ def test_a_run_that_goes_on_speaks_when_it_would_have(tmp_path):
     assert "validation/wer" not in (tmp_path / "first" / "metrics.csv").read_text()
 
 
-def test_wandb_is_given_sound_and_its_picture(tmp_path, monkeypatch):
+def test_wandb_receives_audio_and_spectrograms(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
     run(tmp_path, [speaking()], steps=2, wandb="offline")
     media = [path for path in tmp_path.rglob("media/**/*") if path.is_file()]
@@ -91,7 +91,7 @@ def test_wandb_is_given_sound_and_its_picture(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("samples", [0, 1, 511, 16_000])
-def test_a_spectrogram_shows_where_a_tone_is(samples):
+def test_a_spectrogram_shows_the_frequency_of_a_tone(samples):
     waveform = np.sin(2 * np.pi * np.arange(samples) / 8).astype(
         np.float32
     )  # an eighth of the sample rate: a quarter of the height
@@ -185,14 +185,14 @@ def codes_of(network):
     return heard[0]
 
 
-def test_one_of_two_processes_speaks_and_the_other_waits(tmp_path):
+def test_rank_zero_generates_while_the_other_rank_waits(tmp_path):
     found = two_processes(tmp_path, DDP)
     network = task(4).network
     network.load_state_dict(found["state"])
     assert all(map(torch.equal, found["heard"][1], codes_of(network))) and len(found["heard"]) == 2
 
 
-def test_sharded_weights_are_gathered_to_speak(tmp_path):
+def test_sharded_weights_are_gathered_for_generation(tmp_path):
     found = two_processes(tmp_path, SHARDED)
     network = task(4).network
     network.load_state_dict(found["state"])

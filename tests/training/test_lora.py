@@ -27,7 +27,7 @@ from tests.network.test_network import inputs
 CONFIG = LoraConfig(rank=3, alpha=6.0)
 
 
-def taught(network, config=CONFIG):
+def with_random_adapter(network, config=CONFIG):
     """A copy of the network with adapters that add something."""
     made = copy.deepcopy(network)
     torch.manual_seed(1)
@@ -53,8 +53,8 @@ def test_a_fresh_adapter_changes_nothing(tiny):
 
 
 @torch.no_grad()
-def test_merged_says_what_unmerged_says(tiny, tmp_path):
-    made, alone = taught(tiny), copy.deepcopy(tiny)
+def test_merged_and_unmerged_adapters_give_the_same_output(tiny, tmp_path):
+    made, alone = with_random_adapter(tiny), copy.deepcopy(tiny)
     wanted = made(*inputs())
     assert (wanted - tiny(*inputs())).abs().max() > 0.01
     merge_adapter(alone, load_adapter(saved(tiny, made, tmp_path / "adapter")))
@@ -66,7 +66,7 @@ def test_merged_says_what_unmerged_says(tiny, tmp_path):
     )
 
 
-def test_only_adapters_learn_and_the_base_keeps_every_bit(tiny):
+def test_training_changes_adapters_but_no_bit_of_the_base(tiny):
     made = copy.deepcopy(tiny)
     add_adapters(made, LoraConfig(rank=2, dropout=0.1))
     made.train()
@@ -81,10 +81,10 @@ def test_only_adapters_learn_and_the_base_keeps_every_bit(tiny):
 
 
 @pytest.mark.parametrize("mode", ["mlp", "layers"])
-def test_what_is_computed_again_drops_the_same_features(tiny, mode):
+def test_recomputation_drops_the_same_features(tiny, mode):
     gradients = []
     for activations in ("off", mode):
-        made = taught(tiny, LoraConfig(rank=2, dropout=0.5)).train()
+        made = with_random_adapter(tiny, LoraConfig(rank=2, dropout=0.5)).train()
         checkpoint_activations(made, activations)
         torch.manual_seed(3)
         made(*inputs()).square().mean().backward()
@@ -112,7 +112,7 @@ def test_a_layer_agrees_with_peft():
 @torch.no_grad()
 def test_peft_opens_our_adapter_on_the_model_of_transformers(tiny, tmp_path):
     peft, transformers = pytest.importorskip("peft"), pytest.importorskip("transformers")
-    made = taught(tiny)
+    made = with_random_adapter(tiny)
     saved(tiny, made, tmp_path / "adapter")
     save_checkpoint(tiny, tmp_path / "model", None)
     base = transformers.DiaForConditionalGeneration.from_pretrained(tmp_path / "model")
@@ -127,7 +127,7 @@ def test_peft_opens_our_adapter_on_the_model_of_transformers(tiny, tmp_path):
 @pytest.mark.parametrize("quantization, close", [(None, 1e-5), ("int8", 0.2)])
 @torch.no_grad()
 def test_dia_opens_a_checkpoint_with_an_adapter(tiny, tmp_path, quantization, close, caplog):
-    made = taught(tiny)
+    made = with_random_adapter(tiny)
     save_checkpoint(tiny, tmp_path / "model", CodecReference("codec_nano", "0" * 64))
     run = saved(tiny, made, tmp_path / "run" / "adapter").parent
     with caplog.at_level(logging.WARNING):
@@ -142,8 +142,8 @@ def test_dia_opens_a_checkpoint_with_an_adapter(tiny, tmp_path, quantization, cl
     assert "other weights" in caplog.text
 
 
-def test_an_adapter_of_another_shape_is_refused_whole(tiny, tmp_path):
-    folder = saved(tiny, taught(tiny), tmp_path / "adapter")
+def test_all_mismatches_of_an_adapter_are_reported_at_once(tiny, tmp_path):
+    folder = saved(tiny, with_random_adapter(tiny), tmp_path / "adapter")
     other = copy.deepcopy(TINY)
     other.decoder.hidden_size, other.encoder.layers = 96, 1
     with pytest.raises(
@@ -153,10 +153,10 @@ def test_an_adapter_of_another_shape_is_refused_whole(tiny, tmp_path):
         merge_adapter(DiaNetwork(other), load_adapter(folder))
 
 
-def test_what_is_no_adapter_is_named(tiny, tmp_path):
+def test_files_that_are_no_adapter_are_reported(tiny, tmp_path):
     with pytest.raises(UserError, match="no adapter at"):
         load_adapter(tmp_path)
-    folder = saved(tiny, taught(tiny), tmp_path / "adapter")
+    folder = saved(tiny, with_random_adapter(tiny), tmp_path / "adapter")
     config = folder / "adapter_config.json"
     whole = json.loads(config.read_text())
     for content, said in (
@@ -188,7 +188,7 @@ def test_an_adapter_that_peft_saved_is_merged(tiny, tmp_path):
     )
 
 
-def test_targets_are_checked(tiny):
+def test_wrong_targets_are_reported(tiny):
     assert (
         not LoraConfig(8).problems()
         and not LoraConfig(8, targets=["cross_attention.q_proj", "mlp.down_proj"]).problems()

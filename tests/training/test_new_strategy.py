@@ -10,7 +10,7 @@ from tests.enum_members import add_member
 from tests.training.whole_runs import make_noise, train_here
 
 
-def test_a_strategy_is_a_member_and_a_function(tmp_path, monkeypatch):
+def test_a_strategy_is_an_enum_member_and_a_function(tmp_path, monkeypatch):
     built = []
 
     def one_device(processes):

@@ -55,7 +55,7 @@ def trained(batches, accumulate, precision="64-true", steps=1, plugins=None):
 @pytest.mark.parametrize(
     "parts", [[[0, 1, 2, 3], [4, 5, 6, 7]], [[n] for n in range(8)], [[7], [0, 1, 2, 3, 4, 5, 6]]]
 )
-def test_micro_batches_train_as_their_whole_does(parts):
+def test_gradient_accumulation_trains_like_the_whole_batch(parts):
     whole, logged = trained([EIGHT.batch(*range(8))], 1)
     pieces, logged_of_pieces = trained([EIGHT.batch(*part) for part in parts], len(parts))
     for (name, wanted), found in zip(whole.named_parameters(), pieces.parameters(), strict=True):
@@ -75,7 +75,7 @@ def test_the_logged_loss_is_that_of_the_step():
     )
 
 
-def test_the_scale_of_half_precision_is_taken_out_before_gradients_are_measured():
+def test_gradient_norms_are_measured_without_the_loss_scale():
     """On a CPU Lightning does not offer fp16, so its own plugin is given; the step of AdamW is fused as
     everywhere.
     """
@@ -89,7 +89,7 @@ def test_the_scale_of_half_precision_is_taken_out_before_gradients_are_measured(
 
 
 @given(st.integers(1, 9), st.integers(1, 12), st.integers(0, 99))
-def test_the_loss_by_pieces_is_the_loss_of_the_whole(rows, piece, seed):
+def test_the_chunked_loss_equals_the_loss_of_the_whole(rows, piece, seed):
     rng = torch.Generator().manual_seed(seed)
     features = torch.randn(rows, 6, generator=rng, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(2 * 8, 6, generator=rng, dtype=torch.float64, requires_grad=True)
@@ -124,14 +124,14 @@ class LargestTensor(TorchDispatchMode):
         return result
 
 
-def test_the_head_refuses_another_gradient_than_its_own():
+def test_the_head_refuses_a_foreign_gradient():
     features, targets = torch.randn(3, 6, requires_grad=True), torch.zeros(3, 2, dtype=torch.long)
     sums = head_sums(features, torch.randn(16, 6), targets, 5, torch.tensor([4.0, 1.0]), 2)
     with pytest.raises(RuntimeError, match="weights_C"):
         sums.cross_entropy_C.sum().backward()
 
 
-def test_logits_are_never_held_whole():
+def test_logits_are_never_materialized_whole():
     config = replace(TINY, decoder=replace(TINY.decoder, codebook_size=1024))
     wide, batch = DiaNetwork(config), RandomClips([18, 19, 20, 20], config).batch(0, 1, 2, 3)
     logits, piece = (

@@ -28,7 +28,7 @@ def test_decay_reaches_matrices_only(tiny):
     assert all(parameter.ndim == 2 for parameter in decayed["params"])
 
 
-def test_a_kind_may_have_a_decay_of_its_own(tiny):
+def test_a_kind_of_parameter_can_have_its_own_weight_decay(tiny):
     changed = {"embeddings": 0.3, "head": 0.2}
     groups = build_optimizer(tiny, OptimConfig(weight_decay=0.1, weight_decay_by_group=changed)).param_groups
     wanted = {"embeddings": 0.3, "head": 0.2, "matrices": 0.1, "norms": 0.0}
@@ -39,7 +39,7 @@ def test_a_kind_may_have_a_decay_of_its_own(tiny):
     )
 
 
-def test_only_adapters_are_optimized_when_there_are_some(tiny):
+def test_only_adapters_are_optimized_if_present(tiny):
     add_adapters(tiny, LoraConfig(2))
     (group,) = build_optimizer(tiny, OptimConfig(weight_decay_by_group={"adapters": 0.5})).param_groups
     assert group["weight_decay"] == 0.5 and len(group["params"]) == sum(
@@ -47,7 +47,7 @@ def test_only_adapters_are_optimized_when_there_are_some(tiny):
     )
 
 
-def test_wrong_decays_are_named():
+def test_wrong_weight_decays_are_reported():
     found = " ".join(
         OptimConfig(
             learning_rate=0, weight_decay=-1, weight_decay_by_group={"biases": 0.1, "norms": -2}
@@ -63,7 +63,7 @@ def test_wrong_decays_are_named():
 
 
 @pytest.mark.parametrize("kind", ["cosine", "wsd"])
-def test_schedule_warms_up_and_falls(tiny, kind):
+def test_the_schedule_warms_up_and_decays(tiny, kind):
     optimizer = build_optimizer(tiny, OptimConfig(learning_rate=1.0))
     schedule, rates = build_schedule(optimizer, ScheduleConfig(10, 0.1, kind), 100), []
     for _ in range(100):
@@ -88,14 +88,14 @@ def test_wsd_stays_on_its_plateau_whatever_the_length():
 
 
 @given(st.integers(1, 500), st.sampled_from(["cosine", "wsd"]), SHARES, SHARES, SHARES)
-def test_a_share_is_a_share_for_any_settings(steps, kind, warmup, decay, final):
+def test_the_rate_is_a_fraction_of_its_maximum_for_any_settings(steps, kind, warmup, decay, final):
     config = ScheduleConfig(None, final, kind, warmup, decay)
     shares = [share_at(step, steps, config) for step in range(steps + 5)]
     assert not config.problems() and all(0 <= share <= 1 for share in shares)
     assert shares[-1] == pytest.approx(final)
 
 
-def test_warm_up_is_given_once(tiny, caplog):
+def test_warm_up_is_configured_in_one_place(tiny, caplog):
     assert (
         ScheduleConfig(None, warmup_fraction=0.1).warmup(50) == 5
         and not ScheduleConfig(None, warmup_fraction=0.1).problems()
@@ -106,14 +106,14 @@ def test_warm_up_is_given_once(tiny, caplog):
     assert all(part in found for part in ("warmup_steps=0", "final_fraction=2.0", "decay_fraction=-1"))
     with caplog.at_level(logging.WARNING):
         build_schedule(build_optimizer(tiny, OptimConfig()), ScheduleConfig(10), 10)
-    assert "does not reach its highest in 10 steps" in caplog.text
+    assert "does not reach its highest value in 10 steps" in caplog.text
 
 
 KINDS = ("adamw", "adamw8bit", "muon")
 
 
 @torch.compiler.set_stance("force_eager")  # torchao compiles its steps, which takes a minute here
-def stepped(kind, steps, state=None, sequence=RandomClips([12, 20, 7, 15])):
+def train_steps(kind, steps, state=None, sequence=RandomClips([12, 20, 7, 15])):
     """A network after some steps, or after some more from a state, and the optimizer."""
     torch.manual_seed(0)
     network = DiaNetwork(TINY)
@@ -130,19 +130,19 @@ def stepped(kind, steps, state=None, sequence=RandomClips([12, 20, 7, 15])):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_optimizer_learns_and_goes_on_from_its_state(kind, tmp_path):
-    _, _, first = stepped(kind, range(1))
-    network, optimizer, _ = stepped(kind, range(7))
+def test_every_optimizer_trains_and_resumes_from_its_state(kind, tmp_path):
+    _, _, first = train_steps(kind, range(1))
+    network, optimizer, _ = train_steps(kind, range(7))
     torch.save({"network": network.state_dict(), "optimizer": optimizer.state_dict()}, tmp_path / "state")
-    whole, _, last = stepped(kind, range(13))
-    gone_on, _, _ = stepped(kind, range(7, 13), torch.load(tmp_path / "state", weights_only=True))
+    whole, _, last = train_steps(kind, range(13))
+    gone_on, _, _ = train_steps(kind, range(7, 13), torch.load(tmp_path / "state", weights_only=True))
     assert last < first - 0.5
     assert all(
         torch.equal(one, other) for one, other in zip(whole.parameters(), gone_on.parameters(), strict=True)
     )
 
 
-def test_muon_takes_the_layers_matrices_and_the_schedule_moves_both(tiny):
+def test_muon_optimizes_the_matrices_of_layers_and_the_schedule_sets_both_rates(tiny):
     optimizer = build_optimizer(tiny, OptimConfig(learning_rate=1.0, kind="muon"))
     kinds = {id(parameter): param_group(name, parameter) for name, parameter in tiny.named_parameters()}
     by = {0: set(), 1: set()}
@@ -153,9 +153,9 @@ def test_muon_takes_the_layers_matrices_and_the_schedule_moves_both(tiny):
     assert {group["lr"] for group in optimizer.param_groups} == {0.1}
 
 
-def test_eight_bits_a_moment_take_a_quarter_of_the_memory():
+def test_8_bit_moments_take_a_quarter_of_the_memory():
     def size(kind):
-        _, optimizer, _ = stepped(kind, range(1))
+        _, optimizer, _ = train_steps(kind, range(1))
         tensors = [
             part
             for state in optimizer.state.values()
@@ -170,6 +170,6 @@ def test_eight_bits_a_moment_take_a_quarter_of_the_memory():
     assert size("adamw8bit") < 0.5 * size("adamw")  # what is smaller than 4,096 numbers keeps its fp32
 
 
-def test_an_optimizer_that_is_none_is_named():
+def test_an_unknown_optimizer_is_reported():
     with pytest.raises(ValueError, match="kind=sgd is unknown; choose one of adamw, adamw8bit, muon"):
         OptimConfig(kind="sgd")

@@ -15,7 +15,7 @@ from tests.training.clips import RandomClips
 transformers = pytest.importorskip("transformers")
 
 
-def test_gradients_are_those_of_transformers(tiny, tmp_path):
+def test_gradients_equal_those_of_transformers(tiny, tmp_path):
     batch = RandomClips([5, 9, 20, 12]).batch(0, 1, 2, 3)
     save_checkpoint(tiny, tmp_path / "model", None)
     theirs = transformers.DiaForConditionalGeneration.from_pretrained(tmp_path / "model")

@@ -6,7 +6,7 @@ from dia.training.residual_dropout import LAST_PROJECTION, add_residual_dropout
 from tests.training.clips import RandomClips
 
 
-def test_every_part_loses_its_share_in_training_and_nothing_afterwards(tiny):
+def test_dropout_applies_to_every_block_in_training_only(tiny):
     batch, plain, seen = RandomClips([30, 40]).batch(0, 1), copy.deepcopy(tiny), []
     add_residual_dropout(tiny, 0.25)
     for layer in (*tiny.encoder.layers, *tiny.decoder.layers):

@@ -78,7 +78,7 @@ def losses(folder, name):
     ]
 
 
-def test_forty_kills_change_nothing(work):
+def test_forty_kills_do_not_change_the_weights(work):
     folder, seconds = work
     rng, kills, name, names = random.Random(0), 0, "killed-0", ["killed-0"]
     while True:
@@ -104,7 +104,7 @@ def test_forty_kills_change_nothing(work):
     print(f"{kills} kills, {len(names)} runs")
 
 
-def harmed(folder, name):
+def truncated_run(folder, name):
     """A copy of the finished run that was cut off before its end, and its checkpoints, oldest first."""
     shutil.copytree(folder / "runs" / "whole", folder / "runs" / name)
     (folder / "runs" / name / "finished.json").unlink()
@@ -122,9 +122,9 @@ def cut(path):
 
 
 @pytest.mark.parametrize("harm", [damage, cut, Path.unlink])
-def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(work, harm):
-    folder, name = work[0], f"harmed-by-{harm.__name__}"
-    before, newest_one = harmed(folder, name)
+def test_a_damaged_checkpoint_is_reported_and_the_previous_one_is_used(work, harm):
+    folder, name = work[0], f"truncated_run-by-{harm.__name__}"
+    before, newest_one = truncated_run(folder, name)
     harm(newest_one)
     assert finished(folder, name)
     log = (folder / f"{name}.log").read_text()
@@ -132,8 +132,8 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(work, harm):
     assert same_model(folder, "whole", name) and same_optimizer(folder, "whole", name)
 
 
-def test_a_run_whose_checkpoints_are_all_damaged_is_not_begun_anew(work):
-    for path in harmed(work[0], "ruined"):
+def test_a_run_without_an_intact_checkpoint_does_not_restart(work):
+    for path in truncated_run(work[0], "ruined"):
         damage(path)
     assert not finished(work[0], "ruined")
     assert "no intact checkpoint" in (work[0] / "ruined.log").read_text()
@@ -147,7 +147,7 @@ def test_a_run_whose_checkpoints_are_all_damaged_is_not_begun_anew(work):
         (["trainer.steps=30", "resume=auto"], "finished"),
     ],
 )
-def test_a_finished_run_is_not_touched(work, overrides, said):
+def test_a_finished_run_is_not_changed(work, overrides, said):
     folder = work[0]
     before = {path: path.stat().st_mtime_ns for path in (folder / "runs" / "whole").rglob("*")}
     assert not finished(folder, "whole", *overrides)
@@ -155,9 +155,9 @@ def test_a_finished_run_is_not_touched(work, overrides, said):
     assert {path: path.stat().st_mtime_ns for path in (folder / "runs" / "whole").rglob("*")} == before
 
 
-def test_what_would_end_in_other_weights_is_refused_whole_and_true_goes_on(work):
+def test_all_changes_that_would_alter_the_weights_are_refused_unless_resume_is_true(work):
     folder = work[0]
-    harmed(folder, "other")
+    truncated_run(folder, "other")
     changed = ("trainer.steps=22", "optim.learning_rate=1e-4")
     assert not finished(folder, "other", *changed)
     log = (folder / "other.log").read_text()
@@ -177,7 +177,7 @@ def facts(**changed):
     return RunFingerprint(**given | changed)
 
 
-def test_every_fact_that_changed_is_named():
+def test_every_changed_fact_is_reported():
     assert (
         incompatibilities(facts(), facts())
         == inexact_changes(facts(), facts())
@@ -228,7 +228,7 @@ def test_a_signal_saves_and_stops(work):
     assert f"stopped at step {kept.manifest.step}" in (folder / "signalled.log").read_text()
 
 
-def test_a_torn_row_of_figures_is_left_out(tmp_path):
+def test_a_truncated_row_of_metrics_is_dropped(tmp_path):
     begin_run(tmp_path, "")
     (tmp_path / "metrics.csv").write_text("step,train/loss\n0,1.5\n1,1.25\n2,1.0")
     assert [row["step"] for row in read_metrics(tmp_path)] == ["0", "1"]

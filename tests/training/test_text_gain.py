@@ -19,7 +19,7 @@ def gain_of(folder, module, batches):
     ]
 
 
-def test_texts_move_on_by_one():
+def test_texts_are_shifted_by_one_clip():
     batch = RandomClips([8, 6, 4]).batch(0, 1, 2)
     other = with_exchanged_texts(batch)
     assert torch.equal(other.text_BS[1], batch.text_BS[0]) and torch.equal(
@@ -28,14 +28,14 @@ def test_texts_move_on_by_one():
     assert torch.equal(other.targets_BTC, batch.targets_BTC)
 
 
-def test_a_model_that_does_not_read_gains_nothing(tmp_path):
+def test_a_model_that_ignores_the_text_has_no_text_gain(tmp_path):
     module = task(1)
     for layer in module.network.decoder.layers:
         torch.nn.init.zeros_(layer.cross_attention.o_proj.weight)
     assert gain_of(tmp_path, module, [RandomClips([8, 6, 4]).batch(0, 1, 2)]) == [pytest.approx(0, abs=1e-6)]
 
 
-def test_a_model_that_reads_gains(tmp_path):
+def test_a_model_that_reads_the_text_has_a_text_gain(tmp_path):
     clips = RandomClips([8, 6, 7, 5])
     batch = clips.batch(0, 1, 2, 3)
     module = task(150, learning_rate=3e-3)
@@ -43,5 +43,5 @@ def test_a_model_that_reads_gains(tmp_path):
     assert gain_of(tmp_path / "validate", module, [batch])[0] > 0.5
 
 
-def test_a_clip_on_its_own_says_nothing(tmp_path):
+def test_a_single_clip_gives_no_text_gain(tmp_path):
     assert gain_of(tmp_path, task(1), [RandomClips([8]).batch(0)]) == []

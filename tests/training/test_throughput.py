@@ -27,7 +27,7 @@ from tests.training.clips import RandomClips
 from tests.training.small_run import Batches, task, trainer
 
 
-def test_operations_are_those_that_torch_counts():
+def test_operations_equal_the_count_of_torch():
     network = DiaNetwork(TINY)
     text, codes = torch.ones(3, 11, dtype=torch.long), torch.ones(3, 30, 4, dtype=torch.long)
     with (
@@ -41,7 +41,7 @@ def test_operations_are_those_that_torch_counts():
 
 
 @pytest.mark.parametrize("activations", list(ActivationCheckpointing))
-def test_a_training_step_computes_what_is_counted(activations):
+def test_operations_of_a_training_step_equal_the_count_of_torch(activations):
     network = DiaNetwork(TINY)
     checkpoint_activations(network, activations)
     batch, weights = FakeBatch.of(BatchShape(3, 30, 11), 4), channel_weights(4, 4.0)
@@ -64,7 +64,7 @@ def test_frozen_weights_save_their_gradients():
     )
 
 
-def test_dia_computes_about_six_operations_for_a_weight_and_a_step():
+def test_dia_computes_about_six_operations_per_weight_and_step():
     decoder = 1_359_214_592 - 9_252 * 2_048  # without its embeddings
     assert training_flops(DiaConfig(), [(860, 0)]) / 860 == pytest.approx(6 * decoder, rel=0.1)
 
@@ -82,11 +82,11 @@ def test_dia_computes_about_six_operations_for_a_weight_and_a_step():
         ("Radeon", None),
     ],
 )
-def test_devices_are_told_apart_by_name(name, wanted):
+def test_devices_are_identified_by_name(name, wanted):
     assert peak_flops(name, "half") == wanted
 
 
-def test_a_device_nobody_wrote_down_is_measured():
+def test_an_unlisted_device_is_measured():
     state = torch.get_rng_state()
     peak, origin = device_peak(torch.device("cpu"), "32-true")
     assert "measured" in origin and 1e8 < peak < max(peaks["half"] for peaks in PEAK_FLOPS.values())
@@ -101,7 +101,7 @@ class Slow(L.Callback):
         time.sleep(0.5)
 
 
-def test_a_run_logs_rates_of_what_it_trained(tmp_path):
+def test_a_run_logs_the_rates_of_training(tmp_path):
     clips = RandomClips([12, 20, 7, 15])
     throughput, steps = Throughput(TINY, 25.0, "32-true"), 6
     made = trainer(tmp_path, [throughput, Slow()], steps, validate_every=2, gradient_accumulation_steps=2)

@@ -37,12 +37,12 @@ def test_padding_changes_no_loss_and_sums_add_up():
     torch.testing.assert_close(weighted_loss(halves, weights), whole)
 
 
-def test_code_zero_is_learned():
+def test_code_zero_contributes_to_the_loss():
     logits = torch.zeros(1, 1, 4, 36)
     assert (channel_sums(logits, torch.zeros(1, 1, 4, dtype=torch.long), 32).count_C == 1).all()
 
 
-def test_the_curve_of_a_run_survives_two_crashes(tmp_path):
+def test_the_loss_curve_of_a_run_survives_two_crashes(tmp_path):
     for first, last in ((0, 5), (3, 8), (6, 9)):
         begin_run(tmp_path, "")
         lines = [f"{step},{step}.5" for step in range(first, last)]
@@ -52,7 +52,7 @@ def test_the_curve_of_a_run_survives_two_crashes(tmp_path):
     ]
 
 
-def test_a_run_killed_as_it_began_begins_again(tmp_path):
+def test_a_run_killed_at_its_start_starts_again(tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     (run / ".lock").touch()

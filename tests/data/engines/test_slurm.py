@@ -38,7 +38,7 @@ def test_a_job_is_a_worker_that_ends_before_its_walltime(tmp_path):
     assert f"#SBATCH -e {tmp_path}/logs/" in script
 
 
-def test_every_choice_reaches_the_script(tmp_path):
+def test_every_setting_reaches_the_job_script(tmp_path):
     config = SlurmConfig(
         queue="short", account="speech", cores=4, memory="16GB", walltime="1-00:00:00", python="/opt/python",
         prologue=["module load ffmpeg"], directives=["--constraint=zen4"], logs=str(tmp_path),
@@ -112,7 +112,9 @@ def waiting(*numbers):
     return client, SimpleNamespace(workers={number: SimpleNamespace(job_id=number) for number in numbers})
 
 
-def test_jobs_that_wait_for_ever_are_given_up_with_slurms_reason(tmp_path, monkeypatch, caplog):
+def test_jobs_that_never_start_are_cancelled_and_the_reason_of_slurm_is_reported(
+    tmp_path, monkeypatch, caplog
+):
     monkeypatch.setattr(slurm, "POLL_SECONDS", 0.01)
     programs(tmp_path, monkeypatch, squeue="echo 'job 7 is PENDING (Resources)'")
     with pytest.raises(UserError, match=r"patience=0.001 minutes: job 7 is PENDING \(Resources\)"):
