@@ -1,8 +1,8 @@
 """Create the client of a system from its declaration; a vendor's SDK is imported only when it is used.
 
-A declaration names one of `BUILT_IN`. The command line may also name a class of the user's own, which is then
-imported: `system.client=package.module:Class` or `system.client=path/to/file.py:Class`. The class takes the declaration and implements
-:class:`dia.systems.protocol.System`.
+A declaration names one of `BUILT_IN`. The command line may also name a class of the user, which is then
+imported: `system.client=package.module:Class` or `system.client=path/to/file.py:Class`. The class takes the
+declaration and implements :class:`dia.systems.protocol.System`.
 """
 
 import importlib
