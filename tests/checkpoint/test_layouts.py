@@ -1,6 +1,4 @@
-"""Every layout of a Dia checkpoint, and the way between them. nari's kernels are judged by what they do, not
-by our code.
-"""
+"""Every layout of a Dia checkpoint and their conversion; kernels of nari are compared by their outputs."""
 
 import json
 from dataclasses import asdict, replace
@@ -19,7 +17,7 @@ from tests.network.test_network import inputs
 
 
 def nari_folder(network, folder, nested, dtype=torch.float32, file="model.safetensors"):
-    """What nari's own code would have saved."""
+    """Write a checkpoint in the layout of nari's own code."""
     folder.mkdir()
     state = {
         name: tensor.to(dtype).contiguous()
@@ -39,9 +37,7 @@ def nari_folder(network, folder, nested, dtype=torch.float32, file="model.safete
 
 @torch.no_grad()
 def test_kernels_of_nari_give_the_outputs_of_our_layers(tiny):
-    """nari's dense layers contract the last axes of their input with the first of the kernel (its
-    DenseGeneral).
-    """
+    """The DenseGeneral layers of nari contract the last axes of the input with the first of the kernel."""
     theirs, layer = to_nari_tensors(tiny.state_dict(), tiny.config), tiny.decoder.layers[1]
     x = torch.randn(2, 5, 64)
     prefix = "decoder.layers.1"
@@ -83,13 +79,13 @@ def test_the_shape_of_a_single_pth_file_is_read_from_its_tensors(tiny, tmp_path,
     folder = nari_folder(tiny, tmp_path / "nari", None, file="dia.pth")
     monkeypatch.chdir(folder)
     assert read_source("dia.pth").layout == "nari"  # by a name without a folder
-    found = read_source(folder / "dia.pth")
-    assert (found.config.encoder.layers, found.config.decoder.key_value_heads, found.config.channels) == (
+    opened = read_source(folder / "dia.pth")
+    assert (opened.config.encoder.layers, opened.config.decoder.key_value_heads, opened.config.channels) == (
         2,
         2,
         4,
     )
-    assert found.generation == "first" and "cross_rope=False is 0626" in caplog.text
+    assert opened.generation == "first" and "cross_rope=False is 0626" in caplog.text
     assert read_source(folder, cross_rope=False).generation == "0626"
 
 
@@ -136,11 +132,11 @@ def test_files_that_are_no_checkpoint_of_dia_are_reported(tiny, tmp_path):
     (tmp_path / "two").mkdir()
     for name in ("a.pth", "b.pth"):
         torch.save({}, tmp_path / "two" / name)
-    for name, said in (
+    for name, message in (
         ("other.safetensors", "holds no Dia"), ("text.pth", "damaged"), ("list.pth", "no tensors by name"),
         ("notes.txt", "no weights file"), ("two", "several checkpoints"), ("nothing", "no checkpoint at"),
     ):  # fmt: skip
-        with pytest.raises(UserError, match=said) as caught:
+        with pytest.raises(UserError, match=message) as caught:
             read_source(tmp_path / name)
         assert name in str(caught.value)
     save_checkpoint(tiny, tmp_path / "ours", None)
@@ -153,7 +149,7 @@ def test_files_that_are_no_checkpoint_of_dia_are_reported(tiny, tmp_path):
 
 
 class Payload:
-    """What a hostile file holds: unpickled, it would run a function of its choice."""
+    """The content of a hostile file: unpickling it would run a function of its choice."""
 
     def __reduce__(self):
         return open, (Payload.target, "w")
@@ -184,7 +180,7 @@ def test_a_lightning_checkpoint_opens_with_the_config_of_its_run(tiny, tmp_path)
 
 @torch.no_grad()
 def test_a_hub_id_opens_from_the_hubs_local_cache(tiny, tmp_path, monkeypatch):
-    """Laid out as the Hub's client does: blobs, refs, and a snapshot of links; the network is off."""
+    """The cache holds blobs, refs and a snapshot of links, as the client of the Hub writes it."""
     import huggingface_hub.constants as constants
 
     repository = tmp_path / "models--someone--Dia-tiny"
@@ -234,8 +230,8 @@ def test_sampling_values_of_a_checkpoint_override_the_preset(tiny, tmp_path):
     convert(
         read_source(nari_folder(tiny, tmp_path / "nari", nested=False)), "transformers", tmp_path / "made"
     )
-    said = json.loads((tmp_path / "made" / "generation_config.json").read_text())
-    (tmp_path / "made" / "generation_config.json").write_text(json.dumps(said | {"temperature": 1.45}))
+    stored = json.loads((tmp_path / "made" / "generation_config.json").read_text())
+    (tmp_path / "made" / "generation_config.json").write_text(json.dumps(stored | {"temperature": 1.45}))
     assert load_checkpoint(tmp_path / "made").sampling["temperature"] == 1.45
 
 

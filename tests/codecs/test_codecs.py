@@ -58,7 +58,7 @@ def test_a_saved_spectral_codec_loads_unchanged(spectral):
     assert first.fingerprint == second.fingerprint
     made = first.decode(codes)
     assert made.shape == waveform.shape
-    assert torch.equal(made[1:], first.decode(codes[1:]))  # an item is what it would be alone
+    assert torch.equal(made[1:], first.decode(codes[1:]))  # an item of a batch equals the item alone
 
 
 def test_phases_are_recovered_from_true_magnitudes():
@@ -99,10 +99,10 @@ def test_encoding_in_stretches_equals_encoding_the_whole(frames, size, rates):
     )
     waveform = 0.1 * torch.randn(2, 1, frames * model.hop_length)
     with torch.no_grad():
-        wanted, kept = model.encoder(waveform), waveform.clone()
+        wanted, original = model.encoder(waveform), waveform.clone()
         made = encode_in_chunks(model.encoder, waveform, size)
     torch.testing.assert_close(made, wanted, atol=1e-6, rtol=1e-5)
-    assert torch.equal(waveform, kept), "the sound itself was changed"
+    assert torch.equal(waveform, original), "the encoder changed its input"
 
 
 def test_damaged_codecs_are_reported_with_their_path(spectral, dac_file, tmp_path):
@@ -110,13 +110,13 @@ def test_damaged_codecs_are_reported_with_their_path(spectral, dac_file, tmp_pat
     weights.write_bytes(weights.read_bytes()[:1_000])
     dac_file[0].write_bytes(dac_file[0].read_bytes()[:1_000])
     (tmp_path / "empty").mkdir()
-    for name, said in (
+    for name, message in (
         (spectral, "missing or damaged"),
         (dac_file[0], "damaged"),
         (tmp_path / "empty", "config.json"),
         ("nope", "codec_nano"),
     ):
-        with pytest.raises(UserError, match=said):
+        with pytest.raises(UserError, match=message):
             load_codec(str(name))
 
 
@@ -133,14 +133,14 @@ def test_files_that_are_no_dac_checkpoint_are_reported(dac_file, tmp_path):
         torch.save({**content, "metadata": metadata}, tmp_path / f"{name}.pth")
     (tmp_path / "text.pth").write_text("this is no DAC\n")
     model.save(str(tmp_path / "packed.pth"), package=True)
-    for name, said in (
+    for name, message in (
         ("none", "lacks"),
         ("list", "lacks"),
         ("mistyped", "do not fit the settings"),
         ("text", "not a DAC"),
         ("packed", "package=False"),
     ):
-        with pytest.raises(UserError, match=said) as caught:
+        with pytest.raises(UserError, match=message) as caught:
             load_codec(str(tmp_path / f"{name}.pth"))
         assert f"{name}.pth" in str(caught.value) and "\n" not in str(caught.value)
 

@@ -41,7 +41,7 @@ def test_delay_equals_a_loop_over_frames(case):
 
 
 def test_delay_equals_that_of_transformers():
-    """transformers keeps the length, so it is given the room that the largest delay needs."""
+    """transformers does not extend the length, so its input is padded by the largest delay."""
     processing = pytest.importorskip("transformers.models.dia.processing_dia").DiaProcessor
     codes = torch.randint(0, 1024, (2, 21, 9))
     room = torch.cat([codes, torch.full((2, 15, 9), PAD)], 1)

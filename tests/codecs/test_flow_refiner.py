@@ -13,9 +13,7 @@ def test_an_untrained_flow_with_zero_velocity_adds_nothing():
 
 
 def test_the_exact_velocity_has_zero_loss_and_recovers_the_residual():
-    """With the exact field (everything ends at one known residual) the loss is 0 and Euler's method
-    arrives.
-    """
+    """With the exact field towards one known residual, the loss is 0 and Euler's method recovers it."""
     true = torch.randn(2, 7, 5)
 
     class ExactFlow(DetailFlow):
@@ -41,18 +39,18 @@ def test_the_flow_learns_detail_that_the_features_determine():
     features = torch.randn(8, 10, 2).sign()
     true = RESIDUAL_SCALE * features @ pattern
     with torch.no_grad():
-        made = flow.sharpen(features, mean, torch.randn_like(mean), steps=8)
-    assert (made - true).square().mean() < 0.1 * true.square().mean()
+        result = flow.sharpen(features, mean, torch.randn_like(mean), steps=8)
+    assert (result - true).square().mean() < 0.1 * true.square().mean()
 
 
 def test_noise_is_determined_by_the_codes_and_is_standard_normal():
     noise, codes = CodeNoise(4, 16, 3, 50), torch.randint(0, 16, (2, 200, 4))
-    made = noise(codes)
-    assert made.shape == (2, 600, 50) and abs(made.mean()) < 0.05 and abs(made.std() - 1) < 0.05
-    assert torch.equal(noise(codes[:, 7:11]), made[:, 21:33])  # a window has the noise of the whole
+    result = noise(codes)
+    assert result.shape == (2, 600, 50) and abs(result.mean()) < 0.05 and abs(result.std() - 1) < 0.05
+    assert torch.equal(noise(codes[:, 7:11]), result[:, 21:33])  # a window has the noise of the whole
     other = codes.clone()
     other[:, :, 2] = (codes[:, :, 2] + 1) % 16
-    assert abs((noise(other) * made).mean() - 0.75) < 0.1  # one of four codebooks changed
+    assert abs((noise(other) * result).mean() - 0.75) < 0.1  # one of four codebooks changed
     same = noise(torch.full((1, 1, 4), 5))
     assert abs((same[..., :-1] * same[..., 1:]).mean()) < 0.3  # equal codes in all codebooks do not add up
 

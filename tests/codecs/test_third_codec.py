@@ -1,4 +1,4 @@
-"""A third codec is one file and one registration: this file is both, and a model trains on it and speaks."""
+"""A third codec is one file and one registration; a model trains and generates with it."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ SMALLEST, LARGEST = 1e-4, 1.0  # amplitudes of the first and the last code
 
 
 class LoudnessCodec:
-    """Each channel is one part of a frame, and its code is the part's loudness; decodes to square waves."""
+    """Codes the loudness of each part of a frame, one part a channel; decodes to square waves."""
 
     def __init__(self, shape, name):
         self.name = name

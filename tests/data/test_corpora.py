@@ -1,4 +1,4 @@
-"""Every declared corpus, read from a small data set in the documented schema: as files, and streamed."""
+"""Read every declared corpus from a small data set in the documented schema, as files and streamed."""
 
 import io
 import json
@@ -39,7 +39,7 @@ def sound(name="x.wav", seconds=1.0):
     return {"bytes": flac_bytes(tone(seconds), RATE), "path": name}
 
 
-# rows in the documented columns, and what they become: scripts, emotion labels, reasons for dropping
+# rows in the documented columns, with the expected scripts, emotion labels and reasons for dropping
 HUB = {
     "nonverbal_tts": (
         [
@@ -113,9 +113,7 @@ HUB = {
 
 
 def hub_folder(name, rows, folder):
-    """Lay rows out as a local copy of the Hub's repository: parquet files and the card that names configs and
-    splits.
-    """
+    """Write rows like a local copy of a Hub repository: parquet files and a card of configs and splits."""
     declared = read_declaration(name)
     kinds = {
         column: LISTS.get(column) or (Audio() if kind == "audio" else KINDS[kind])
@@ -127,7 +125,7 @@ def hub_folder(name, rows, folder):
     ]
     table = pa.Table.from_pylist(
         filled, Features(kinds).arrow_schema
-    )  # `datasets` itself would need torchcodec to write sound
+    )  # `datasets` itself needs torchcodec to write audio
     files = []
     for split in dict.fromkeys(declared.splits.values()):
         path = f"data/{split}-00000-of-00001.parquet"
@@ -176,8 +174,8 @@ def test_scales_and_times_are_stored(tmp_path):
             hub_folder("iemocap", HUB["iemocap"][0], tmp_path / "iemocap"), str(tmp_path / "iemocap")
         )
     )[0]
-    spoken = emotion[0].turns[0].emotions[0]
-    assert (spoken.arousal, spoken.valence, spoken.dominance, spoken.origin) == (1.0, -1.0, 0.0, "human")
+    label = emotion[0].turns[0].emotions[0]
+    assert (label.arousal, label.valence, label.dominance, label.origin) == (1.0, -1.0, 0.0, "human")
     name = "nonverbal_speech_38k"
     laugh = read_all(CorpusSource(hub_folder(name, HUB[name][0], tmp_path / name), str(tmp_path / name)))[0][
         0

@@ -42,7 +42,7 @@ def examples(count=9):
 
 
 class Listed:
-    """Clips that lie in a list."""
+    """Clips in a list; `read` records the index of each clip that is read."""
 
     def __init__(self, listed, weights=None):
         self.listed, self.weights = listed, weights
@@ -159,7 +159,7 @@ def test_the_curriculum_starts_with_short_clips_and_ends_with_all(frames, share,
 @pytest.mark.parametrize("name", ["demo", "log-normal"])
 def test_padding_is_below_a_twentieth(name):
     rng = np.random.default_rng(0)
-    if name == "log-normal":  # seconds of utterances, as corpora have them; 86 frames a second, 35 s at most
+    if name == "log-normal":  # durations as in speech corpora, at most 35 s, at 86 frames a second
         lengths = (np.clip(rng.lognormal(1.8, 0.6, 20_000), 0.5, 35) * 86.13).astype(int).tolist()
         budget = 41_300
     else:  # the demo corpus: clips of one and two turns by rate of speech
@@ -186,25 +186,25 @@ def test_marginal_loss_of_even_codes_is_their_entropy():
 
 
 def test_splits_share_no_sentence():
-    asked = ({"train": 60, "validation": 10, "test": 10}, [1, 1, 0, 1], ["laughs"], 0.5, 0.5, 0)
-    clips = plan_clips(*asked)
+    arguments = ({"train": 60, "validation": 10, "test": 10}, [1, 1, 0, 1], ["laughs"], 0.5, 0.5, 0)
+    clips = plan_clips(*arguments)
     assert {len(clip.script.turns) for clip in clips} == {1, 2, 4}
     assert all(
         [turn.speaker for turn in clip.script.turns] == [1, 2, 1, 2][: len(clip.script.turns)]
         for clip in clips
     )
-    said = {
+    texts_by_split = {
         split: {turn.text for clip in clips if clip.split == split for turn in clip.script.turns}
         for split in ("train", "validation", "test")
     }
     assert (
-        not said["train"] & said["validation"]
-        and not said["train"] & said["test"]
-        and not said["validation"] & said["test"]
+        not texts_by_split["train"] & texts_by_split["validation"]
+        and not texts_by_split["train"] & texts_by_split["test"]
+        and not texts_by_split["validation"] & texts_by_split["test"]
     )
-    assert all(split_of(text) == split for split, texts in said.items() for text in texts)
-    assert clips == plan_clips(*asked)
-    larger = plan_clips({"train": 90, "validation": 10, "test": 10}, *asked[1:])
+    assert all(split_of(text) == split for split, texts in texts_by_split.items() for text in texts)
+    assert clips == plan_clips(*arguments)
+    larger = plan_clips({"train": 90, "validation": 10, "test": 10}, *arguments[1:])
     assert [clip for clip in larger if clip.split == "test"] == [
         clip for clip in clips if clip.split == "test"
     ]
@@ -219,7 +219,8 @@ def test_held_out_sentences_are_distinct_and_every_kind_of_sentence_is_in_traini
         for template in templates
     ]
     learned = [sum(kind.fullmatch(sentence) is not None for sentence in train) for kind in of]
-    assert min(learned) > 4000 / len(templates) / 2  # in training none is rare, however few sentences it has
+    # every kind is frequent in training, even if it has few sentences
+    assert min(learned) > 4000 / len(templates) / 2
     with pytest.raises(UserError, match="choose fewer clips"):
         draw_sentences("validation", 100_000, 0)
 
@@ -239,8 +240,8 @@ def test_a_lower_strength_weakens_a_style_and_its_labels():
     half = Strength(pace=0.5, pitch=0.25, gain=0.75)
     assert 1 < style.at(half).pace < style.pace
     assert style.at(half).pitch == style.pitch / 4 and style.at(half).gain == style.gain * 0.75
-    (spoken,) = emotions("activated", half, "Where is the dog?")
-    assert (spoken.label, spoken.intensity, spoken.arousal, spoken.origin) == (
+    (style,) = emotions("activated", half, "Where is the dog?")
+    assert (style.label, style.intensity, style.arousal, style.origin) == (
         "activated",
         0.5,
         pytest.approx(0.35),
@@ -249,9 +250,9 @@ def test_a_lower_strength_weakens_a_style_and_its_labels():
 
 
 def test_words_that_state_a_feeling_get_their_own_emotion_labels():
-    spoken, said = emotions("calm", Strength(1, 1, 1), "I feel very lonely on Monday.")
-    assert spoken.valence is None and spoken.arousal < 0
-    assert (said.origin, said.label, said.valence, said.dominance, said.arousal) == (
+    style, words = emotions("calm", Strength(1, 1, 1), "I feel very lonely on Monday.")
+    assert style.valence is None and style.arousal < 0
+    assert (words.origin, words.label, words.valence, words.dominance, words.arousal) == (
         "words",
         None,
         -0.7,
@@ -295,7 +296,7 @@ def test_the_corpus_is_prepared_once(tmp_path):
     assert stated and f"valence {stated[0]:.2f}" in page and "(synthesis, confidence 1.00)" in page
     assert (
         page.count("<audio") == 8 + 4 + 1 + 1
-    )  # all, and some of each shard once more among those with sounds
+    )  # all clips, and some clips of each shard a second time among those with nonverbals
     kinds = {
         f"{name} by synthesis" for name in ("category", "intensity", "arousal", "nonverbal", "nonverbal time")
     }

@@ -1,6 +1,4 @@
-"""pyannote.audio's answers, of version 3 and 4, from a stand-in of its pipeline that returns real
-annotations.
-"""
+"""Results of pyannote.audio 3 and 4, from a substitute of its pipeline that returns real annotations."""
 
 import sys
 
@@ -72,9 +70,9 @@ def test_turns_of_both_versions_are_read(version, pipeline, second, stand_in):
     assert stage.identity == {"model": pipeline, "version": version}
     waveform = np.linspace(-0.5, 0.5, SAMPLE_RATE, dtype=np.float32)
     for _ in range(2):
-        found = stage.measure(waveform)
-        assert found["voice"].tolist() == ["SPEAKER_01", "SPEAKER_00"]
-        assert found["start"].tolist() == [0.0, second] and found["end"].tolist() == [10.0, 11.0]
+        measured = stage.measure(waveform)
+        assert measured["voice"].tolist() == ["SPEAKER_01", "SPEAKER_00"]
+        assert measured["start"].tolist() == [0.0, second] and measured["end"].tolist() == [10.0, 11.0]
 
 
 def test_a_refused_pipeline_is_reported_for_every_recording(stand_in, monkeypatch):
@@ -98,11 +96,11 @@ def test_a_missing_environment_is_reported(tmp_path):
 def test_a_word_late_in_a_long_turn_belongs_to_it():
     turns = {"start": np.array([0.0, 10.0]), "end": np.array([10.0, 11.0]), "voice": np.array(["a", "b"])}
     times, voices = turn_points(turns)
-    heard = {
+    transcript = {
         "text": np.array([" late", " next"]), "start": np.array([8.0, 10.2]), "end": np.array([8.4, 10.6]),
         "probability": np.ones(2),
     }  # fmt: skip
-    words = assign_voices(heard, np.ones(400), times, voices)
+    words = assign_voices(transcript, np.ones(400), times, voices)
     assert [word.voice for word in words] == ["a", "b"]
     none = {"start": np.zeros(0), "end": np.zeros(0), "voice": np.zeros(0, dtype=np.str_)}
-    assert assign_voices(heard, np.ones(400), *turn_points(none))[0].voice == "v1"
+    assert assign_voices(transcript, np.ones(400), *turn_points(none))[0].voice == "v1"

@@ -1,4 +1,4 @@
-"""What of the labels reaches the model, and how often what is rare is drawn."""
+"""Labels in the text of the model, and sampling weights of rare labels."""
 
 import random
 

@@ -47,7 +47,7 @@ def test_a_declaration_file_adds_a_corpus_from_preparation_to_preview(tmp_path):
     declaration.write_text(DECLARATION)
     config = DataConfig(
         corpus=str(declaration),
-        name=str(declaration),  # as `data=corpus` sets it
+        name=str(declaration),  # the value that `data=corpus` sets
         path=str(write_corpus(tmp_path / "copy")),
         root=str(tmp_path / "prepared"),
     )

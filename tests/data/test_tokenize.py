@@ -1,4 +1,4 @@
-"""Windows of a clip give the codes of the whole."""
+"""Tokenizing a clip in windows gives the codes of the whole clip."""
 
 import dac
 import numpy as np
@@ -46,9 +46,9 @@ def test_windows_of_different_clips_give_the_codes_of_each_alone(name, batch):
     waveforms = [
         0.1 * rng.standard_normal(int(frames * codec.hop)).astype(np.float32) for frames in (95.5, 12.0, 61.2)
     ]
-    found = Tokenizer(codec, batch, window_seconds=window).codes(waveforms, codec.sample_rate)
-    for waveform, codes_TC in zip(waveforms, found, strict=True):
+    all_codes = Tokenizer(codec, batch, window_seconds=window).codes(waveforms, codec.sample_rate)
+    for waveform, codes_TC in zip(waveforms, all_codes, strict=True):
         whole = codec.encode(pad_to_frames(torch.from_numpy(waveform)[None], codec.hop))[0].numpy()
         assert (
             codes_TC.shape == whole.shape and (codes_TC == whole).mean() > 0.999
-        )  # a tie may fall otherwise by rounding
+        )  # rounding may resolve a tie differently

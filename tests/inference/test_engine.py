@@ -26,7 +26,7 @@ EOS = 32
 
 @cache
 def ending_network():
-    """A random network whose channel 0 likes to end, now and then."""
+    """Return a random network whose channel 0 ends with a high probability."""
     torch.manual_seed(0)
     network = DiaNetwork(TINY).eval()
     network.logits_dense.weight.data *= 30
@@ -39,7 +39,7 @@ def logits(seed):
 
 
 def spread(candidates):
-    """The candidates' logits at their ids, -inf elsewhere: what transformers' processors return."""
+    """Return the logits of candidates at their ids and -inf elsewhere, as processors of transformers do."""
     return torch.full((3, 4, 36), float("-inf")).scatter(-1, candidates.ids_BCK, candidates.logits_BCK)
 
 
@@ -74,9 +74,7 @@ def test_eos_rule_matches_transformers(seed):
 @given(st.integers(0, 999), st.floats(0.3, 2.0), st.floats(0.1, 1.0), st.integers(5, 36))
 @settings(max_examples=20)
 def test_only_candidates_of_transformers_are_drawn(seed, temperature, top_p, top_k):
-    """Drawing with all of 200 evenly spaced numbers gives each id its share of what transformers' chain of
-    rules leaves.
-    """
+    """Draws from 200 evenly spaced numbers have the probabilities of the processors of transformers."""
     processors = pytest.importorskip("transformers.generation.logits_process")
     cond, uncond = logits(seed), logits(seed + 1)
     scores = processors.DiaClassifierFreeGuidanceLogitsProcessor(3.0, top_k)(
@@ -102,16 +100,16 @@ def test_draws_follow_the_probabilities():
 
 
 def test_top_p_retains_the_candidate_that_crosses_the_threshold():
-    kept = keep_top_p(torch.tensor([[[0.4, 0.3, 0.2, 0.1]]]), 0.6)
-    assert (kept > 0).flatten().tolist() == [True, True, False, False]
+    retained = keep_top_p(torch.tensor([[[0.4, 0.3, 0.2, 0.1]]]), 0.6)
+    assert (retained > 0).flatten().tolist() == [True, True, False, False]
 
 
 def test_guidance_decreases_linearly():
     sampling = Sampling(cfg_scale=3.0, cfg_final=1.0, cfg_steps=10)
     assert guidance_scale(sampling, torch.tensor([0, 5, 10, 99])).flatten().tolist() == [3.0, 2.0, 1.0, 1.0]
     cond, uncond = logits(1), logits(2)
-    told = guide(cond, uncond, sampling, guidance_scale(sampling, torch.tensor([5, 5, 5])))
-    assert torch.equal(told.ids_BCK, guide(cond, uncond, Sampling(cfg_scale=2.0)).ids_BCK)
+    guided = guide(cond, uncond, sampling, guidance_scale(sampling, torch.tensor([5, 5, 5])))
+    assert torch.equal(guided.ids_BCK, guide(cond, uncond, Sampling(cfg_scale=2.0)).ids_BCK)
 
 
 def test_rescaling_restores_the_standard_deviation_of_the_conditional_logits():
@@ -124,8 +122,8 @@ def test_rescaling_restores_the_standard_deviation_of_the_conditional_logits():
 
 def test_the_first_generation_draws_from_the_guided_logits():
     cond, uncond = logits(1), logits(2)
-    told = guide(cond, uncond, Sampling(3.0, cfg_filter_top_k=5, draw_guided=True))
-    assert torch.equal(told.logits_BCK, (cond + 3.0 * (cond - uncond)).topk(5).values)
+    guided = guide(cond, uncond, Sampling(3.0, cfg_filter_top_k=5, draw_guided=True))
+    assert torch.equal(guided.logits_BCK, (cond + 3.0 * (cond - uncond)).topk(5).values)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +156,7 @@ def test_a_concatenated_stream_equals_generation_at_once(seed, frames):
 @given(st.integers(0, 9), st.integers(1, 30))
 @settings(max_examples=25)
 def test_the_initial_canvas_equals_a_loop_over_its_cells(frames, steps):
-    """Independent of the delay functions: channel c of frame f lies in row f + 1 + delay, row 0 is BOS."""
+    """Independent of the delay functions: channel c of frame f is in row f + 1 + delay, row 0 is BOS."""
     delays, bos = TINY.delays, TINY.decoder.bos
     prompt = torch.randint(0, 32, (frames, len(delays)), generator=torch.Generator().manual_seed(frames))
     canvas = initial_canvas(prompt if frames else None, delays, bos, steps)

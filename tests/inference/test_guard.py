@@ -104,7 +104,7 @@ def test_levels_equal_those_of_separate_windows(length):
 
 
 def scripted(outcomes, calls):
-    """A synthesizer that returns the outcome written for each place and seed."""
+    """A synthesizer that returns the outcome defined for each place and seed."""
 
     def synthesize(places, seeds):
         calls.append((list(places), list(seeds)))

@@ -1,4 +1,4 @@
-"""Scripts of any length: nothing is lost or moved by the cuts, and nothing clicks at the joints."""
+"""Long scripts: splitting loses and reorders nothing, and joints have no clicks."""
 
 import time
 import weakref
@@ -28,16 +28,16 @@ WORDS = st.lists(
 SCRIPTS = st.lists(st.tuples(st.sampled_from([1, 2]), WORDS), min_size=1, max_size=6)
 
 
-def said(script):
-    """Speakers with what each says and sounds, in order; neighbours of one speaker as one turn."""
-    told = []
+def content_by_speaker(script):
+    """Return speakers with their words and nonverbals in order; adjacent turns of one speaker are merged."""
+    merged = []
     for turn in script.turns:
         content = turn.render().split(" ", 1)[1:]
-        if told and told[-1][0] == turn.speaker:
-            told[-1][1].extend(content)
+        if merged and merged[-1][0] == turn.speaker:
+            merged[-1][1].extend(content)
         else:
-            told.append((turn.speaker, content))
-    return [(speaker, " ".join(content)) for speaker, content in told]
+            merged.append((turn.speaker, content))
+    return [(speaker, " ".join(content)) for speaker, content in merged]
 
 
 @given(SCRIPTS, st.floats(2.0, 12.0), st.integers(60, 512))
@@ -46,7 +46,7 @@ def test_pieces_contain_the_whole_script_in_order_within_the_limits(turns, secon
     text = " ".join(f"[S{speaker}] {' '.join(words)}" for speaker, words in turns)
     pieces = split_script(text, seconds, size)
     rejoined = Script.parse(" ".join(pieces))
-    assert said(rejoined) == said(Script.parse(text))
+    assert content_by_speaker(rejoined) == content_by_speaker(Script.parse(text))
     for piece in pieces:
         assert len(piece.encode()) <= size
         parsed = Script.parse(piece)
@@ -76,11 +76,9 @@ def test_a_long_turn_is_cut_at_sentences_then_clauses_then_words():
 def test_a_megabyte_of_text_is_split_in_linear_time():
     text = "".join(f"[S{1 + place % 2}] " + "We said what there was to say. " * 4 for place in range(8_000))
     assert len(text) > 1_000_000
-    begun = time.perf_counter()
+    started = time.perf_counter()
     pieces = split_script(text, 12.0)
-    assert (
-        time.perf_counter() - begun < 60
-    )  # it takes a second or two; what grows with the square would take hours
+    assert time.perf_counter() - started < 60  # takes one or two seconds; quadratic time would take hours
     assert (
         max(map(len, pieces)) <= 1_024
         and Script.parse(" ".join(pieces)).words() == Script.parse(text).words()
@@ -103,9 +101,7 @@ def piece(seed, quiet=4_000):
 @given(st.lists(st.integers(0, 99), min_size=1, max_size=4), st.floats(0.0, 0.5))
 @settings(max_examples=20)
 def test_pieces_are_joined_without_a_click(seeds, pause):
-    """Each piece is there, whole but for its fades, with the pause between; where one begins or ends there is
-    no step.
-    """
+    """Each piece is unchanged except for its fades; pauses separate pieces, and no boundary has a step."""
     parts = list(join_waveforms(map(piece, seeds), RATE, pause))
     sounds = parts[::2]
     assert len(sounds) == len(seeds) and all(
@@ -118,11 +114,11 @@ def test_pieces_are_joined_without_a_click(seeds, pause):
 
 
 def test_fades_have_no_step_even_in_a_constant():
-    made = faded(np.ones(1_000, dtype=np.float32), RATE)
+    result = faded(np.ones(1_000, dtype=np.float32), RATE)
     assert (
-        made[0] == made[-1] == 0 and np.abs(np.diff(made)).max() < 0.025
+        result[0] == result[-1] == 0 and np.abs(np.diff(result)).max() < 0.025
     )  # of 80 steps, the steepest is pi / 160
-    assert faded(np.ones(1, dtype=np.float32), RATE).tolist() == [1.0] and not len(faded(made[:0], RATE))
+    assert faded(np.ones(1, dtype=np.float32), RATE).tolist() == [1.0] and not len(faded(result[:0], RATE))
 
 
 def test_pieces_of_silence_are_left_out():
@@ -159,17 +155,17 @@ def test_ten_minutes_of_script_hold_one_batch_in_memory(dia, voice, monkeypatch)
     alive, most, speak = weakref.WeakSet(), 0, Dia.speak
 
     class Waveform(np.ndarray):
-        """An array that may be watched, and hashed by who it is."""
+        """An array that accepts weak references and is hashed by identity."""
 
         __hash__ = object.__hash__
         __eq__ = object.__eq__
 
     def watched(self, some, seeds, **more):
-        made = speak(self, some, seeds, max_tokens=24, **more)
-        for item in made:
+        result = speak(self, some, seeds, max_tokens=24, **more)
+        for item in result:
             object.__setattr__(item.speech, "waveform", item.speech.waveform.view(Waveform))
             alive.add(item.speech.waveform)
-        return made
+        return result
 
     monkeypatch.setattr(Dia, "speak", watched)
     pieces = 0

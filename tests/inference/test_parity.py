@@ -1,6 +1,4 @@
-"""Token for token against transformers' own generation, and rotary cross-attention against complex numbers in
-float64.
-"""
+"""Generation equals that of transformers token for token; cross-attention equals a float64 reference."""
 
 import pytest
 import torch
@@ -19,7 +17,7 @@ STEPS = 41
 def theirs(tiny, tmp_path):
     transformers = pytest.importorskip("transformers")
     ids = tiny.config.decoder
-    # a head that likes to end, so that both ways of ending are seen: by EOS and for lack of room
+    # EOS is probable, so that both ways of ending occur: by EOS and at the maximum length
     tiny.logits_dense.weight.data[ids.eos] = tiny.logits_dense.weight.data[9] * 1.2
     save_checkpoint(tiny, tmp_path / "model", None)
     return transformers.DiaForConditionalGeneration.from_pretrained(tmp_path / "model").eval()
@@ -28,8 +26,8 @@ def theirs(tiny, tmp_path):
 @torch.no_grad()
 def test_encoder_states_equal_those_of_transformers(tiny, theirs):
     text, mask = encode_texts(TEXTS)
-    made = theirs.model.encoder(input_ids=text, attention_mask=mask.long()).last_hidden_state
-    torch.testing.assert_close(tiny.encoder(text, mask)[mask], made[mask], atol=1e-5, rtol=0)
+    states = theirs.model.encoder(input_ids=text, attention_mask=mask.long()).last_hidden_state
+    torch.testing.assert_close(tiny.encoder(text, mask)[mask], states[mask], atol=1e-5, rtol=0)
 
 
 def generated_by_transformers(theirs, config, texts, prompt, scale, top_k):
@@ -69,7 +67,7 @@ def test_greedy_codes_after_a_voice_prompt_equal_those_of_transformers(tiny, the
 
 
 def turned(x_BTNH, theta):
-    """Rotary positions as multiplication by exp(i * angle) of the pairs (feature i, feature i + H / 2)."""
+    """Apply rotary positions: multiply the pairs (feature i, feature i + H / 2) by exp(i * angle)."""
     half = x_BTNH.shape[-1] // 2
     speeds = theta ** (-torch.arange(half, dtype=torch.float64) / half)
     angles = torch.arange(x_BTNH.shape[1], dtype=torch.float64)[:, None, None] * speeds
@@ -98,5 +96,5 @@ def test_cross_attention_equals_the_float64_reference(tiny, cross_rope):
     wanted = mixed @ cross.o_proj.weight.double().T
     angles = [rotary_angles(torch.arange(count), 16, theta) for count in (6, 11)]
     queries = rotate(cross.queries(x), angles[0]) if cross_rope else cross.queries(x)
-    made = cross.attend(queries, *layer.memory(memory, angles[1]), mask[:, None, None], False)
-    torch.testing.assert_close(made.double(), wanted, atol=1e-5, rtol=1e-4)
+    attended = cross.attend(queries, *layer.memory(memory, angles[1]), mask[:, None, None], False)
+    torch.testing.assert_close(attended.double(), wanted, atol=1e-5, rtol=1e-4)

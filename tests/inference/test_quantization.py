@@ -1,4 +1,4 @@
-"""Quantized layers multiply what they claim to, on CPUs with and without VNNI, and networks barely change."""
+"""Quantized products agree with a reference, with and without VNNI; outputs of networks change little."""
 
 import copy
 from functools import partial
@@ -29,7 +29,7 @@ def weights(seed, out, into):
     return torch.randn(out, into, generator=torch.Generator().manual_seed(seed))
 
 
-# what every CPU can multiply, and what this CPU uses
+# the kernel of every CPU, and the kernel that this CPU uses
 ACTIVATIONS = sorted({LARGEST_WITHOUT_VNNI, LARGEST_ACTIVATION})
 
 
@@ -72,7 +72,7 @@ def test_a_row_of_zeros_gives_zeros():
 
 @pytest.mark.parametrize("largest", ACTIVATIONS)
 def test_int8_is_exact_for_the_largest_integers(largest):
-    """Two neighbouring products of the largest bytes are what saturates 16-bit sums."""
+    """Two adjacent products of the largest bytes saturate 16-bit sums."""
     weight = torch.full((32, 144), 1.0)
     torch.testing.assert_close(
         Int8Linear(weight, largest)(torch.full((3, 144), -2.0)), torch.full((3, 32), -288.0)

@@ -1,4 +1,4 @@
-"""A stream is the sound of the whole, in bounded pieces."""
+"""A stream gives the audio of the whole generation in bounded pieces."""
 
 from functools import cache
 
@@ -53,7 +53,7 @@ def test_a_concatenated_stream_equals_the_whole_and_is_continuous(name, frames):
     joined = np.concatenate(pieces)
     assert joined.shape == whole.shape
     assert np.abs(whole).max() > 1e-3
-    assert np.abs(joined - whole).max() <= 1e-4  # at the borders of chunks too
+    assert np.abs(joined - whole).max() <= 1e-4  # also at the boundaries of chunks
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=8), st.integers(0, 99))
@@ -110,6 +110,6 @@ def test_the_first_audio_follows_the_longest_delay_and_one_chunk():
     assert len(first) / chosen.sample_rate >= 0.25 - 1 / frames_per_second(chosen)
     assert chunk_frames(chosen) < len(steps) <= chunk_frames(chosen) + max(TINY.delays) + 1
     joined = np.concatenate([first, *stream])
-    spoken = synthesizer.synthesize(["[S1] Hello there."], [0], Sampling())[0]
-    assert joined.shape == spoken.waveform.shape
-    np.testing.assert_allclose(joined, spoken.waveform, atol=1e-4)
+    generated = synthesizer.synthesize(["[S1] Hello there."], [0], Sampling())[0]
+    assert joined.shape == generated.waveform.shape
+    np.testing.assert_allclose(joined, generated.waveform, atol=1e-4)

@@ -14,7 +14,7 @@ def tone(hertz, seconds=2.0):
 
 
 def pitch(waveform):
-    """The strongest frequency, in hertz, of the middle of a waveform."""
+    """Return the strongest frequency, in hertz, of the middle of a waveform."""
     middle = waveform[len(waveform) // 4 : -len(waveform) // 4]
     spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle)), 1 << 18))
     return spectrum.argmax() * RATE / (1 << 18)
@@ -23,19 +23,17 @@ def pitch(waveform):
 @given(st.floats(0.5, 2.0), st.sampled_from([110.0, 220.0, 440.0, 1_500.0]))
 @settings(max_examples=20)
 def test_stretching_changes_the_pace_but_not_the_pitch(speed, hertz):
-    made = stretch(tone(hertz), RATE, speed)
-    assert made.dtype == np.float32 and len(made) == round(2 * RATE / speed)
-    assert abs(pitch(made) / hertz - 1) < 0.01
+    result = stretch(tone(hertz), RATE, speed)
+    assert result.dtype == np.float32 and len(result) == round(2 * RATE / speed)
+    assert abs(pitch(result) / hertz - 1) < 0.01
     assert (
-        0.15 < np.sqrt(np.square(made[len(made) // 4 : -len(made) // 4]).mean()) < 0.27
+        0.15 < np.sqrt(np.square(result[len(result) // 4 : -len(result) // 4]).mean()) < 0.27
     )  # a tone of .3 has .21
 
 
 @pytest.mark.parametrize("speed", [0.6, 0.8, 1.25, 1.8])
 def test_both_ends_of_the_audio_are_preserved(speed):
-    """Sound that begins at .5 s and ends at 1.5 s of 2 s does so at the same shares of the stretched
-    waveform.
-    """
+    """Audio from 0.5 s to 1.5 s of 2 s has the same relative position in the stretched waveform."""
     waveform = np.zeros(2 * RATE, dtype=np.float32)
     waveform[RATE // 2 : 3 * RATE // 2] = tone(200, 1.0)
     loud = np.flatnonzero(np.abs(stretch(waveform, RATE, speed)) > 0.05) * speed / RATE
@@ -45,8 +43,8 @@ def test_both_ends_of_the_audio_are_preserved(speed):
 @given(st.integers(0, 3_000), st.floats(0.5, 2.0))
 @settings(max_examples=20)
 def test_short_waveforms_are_stretched_in_proportion(length, speed):
-    made = stretch(np.full(length, 0.1, dtype=np.float32), RATE, speed)
-    assert len(made) == round(length / speed) and np.isfinite(made).all()
+    result = stretch(np.full(length, 0.1, dtype=np.float32), RATE, speed)
+    assert len(result) == round(length / speed) and np.isfinite(result).all()
 
 
 def test_a_speed_of_one_changes_nothing():

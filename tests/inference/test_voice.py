@@ -1,4 +1,4 @@
-"""Voices: what is kept, what is refused, and what a text needs so as to be spoken in one."""
+"""Voices: saving and loading, validation, and the requirements on a text."""
 
 import numpy as np
 import pytest
@@ -61,10 +61,10 @@ def test_any_codes_and_any_transcript_load_unchanged(codes, transcript):
 
 
 def test_a_voice_gives_the_results_of_its_prompt_and_transcript(dia, voice):
-    spoken = dia.generate("[S1] Yes.", 60, voice=voice, seed=3)
+    generated = dia.generate("[S1] Yes.", 60, voice=voice, seed=3)
     prompted = dia.generate(f"{voice.transcript} [S1] Yes.", 60, audio_prompt=noise(1.2), seed=3)
-    assert np.array_equal(spoken, prompted)
-    assert np.array_equal(np.concatenate(list(dia.stream("[S1] Yes.", 3, voice, 60))), spoken)
+    assert np.array_equal(generated, prompted)
+    assert np.array_equal(np.concatenate(list(dia.stream("[S1] Yes.", 3, voice, 60))), generated)
 
 
 @pytest.mark.parametrize("keep", [0, 7, 40, -10])

@@ -13,15 +13,15 @@ def test_explicit_gradients_equal_those_of_autograd(dtype):
     x = torch.randn(2, 3, 6, dtype=dtype, requires_grad=True)
     wanted_norm = norm.weight.to(dtype) * F.rms_norm(x, (6,), eps=1e-5)
     gate, up = gated.gate_up_proj(x).chunk(2, dim=-1)
-    for found, wanted, weight in (
+    for actual, wanted, weight in (
         (norm(x), wanted_norm, norm.weight),
         (gated(x), gated.down_proj(F.silu(gate) * up), gated.gate_up_proj.weight),
     ):
-        slope = torch.randn(found.shape, dtype=dtype)
+        slope = torch.randn(actual.shape, dtype=dtype)
         near = {"rtol": 1e-6, "atol": 1e-6} if dtype == torch.float64 else {"rtol": 0.05, "atol": 0.05}
-        torch.testing.assert_close(found, wanted, **near)
+        torch.testing.assert_close(actual, wanted, **near)
         torch.testing.assert_close(
-            torch.autograd.grad(found, (x, weight), slope),
+            torch.autograd.grad(actual, (x, weight), slope),
             torch.autograd.grad(wanted, (x, weight), slope),
             **near,
         )
@@ -48,7 +48,7 @@ def test_attention_under_autocast_on_a_cpu_returns_bf16_and_has_the_gradients_of
         gradients.append(torch.cat([weight.grad.flatten() for weight in attention.parameters()]))
     assert [answer.dtype for answer in answers] == [torch.float32, torch.bfloat16]
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        spoken = attention.attend(*attention.queries_keys_values(x_BTD), None, causal=True)
-    torch.testing.assert_close(answers[1], spoken, rtol=0.02, atol=0.02)
+        inferred = attention.attend(*attention.queries_keys_values(x_BTD), None, causal=True)
+    torch.testing.assert_close(answers[1], inferred, rtol=0.02, atol=0.02)
     torch.testing.assert_close(answers[1].float(), answers[0], rtol=0.02, atol=0.02)
     assert torch.cosine_similarity(*gradients, dim=0) > 0.999

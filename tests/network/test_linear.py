@@ -1,4 +1,4 @@
-"""Products of few rows are the same numbers, whichever library makes them."""
+"""Products of few rows are equal in every library that computes them."""
 
 import pytest
 import torch
@@ -34,7 +34,7 @@ def test_a_row_gets_the_same_bits_among_any_others(rows, place, shape):
 
 @pytest.fixture
 def slow_mkl(monkeypatch):
-    """A processor that is not Intel's, and no weight too small."""
+    """Pretend that the processor is not Intel's and that every weight is large."""
     monkeypatch.setattr(linear, "LARGE", 1)
     monkeypatch.setattr(linear, "MKL_IS_SLOW", True)
 
@@ -46,9 +46,9 @@ def test_the_output_of_a_layer_is_independent_of_the_library(slow_mkl, rows):
     wanted = F.linear(features, layer.weight)
     compiled = torch.compile(layer, fullgraph=True, dynamic=False)
     with torch.inference_mode():
-        for made in (layer(features), compiled(features)):
-            assert made.shape == (1, rows, 24)
-            torch.testing.assert_close(made, wanted, atol=1e-5, rtol=1e-5)
+        for actual in (layer(features), compiled(features)):
+            assert actual.shape == (1, rows, 24)
+            torch.testing.assert_close(actual, wanted, atol=1e-5, rtol=1e-5)
 
 
 def test_gradients_of_training_are_unchanged(slow_mkl):

@@ -47,9 +47,9 @@ def test_impossible_shapes_are_all_reported():
 @torch.no_grad()
 def test_random_weights_have_the_configured_standard_deviation():
     torch.manual_seed(0)
-    for asked, wanted in ((0.02, 0.02), (0.06, 0.06), (None, 1.0)):
-        network = DiaNetwork(TINY, asked)
+    for deviation, wanted in ((0.02, 0.02), (0.06, 0.06), (None, 1.0)):
+        network = DiaNetwork(TINY, deviation)
         assert network.encoder.embedding.weight.std() == pytest.approx(wanted, rel=0.05)
         inner = network.decoder.layers[0].mlp.down_proj.weight
-        assert inner.std() == pytest.approx(wanted if asked else (3 * inner.shape[1]) ** -0.5, rel=0.05)
+        assert inner.std() == pytest.approx(wanted if deviation else (3 * inner.shape[1]) ** -0.5, rel=0.05)
         assert (network.decoder.norm.weight == 1).all()

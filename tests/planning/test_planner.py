@@ -1,4 +1,4 @@
-"""Plans against what is measured: bytes that torch's allocator gave out, operations that torch counted."""
+"""Compare plans with measurements: bytes of the allocator of torch, and operations that torch counts."""
 
 from dataclasses import replace
 from io import StringIO
@@ -55,7 +55,7 @@ def distilled(network):
 
 
 def allocated_at_most(step):
-    """The bytes that torch's CPU allocator had given out at most during ``step``."""
+    """Return the peak of the bytes allocated by torch on the CPU during ``step``."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         step()
     events = [event for event in profiled.profiler.kineto_results.events() if event.name() == "[memory]"]
@@ -67,7 +67,7 @@ def allocated_at_most(step):
 
 
 def measured_peak(trained, shape, job):
-    """The peak of the second optimizer step, network and all: what a plan is of."""
+    """Return the peak memory of the second optimizer step, including the network."""
     network, target = trained.build(job.activations)(trained.model)
     network.train()
     optimizer, batch = build_optimizer(network, OptimConfig()), FakeBatch.of(shape, trained.model.channels)
@@ -139,40 +139,40 @@ def test_planned_states_have_the_size_of_optimizer_states(kind):
     for parameter in network.parameters():
         parameter.grad = torch.ones_like(parameter)
     optimizer.step()
-    found = sum(
+    measured = sum(
         tensor.nbytes
         for state in optimizer.state.values()
         for name, tensor in state.items()
         if name != "step"
     )
-    assert ModelStats(SMALL, LoraConfig()).state_bytes(kind) == found and kind in STATE_BYTES
+    assert ModelStats(SMALL, LoraConfig()).state_bytes(kind) == measured and kind in STATE_BYTES
 
 
 def test_planned_8_bit_states_have_the_size_of_those_of_torchao():
     network = DiaNetwork(SMALL)
     optimizer = build_optimizer(
         network, OptimConfig(kind="adamw8bit")
-    )  # a step would be compiled, for minutes
-    made = [
+    )  # a step would be compiled, which takes minutes
+    buffers = [
         optimizer._new_buffer(parameter, signed)
         for parameter in network.parameters()
         for signed in (True, False)
     ]
-    found = sum(
+    measured = sum(
         tensor.codes.nbytes + tensor.scale.nbytes if hasattr(tensor, "codes") else tensor.nbytes
-        for tensor in made
+        for tensor in buffers
     )
-    assert ModelStats(SMALL, LoraConfig()).state_bytes("adamw8bit") == found
+    assert ModelStats(SMALL, LoraConfig()).state_bytes("adamw8bit") == measured
 
 
 def test_the_tracker_counts_live_tensors():
     before = torch.zeros(1000)
     with LiveBytes([before]) as live:
         view = before.view(10, 100)
-        made = view + 1
+        total = view + 1
         assert live.now == 4000
-        part = made[0]
-        del made
+        part = total[0]
+        del total
         assert live.now == 4000 and live.take_peak() == 4000
         del part
     assert live.now == 0 and live.peak == 4000
@@ -190,22 +190,22 @@ def test_the_large_model_is_planned_without_allocating_it():
     job = replace(
         JOB, gpus=8, strategy=Strategy.ddp, precision="bf16-mixed", activations="layers", frames=10_000
     )
-    found = {}
-    assert allocated_at_most(lambda: found.update(planner.memory(job).parts)) < 50e6
+    whole = {}
+    assert allocated_at_most(lambda: whole.update(planner.memory(job).parts)) < 50e6
     assert (
-        found["weights"] == found["gradients"] == 4 * 1_611_160_576
-        and found["optimizer states"] == 8 * 1_611_160_576
+        whole["weights"] == whole["gradients"] == 4 * 1_611_160_576
+        and whole["optimizer states"] == 8 * 1_611_160_576
     )
     sharded = planner.memory(replace(job, strategy=Strategy.fsdp2)).parts
     assert (
-        sharded["weights"] == found["weights"] / 8
-        and sharded["optimizer states"] == found["optimizer states"] / 8
+        sharded["weights"] == whole["weights"] / 8
+        and sharded["optimizer states"] == whole["optimizer states"] / 8
     )
-    assert sharded["saved activations"] == found["saved activations"]
+    assert sharded["saved activations"] == whole["saved activations"]
 
 
 def test_a_trace_of_few_layers_extrapolates_to_the_large_model():
-    """The whole depth traced, against three and two layers of each stack: the same bytes."""
+    """A trace of the full depth and traces of three and two layers of each stack predict the same bytes."""
     shape = BatchShape(2, 300, 60)
     deeper = replace(DiaConfig(), encoder=EncoderConfig(layers=5), decoder=DecoderConfig(layers=6))
     build = ModelStats(deeper, LoraConfig()).build("mlp")
@@ -233,17 +233,19 @@ def test_changes_that_fit_are_suggested_for_a_job_that_does_not_fit():
     )
     job = replace(JOB, gpus=4, strategy=Strategy.ddp, frames=8_000)
     assert not planner.fits(job)
-    found = {suggestion.keys: suggestion for suggestion in suggest(planner, job)}
-    fewer = next(suggestion for keys, suggestion in found.items() if keys[0].startswith("batch.max_frames="))
+    suggestions = {suggestion.keys: suggestion for suggestion in suggest(planner, job)}
+    fewer = next(
+        suggestion for keys, suggestion in suggestions.items() if keys[0].startswith("batch.max_frames=")
+    )
     assert (
         fewer.fits
         and fewer.job.frames * fewer.job.accumulation == pytest.approx(8_000, rel=0.1)
         and fewer.slowdown == pytest.approx(1, abs=0.02)
     )
-    assert ("trainer.activation_checkpointing=layers",) in found and ("trainer=fsdp2",) in found
+    assert ("trainer.activation_checkpointing=layers",) in suggestions and ("trainer=fsdp2",) in suggestions
     assert (
-        found[("trainer.activation_checkpointing=layers",)].slowdown
-        > found[("trainer.activation_checkpointing=mlp",)].slowdown
+        suggestions[("trainer.activation_checkpointing=layers",)].slowdown
+        > suggestions[("trainer.activation_checkpointing=mlp",)].slowdown
         > 1
     )
     most = max_frames_that_fit(planner, job)
@@ -255,9 +257,9 @@ def test_changes_that_fit_are_suggested_for_a_job_that_does_not_fit():
 def test_changes_are_combined_when_no_single_one_is_enough():
     planner = Planner(ModelStats(DiaConfig(), LoraConfig()), PlanConfig(memory_gb=14.0), 44_100 / 512)
     job = replace(JOB, gpus=8, strategy=Strategy.ddp, precision="bf16-mixed", frames=6_000)
-    found = suggest(planner, job)
-    assert not any(suggestion.fits for suggestion in found if len(suggestion.keys) == 1)
-    joint = [suggestion for suggestion in found if suggestion.fits]
+    suggestions = suggest(planner, job)
+    assert not any(suggestion.fits for suggestion in suggestions if len(suggestion.keys) == 1)
+    joint = [suggestion for suggestion in suggestions if suggestion.fits]
     assert joint and all(suggestion.memory.total + 4 * GIGABYTE <= 14 * GIGABYTE for suggestion in joint)
     assert [suggestion.slowdown for suggestion in joint] == sorted(
         suggestion.slowdown for suggestion in joint

@@ -1,4 +1,4 @@
-"""A run of a tiny network on random clips, in a folder, for tests of what stands around training."""
+"""Train a tiny network on random clips in a folder, for tests of callbacks and checkpoints."""
 
 import lightning as L
 import torch
@@ -19,7 +19,7 @@ from tests.training.clips import RandomClips
 
 
 class Batches(IterableDataset):
-    """One batch of two clips after another."""
+    """Yields batches of two clips."""
 
     def __init__(self, count, clips=None):
         self.count, self.clips = count, clips or RandomClips([12, 20, 7, 15, 9, 18])
@@ -43,12 +43,12 @@ def trainer(folder, callbacks, steps, logger=LoggerConfig(wandb="disabled"), **s
 
 
 def fit(folder, callbacks, steps, module=None, loader=None, **settings):
-    """Train; returns the trainer and the task."""
-    made, module = trainer(folder, callbacks, steps, **settings), module or task(steps)
+    """Train, and return the trainer and the task."""
+    fitted, module = trainer(folder, callbacks, steps, **settings), module or task(steps)
     loader = (
-        DataLoader(Batches(steps * made.accumulate_grad_batches), batch_size=None)
+        DataLoader(Batches(steps * fitted.accumulate_grad_batches), batch_size=None)
         if loader is None
         else loader
     )
-    made.fit(module, loader)
-    return made, module
+    fitted.fit(module, loader)
+    return fitted, module

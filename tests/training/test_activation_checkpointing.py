@@ -1,6 +1,4 @@
-"""What is made again, or compiled, is what was kept, or not compiled: the same loss and the same
-gradients.
-"""
+"""Activation checkpointing and compilation change neither the loss nor the gradients."""
 
 import pytest
 import torch
@@ -29,14 +27,14 @@ def gradients(change, precision=None):
 @pytest.mark.parametrize("mode", list(ActivationCheckpointing))
 @pytest.mark.parametrize("precision", [None, torch.bfloat16])
 def test_recomputed_activations_give_the_same_gradients(mode, precision):
-    kept = gradients(lambda network: checkpoint_activations(network, "off"), precision)
-    made = gradients(lambda network: checkpoint_activations(network, mode), precision)
-    assert all(torch.equal(one, other) for one, other in zip(kept, made, strict=True))
+    reference = gradients(lambda network: checkpoint_activations(network, "off"), precision)
+    recomputed = gradients(lambda network: checkpoint_activations(network, mode), precision)
+    assert all(torch.equal(one, other) for one, other in zip(reference, recomputed, strict=True))
 
 
 @pytest.mark.parametrize("mode", list(ActivationCheckpointing))
 def test_recomputed_dropout_uses_the_same_mask(mode):
-    kept, made = (
+    reference, recomputed = (
         gradients(
             lambda network, mode=each: (
                 add_residual_dropout(network, 0.3),
@@ -45,26 +43,26 @@ def test_recomputed_dropout_uses_the_same_mask(mode):
         )
         for each in ("off", mode)
     )
-    assert all(torch.equal(one, other) for one, other in zip(kept, made, strict=True))
+    assert all(torch.equal(one, other) for one, other in zip(reference, recomputed, strict=True))
 
 
 def saved_bytes(mode):
-    """How many numbers autograd keeps of a forward pass, weights left out."""
-    network, kept = DiaNetwork(TINY), {}
+    """Return the bytes that autograd saves in a forward pass, without the weights."""
+    network, sizes = DiaNetwork(TINY), {}
     checkpoint_activations(network, mode)
     own = {parameter.untyped_storage().data_ptr() for parameter in network.parameters()}
 
-    def keep(tensor):
+    def record(tensor):
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
+            sizes[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     batch = RandomClips([30, 30, 30]).batch(0, 1, 2)
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(record, lambda tensor: tensor):
         features = network.features(batch.text_BS, batch.text_mask_BS, batch.inputs_BTC)
     assert features.requires_grad
-    return sum(kept.values())
+    return sum(sizes.values())
 
 
 def test_each_mode_saves_less_than_the_one_before():
@@ -88,5 +86,5 @@ def test_compiled_layers_have_the_same_gradients():
     plain = gradients(lambda network: None)
     compiled = gradients(
         lambda network: compile_layers(network, "aot_eager")
-    )  # captures everything, and needs no compiler
+    )  # captures the whole graph and needs no C++ compiler
     torch.testing.assert_close(compiled, plain, rtol=1e-4, atol=1e-5)

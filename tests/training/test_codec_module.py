@@ -54,9 +54,9 @@ def copied(module):
 def test_a_resumed_run_ends_in_the_same_weights(tmp_path, pause):
     whole = train(fresh_task(), tmp_path, 6)
     train(fresh_task(), tmp_path, pause)
-    gone_on = train(fresh_task(), tmp_path, 6, tmp_path / f"{pause}.ckpt", pause)
+    resumed = train(fresh_task(), tmp_path, 6, tmp_path / f"{pause}.ckpt", pause)
     for name, tensor in whole.state_dict().items():
-        assert torch.equal(tensor, gone_on.state_dict()[name]), name
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
 
 
 def test_stage_one_trains_the_codes_and_stage_two_does_not_change_them(tmp_path):

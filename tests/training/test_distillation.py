@@ -41,18 +41,20 @@ def test_the_loss_is_the_divergence_from_the_distribution_of_guided_inference(ti
     for clip in range(4):
         for step in range(cond.shape[1]):
             scale = guidance_scale(sampling, torch.tensor([step]))
-            kept = guide(cond[clip, step][None], uncond[clip, step][None], sampling, scale)
+            guidance = guide(cond[clip, step][None], uncond[clip, step][None], sampling, scale)
             for channel in range(4):
                 if given.targets_BTC[clip, step, channel] <= TINY.decoder.eos:
-                    asked = kept.ids_BCK[0, channel]
-                    likely = kept.logits_BCK[0, channel].softmax(-1)
-                    wanted[channel] += F.kl_div(own[clip, step, channel][asked], likely, reduction="sum")
-    made = GuidedDistillation(tiny, sampling, piece=7)(student, given)
-    torch.testing.assert_close(made.cross_entropy_C, wanted, atol=1e-4, rtol=1e-4)
-    assert torch.equal(made.count_C, (given.targets_BTC <= TINY.decoder.eos).sum((0, 1)))
+                    candidates = guidance.ids_BCK[0, channel]
+                    probabilities = guidance.logits_BCK[0, channel].softmax(-1)
+                    wanted[channel] += F.kl_div(
+                        own[clip, step, channel][candidates], probabilities, reduction="sum"
+                    )
+    result = GuidedDistillation(tiny, sampling, piece=7)(student, given)
+    torch.testing.assert_close(result.cross_entropy_C, wanted, atol=1e-4, rtol=1e-4)
+    assert torch.equal(result.count_C, (given.targets_BTC <= TINY.decoder.eos).sum((0, 1)))
     ends = given.targets_BTC[..., 0] == TINY.decoder.eos
     torch.testing.assert_close(
-        made.eos_cross_entropy, -own[..., 0, TINY.decoder.eos][ends].sum(), atol=1e-4, rtol=1e-4
+        result.eos_cross_entropy, -own[..., 0, TINY.decoder.eos][ends].sum(), atol=1e-4, rtol=1e-4
     )
 
 

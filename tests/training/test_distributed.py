@@ -1,4 +1,4 @@
-"""Several processes train as one does: real torchrun, two processes, gloo."""
+"""Two processes of torchrun with gloo train the same weights as one process."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ STEPS = ("trainer.steps=9", "trainer.validate_every=4")
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
-    """Runs of one process that takes two batches a step, and of two processes that take one each."""
+    """Train with one process that takes two batches a step, and with two processes that take one each."""
     folder = tmp_path_factory.mktemp("parallel")
     make_noise(folder)
     process = start(folder, "one", *STEPS, "trainer.gradient_accumulation_steps=2")
@@ -62,8 +62,8 @@ def test_two_processes_train_the_same_weights_as_one(work, strategy):
 def test_a_checkpoint_is_exported_as_the_model_of_the_run_sharded_or_not(work, name):
     assert (work / "runs" / name / "checkpoints" / "step-00000009.ckpt").is_dir() == (name == "fsdp2")
     assert consolidate(work / "runs" / name, work / f"{name}-model") == 9
-    made, saved = load_file(work / f"{name}-model" / "model.safetensors"), weights(work, name)
-    assert made.keys() == saved.keys() and all(torch.equal(made[key], saved[key]) for key in saved)
+    exported, saved = load_file(work / f"{name}-model" / "model.safetensors"), weights(work, name)
+    assert exported.keys() == saved.keys() and all(torch.equal(exported[key], saved[key]) for key in saved)
     for file in ("config.json", "generation_config.json"):
         assert (work / f"{name}-model" / file).read_text() == (
             work / "runs" / name / "model" / file
@@ -106,7 +106,7 @@ def test_two_killed_processes_resume_to_the_same_weights(work):
         for process in both:
             process.kill()
             process.join()
-        if finished.is_file():  # a quick machine is done before the last kill
+        if finished.is_file():  # a fast machine finishes before the last kill
             break
     assert finished.is_file(), (work / "killed.log").read_text()[-3000:]
     killed = weights(work, "killed")

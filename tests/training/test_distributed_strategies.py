@@ -1,6 +1,4 @@
-"""Adapters, a teacher and an average of the weights, spread over two processes, give what one process
-gives.
-"""
+"""Adapters, a teacher and EMA weights give the same results on two processes as on one."""
 
 import pytest
 import torch
@@ -23,7 +21,7 @@ def ended(folder, name, *processes):
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
-    """A folder with a corpus and a first run, that others start from."""
+    """Return a folder with a corpus and a first run from which the other runs start."""
     folder = tmp_path_factory.mktemp("ways")
     make_noise(folder)
     ended(folder, "first", start(folder, "first", "trainer.steps=3"))
@@ -39,9 +37,9 @@ def test_two_processes_give_the_results_of_one(work, way):
         "model/model.safetensors",
         *(["adapter/adapter_model.safetensors"] if way == "lora" else []),
     ):
-        wanted, found = (load_file(work / "runs" / name / file) for name in (one, two))
-        assert wanted.keys() == found.keys()
+        wanted, actual = (load_file(work / "runs" / name / file) for name in (one, two))
+        assert wanted.keys() == actual.keys()
         for name, tensor in wanted.items():
             torch.testing.assert_close(
-                found[name], tensor, rtol=0, atol=5e-6, msg=lambda text, name=name: f"{name}: {text}"
+                actual[name], tensor, rtol=0, atol=5e-6, msg=lambda text, name=name: f"{name}: {text}"
             )

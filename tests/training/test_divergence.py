@@ -1,4 +1,4 @@
-"""Each way of going wrong is made to happen, and is found."""
+"""Provoke each failure of training, and check that it is detected."""
 
 import json
 import textwrap
@@ -18,7 +18,7 @@ from tests.training.small_run import fit, task
 
 
 class From(L.Callback):
-    """Does something to the task from a step on."""
+    """Calls a function with the task at one step, or from that step on."""
 
     def __init__(self, step, act, once=True):
         self.step, self.act, self.once = step, act, once
@@ -28,8 +28,8 @@ class From(L.Callback):
             self.act(task)
 
 
-def failed(folder, callbacks, steps=8, **settings):
-    """Run, and return what the guard wrote and said."""
+def run_until_failure(folder, callbacks, steps=8, **settings):
+    """Train until the guard stops it; return its failure report and its error message."""
     with pytest.raises(TrainingFailed) as caught:
         fit(
             folder,
@@ -45,12 +45,12 @@ def poison(task):
 
 
 def test_a_non_finite_loss_stops_training_before_the_optimizer_step(tmp_path):
-    written, said = failed(tmp_path, [From(5, poison)])
+    written, message = run_until_failure(tmp_path, [From(5, poison)])
     assert (written["kind"], written["step"], written["rank"]) == ("not finite", 5, 0)
     assert written["batches"] == [["clip-4", "clip-5"]]
-    assert "step 5" in said and "clip-4, clip-5" in said and "failure.json" in said
-    kept = newest(tmp_path / CHECKPOINTS)
-    saved = torch.load(kept.path, weights_only=True)
+    assert "step 5" in message and "clip-4, clip-5" in message and "failure.json" in message
+    checkpoint = newest(tmp_path / CHECKPOINTS)
+    saved = torch.load(checkpoint.path, weights_only=True)
     assert saved["global_step"] == 4
     assert all(weight.isfinite().all() for weight in saved["state_dict"].values())
 
@@ -61,10 +61,11 @@ def test_a_non_finite_gradient_is_detected_when_the_loss_is_finite(tmp_path):
             lambda gradient: gradient * float("inf")
         )
 
-    written, said = failed(tmp_path, [From(3, infinite_gradient)])
+    written, message = run_until_failure(tmp_path, [From(3, infinite_gradient)])
     assert written["details"]["parameters"] == ["network.decoder.layers.0.mlp.down_proj.weight"]
     assert (
-        "the loss is finite, but the gradient of network.decoder.layers.0.mlp.down_proj.weight is not" in said
+        "the loss is finite, but the gradient of network.decoder.layers.0.mlp.down_proj.weight is not"
+        in message
     )
     assert written["batches"] == [["clip-0", "clip-1"]]
 
@@ -87,7 +88,7 @@ def test_the_broken_micro_batch_is_reported(tmp_path):
         def on_train_batch_start(self, trainer, task, batch, batch_idx):
             task.network.decoder.norm.weight.data[0] = float("nan") if batch_idx == 7 else 1.0
 
-    written, _ = failed(tmp_path, [Once()], gradient_accumulation_steps=3)
+    written, _ = run_until_failure(tmp_path, [Once()], gradient_accumulation_steps=3)
     assert written["step"] == 2 and written["batches"] == [["clip-2", "clip-3"]]
 
 
@@ -100,9 +101,11 @@ def test_divergence_by_a_high_learning_rate_is_detected(tmp_path):
                 trainer.optimizers[0].param_groups[0]["lr"] = 3.0
 
     guard = DivergenceConfig(patience=5)
-    written, said = failed(tmp_path, [Raise()], 200, module=module, guard=guard, checkpoint_every=1000)
+    written, message = run_until_failure(
+        tmp_path, [Raise()], 200, module=module, guard=guard, checkpoint_every=1000
+    )
     assert written["kind"] == "diverged" and 30 < written["step"] < 60
-    assert written["details"]["loss"] > written["details"]["limit"] and "1.5 times its median" in said
+    assert written["details"]["loss"] > written["details"]["limit"] and "1.5 times its median" in message
 
 
 def test_a_healthy_run_is_not_stopped_and_deletes_earlier_failure_reports(tmp_path):

@@ -25,11 +25,11 @@ DECAY = 0.7
 
 
 class Task(L.LightningModule):
-    """A line through points; its validation reports what the test wants, or its first weight."""
+    """Linear regression whose validation logs the given scores, or its first weight."""
 
-    def __init__(self, figures=()):
+    def __init__(self, scores=()):
         super().__init__()
-        self.network, self.average, self.figures, self.heard = nn.Linear(3, 1), None, list(figures), []
+        self.network, self.average, self.scores, self.recorded = nn.Linear(3, 1), None, list(scores), []
 
     def configure_model(self):
         self.average = self.average or WeightAverage(self.network)
@@ -44,10 +44,10 @@ class Task(L.LightningModule):
         return (self.network(batch) - 1).square().mean()
 
     def validation_step(self, batch, index):
-        self.heard.append(copy.deepcopy(self.network.state_dict()))
+        self.recorded.append(copy.deepcopy(self.network.state_dict()))
         self.log(
             "validation/loss",
-            self.figures[len(self.heard) - 1] if self.figures else float(self.network.weight[0, 0]),
+            self.scores[len(self.recorded) - 1] if self.scores else float(self.network.weight[0, 0]),
         )
 
 
@@ -73,13 +73,13 @@ def fit(task, callbacks, steps, checkpoint=None, every=2):
     return trainer
 
 
-def fresh(figures=()):
+def fresh(scores=()):
     torch.manual_seed(0)
-    return Task(figures)
+    return Task(scores)
 
 
 class Remember(L.Callback):
-    """The weights after every step."""
+    """Records the weights after every step."""
 
     def __init__(self):
         self.weights = []
@@ -94,11 +94,11 @@ def test_the_average_equals_an_explicit_sum_and_is_used_in_validation():
     fit(task, [remember, ExponentialMovingAverage(DECAY)], 6)
     means = []
     for step, weights in enumerate(remember.weights, 1):
-        kept = min(DECAY, (1 + step) / (10 + step))
-        mean = {name: kept * mean[name] + (1 - kept) * weights[name] for name in mean}
+        share = min(DECAY, (1 + step) / (10 + step))
+        mean = {name: share * mean[name] + (1 - share) * weights[name] for name in mean}
         means.append(mean)
-    for heard, wanted in zip(task.heard, means[1::2], strict=True):
-        assert all(torch.allclose(heard[name], wanted[name], atol=1e-6) for name in wanted)
+    for recorded, wanted in zip(task.recorded, means[1::2], strict=True):
+        assert all(torch.allclose(recorded[name], wanted[name], atol=1e-6) for name in wanted)
     own = copy.deepcopy(task.network.state_dict())
     assert all(torch.equal(own[name], remember.weights[-1][name]) for name in own), (
         "the weights themselves stay as they are"
@@ -113,10 +113,10 @@ def test_a_resumed_run_has_the_same_average(tmp_path, pause):
     whole = fresh()
     fit(whole, [ExponentialMovingAverage(DECAY)], 8)
     fit(fresh(), [ExponentialMovingAverage(DECAY)], pause).save_checkpoint(tmp_path / "pause.ckpt")
-    gone_on = fresh()
-    fit(gone_on, [ExponentialMovingAverage(DECAY)], 8, tmp_path / "pause.ckpt")
+    resumed = fresh()
+    fit(resumed, [ExponentialMovingAverage(DECAY)], 8, tmp_path / "pause.ckpt")
     assert len(whole.state_dict()) == 4
-    assert all(torch.equal(tensor, gone_on.state_dict()[name]) for name, tensor in whole.state_dict().items())
+    assert all(torch.equal(tensor, resumed.state_dict()[name]) for name, tensor in whole.state_dict().items())
 
 
 def test_a_checkpoint_saved_in_validation_does_not_swap_weights_and_average(tmp_path):
@@ -145,30 +145,30 @@ def mesh(tmp_path):
 
 @torch.no_grad()
 def test_swapping_a_sharded_average_discards_gathered_weights(mesh):
-    """What FSDP2 gathered for one forward pass must not stand in for the weights of the next."""
+    """Weights that FSDP2 gathered for one forward pass must not be used in the next."""
     torch.manual_seed(0)
     whole, sharded = Task(), Task()
     sharded.load_state_dict(whole.state_dict())
     fully_shard(sharded, mesh=mesh, reshard_after_forward=False)
     data = torch.randn(2, 3)
-    heard = []
+    recorded = []
     for task in (whole, sharded):
         task.average = WeightAverage(task.network)
         for weight in task.network.parameters():
             weight.add_(1.0)
         task.average.update(task.network, 0.25)
-        heard.append([task(data)])
+        recorded.append([task(data)])
         if task is sharded:
-            sharded.reshard()  # as the step before a validation leaves it
+            sharded.reshard()  # the state after a training step
         with averaged_weights(task):
-            heard[-1].append(task(data))
-        heard[-1].append(task(data))
+            recorded[-1].append(task(data))
+        recorded[-1].append(task(data))
     sharded.reshard()
-    torch.testing.assert_close(sharded(data), heard[0][0])
+    torch.testing.assert_close(sharded(data), recorded[0][0])
     assert all(isinstance(weight, DTensor) for weight in sharded.average.weights)
-    assert not torch.equal(heard[0][0], heard[0][1])
-    for wanted, found in zip(*heard, strict=True):
-        torch.testing.assert_close(found, wanted)
+    assert not torch.equal(recorded[0][0], recorded[0][1])
+    for wanted, actual in zip(*recorded, strict=True):
+        torch.testing.assert_close(actual, wanted)
 
 
 def test_only_trained_weights_are_averaged(tiny):
@@ -205,14 +205,14 @@ def test_training_stops_without_improvement_and_the_best_score_is_stored():
 
 
 def test_a_stopped_run_does_not_resume_and_an_interruption_changes_nothing(tmp_path):
-    figures = [3.0, 2.0, 2.5, 2.2, 2.1, 1.0]
+    scores = [3.0, 2.0, 2.5, 2.2, 2.1, 1.0]
     config = EarlyStoppingConfig(patience=3)
-    assert fit(fresh(figures), [EarlyStopping(config)], 20).global_step == 10
-    fit(fresh(figures), [EarlyStopping(config)], 6).save_checkpoint(tmp_path / "pause.ckpt")
-    stopped = fit(fresh(figures[3:]), [EarlyStopping(config)], 20, tmp_path / "pause.ckpt")
+    assert fit(fresh(scores), [EarlyStopping(config)], 20).global_step == 10
+    fit(fresh(scores), [EarlyStopping(config)], 6).save_checkpoint(tmp_path / "pause.ckpt")
+    stopped = fit(fresh(scores[3:]), [EarlyStopping(config)], 20, tmp_path / "pause.ckpt")
     assert stopped.global_step == 10
     stopped.save_checkpoint(tmp_path / "stopped.ckpt")
-    assert fit(fresh(figures), [EarlyStopping(config)], 20, tmp_path / "stopped.ckpt").global_step == 10
+    assert fit(fresh(scores), [EarlyStopping(config)], 20, tmp_path / "stopped.ckpt").global_step == 10
 
 
 def test_metrics_can_be_maximized_and_an_unknown_metric_is_reported():
@@ -223,5 +223,5 @@ def test_metrics_can_be_maximized_and_an_unknown_metric_is_reported():
     )
     with pytest.raises(UserError, match="not logged; choose one of: validation/loss"):
         fit(fresh(), [EarlyStopping(EarlyStoppingConfig("validation/wer", 1))], 4)
-    found = " ".join(EarlyStoppingConfig("train/loss", -1, min_delta=-1.0).problems())
-    assert all(part in found for part in ("monitor=train/loss", "patience=-1", "min_delta=-1.0"))
+    messages = " ".join(EarlyStoppingConfig("train/loss", -1, min_delta=-1.0).problems())
+    assert all(part in messages for part in ("monitor=train/loss", "patience=-1", "min_delta=-1.0"))

@@ -1,4 +1,4 @@
-"""A new objective costs one file and one line: it is added here, and a run trains with it."""
+"""A new objective is one file and one line: one is added here, and a run trains with it."""
 
 import json
 

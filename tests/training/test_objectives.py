@@ -23,14 +23,14 @@ EIGHT = RandomClips([5, 9, 3, 12, 7, 7, 1, 20])
 
 
 class Seen(DummyLogger):
-    """What was logged last."""
+    """A logger that stores the metrics logged last."""
 
     def log_metrics(self, metrics, step=None):
         self.metrics = metrics
 
 
 def trained(batches, accumulate, precision="64-true", steps=1, plugins=None):
-    """A tiny network after some steps on these batches, and what was logged."""
+    """Train a tiny network on these batches; return the network and the logged metrics."""
     torch.manual_seed(0)
     task = DiaModule(
         DiaNetwork(TINY), CrossEntropy(4.0), OptimConfig(max_grad_norm=0.5), ScheduleConfig(2), 10, 4.0
@@ -58,8 +58,8 @@ def trained(batches, accumulate, precision="64-true", steps=1, plugins=None):
 def test_gradient_accumulation_trains_like_the_whole_batch(parts):
     whole, logged = trained([EIGHT.batch(*range(8))], 1)
     pieces, logged_of_pieces = trained([EIGHT.batch(*part) for part in parts], len(parts))
-    for (name, wanted), found in zip(whole.named_parameters(), pieces.parameters(), strict=True):
-        torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-11, msg=name)
+    for (name, wanted), actual in zip(whole.named_parameters(), pieces.parameters(), strict=True):
+        torch.testing.assert_close(actual, wanted, rtol=1e-9, atol=1e-11, msg=name)
     assert logged_of_pieces == pytest.approx(logged, rel=1e-9)
 
 
@@ -76,9 +76,7 @@ def test_the_logged_loss_is_that_of_the_step():
 
 
 def test_gradient_norms_are_measured_without_the_loss_scale():
-    """On a CPU Lightning does not offer fp16, so its own plugin is given; the step of AdamW is fused as
-    everywhere.
-    """
+    """Lightning does not offer fp16 on a CPU, so its plugin is passed explicitly; AdamW is fused."""
     scaled = MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=2.0**10))
     half, logged = trained([EIGHT.batch(*range(8))], 1, None, plugins=[scaled])
     whole, wanted = trained([EIGHT.batch(*range(8))], 1, "32-true")
@@ -106,13 +104,13 @@ def test_the_chunked_loss_equals_the_loss_of_the_whole(rows, piece, seed):
                 *torch.autograd.grad((sums.cross_entropy_C * asked_for).sum(), (features, weight)),
             )
         )
-    (found, *pieces), (wanted, *whole) = gradients
-    torch.testing.assert_close(vars(found), vars(wanted))
+    (actual, *pieces), (wanted, *whole) = gradients
+    torch.testing.assert_close(vars(actual), vars(wanted))
     torch.testing.assert_close(pieces, whole)
 
 
 class LargestTensor(TorchDispatchMode):
-    """Remembers the most numbers that any tensor had that an operation returned."""
+    """Records the size of the largest tensor that an operation returned."""
 
     numbers = 0
 
@@ -140,7 +138,7 @@ def test_logits_are_never_materialized_whole():
     )
     with LargestTensor() as seen:
         CrossEntropy(1.0, piece=16)(wide, batch).cross_entropy_C.sum().backward()
-    table = config.channels * config.decoder.vocab_size * config.decoder.hidden_size  # the head's own weights
+    table = config.channels * config.decoder.vocab_size * config.decoder.hidden_size  # the head weights
     assert seen.numbers <= max(piece, table) < logits
     with LargestTensor() as seen:
         wide(batch.text_BS, batch.text_mask_BS, batch.inputs_BTC)

@@ -48,7 +48,7 @@ def test_only_adapters_are_optimized_if_present(tiny):
 
 
 def test_wrong_weight_decays_are_reported():
-    found = " ".join(
+    messages = " ".join(
         OptimConfig(
             learning_rate=0, weight_decay=-1, weight_decay_by_group={"biases": 0.1, "norms": -2}
         ).problems()
@@ -59,7 +59,7 @@ def test_wrong_weight_decays_are_reported():
         f"biases; its groups are {', '.join(PARAM_GROUPS)}",
         "norms=-2",
     ):
-        assert part in found, part
+        assert part in messages, part
 
 
 @pytest.mark.parametrize("kind", ["cosine", "wsd"])
@@ -102,8 +102,8 @@ def test_warm_up_is_configured_in_one_place(tiny, caplog):
     )
     for both in (ScheduleConfig(10, warmup_fraction=0.1), ScheduleConfig(None)):
         assert "give one of them" in both.problems()[0]
-    found = " ".join(ScheduleConfig(0, 2.0, decay_fraction=-1).problems())
-    assert all(part in found for part in ("warmup_steps=0", "final_fraction=2.0", "decay_fraction=-1"))
+    messages = " ".join(ScheduleConfig(0, 2.0, decay_fraction=-1).problems())
+    assert all(part in messages for part in ("warmup_steps=0", "final_fraction=2.0", "decay_fraction=-1"))
     with caplog.at_level(logging.WARNING):
         build_schedule(build_optimizer(tiny, OptimConfig()), ScheduleConfig(10), 10)
     assert "does not reach its highest value in 10 steps" in caplog.text
@@ -112,9 +112,9 @@ def test_warm_up_is_configured_in_one_place(tiny, caplog):
 KINDS = ("adamw", "adamw8bit", "muon")
 
 
-@torch.compiler.set_stance("force_eager")  # torchao compiles its steps, which takes a minute here
+@torch.compiler.set_stance("force_eager")  # torchao compiles its steps, which takes a minute on a CPU
 def train_steps(kind, steps, state=None, sequence=RandomClips([12, 20, 7, 15])):
-    """A network after some steps, or after some more from a state, and the optimizer."""
+    """Train for these steps, optionally from a state; return the network, the optimizer and the loss."""
     torch.manual_seed(0)
     network = DiaNetwork(TINY)
     optimizer = build_optimizer(network, OptimConfig(learning_rate=0.01, kind=kind))
@@ -135,10 +135,10 @@ def test_every_optimizer_trains_and_resumes_from_its_state(kind, tmp_path):
     network, optimizer, _ = train_steps(kind, range(7))
     torch.save({"network": network.state_dict(), "optimizer": optimizer.state_dict()}, tmp_path / "state")
     whole, _, last = train_steps(kind, range(13))
-    gone_on, _, _ = train_steps(kind, range(7, 13), torch.load(tmp_path / "state", weights_only=True))
+    resumed, _, _ = train_steps(kind, range(7, 13), torch.load(tmp_path / "state", weights_only=True))
     assert last < first - 0.5
     assert all(
-        torch.equal(one, other) for one, other in zip(whole.parameters(), gone_on.parameters(), strict=True)
+        torch.equal(one, other) for one, other in zip(whole.parameters(), resumed.parameters(), strict=True)
     )
 
 
@@ -167,7 +167,7 @@ def test_8_bit_moments_take_a_quarter_of_the_memory():
         ]
         return sum(part.numel() * part.element_size() for part in flat)
 
-    assert size("adamw8bit") < 0.5 * size("adamw")  # what is smaller than 4,096 numbers keeps its fp32
+    assert size("adamw8bit") < 0.5 * size("adamw")  # states of fewer than 4,096 numbers stay in fp32
 
 
 def test_an_unknown_optimizer_is_reported():

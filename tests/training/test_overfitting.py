@@ -1,4 +1,4 @@
-"""Eight clips are learned by heart, and spoken again code by code."""
+"""A network overfits eight clips and generates their codes exactly."""
 
 import lightning as L
 import torch
@@ -39,8 +39,8 @@ def test_eight_clips_are_learned_and_generated_exactly():
     trainer.fit(task, DataLoader([clips.batch(*range(8))] * STEPS, batch_size=None))
     assert float(trainer.callback_metrics["train/loss"]) < 0.05
     greedy = Sampling(cfg_scale=0.0, temperature=0.0)
-    spoken = generate_codes(
+    generated = generate_codes(
         task.network.eval(), [Request(text) for text in TEXTS], greedy, TINY.decoder.max_positions
     )
-    for found, example in zip(spoken, clips.examples, strict=True):
-        assert found.ended and torch.equal(found.codes_TC, example.codes_TC), example.id
+    for speech, example in zip(generated, clips.examples, strict=True):
+        assert speech.ended and torch.equal(speech.codes_TC, example.codes_TC), example.id

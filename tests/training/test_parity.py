@@ -1,6 +1,4 @@
-"""Training as transformers' own Dia would be trained: the same labels give the same loss and the same
-gradients.
-"""
+"""The same labels give the same loss and gradients as the Dia model of transformers."""
 
 import pytest
 import torch
@@ -19,7 +17,7 @@ def test_gradients_equal_those_of_transformers(tiny, tmp_path):
     batch = RandomClips([5, 9, 20, 12]).batch(0, 1, 2, 3)
     save_checkpoint(tiny, tmp_path / "model", None)
     theirs = transformers.DiaForConditionalGeneration.from_pretrained(tmp_path / "model")
-    # transformers' processor labels what it does not ask for with -100, a row of labels for each channel
+    # the processor of transformers labels ignored targets with -100, a row of labels for each channel
     labels = (
         batch.targets_BTC.masked_fill(batch.targets_BTC > TINY.decoder.eos, -100)
         .transpose(1, 2)

@@ -1,4 +1,4 @@
-"""A run that is killed at any moment and started again ends in the weights of one that was never killed."""
+"""A run that is killed at any moment and restarted ends in the weights of an uninterrupted run."""
 
 import json
 import math
@@ -24,7 +24,7 @@ KILLS = 40
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
-    """A folder with a finished run, `whole`, and how many seconds of a processor it took."""
+    """Return a folder with a finished run, `whole`, and the processor time, in seconds, of the run."""
     folder = tmp_path_factory.mktemp("resume")
     make_noise(folder)
     assert finished(folder, "prepared", "trainer.steps=1")
@@ -37,8 +37,9 @@ def work(tmp_path_factory):
 
 
 def processor_seconds(process):
-    """How long processors have worked for a process, which says how far it is however busy the machine; 0
-    when it is gone.
+    """Return the processor time of a process, in seconds, or 0 if it has ended.
+
+    It measures the progress of a run independently of the load of the machine.
     """
     try:
         fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
@@ -91,7 +92,7 @@ def test_forty_kills_do_not_change_the_weights(work):
         if process.exitcode == -signal.SIGKILL:
             kills += 1
             if not (folder / "runs" / name / "finished.json").exists():
-                continue  # else it was killed on its way out, with everything written
+                continue  # otherwise it was killed at exit, after it wrote everything
         else:
             assert process.exitcode == 0, (folder / f"{name}.log").read_text()[-3000:]
             if kills >= KILLS:
@@ -105,7 +106,7 @@ def test_forty_kills_do_not_change_the_weights(work):
 
 
 def truncated_run(folder, name):
-    """A copy of the finished run that was cut off before its end, and its checkpoints, oldest first."""
+    """Copy the finished run without its end marker; return its checkpoints, oldest first."""
     shutil.copytree(folder / "runs" / "whole", folder / "runs" / name)
     (folder / "runs" / name / "finished.json").unlink()
     return sorted((folder / "runs" / name / "checkpoints").glob("*.ckpt"))
@@ -140,18 +141,18 @@ def test_a_run_without_an_intact_checkpoint_does_not_restart(work):
 
 
 @pytest.mark.parametrize(
-    ("overrides", "said"),
+    ("overrides", "message"),
     [
         ([], "exists and is finished"),
         (["resume=false"], "exists"),
         (["trainer.steps=30", "resume=auto"], "finished"),
     ],
 )
-def test_a_finished_run_is_not_changed(work, overrides, said):
+def test_a_finished_run_is_not_changed(work, overrides, message):
     folder = work[0]
     before = {path: path.stat().st_mtime_ns for path in (folder / "runs" / "whole").rglob("*")}
     assert not finished(folder, "whole", *overrides)
-    assert said in (folder / "whole.log").read_text()
+    assert message in (folder / "whole.log").read_text()
     assert {path: path.stat().st_mtime_ns for path in (folder / "runs" / "whole").rglob("*")} == before
 
 
@@ -195,10 +196,14 @@ def test_every_changed_fact_is_reported():
         "model.norm_epsilon"
         in incompatibilities(facts(), facts(config={"model.norm_epsilon": 1e-6, "seed": 0}))[0]
     )
-    told = inexact_changes(
+    changes = inexact_changes(
         facts(), facts(config={"model.norm_epsilon": 1e-5}, torch="2.10", processor="AVX512")
     )
-    assert told == ["seed was 0, is not set", "torch was 2.9, is 2.10", "the processor was AVX2, is AVX512"]
+    assert changes == [
+        "seed was 0, is not set",
+        "torch was 2.9, is 2.10",
+        "the processor was AVX2, is AVX512",
+    ]
     assert changed_data(facts(), facts(data={"train": "b", "mix 0 train": "c"}))[1].startswith(
         "the data of split train"
     )
@@ -224,8 +229,8 @@ def test_a_signal_saves_and_stops(work):
     os.kill(process.pid, signal.SIGUSR1)
     process.join()
     assert process.exitcode == 75
-    kept = newest(folder / "runs" / "signalled" / "checkpoints")
-    assert f"stopped at step {kept.manifest.step}" in (folder / "signalled.log").read_text()
+    latest = newest(folder / "runs" / "signalled" / "checkpoints")
+    assert f"stopped at step {latest.manifest.step}" in (folder / "signalled.log").read_text()
 
 
 def test_a_truncated_row_of_metrics_is_dropped(tmp_path):

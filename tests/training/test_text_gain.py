@@ -1,4 +1,4 @@
-"""A model that reads loses by another clip's text; one that does not, does not."""
+"""The text of another clip increases the loss of a model only if it reads the text."""
 
 import pytest
 import torch
@@ -12,8 +12,8 @@ from tests.training.small_run import fit, task, trainer
 
 
 def gain_of(folder, module, batches):
-    made = trainer(folder, [TextGain()], 1)
-    made.validate(module, DataLoader(BatchList(batches), batch_size=None), verbose=False)
+    validator = trainer(folder, [TextGain()], 1)
+    validator.validate(module, DataLoader(BatchList(batches), batch_size=None), verbose=False)
     return [
         float(row["validation/text_gain"]) for row in read_metrics(folder) if row.get("validation/text_gain")
     ]

@@ -1,6 +1,4 @@
-"""What a step computes is what torch counts; rates are of what was trained, without padding and
-validation.
-"""
+"""Operations of a step equal the count of torch; rates leave out padding and validation."""
 
 import csv
 import time
@@ -33,7 +31,7 @@ def test_operations_equal_the_count_of_torch():
     with (
         FlopCounterMode(display=False) as counter,
         sdpa_kernel(SDPBackend.MATH),
-    ):  # whose products the counter knows on a CPU
+    ):  # the counter supports its products on a CPU
         logits = network(text, torch.ones(3, 11, dtype=torch.bool), codes)
         assert counter.get_total_flops() == forward_flops(TINY, [(30, 11)] * 3)
         logits.sum().backward()
@@ -95,7 +93,7 @@ def test_an_unlisted_device_is_measured():
 
 
 class Slow(L.Callback):
-    """A validation that takes its time."""
+    """Delays every validation."""
 
     def on_validation_end(self, trainer, task):
         time.sleep(0.5)
@@ -104,12 +102,12 @@ class Slow(L.Callback):
 def test_a_run_logs_the_rates_of_training(tmp_path):
     clips = RandomClips([12, 20, 7, 15])
     throughput, steps = Throughput(TINY, 25.0, "32-true"), 6
-    made = trainer(tmp_path, [throughput, Slow()], steps, validate_every=2, gradient_accumulation_steps=2)
-    made.log_every_n_steps = 1
+    fitted = trainer(tmp_path, [throughput, Slow()], steps, validate_every=2, gradient_accumulation_steps=2)
+    fitted.log_every_n_steps = 1
     loaders = [DataLoader(Batches(count, clips), batch_size=None) for count in (2 * steps, 1)]
-    begun = time.perf_counter()
-    made.fit(task(steps), *loaders)
-    took = time.perf_counter() - begun
+    started = time.perf_counter()
+    fitted.fit(task(steps), *loaders)
+    took = time.perf_counter() - started
     total = sum(throughput.window, StepWork())
     assert (
         len(throughput.window) == steps and total.seconds < took - 1.0
@@ -131,4 +129,4 @@ def test_a_run_logs_the_rates_of_training(tmp_path):
         "train/loss",
         "train/learning_rate",
         "validation/loss",
-    } <= made.progress_bar_metrics.keys()
+    } <= fitted.progress_bar_metrics.keys()

@@ -15,9 +15,9 @@ def test_loss_is_the_weighted_mean_over_channels():
     logits, targets = case()
     wanted = torch.zeros(())
     for channel in range(4):
-        asked = targets[..., channel] <= 32
+        in_loss = targets[..., channel] <= 32
         wanted += (4.0 if channel == 0 else 1.0) * F.cross_entropy(
-            logits[..., channel, :][asked], targets[..., channel][asked]
+            logits[..., channel, :][in_loss], targets[..., channel][in_loss]
         )
     torch.testing.assert_close(
         weighted_loss(channel_sums(logits, targets, 32), channel_weights(4, 4.0)), wanted / 7

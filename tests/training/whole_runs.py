@@ -1,5 +1,4 @@
-"""Whole runs of `python -m dia.train` on a tiny corpus of noise, for tests of going on and of several
-processes.
+"""Runs of `python -m dia.train` on a tiny corpus of noise, for tests of resuming and of several processes.
 
 Under torchrun: ``whole_runs.py FOLDER name key=value ... + name key=value ...`` trains one run after the
 other.
@@ -39,7 +38,7 @@ TINY_RUN = (
 
 
 def make_noise(folder: Path) -> None:
-    """A corpus of noises in ``folder/noise``."""
+    """Write a corpus of noise to ``folder/noise``."""
     (folder / "noise").mkdir()
     rng, lines = np.random.default_rng(0), []
     for number in range(16):
@@ -53,7 +52,7 @@ def make_noise(folder: Path) -> None:
 
 
 def train(folder: Path, environment: dict[str, str], name: str, *overrides: str) -> None:
-    """What a process does: the command line's work, its output in ``folder/name.log``."""
+    """Train as the command line does, with the output in ``folder/name.log``."""
     os.environ.update(environment)
     from omegaconf import OmegaConf
 
@@ -87,7 +86,7 @@ def train_here(folder: Path, monkeypatch, *overrides: str) -> None:
 def start(
     folder: Path, name: str, *overrides: str, environment: dict[str, str] | None = None
 ) -> multiprocessing.Process:
-    """Start a run in a process that has its imports behind it: a forked copy of one that waits."""
+    """Start a run in a forked copy of a process that has imported everything."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     process = context.Process(target=train, args=(folder, environment or {}, name, *overrides))
@@ -96,7 +95,7 @@ def start(
 
 
 def start_two(folder: Path, name: str, *overrides: str) -> list[multiprocessing.Process]:
-    """Start a run of two processes, which torchrun would tell of each other so."""
+    """Start a run of two processes with the environment variables of torchrun."""
     return [start(folder, name, *overrides, environment=rank) for rank in rank_environments(2)]
 
 

@@ -1,5 +1,6 @@
-"""What SLURM is asked for, and what is said when it refuses or no job starts. (The real thing:
-scripts/cluster/slurm.sh.)
+"""Job requests to SLURM, and reports of refused jobs and of jobs that do not start.
+
+scripts/cluster/slurm.sh runs the same against a real SLURM.
 """
 
 import os
@@ -86,7 +87,7 @@ def test_bad_settings_are_reported_before_submission():
 
 
 def programs(folder, monkeypatch, **scripts):
-    """Programs of SLURM that say what the test wants."""
+    """Programs named like those of SLURM, with the output that a test needs."""
     for name, body in scripts.items():
         (folder / name).write_text(f"#!/bin/sh\n{body}\n")
         (folder / name).chmod(0o755)
@@ -133,8 +134,10 @@ def test_jobs_that_end_at_once_are_reported_with_the_end_of_their_log(tmp_path, 
 def test_waiting_ends_with_the_first_worker(tmp_path, monkeypatch):
     monkeypatch.setattr(slurm, "POLL_SECONDS", 0.01)
     programs(tmp_path, monkeypatch, squeue="echo 'job 7 is RUNNING (None)'")
-    begun = time.monotonic()
+    started = time.monotonic()
     client, cluster = waiting("7")
-    client.scheduler_info = lambda n_workers: {"workers": {"w": {}} if time.monotonic() - begun > 0.1 else {}}
+    client.scheduler_info = lambda n_workers: {
+        "workers": {"w": {}} if time.monotonic() - started > 0.1 else {}
+    }
     await_workers(client, cluster, 1, str(tmp_path))
-    assert time.monotonic() - begun >= 0.1
+    assert time.monotonic() - started >= 0.1
