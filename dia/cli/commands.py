@@ -49,20 +49,26 @@ HOME = (
     "environment variable DIA_HOME names, else below the working directory."
 )
 TRAIN = Command(
-    "train", "", "train", "dia.config.train:TrainConfig",
-    "Train a model or a codec: prepare the data unless it exists, train, and save the model.",
-    (
+    door="train",
+    word="",
+    config="train",
+    schema="dia.config.train:TrainConfig",
+    summary="Train a model or a codec: prepare the data unless it exists, train, and save the model.",
+    examples=(
         ("+recipe=demo", "fine-tune the shipped model on a small synthetic corpus, in minutes on a CPU"),
         ("+recipe=finetune data.path=FOLDER", "fine-tune Dia-1.6B on your own recordings"),
         ("+recipe=base plan=true", "print the memory, hours and money that a run needs, and exit"),
     ),
     notes="The same command resumes an interrupted run. Exit codes: 0 trained, 2 refused, 75 stopped by "
     f"SIGUSR1 and saved. {HOME}",
-)  # fmt: skip
+)
 PREPARE = Command(
-    "prepare", "", "train", "dia.config.train:TrainConfig",
-    "Prepare a data set: read its source, cut it into clips, and store audio, labels and codes.",
-    (
+    door="prepare",
+    word="",
+    config="train",
+    schema="dia.config.train:TrainConfig",
+    summary="Prepare a data set: read its source, cut it into clips, and store audio, labels and codes.",
+    examples=(
         ("+recipe=demo", "synthesize the demo corpus"),
         ("data=corpus data.corpus=local data.path=FOLDER", "prepare your own folder with a table"),
         ("+recipe=recordings data.path=FOLDER", "label raw recordings with models"),
@@ -70,11 +76,14 @@ PREPARE = Command(
     reads=("data", "codec", "engine"),
     notes="The same command resumes an interrupted preparation. Exit codes: 0 complete, 2 refused, 3 some "
     f"inputs were left out. {HOME}",
-)  # fmt: skip
+)
 GENERATE = Command(
-    "generate", "", "generate", "dia.config.generate:GenerateConfig",
-    "Generate speech from a script.",
-    (
+    door="generate",
+    word="",
+    config="generate",
+    schema="dia.config.generate:GenerateConfig",
+    summary="Generate speech from a script.",
+    examples=(
         ('"[S1] Hello there. (laughs) [S2] Hello!"', "write speech.wav"),
         ('"[S1] Hello there." seed=0,1,2 out=hello.flac', "write hello_seed0.flac to hello_seed2.flac"),
         ("- ckpt=runs/nano out=story.wav < story.txt", "read the script from standard input"),
@@ -83,61 +92,79 @@ GENERATE = Command(
     omits=("seeds",),
     notes="text=@FILE reads the script from a file. The audio format follows the ending of out: .wav, .flac, "
     f".ogg or .mp3. {HOME}",
-)  # fmt: skip
+)
 EVAL = Command(
-    "eval", "", "eval", "dia.config.eval:EvalConfig",
-    "Evaluate a checkpoint, recorded systems, or both: scores.json, clips.parquet and report.html.",
-    (
+    door="eval",
+    word="",
+    config="eval",
+    schema="dia.config.eval:EvalConfig",
+    summary="Evaluate a checkpoint, recorded systems, or both: scores.json, clips.parquet and report.html.",
+    examples=(
         ("dia_nano suite=quick", "evaluate a shipped model or a run on the quick suite"),
         ("runs/demo baseline=dia_nano", "compare a run with the checkpoint that it started from"),
         ("systems=[outputs/elevenlabs/RUN] suite=dialogue", "score recordings of another system"),
     ),
     positional="ckpt",
     notes=f"Exit codes: 0 complete, 2 refused, 3 some takes failed or could not be read. {HOME}",
-)  # fmt: skip
+)
 RECORD = Command(
-    "eval", "record", "record", "dia.config.systems:RecordConfig",
-    "Record what another system generates from a suite's prompts.",
-    (
+    door="eval",
+    word="record",
+    config="record",
+    schema="dia.config.systems:RecordConfig",
+    summary="Record what another system generates from a suite's prompts.",
+    examples=(
         ("system=elevenlabs suite=dialogue", "print the price of a recording and stop"),
         ("system=elevenlabs suite=dialogue confirm=true", "record; the same command resumes"),
         ("system=folder system.path=FOLDER", "import recordings that exist"),
     ),
     notes=HOME,
-)  # fmt: skip
+)
 LISTEN = Command(
-    "eval", "listen", "listen", "dia.config.listening_test:ListenConfig",
-    "Write a blind listening test of recorded systems as one static page.",
-    (
+    door="eval",
+    word="listen",
+    config="listen",
+    schema="dia.config.listening_test:ListenConfig",
+    summary="Write a blind listening test of recorded systems as one static page.",
+    examples=(
         ("outputs/ours/RUN outputs/elevenlabs/RUN", "write listen.html and its key, listen.key.json"),
         ("RUN RUN RUN out=test.html trials=20", "compare three systems, 20 comparisons in a form"),
         ("RUN RUN reference=outputs/folder/RUN", "add real recordings of the same prompts"),
     ),
     positional="folders",
-)  # fmt: skip
+)
 VOTES = Command(
-    "eval", "votes", "votes", "dia.config.listening_test:VotesConfig",
-    "Analyse the answers of a listening test: strength of each system with confidence intervals.",
-    (
+    door="eval",
+    word="votes",
+    config="votes",
+    schema="dia.config.listening_test:VotesConfig",
+    summary="Analyse the answers of a listening test: strength of each system with confidence intervals.",
+    examples=(
         ("answers-*.json key=listen.key.json", "print the result"),
         ("answers-*.json key=listen.key.json out=votes.json", "also write it as JSON"),
         ("answers-*.json key=listen.key.json checks=1", "require that every attention check is passed"),
     ),
     positional="files",
-)  # fmt: skip
+)
 CALIBRATE = Command(
-    "eval", "calibrate", "calibrate", "dia.config.judges:CalibrateConfig",
-    "Calibrate the detector of nonverbal sounds on real recordings.",
-    (
+    door="eval",
+    word="calibrate",
+    config="calibrate",
+    schema="dia.config.judges:CalibrateConfig",
+    summary="Calibrate the detector of nonverbal sounds on real recordings.",
+    examples=(
         ("folder=SOUNDS", "calibrate on a folder of labelled recordings"),
         ("folder=SOUNDS out=real.json", "choose the file of the result"),
         ("folder=SOUNDS labels=labels.csv", "name the table of labels"),
     ),
-)  # fmt: skip
+)
 SWEEP = Command(
-    "sweep", "", "", "dia.config.sweep:SweepConfig",
-    "Search hyper-parameters: every trial is a training run in its own process.",
-    (
+    door="sweep",
+    word="",
+    config="",
+    schema="dia.config.sweep:SweepConfig",
+    summary="Search hyper-parameters: every trial is a training run in its own process.",
+    examples=(
         (
             "+recipe=nano 'sweep.space={optim.learning_rate: {low: 1e-4, high: 1e-2, log: true}}'",
             "search one key",
@@ -151,69 +178,100 @@ SWEEP = Command(
     prefix="sweep.",
     notes="All other keys are those of training and apply to every trial. The same command resumes a sweep. "
     f"{HOME}",
-)  # fmt: skip
+)
 BENCH = Command(
-    "bench", "", "bench", "dia.config.bench:BenchConfig",
-    "Measure speed and memory of generation, beside transformers.",
-    (
+    door="bench",
+    word="",
+    config="bench",
+    schema="dia.config.bench:BenchConfig",
+    summary="Measure speed and memory of generation, beside transformers.",
+    examples=(
         ("model=nano variants=[dia-fp32,dia-int8]", "compare two variants of a small model"),
         ("model=dia_1_6b device=cuda", "measure Dia-1.6B with random weights on a GPU"),
         ("weights=dia_nano out=bench.json", "measure a checkpoint and write the numbers as JSON"),
     ),
-)  # fmt: skip
+)
 BENCH_PREPARE = Command(
-    "bench", "prepare", "bench_prepare", "dia.config.bench:BenchPrepareConfig",
-    "Measure the time and memory of data preparation.",
-    (
+    door="bench",
+    word="prepare",
+    config="bench_prepare",
+    schema="dia.config.bench:BenchPrepareConfig",
+    summary="Measure the time and memory of data preparation.",
+    examples=(
         ("", "measure with the default sizes"),
         ("workers=1 out=prepare.json", "measure one worker and write the numbers as JSON"),
         ("dac=false", "leave out the comparison with the command of descript-audio-codec"),
     ),
-)  # fmt: skip
+)
 BENCH_TRAIN = Command(
-    "bench", "train", "bench_train", "dia.config.bench:BenchTrainConfig",
-    "Measure the speed and memory of training, beside transformers with accelerate.",
-    (
+    door="bench",
+    word="train",
+    config="bench_train",
+    schema="dia.config.bench:BenchTrainConfig",
+    summary="Measure the speed and memory of training, beside transformers with accelerate.",
+    examples=(
         ("", "measure with the default sizes"),
         ("model=dia_1_6b precision=bf16-mixed", "measure Dia-1.6B"),
         ("out=train.json", "write the numbers as JSON"),
     ),
-)  # fmt: skip
+)
 DOCTOR = Command(
-    "weights", "doctor", "", "dia.config.weights:DoctorConfig",
-    "Describe a checkpoint: layout, generation, types, checksum, and shapes that do not fit.",
-    (
+    door="weights",
+    word="doctor",
+    config="",
+    schema="dia.config.weights:DoctorConfig",
+    summary="Describe a checkpoint: layout, generation, types, checksum, and shapes that do not fit.",
+    examples=(
         ("dia_nano", "describe a shipped model, a run or a checkpoint"),
         ('PATH audio=clip.wav text="[S1] Hello."', "also test which cross_rope fits a recording"),
         ("owner/name codec=dac_44khz", "describe a checkpoint of the Hugging Face Hub"),
     ),
     positional="path",
-)  # fmt: skip
+)
 CONVERT = Command(
-    "weights", "convert", "", "dia.config.weights:ConvertConfig",
-    "Convert a checkpoint to another layout.",
-    (
+    door="weights",
+    word="convert",
+    config="",
+    schema="dia.config.weights:ConvertConfig",
+    summary="Convert a checkpoint to another layout.",
+    examples=(
         ("runs/nano to=transformers out=FOLDER", "write a folder that transformers opens"),
         ("runs/nano to=nari out=FOLDER", "write the layout of nari-labs/dia"),
         ("owner/name to=nari out=FOLDER", "convert a checkpoint of the Hugging Face Hub"),
     ),
     positional="path",
-)  # fmt: skip
+)
 CONSOLIDATE = Command(
-    "weights", "consolidate", "", "dia.config.weights:ConsolidateConfig",
-    "Write the newest checkpoint of a run, also a sharded one, as a model.",
-    (
+    door="weights",
+    word="consolidate",
+    config="",
+    schema="dia.config.weights:ConsolidateConfig",
+    summary="Write the newest checkpoint of a run, also a sharded one, as a model.",
+    examples=(
         ("runs/base out=FOLDER", "export an unfinished run"),
         ("/data/runs/base out=base-model", "paths may be absolute"),
         ("runs/base out=exports/base", "the parent folder must exist"),
     ),
     positional="path",
-)  # fmt: skip
+)
 
 COMMANDS = (
-    TRAIN, PREPARE, GENERATE, EVAL, RECORD, LISTEN, VOTES, CALIBRATE, SWEEP, BENCH, BENCH_PREPARE,
-    BENCH_TRAIN, DOCTOR, CONVERT, CONSOLIDATE,
-)  # fmt: skip
+    TRAIN,
+    PREPARE,
+    GENERATE,
+    EVAL,
+    RECORD,
+    LISTEN,
+    VOTES,
+    CALIBRATE,
+    SWEEP,
+    BENCH,
+    BENCH_PREPARE,
+    BENCH_TRAIN,
+    DOCTOR,
+    CONVERT,
+    CONSOLIDATE,
+)
 DOORS = tuple(dict.fromkeys(command.door for command in COMMANDS))
 
 

@@ -126,9 +126,13 @@ class _Page:
         """Append a paragraph; ``hanging`` is the indent of all lines but the first."""
         first, later = " " * indent, " " * (indent if hanging is None else hanging)
         self.lines += textwrap.wrap(
-            text, self.width, initial_indent=first, subsequent_indent=later, break_long_words=False,
+            text,
+            self.width,
+            initial_indent=first,
+            subsequent_indent=later,
+            break_long_words=False,
             break_on_hyphens=False,
-        ) or [""]  # fmt: skip
+        ) or [""]
 
     def add_pairs(self, heading: str, pairs: Iterable[tuple[str, str]]) -> None:
         """Append a heading and pairs of a term and its explanation."""

@@ -120,10 +120,12 @@ def _module_docstrings(module: str) -> dict[str, dict[str, str]]:
         node.name: {
             field.target.id: text.value.value
             for field, text in zip(node.body, node.body[1:], strict=False)
-            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-            and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+            if isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and isinstance(text, ast.Expr)
+            and isinstance(text.value, ast.Constant)
             and isinstance(text.value.value, str)
         }
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef)
-    }  # fmt: skip
+    }

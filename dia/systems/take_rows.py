@@ -20,12 +20,30 @@ from dia.systems.response_audio import (
 from dia.types import Waveform
 
 REQUEST_KEYS = (
-    "part", "attempt", "requested_at", "latency_ms", "http_status", "request_id", "request", "cost_units",
-    "cost_from", "raw_path", "raw_sha256", "sdk_version", "error_kind", "message",
-)  # fmt: skip
+    "part",
+    "attempt",
+    "requested_at",
+    "latency_ms",
+    "http_status",
+    "request_id",
+    "request",
+    "cost_units",
+    "cost_from",
+    "raw_path",
+    "raw_sha256",
+    "sdk_version",
+    "error_kind",
+    "message",
+)
 AUDIO_KEYS = (
-    "wav_path", "wav_sha256", "sample_rate", "channels", "duration_s", "loudness_lufs", "turn_times",
-)  # fmt: skip
+    "wav_path",
+    "wav_sha256",
+    "sample_rate",
+    "channels",
+    "duration_s",
+    "loudness_lufs",
+    "turn_times",
+)
 NO_AUDIO: Mapping[str, Any] = dict.fromkeys(AUDIO_KEYS)
 
 

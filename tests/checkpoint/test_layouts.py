@@ -133,9 +133,13 @@ def test_files_that_are_no_checkpoint_of_dia_are_reported(tiny, tmp_path):
     for name in ("a.pth", "b.pth"):
         torch.save({}, tmp_path / "two" / name)
     for name, message in (
-        ("other.safetensors", "holds no Dia"), ("text.pth", "damaged"), ("list.pth", "no tensors by name"),
-        ("notes.txt", "no weights file"), ("two", "several checkpoints"), ("nothing", "no checkpoint at"),
-    ):  # fmt: skip
+        ("other.safetensors", "holds no Dia"),
+        ("text.pth", "damaged"),
+        ("list.pth", "no tensors by name"),
+        ("notes.txt", "no weights file"),
+        ("two", "several checkpoints"),
+        ("nothing", "no checkpoint at"),
+    ):
         with pytest.raises(UserError, match=message) as caught:
             read_source(tmp_path / name)
         assert name in str(caught.value)

@@ -97,9 +97,11 @@ def test_a_word_late_in_a_long_turn_belongs_to_it():
     turns = {"start": np.array([0.0, 10.0]), "end": np.array([10.0, 11.0]), "voice": np.array(["a", "b"])}
     times, voices = turn_points(turns)
     transcript = {
-        "text": np.array([" late", " next"]), "start": np.array([8.0, 10.2]), "end": np.array([8.4, 10.6]),
+        "text": np.array([" late", " next"]),
+        "start": np.array([8.0, 10.2]),
+        "end": np.array([8.4, 10.6]),
         "probability": np.ones(2),
-    }  # fmt: skip
+    }
     words = assign_voices(transcript, np.ones(400), times, voices)
     assert [word.voice for word in words] == ["a", "b"]
     none = {"start": np.zeros(0), "end": np.zeros(0), "voice": np.zeros(0, dtype=np.str_)}

@@ -104,8 +104,9 @@ def test_an_event_is_placed_between_the_words_around_it():
     events = [Event("laughs", 1.1, 1.8, 0.9, "m"), Event("coughs", 4.7, 5.0, 0.8, "m")]
     labelled = place_events(segments, words, events)
     assert [(sound.tag, item.turn.text[: sound.char]) for item in labelled for sound in item.nonverbals] == [
-        ("laughs", "One two "), ("coughs", "Four."),
-    ]  # fmt: skip
+        ("laughs", "One two "),
+        ("coughs", "Four."),
+    ]
     assert labelled[1].end == pytest.approx(5.0)
     alone = place_events([], [], events[:1])
     assert alone[0].turn.text == "" and alone[0].nonverbals[0].tag == "laughs"

@@ -32,8 +32,11 @@ def work(tmp_path_factory):
     runs = ["ddp", *STEPS, "trainer.strategy=ddp", "+", "fsdp2", *STEPS, "trainer.strategy=fsdp2"]
     done = subprocess.run(
         [torchrun, "--standalone", "--nproc-per-node=2", "-m", "tests.training.whole_runs", folder, *runs],
-        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
     logs = "".join(path.read_text()[-3000:] for path in folder.glob("*.log"))
     assert done.returncode == 0, done.stderr[-3000:] + logs
     return folder

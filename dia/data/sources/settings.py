@@ -45,7 +45,7 @@ def open_source(config: SourceConfig) -> Source:
         )
     return CorpusSource(
         declared, path, config.unknown, config.licence, config.streaming, config.limit, config.dialogue
-    )  # fmt: skip
+    )
 
 
 def _calibrated(config: RecordingsConfig) -> RecordingsConfig:

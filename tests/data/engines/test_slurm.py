@@ -41,9 +41,16 @@ def test_a_job_is_a_worker_that_ends_before_its_walltime(tmp_path):
 
 def test_every_setting_reaches_the_job_script(tmp_path):
     config = SlurmConfig(
-        queue="short", account="speech", cores=4, memory="16GB", walltime="1-00:00:00", python="/opt/python",
-        prologue=["module load ffmpeg"], directives=["--constraint=zen4"], logs=str(tmp_path),
-    )  # fmt: skip
+        queue="short",
+        account="speech",
+        cores=4,
+        memory="16GB",
+        walltime="1-00:00:00",
+        python="/opt/python",
+        prologue=["module load ffmpeg"],
+        directives=["--constraint=zen4"],
+        logs=str(tmp_path),
+    )
     script = script_of(config)
     for line in (
         "-p short",
