@@ -88,9 +88,9 @@ def test_walltimes_are_read_as_slurm_reads_them(days, hours, minutes, seconds):
 
 
 def test_bad_settings_are_reported_before_submission():
-    config = EngineConfig("dask", 1, "slurm", SlurmConfig(cores=0, walltime="an hour"), patience=0)
+    config = EngineConfig("dask", 1, "slurm", SlurmConfig(cores=0, walltime="an hour"), startup_minutes=0)
     problems = "\n".join(config.problems())
-    assert all(part in problems for part in ("slurm.cores=0", "slurm.walltime=an hour", "patience=0"))
+    assert all(part in problems for part in ("slurm.cores=0", "slurm.walltime=an hour", "startup_minutes=0"))
 
 
 def programs(folder, monkeypatch, **scripts):
@@ -120,12 +120,10 @@ def waiting(*numbers):
     return client, SimpleNamespace(workers={number: SimpleNamespace(job_id=number) for number in numbers})
 
 
-def test_jobs_that_never_start_are_cancelled_and_the_reason_of_slurm_is_reported(
-    tmp_path, monkeypatch, caplog
-):
+def test_jobs_that_never_start_are_reported_with_the_reason_of_slurm(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(slurm, "POLL_SECONDS", 0.01)
     programs(tmp_path, monkeypatch, squeue="echo 'job 7 is PENDING (Resources)'")
-    with pytest.raises(UserError, match=r"patience=0.001 minutes: job 7 is PENDING \(Resources\)"):
+    with pytest.raises(UserError, match=r"startup_minutes=0.001 minutes: job 7 is PENDING \(Resources\)"):
         await_workers(*waiting("7"), 0.001, str(tmp_path))
     assert caplog.text.count("waiting for SLURM") == 1
 
