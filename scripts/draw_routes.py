@@ -59,7 +59,8 @@ def draw(steps: list[Step]) -> str:
     width = 2 * MARGIN + COLUMNS * WIDTH + (COLUMNS - 1) * GAP
     height = 2 * MARGIN + rows * (HEIGHT + ROW_GAP) - ROW_GAP + 24
     head = (
-        '<marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        '<marker id="head" viewBox="0 0 8 8" refX="7" refY="4" '
+        'markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0 8 4 0 8Z" fill="#6b7c93"/></marker>'
     )
     parts = [

@@ -1,4 +1,4 @@
-"""Recipes: whole experiments as YAML, loaded with ``+recipe=NAME`` (recipes/*.yaml) or ``+recipe=PATH.yaml``."""
+"""Recipes: whole experiments as YAML, loaded with ``+recipe=NAME`` or ``+recipe=PATH.yaml``."""
 
 import hashlib
 from collections.abc import Iterable

@@ -21,9 +21,9 @@ def is_system_file(argument: str) -> bool:
 def register_system_file(argument: str) -> str:
     """Store the declaration that ``system=PATH`` names, and return the argument with its stored name.
 
-    A file may name only clients of this package: Python code is named on the command line, so that a declaration
-    from someone else runs nothing (``system.client=my_client.py:MyClient``). Raises :class:`UserError` for a file
-    that is missing, is not a YAML mapping, or names Python code.
+    A file may name only clients of this package. Python code is named on the command line
+    (``system.client=my_client.py:MyClient``), so that a declaration from someone else runs nothing. Raises
+    :class:`UserError` for a file that is missing, is not a YAML mapping, or names Python code.
     """
     if not is_system_file(argument):
         return argument
@@ -40,8 +40,8 @@ def register_system_file(argument: str) -> str:
         )
     if ":" in (client := str(content.get("client", ""))):
         raise UserError(
-            f"system={path}: a declaration cannot name Python code (client: {client}); if you trust it, remove the "
-            f"line and give system.client={client} on the command line"
+            f"system={path}: a declaration cannot name Python code (client: {client}); if you trust it, "
+            f"remove the line and give system.client={client} on the command line"
         )
     name = f"file_{hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]}"
     ConfigStore.instance().store(group="system", name=name, node=OmegaConf.create(content))
