@@ -29,6 +29,9 @@ PRELOADED = [  # front doors, and what they import when they need it
     "dia.pipelines.train_codec",
     "dia.pipelines.evaluation.evaluate",
     "dia.data.prepare",
+    "dia.config.compose",  # registers the schemas and recipes, which takes as long as a tiny run
+    "dac",
+    "torch.utils.tensorboard",
     "tests.processes",
 ]
 
