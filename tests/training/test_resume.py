@@ -143,7 +143,7 @@ def test_a_run_without_an_intact_checkpoint_does_not_restart(work):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ([], "exists and is finished"),
+        ([], "exists and the run is finished"),
         (["resume=false"], "exists"),
         (["trainer.steps=30", "resume=auto"], "finished"),
     ],
