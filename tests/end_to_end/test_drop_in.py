@@ -121,7 +121,7 @@ def fill_dac_cache(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A home folder with both caches filled (the Hub's for both lengths), and prompts in its folder `work`."""
+    """A home folder with both caches filled (the Hub of each length), and prompts in its folder `work`."""
     home = tmp_path_factory.mktemp("home")
     for steps in (STEPS, SHORT_STEPS):
         fill_hub_cache(home / f"hub_{steps}", never_ending(steps))
