@@ -164,8 +164,11 @@ class Dia:
         Args:
             text: A script such as ``[S1] Hello there. (laughs) [S2] Hello!``, or a list of scripts.
             max_tokens: Decoder steps, including a prompt; None means as many as the model has.
-            cfg_scale, temperature, top_p, cfg_filter_top_k: Sampling values; None takes those of the
-                checkpoint (nari-labs/dia has one set of values for all checkpoints).
+            cfg_scale: Strength of classifier-free guidance. None takes the checkpoint's value, here and below
+                (nari-labs/dia has one set of values for all checkpoints).
+            temperature: Temperature of sampling.
+            top_p: Probability mass of nucleus sampling.
+            cfg_filter_top_k: Number of tokens that guidance leaves.
             use_torch_compile: Compile the decoder step; the first call takes about a minute.
             audio_prompt: A voice prompt for all texts, or a list with one or None for each: an audio file,
                 samples at the codec's rate, or codes (T, C). Its transcript must begin the text.
