@@ -17,6 +17,7 @@ LONGEST = (
     "tests/test_recipes.py",
     "tests/end_to_end/test_front_doors.py",
     "tests/end_to_end/test_drop_in.py",
+    "tests/data/test_prepare_kills.py",
     "tests/data/test_prepare.py",
     "tests/training/test_resume.py",
     "tests/training/test_distributed.py",

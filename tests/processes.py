@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from multiprocessing import connection, forkserver, resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,12 @@ PRELOADED = [  # front doors, and what they import when they need it
     "dia.config.compose",  # registers the schemas and recipes, which takes as long as a tiny run
     "dac",
     "torch.utils.tensorboard",
+    "distributed",
     "tests.processes",
 ]
+# The package preloads fewer modules for its workers. In a process of tests both share one server.
+forkserver.set_forkserver_preload(PRELOADED)
+forkserver.set_forkserver_preload = lambda modules: None
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,6 @@ def start_process(
     plain subprocess.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
     streams = Path(tempfile.mkdtemp(prefix="streams-"))
     process = context.Process(
         target=_enter, args=(str(cwd), dict(environment or {}), str(streams), task, arguments)
@@ -146,9 +150,36 @@ def _run_path(script: str, arguments: tuple[str, ...]) -> None:
 
 
 def _run_module(module: str, arguments: tuple[str, ...]) -> None:
+    _fork_a_fork_server()
     sys.argv = [module, *arguments]
     sys.modules.pop(module, None)  # imported by the server; `python -m` starts with a fresh one
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _fork_a_fork_server() -> None:
+    """Fork the fork server of this process, whose modules are imported.
+
+    ``multiprocessing`` would start one from a fresh interpreter. Call it while this process has one thread.
+    """
+    resource_tracker.ensure_running()
+    address = connection.arbitrary_address("AF_UNIX")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(address)
+    listener.listen()
+    alive_reader, alive_writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(alive_writer)
+        try:
+            forkserver.main(listener.detach(), alive_reader, [])
+        finally:
+            os._exit(0)
+    listener.close()
+    os.close(alive_reader)
+    server = forkserver._forkserver
+    server._forkserver_address = address
+    server._forkserver_alive_fd = alive_writer
+    server._forkserver_pid = pid
 
 
 def _enter(

@@ -3,11 +3,8 @@
 import hashlib
 import json
 import os
-import random
 import shutil
-import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -24,7 +21,7 @@ from dia.data.engines.run import run_jobs
 from dia.data.prepare import prepare
 from dia.data.prepared import parts_folder, read_card, require_intact
 from dia.errors import UserError
-from tests.processes import run_door, start_door
+from tests.processes import run_door
 
 RATE = 16_000
 CLIPS = 24
@@ -212,122 +209,6 @@ def test_a_full_disk_is_reported_and_nothing_is_lost(corpus, uninterrupted, tmp_
         assert done.returncode == 0 and digest(next(disk.glob("local-*"))) == uninterrupted[1]
     finally:
         subprocess.run(["umount", str(disk)], check=False)
-
-
-def children(pid):
-    """All descendants of a process: (pid, parent, command)."""
-    listed = subprocess.run(
-        ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
-    ).stdout.splitlines()[1:]
-    rows = [(int(row.split(None, 2)[0]), int(row.split(None, 2)[1]), row.split(None, 2)[2]) for row in listed]
-    descendants, parents = [], {pid}
-    for _ in range(4):
-        more = [row for row in rows if row[1] in parents and row not in descendants]
-        descendants, parents = descendants + more, {row[0] for row in more}
-    return descendants
-
-
-def kill_tree(process):
-    for pid, _, _ in children(process.pid):
-        os.kill(pid, signal.SIGKILL)
-    process.kill()
-    process.join()
-
-
-@pytest.mark.parametrize("number", range(20))
-def test_a_run_killed_at_any_moment_resumes_to_the_same_bytes(number, corpus, uninterrupted, tmp_path):
-    """Kill the client with its children, or one worker, local or Dask, at a random moment; then resume."""
-    rng = random.Random(number)
-    engine = ("engine=local", "engine=dask")[number % 2]
-    victim = ("client", "worker")[number // 2 % 2]
-    command = run(corpus, tmp_path, "data.name=local", engine, "engine.workers=2")
-    running = start_door("prepare", *command, cwd=tmp_path)
-    process = running.process
-    begin, delay = time.monotonic(), rng.uniform(0.0, 4.0)
-    while (
-        not list(tmp_path.glob(".local-*.parts/*"))
-        and process.exitcode is None
-        and time.monotonic() - begin < 60
-    ):
-        time.sleep(0.02)  # the delay starts with the first folder; before it nothing can be lost
-    time.sleep(delay)
-    workers = [pid for pid, _, arguments in children(process.pid) if "spawn_main" in arguments]
-    if victim == "worker" and workers:
-        os.kill(rng.choice(workers), signal.SIGKILL)
-        running.wait(120)
-    else:
-        kill_tree(process)
-    again = run_door("prepare", *command, cwd=tmp_path, timeout=240)
-    assert again.returncode == 0, again.stderr
-    assert digest(next(tmp_path.glob("local-*"))) == uninterrupted[1]
-
-
-def test_a_lost_scheduler_is_reported_and_another_one_resumes(corpus, uninterrupted, tmp_path):
-    """The worker has another working directory than the client, whose paths are relative."""
-    port = 18_700 + os.getpid() % 1000
-    address = f"tcp://127.0.0.1:{port}"
-    (tmp_path / "elsewhere").mkdir()
-
-    def start():
-        quiet = {
-            "stdout": subprocess.DEVNULL,
-            "stderr": subprocess.DEVNULL,
-            "env": ENVIRONMENT,
-            "cwd": tmp_path / "elsewhere",
-        }
-        dask = [
-            sys.executable,
-            "-m",
-            "distributed.cli.dask_scheduler",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-            "--no-dashboard",
-        ]
-        scheduler = subprocess.Popen(dask, **quiet)
-        dask = [
-            sys.executable,
-            "-m",
-            "distributed.cli.dask_worker",
-            address,
-            "--nthreads",
-            "1",
-            "--no-dashboard",
-        ]
-        return scheduler, subprocess.Popen(dask, **quiet)
-
-    command = run(
-        os.path.relpath(corpus, tmp_path),
-        ".",
-        "data.name=local",
-        "engine=dask",
-        f"engine.scheduler={address}",
-    )
-    scheduler, worker = start()
-    client = start_door("prepare", *command, cwd=tmp_path)
-    try:
-        begin = time.monotonic()
-        while not list(tmp_path.glob(".local-*.parts/*/*.arrow")) and time.monotonic() - begin < 90:
-            time.sleep(0.02)
-        scheduler.kill()
-        done = client.wait(180)
-        assert done.returncode in (0, 2) and "Traceback" not in done.stderr, done.stderr
-        assert done.returncode == 0 or "cluster was lost" in done.stderr
-    finally:
-        client.process.kill()
-        for process in (scheduler, worker):
-            process.kill()
-            process.wait()
-    scheduler, worker = start()
-    try:
-        again = run_door("prepare", *command, cwd=tmp_path, timeout=180)
-        assert again.returncode == 0, again.stderr
-        assert digest(next(tmp_path.glob("local-*"))) == uninterrupted[1]
-    finally:
-        for process in (scheduler, worker):
-            process.kill()
-            process.wait()
 
 
 def test_audio_is_not_stored_below_the_sample_rate_of_the_codec(corpus, tmp_path):

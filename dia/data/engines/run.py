@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import forkserver
 from typing import Any, TypeVar
 
 from dia.config.engine import EngineConfig
@@ -42,7 +43,9 @@ def run_jobs(
 def _run_local(
     workers: int, function: Callable[[Job], Result], jobs: Iterator[Job], gpu: bool
 ) -> Iterator[Result]:
-    context = multiprocessing.get_context("spawn")  # a fork would inherit the threads and locks of libraries
+    context: Any = multiprocessing.get_context(_start_method(gpu))
+    if not gpu:
+        _start_fork_server("dia.data.shards")
     initializer = (use_next_gpu, (context.Value("i", 0),)) if gpu else (None, ())
     with ProcessPoolExecutor(workers, context, *initializer) as pool:
         try:
@@ -53,6 +56,22 @@ def _run_local(
             raise UserError(f"a worker process died (killed, or out of memory); {RESUME_HINT}") from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_method(gpu: bool) -> str:
+    """Return how worker processes start.
+
+    A fork of this process would inherit the state of its threads and locks. The fork server only imports the
+    package, once for all workers. A worker with a GPU starts from a fresh interpreter, because it selects its
+    GPU before CUDA is initialised.
+    """
+    return "spawn" if gpu else "forkserver"
+
+
+def _start_fork_server(*modules: str) -> None:
+    """Start the fork server of this process, with imported ``modules``, unless it is running."""
+    multiprocessing.get_context("forkserver").set_forkserver_preload(list(modules))
+    forkserver.ensure_running()
 
 
 def _in_order_of_completion(
@@ -103,6 +122,7 @@ def _run_dask(
 @contextmanager
 def _client(config: EngineConfig, resources: dict[str, int]) -> Iterator[Any]:
     """A client of the configured cluster. A cluster that this function starts is closed at the end."""
+    import dask
     from distributed import Client, LocalCluster
 
     for name in list(logging.root.manager.loggerDict):  # losses are reported once, as a UserError
@@ -122,6 +142,10 @@ def _client(config: EngineConfig, resources: dict[str, int]) -> Iterator[Any]:
             yield client
         return
     else:
+        # set for the whole process, because a nanny also restarts workers
+        dask.config.set({"distributed.worker.multiprocessing-method": _start_method(bool(resources))})
+        if not resources:
+            _start_fork_server("distributed", "dia.data.shards")
         cluster = LocalCluster(
             n_workers=config.workers,
             threads_per_worker=1,
