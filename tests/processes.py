@@ -77,13 +77,13 @@ def start_process(
 ) -> Running:
     """Start ``task(*arguments)`` in a forked process. ``task`` is a function of a module, as it is pickled.
 
-    ``environment`` is applied after the imports: a variable that a library reads when it is imported needs a
-    plain subprocess.
+    The process has the variables of this one and those of ``environment``, applied after the imports: a
+    variable that a library reads when it is imported needs a plain subprocess.
     """
     context = multiprocessing.get_context("forkserver")
     streams = Path(tempfile.mkdtemp(prefix="streams-"))
     process = context.Process(
-        target=_enter, args=(str(cwd), dict(environment or {}), str(streams), task, arguments)
+        target=_enter, args=(str(cwd), {**os.environ, **(environment or {})}, str(streams), task, arguments)
     )
     process.start()
     return Running(process, streams)
@@ -192,6 +192,7 @@ def _enter(
         stream = open(number, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
+    os.environ.clear()
     os.environ.update(environment)
     os.chdir(cwd)
     sys.path[:] = [item for item in sys.path if item]

@@ -50,6 +50,7 @@ def test_all_problems_are_reported_at_once():
                 "initializer_range=0",
                 "dropout=1",
                 "batch.code_dropout=1",
+                "curriculum.epochs=1",
                 "curriculum.shortest_fraction=0",
                 "sampling.top_p=0",
                 "batch.text_dropout=1",

@@ -283,7 +283,7 @@ def test_all_problems_of_a_table_are_reported_at_once(tmp_path):
         "line 1 lacks file",
         "line 2 has a script",
         "line 3 has take=-1",
-        "'d, take 0' is there 2 times",
+        "'d, take 0' occurs 2 times",
         "different scripts",
     ):
         assert part in str(caught.value)
