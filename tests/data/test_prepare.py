@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +19,11 @@ from dia.data.engines.run import run_jobs
 from dia.data.prepare import prepare
 from dia.data.prepared import parts_folder, read_card, require_intact
 from dia.errors import UserError
+from tests.data.gpu_job import gpu_of
 from tests.processes import run_door
 
 RATE = 16_000
 CLIPS = 24
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
 
 def make_corpus(folder, clips=CLIPS):
@@ -218,11 +216,6 @@ def test_audio_is_not_stored_below_the_sample_rate_of_the_codec(corpus, tmp_path
     ):
         prepare(config_for(corpus, tmp_path, sample_rate=8000), codec, EngineConfig(workers=0))
     assert not list(tmp_path.iterdir())
-
-
-def gpu_of(job):
-    time.sleep(0.3)  # long enough for the other worker to take a job
-    return os.environ["CUDA_VISIBLE_DEVICES"]
 
 
 @pytest.mark.parametrize("kind", ["local", "dask"])

@@ -6,8 +6,6 @@ A worker uses its GPU as `cuda`. If there are more workers than GPUs, they share
 import os
 from typing import Any
 
-import torch
-
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
@@ -15,6 +13,8 @@ def visible_gpus() -> list[str]:
     """Return the GPUs visible to this process, as names for CUDA_VISIBLE_DEVICES."""
     names = os.environ.get(VISIBLE)
     if names is None:
+        import torch
+
         return [str(number) for number in range(torch.cuda.device_count())]
     return [name for name in names.split(",") if name]
 
