@@ -165,7 +165,7 @@ def test_a_run_goes_on_where_it_was_and_one_that_ended_unseen_is_not_made_again(
     assert trials.run(run.name, ["a=2"], lambda found: False) == [(3, 2.5)] and not Path("arguments").exists()
 
 
-def test_everything_wrong_is_said_at_once():
+def test_all_problems_of_a_sweep_are_reported_at_once():
     with pytest.raises(UserError) as caught:
         sweep(
             [
@@ -184,7 +184,7 @@ def test_everything_wrong_is_said_at_once():
         "low is not below its high",
         "beta3",
         "no choice",
-        "run_name is the sweep's",
+        "run_name is set by the sweep",
         "seed is searched and given",
     ):
         assert part in str(caught.value), part
