@@ -192,6 +192,7 @@ def _enter(
         stream = open(number, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
+    multiprocessing.set_start_method(None, force=True)  # the default again, as in a fresh interpreter
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(cwd)
