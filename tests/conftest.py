@@ -40,7 +40,7 @@ LONGEST = (
     "tests/training/test_throughput.py",
     "tests/planning/test_planner.py",
     "tests/codecs/test_third_codec.py",
-    "tests/systems/test_command.py",
+    "tests/systems/test_record_command.py",
     "tests/systems/test_local.py",
     "tests/evaluation/test_validation_metrics.py",
     "tests/pipelines/test_generate_takes.py",

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONGEST
+
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "dia").rglob("*.py"))
 PRIVATE_WORDS = {"told", "tell", "tells", "asked", "asks", "kept", "heard", "chance", "found"}
@@ -142,3 +144,8 @@ def test_nothing_names_a_registry_or_a_workplace():
         and pattern.search((ROOT / name).read_text(encoding="utf-8", errors="replace"))
     ]
     assert not named
+
+
+def test_the_slow_files_exist():
+    missing = [name for name in LONGEST if not (ROOT / name).is_file()]
+    assert not missing, f"tests/conftest.py::LONGEST names {', '.join(missing)}"
