@@ -69,6 +69,19 @@ class Clip:
         """Duration in seconds."""
         return len(self.waveform) / self.sample_rate
 
+    def script(self) -> Script:
+        """Return the script of the turns with their nonverbals, without emotions."""
+        turns = []
+        for number, turn in enumerate(self.turns):
+            sounds = sorted((item for item in self.nonverbals if item.turn == number), key=_char)
+            nonverbals = tuple(Nonverbal(item.tag, item.char) for item in sounds)
+            turns.append(Turn(turn.speaker, turn.text, nonverbals))
+        return Script(tuple(turns))
+
+
+def _char(item: LabelledNonverbal) -> int:
+    return item.char
+
 
 def script_of(turns: list[dict[str, Any]], nonverbals: list[dict[str, Any]]) -> Script:
     """Return the script of a row from its stored turns and nonverbals (lists of dicts)."""

@@ -5,7 +5,7 @@ A thousand hours of codes take 5.6 GB on disk and no memory. Each data set has a
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,16 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dia.config.choices import EmotionLabels
 from dia.config.data import LabelsConfig
 from dia.data.batching import Example
 from dia.data.labels import joined_text, partner_keys, sampling_weights, text_of
-from dia.dialogue.text import encode_text
+from dia.dialogue.text import MAX_BYTES, encode_text, text_size
 from dia.errors import UserError
 from dia.network import DiaConfig
 
 SHOWN_PROBLEMS = 10
+LONGEST_PREFIX = 16  # bytes of an emotion before a turn: `{frustrated} `, with room for longer ones
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,12 @@ class PreparedClips:
         self, parts: list[DatasetShare], config: DiaConfig, labels: LabelsConfig, *, weighted: bool = False
     ) -> None:
         self.parts, self.labels, self.max_frames = parts, labels, config.max_frames
+        self.max_bytes = min(config.encoder.max_positions, MAX_BYTES)
         self.begins = np.cumsum([0, *(len(part.rows) for part in parts)])
         self.frames = [int(count) for part in parts for count in part.rows.data.column("frames").to_numpy()]
         self._require_fit(config)
         self.weights = self._weights() if weighted else None
-        self.partners = self._partners() if labels.emotion == "prompt" else {}
+        self.partners = self._partners() if labels.prompt_probability else {}
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -58,8 +61,9 @@ class PreparedClips:
         text, codes_TC = text_of(row, self.labels, rng), self.codes(index)
         partner = self._partner(index, rng)
         if partner is not None:
-            text = joined_text(text_of(self._row(partner), self.labels, rng), text)
-            codes_TC = torch.cat((self.codes(partner), codes_TC))
+            joined = joined_text(text_of(self._row(partner), self.labels, rng), text)
+            if text_size(joined) <= self.max_bytes:
+                text, codes_TC = joined, torch.cat((self.codes(partner), codes_TC))
         return Example(row["id"], torch.tensor(encode_text(text)), codes_TC)
 
     def codes(self, index: int) -> Tensor:
@@ -92,8 +96,10 @@ class PreparedClips:
         return None if np.allclose(joined, joined[0]) else joined / joined.mean()
 
     def _partners(self) -> dict[int, list[int]]:
-        """For each clip the clips with the same voices and emotions, which can serve as its prompt."""
-        keys = [key for part in self.parts for key in partner_keys(part.rows.select_columns(["turns"]))]
+        """For each clip the clips with the same voices (and emotions), which can serve as its prompt."""
+        emotions = self.labels.emotion == EmotionLabels.prompt
+        turns = (part.rows.select_columns(["turns"]) for part in self.parts)
+        keys = [key for rows in turns for key in partner_keys(rows, emotions)]
         alike: dict[object, list[int]] = {}
         for index, key in enumerate(keys):
             if key is not None:
@@ -101,9 +107,9 @@ class PreparedClips:
         return {index: group for group in alike.values() if len(group) > 1 for index in group}
 
     def _partner(self, index: int, rng: random.Random) -> int | None:
-        """The prompt clip of a clip; None without a candidate, by dropout, or when both are too long."""
+        """The prompt clip of a clip; None without a candidate, by probability, or when both are too long."""
         candidates = self.partners.get(index)
-        if candidates is None or rng.random() < self.labels.emotion_dropout:
+        if candidates is None or rng.random() >= self.labels.prompt_probability:
             return None
         partner = candidates[rng.randrange(len(candidates))]
         fits = self.frames[partner] + self.frames[index] <= self.max_frames
@@ -115,10 +121,30 @@ class PreparedClips:
             if not 1 <= frames <= config.max_frames:
                 rows, place = self._where(index)
                 problems.append(f"{rows.data.column('id')[place].as_py()} has {frames} frames")
+        problems += self._long_texts()
         if not problems and self.frames and self.codes(0).shape[1] != config.channels:
             problems = [f"codes have {self.codes(0).shape[1]} channels, the model {config.channels}"]
         if problems:
             listed = "\n".join(f"  - {problem}" for problem in problems[:SHOWN_PROBLEMS])
             raise UserError(
-                f"{len(problems)} clips do not fit a model of 1 to {config.max_frames} frames:\n{listed}"
+                f"{len(problems)} clips do not fit a model of 1 to {config.max_frames} frames and texts of "
+                f"{self.max_bytes} bytes; prepare with data.too_long=skip, which leaves them out:\n{listed}"
             )
+
+    def _long_texts(self) -> list[str]:
+        """A problem for each clip whose text is too long in its longest rendering."""
+        every_label = replace(self.labels, emotion_dropout=0.0)
+        problems = []
+        for index, script in enumerate(self._scripts()):
+            # an emotion before each turn lengthens the text of `script`, which has none
+            longest = len(script.encode("utf-8")) + script.count("[S") * LONGEST_PREFIX
+            if longest <= self.max_bytes:
+                continue
+            row = self._row(index)
+            size = text_size(text_of(row, every_label, random.Random(0)))
+            if size > self.max_bytes:
+                problems.append(f"{row['id']} has a text of {size:,} bytes")
+        return problems
+
+    def _scripts(self) -> Iterator[str]:
+        return (script for part in self.parts for script in part.rows.data.column("script").to_pylist())

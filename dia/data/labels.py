@@ -90,11 +90,15 @@ def sampling_weights(rows: Iterable[dict[str, Any]], config: LabelsConfig) -> ND
     return weights
 
 
-def partner_keys(rows: Iterable[dict[str, Any]]) -> list[tuple[Any, ...] | None]:
-    """Return for each row the voices and emotions that its prompt clip must share, None if unknown."""
+def partner_keys(rows: Iterable[dict[str, Any]], emotions: bool) -> list[tuple[Any, ...] | None]:
+    """Return for each row what its prompt clip must share: the voice of each speaker and, with ``emotions``,
+    the emotions; None if a voice is unknown."""
     keys: list[tuple[Any, ...] | None] = []
     for row in rows:
-        voices = {(turn["speaker"], turn["voice"], emotion_name(turn["emotions"])) for turn in row["turns"]}
+        voices = {
+            (turn["speaker"], turn["voice"], emotion_name(turn["emotions"]) if emotions else "")
+            for turn in row["turns"]
+        }
         known = all(voice for _, voice, _ in voices)
         keys.append(tuple(sorted(voices)) if known and voices else None)
     return keys

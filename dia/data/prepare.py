@@ -4,10 +4,12 @@ A data set lies in a folder named after the hash of its request. If the folder e
 interrupted preparation resumes with the missing shards.
 """
 
-import errno
+import logging
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -15,19 +17,24 @@ from typing import Any
 
 from dia.codecs.protocol import Codec
 from dia.codecs.registry import portable_name
+from dia.config.choices import TooLong
 from dia.config.data import DataConfig, is_declaration_file
 from dia.config.engine import EngineConfig
-from dia.data.engines.run import RESUME_HINT, run_jobs
+from dia.data.length_limits import LengthLimits
 from dia.data.prepared import CARD, finish_prepared, folder_for, open_prepared, parts_folder, read_card
 from dia.data.shards import ShardJob, ShardReport, StorageFormat, build_shard, finished_report
 from dia.data.source import Source, Unit
 from dia.data.sources.settings import open_source
-from dia.errors import UserError
+from dia.engines.local import RESUME_HINT
+from dia.engines.run import Workers
+from dia.errors import StorageError, UserError
+from dia.files import make_folder, refused_write, storage_error
 from dia.home import in_home
+from dia.locks import file_lock
 from dia.progress import Progress
 
 SHOWN_REASONS = 10
-WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -67,31 +74,61 @@ class PreparationSummary:
 def prepare(config: DataConfig, codec: Codec | None, engine: EngineConfig | None = None) -> Path:
     """Return the folder of the prepared data set; build it unless it exists.
 
-    Without ``codec`` no codes are stored.
-    Raises :class:`UserError` for a sample rate below the codec's, labels without a mapping, a lost worker or
-    cluster, a folder that cannot be written, and when no clip could be read.
+    Without ``codec`` no codes are stored. While another process prepares the same data, wait for it.
+    Raises :class:`UserError` for a sample rate below the codec's, labels without a mapping, texts above the
+    model's length, a lost worker or cluster, and when no clip could be read; :class:`StorageError` for a
+    folder that cannot be written.
     """
     source = open_source(config)
     request = _request(config, source, codec)
-    folder = folder_of_request(config, codec)
+    folder = folder_for(in_home(config.root), data_set_name(config), request)
     if folder.exists():
         return folder
     storage = _storage_format(config, codec)
-    try:
-        reports = _build_shards(
-            source, parts_folder(folder).resolve(), storage, config.shard_units, engine or EngineConfig()
-        )
-        summary = summarise(reports)
-        card = {"request": request, "figures": summary.statistics(), "left_out": summary.left_out}
-        finish_prepared(folder, reports, card)
-    except OSError as error:
-        if error.errno not in WRITE_ERRORS:
-            raise
-        raise UserError(
-            f"{parts_folder(folder)} cannot be written ({error.strerror}); free space or change its "
-            f"permissions; {RESUME_HINT}"
-        ) from error
+    source.check(storage.limits)
+
+    def log_waiting() -> None:
+        logger.info("another process prepares %s; waiting for it", folder)
+
+    make_folder(folder.parent)
+    with file_lock(folder.with_name(f".{folder.name}.lock"), log_waiting), _reported(folder):
+        if not folder.exists():
+            reports = _build_shards(
+                source, parts_folder(folder).resolve(), storage, config.shard_units, engine or EngineConfig()
+            )
+            summary = summarise(reports)
+            card = {"request": request, "figures": summary.statistics(), "left_out": summary.left_out}
+            finish_prepared(folder, reports, card)
     return folder
+
+
+@contextmanager
+def _reported(folder: Path) -> Iterator[None]:
+    """Raise :class:`StorageError` with a hint how to resume when the parts of a data set cannot be written.
+
+    Where a file system has no locks, another process may have finished the data set meanwhile: that is no
+    error.
+    """
+    parts = parts_folder(folder)
+    try:
+        yield
+    except OSError as error:
+        if folder.exists():
+            shutil.rmtree(parts, ignore_errors=True)
+            return
+        number = refused_write(error, parts)
+        if number is None and not isinstance(error, StorageError):
+            raise
+        refused = error if number is None else storage_error(parts, number)
+        raise StorageError(f"{refused}; {RESUME_HINT}") from error
+    finally:
+        _remove_empty(parts)
+
+
+def _remove_empty(parts: Path) -> None:
+    """Remove the folder of parts unless it holds a file."""
+    if parts.is_dir() and not any(path.is_file() for path in parts.rglob("*")):
+        shutil.rmtree(parts, ignore_errors=True)
 
 
 def folder_of_request(config: DataConfig, codec: Codec | None) -> Path:
@@ -100,7 +137,7 @@ def folder_of_request(config: DataConfig, codec: Codec | None) -> Path:
     Raises :class:`UserError` when the source does not exist.
     """
     return folder_for(
-        in_home(config.root), _data_set_name(config), _request(config, open_source(config), codec)
+        in_home(config.root), data_set_name(config), _request(config, open_source(config), codec)
     )
 
 
@@ -111,22 +148,42 @@ def find_prepared(config: DataConfig, codec_name: str) -> list[Path]:
     """
     request = _request(config, open_source(config), None) | {"codec": ""}
     folders = []
-    for folder in sorted(in_home(config.root).glob(f"{_data_set_name(config)}-*")):
+    for folder in sorted(in_home(config.root).glob(f"{data_set_name(config)}-*")):
         if (folder / CARD).is_file() and read_card(folder)["request"] | {"codec": ""} == request:
-            rows = open_prepared(folder)["train"]
+            rows = next(iter(open_prepared(folder).values()))
             folders += [folder] if len(rows) and rows[0]["codec"] == codec_name else []
     return folders
 
 
-def _data_set_name(config: DataConfig) -> str:
+def missing_splits(config: DataConfig, needed: set[str]) -> list[str]:
+    """Return which of the needed splits the source lacks; nothing for a stream, which is not read here."""
+    if config.streaming:
+        return []
+    left = set(needed)
+    for unit in open_source(config).units():
+        left.discard(unit.split)
+        if not left:
+            break
+    return sorted(left)
+
+
+def data_set_name(config: DataConfig) -> str:
     """The name before the hash of the folder; for a declaration file (`data=corpus` names it) its stem."""
     return Path(config.name).stem if is_declaration_file(config.name) else config.name
 
 
+def length_limits(config: DataConfig, codec: Codec | None) -> LengthLimits:
+    """Return the longest text and audio of a clip, where the config limits them."""
+    seconds = None
+    if config.max_frames is not None and codec is not None:
+        seconds = config.max_frames * codec.hop / codec.sample_rate
+    return LengthLimits(config.max_text_bytes, seconds, config.too_long == TooLong.skip)
+
+
 def _storage_format(config: DataConfig, codec: Codec | None) -> StorageFormat:
-    batch = 1 if config.device == "cpu" else 16
+    batch, limits = 1 if config.device == "cpu" else 16, length_limits(config, codec)
     if codec is None:
-        return StorageFormat(config.sample_rate, config.keep_audio, "", "", "", config.device, batch)
+        return StorageFormat(config.sample_rate, config.keep_audio, "", "", "", config.device, batch, limits)
     if codec.sample_rate > config.sample_rate:
         raise UserError(
             f"data.sample_rate={config.sample_rate} is below the {codec.sample_rate} hertz of the codec "
@@ -140,6 +197,7 @@ def _storage_format(config: DataConfig, codec: Codec | None) -> StorageFormat:
         portable_name(codec.name),
         config.device,
         batch,
+        limits,
     )
 
 
@@ -165,12 +223,16 @@ def _build_shards(
                 reports.append(report)
                 continue
             for path in (job.path, job.report_path):
-                path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(path.parent)
             yield job
 
     total, begin, seconds = source.count(), time.monotonic(), 0.0
-    with Progress("Preparing", total, unit="units") as progress:
-        for report in run_jobs(engine, build_shard, missing_jobs(), storage.device == "cuda"):
+    gpu = storage.device == "cuda"
+    with (
+        Progress("Preparing", total, unit="units") as progress,
+        Workers(engine, build_shard, gpu=gpu) as workers,
+    ):
+        for report in workers.run(missing_jobs()):
             reports.append(report)
             seconds += report.seconds
             done = len(reports) * units_per_shard
@@ -212,4 +274,6 @@ def _reasons(summary: PreparationSummary) -> list[str]:
 def _request(config: DataConfig, source: Source, codec: Codec | None) -> dict[str, Any]:
     """Everything that the content of the data set depends on, without its location and its engine."""
     stored = {key: getattr(config, key) for key in ("sample_rate", "keep_audio", "shard_units", "device")}
+    if config.too_long == TooLong.skip:
+        stored["too_long"] = {"bytes": config.max_text_bytes, "frames": config.max_frames}
     return source.request() | stored | {"codec": codec.fingerprint if codec else "none"}

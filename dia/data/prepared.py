@@ -12,15 +12,20 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import yaml
 from datasets import DatasetDict, load_from_disk
 
+from dia.data.integrity import verify_prepared
 from dia.data.preview import render_preview
 from dia.data.schema import FEATURES
-from dia.data.shards import REPORTS, ShardReport, write_json
-from dia.errors import UserError
-from dia.files import file_sha256, write_text
+from dia.data.shards import ShardReport, write_json
+from dia.documents import read_json_object
+from dia.errors import UserError, one_line
+from dia.files import inside, is_plain_name, require_regular_file, write_text
 
-CARD, PAGE = "dia.json", "page.html"
+CARD, PAGE, README, SPLITS = "dia.json", "page.html", "README.md", "dataset_dict.json"
+CARD_KEYS = {"request": dict, "figures": dict, "left_out": list}
 
 
 def folder_for(root: Path, name: str, request: dict[str, Any]) -> Path:
@@ -56,59 +61,118 @@ def finish_prepared(folder: Path, reports: Iterable[ShardReport], card: dict[str
         }
         write_json(parts / split / "state.json", state)
         write_json(parts / split / "dataset_info.json", {"features": FEATURES.to_dict()})
-    write_json(parts / "dataset_dict.json", {"splits": sorted(by_split)})
+    write_json(parts / SPLITS, {"splits": sorted(by_split)})
     write_text(
         parts / PAGE, render_preview(folder.name, parts, sorted_reports, card["figures"], card["left_out"])
     )
+    write_text(parts / README, render_readme(folder.name, card["figures"]))
     write_json(parts / CARD, card)
     parts.rename(folder)
 
 
+def render_readme(name: str, figures: dict[str, Any]) -> str:
+    """Return the README.md of a data set, whose header lists the splits for `datasets.load_dataset`.
+
+    ``figures`` are the statistics of the card: clips and hours by split.
+    """
+    files = [{"split": split, "path": f"{split}/*.arrow"} for split in figures["clips"]]
+    header = yaml.safe_dump({"configs": [{"config_name": "default", "data_files": files}]}, sort_keys=False)
+    splits = "".join(
+        f"- {split}: {clips} clips, {figures['hours'][split]} hours\n"
+        for split, clips in figures["clips"].items()
+    )
+    return (
+        f"---\n{header}---\n\n# {name}\n\nDialogue clips with labels and codec tokens:\n\n"
+        f"{splits}\nOpen it with `datasets.load_from_disk(FOLDER)` or `datasets.load_dataset(FOLDER)`. "
+        f"{CARD} holds the request and all statistics, {PAGE} shows examples.\n"
+    )
+
+
+def is_prepared(folder: Path) -> bool:
+    """Return whether there is a prepared data set at ``folder``."""
+    return (folder / CARD).is_file()
+
+
 def require_prepared(folder: Path) -> None:
     """Raise :class:`UserError` unless there is a prepared data set at ``folder``."""
-    if not (folder / CARD).is_file():
+    if not is_prepared(folder):
         raise UserError(
             f"there is no prepared data set at {folder}; run `python -m dia.prepare` with the same recipe"
         )
 
 
 def open_prepared(folder: Path) -> DatasetDict:
-    """Open a prepared data set. Raises :class:`UserError` when it is missing or damaged."""
+    """Open a prepared data set whose shards have the stored checksums.
+
+    They are read once, as long as the files do not change (see ``dia/data/integrity.py``). Raises
+    :class:`UserError` when it is missing or damaged.
+    """
     require_prepared(folder)
     try:
-        return DatasetDict(load_from_disk(str(folder)))
-    except (OSError, ValueError) as error:
+        _require_own_files(folder)
+        verify_prepared(folder)
+        splits = DatasetDict(load_from_disk(str(folder)))
+    except UserError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
         raise UserError(
-            f"the data set at {folder} is damaged ({error}); delete the folder and prepare it again"
+            f"the data set at {folder} is damaged ({one_line(error)}); delete the folder and prepare it again"
         ) from error
+    for split, rows in splits.items():
+        if rows.features != FEATURES:  # another type of a column may read files that the rows name
+            raise UserError(
+                f"the split {split} of {folder} has other columns than prepared data; prepare it again"
+            )
+    return splits
+
+
+def _require_own_files(folder: Path) -> None:
+    """Raise :class:`UserError` unless every split and shard that the data set lists lies inside its
+    folder."""
+    remedy = "delete the folder and prepare it again"
+    for split in read_json_object(folder / SPLITS)["splits"]:
+        if not isinstance(split, str) or not is_plain_name(split):
+            raise UserError(
+                f"{folder / SPLITS} lists the split {split!r}, which is not the name of a folder; {remedy}"
+            )
+        state = inside(folder, split, str(folder / SPLITS), remedy) / "state.json"
+        content = read_json_object(state)
+        read_json_object(state.with_name("dataset_info.json"))
+        for file in (*content["_data_files"], *(content.get("_indices_files") or ())):
+            require_regular_file(inside(state.parent, file["filename"], str(state), remedy))
 
 
 def split_fingerprints(folder: Path) -> dict[str, str]:
     """Return by split a digest that depends on every byte of the shards and on nothing else."""
-    return {
-        path.parent.name: str(json.loads(path.read_text(encoding="utf-8"))["_fingerprint"])
-        for path in sorted(folder.glob("*/state.json"))
-    }
+    return {path.parent.name: _fingerprint(path) for path in sorted(folder.glob("*/state.json"))}
+
+
+def _fingerprint(state: Path) -> str:
+    try:
+        return str(read_json_object(state)["_fingerprint"])
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{state} is damaged ({one_line(error)}); delete {state.parents[1]} and prepare it again"
+        ) from error
 
 
 def require_intact(folder: Path) -> None:
-    """Raise :class:`UserError` that lists the shards which are missing or differ from their SHA-256."""
+    """Read all shards. Raises :class:`UserError` with those that are missing or differ from their SHA-256."""
     require_prepared(folder)
-    damaged = []
-    for path in sorted((folder / REPORTS).glob("*/*.json")):
-        report = ShardReport(**json.loads(path.read_text(encoding="utf-8")))
-        shard = folder / report.split / f"{report.name}.arrow"
-        if not shard.is_file() or file_sha256(shard) != report.sha256:
-            damaged.append(f"{report.split}/{report.name}.arrow")
-    if damaged:
-        listed = "\n".join(f"  - {name}" for name in damaged)
-        raise UserError(
-            f"{len(damaged)} shards of {folder} are damaged; delete the folder and prepare it again:\n"
-            f"{listed}"
-        )
+    verify_prepared(folder, again=True)
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """Return the card of a prepared data set: its request, statistics (`figures`) and unreadable units."""
-    card: dict[str, Any] = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    """Return the card of a prepared data set: its request, statistics (`figures`) and unreadable units.
+
+    Raises :class:`UserError` when it is damaged.
+    """
+    try:
+        card = read_json_object(folder / CARD)
+        if not all(isinstance(card[key], kind) for key, kind in CARD_KEYS.items()):
+            raise TypeError("values of another type")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{folder / CARD} is damaged ({one_line(error)}); delete the folder and prepare it again"
+        ) from error
     return card

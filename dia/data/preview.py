@@ -43,6 +43,7 @@ def render_preview(
     tagged_rows = tagged_sample(folder, reports, SHOWN_TAGGED_CLIPS)
     return render_page(
         "preview.html.j2",
+        styles=("preview.css",),
         title=f"Data set {name}",
         totals=totals,
         counts=list(statistics["counts"].items()),

@@ -5,7 +5,6 @@ stores its SHA-256. A unit that cannot be read is skipped and listed in the repo
 """
 
 import json
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -22,17 +21,16 @@ from dia.audio.files import resample
 from dia.codecs.protocol import Codec, require_codec
 from dia.codecs.registry import load_codec
 from dia.data.clip import Clip
+from dia.data.length_limits import LengthLimits
 from dia.data.schema import FEATURES, row_of
 from dia.data.source import Source, Tally, Unit
 from dia.data.tokenization import Tokenizer
-from dia.errors import UserError
+from dia.documents import read_json_object
+from dia.errors import StorageError, UserError, one_line
 from dia.files import atomic_write, file_sha256, write_text
 
 CLIPS_PER_GROUP = 16  # in memory at a time, tokenized together
 REPORTS = "reports"
-# Models and torch's number of threads belong to the process, and a worker of a foreign Dask cluster may run
-# several tasks in one process.
-SHARD_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,7 @@ class StorageFormat:
     codec_file: str
     device: str = "cpu"
     batch: int = 1
+    limits: LengthLimits = LengthLimits()
 
 
 @dataclass(frozen=True)
@@ -99,11 +98,21 @@ class ShardReport:
     left_out: list[dict[str, str]] = field(default_factory=list)
 
 
+def read_report(path: Path) -> ShardReport:
+    """Return the report of a shard. Raises :class:`UserError` when it is missing or damaged."""
+    try:
+        return ShardReport(**read_json_object(path))
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(
+            f"{path} is missing or damaged ({one_line(error)}); prepare the data again"
+        ) from error
+
+
 def finished_report(job: ShardJob) -> ShardReport | None:
     """Return the report of a shard that exists and is intact, otherwise None."""
     try:
-        report = ShardReport(**json.loads(job.report_path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        report = read_report(job.report_path)
+    except UserError:
         return None
     return report if job.path.is_file() and file_sha256(job.path) == report.sha256 else None
 
@@ -115,16 +124,6 @@ def build_shard(job: ShardJob) -> ShardReport:
     """
     if report := finished_report(job):
         return report
-    with SHARD_LOCK:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # the result must not depend on the machine; see dia/data/engines/run.py
-        try:
-            return _build(job)
-        finally:
-            torch.set_num_threads(threads)
-
-
-def _build(job: ShardJob) -> ShardReport:
     tally, left_out = Tally(), list[dict[str, str]]()
     report = ShardReport(job.split, job.name, 0, 0.0, "")
     tags, emotions, labels = Counter[str](), Counter[str](), Counter[str]()
@@ -158,25 +157,29 @@ def _build(job: ShardJob) -> ShardReport:
 def _clips(job: ShardJob, tally: Tally, left_out: list[dict[str, str]]) -> Iterator[Clip]:
     """The clips of all units at the stored sample rate.
 
-    Raises :class:`UserError` that lists all labels without a mapping.
+    Raises :class:`UserError` that lists all labels without a mapping, or all texts that are too long.
     """
+    limits, too_long = job.storage.limits, list[str]()
     for unit in job.units:
         try:
             clips = job.source.read(unit, tally)
+        except StorageError:  # of a cache: the unit itself can be read
+            raise
         except UserError as error:
             left_out.append({"id": unit.id, "error": str(error)})
             continue
-        if tally.unknown:
-            continue  # the shard fails; further units are read to list all unknown labels
         for clip in clips:
+            if reason := limits.drop_reason(clip):
+                tally.drop(clip.id, reason)
+                continue
+            if problem := limits.text_problem(clip.script().render()):
+                too_long.append(f"{clip.id}: {problem}")
+            if tally.unknown or too_long:
+                continue  # the shard fails; further units are read to list all problems
             waveform = resample(clip.waveform, clip.sample_rate, job.storage.sample_rate)
             yield replace(clip, waveform=waveform, sample_rate=job.storage.sample_rate)
-    if tally.unknown:
-        listed = "\n".join(f"  - {label!r}, {count} times" for label, count in sorted(tally.unknown.items()))
-        raise UserError(
-            f"labels without a mapping in {job.split}/{job.name}; map them in the corpus's declaration, or "
-            f"set data.unknown=drop_tag or drop_clip:\n{listed}"
-        )
+    tally.require_known(f"{job.split}/{job.name}")
+    limits.require_short(too_long)
 
 
 def _groups(clips: Iterator[Clip], size: int) -> Iterator[tuple[Clip, ...]]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from dia.data.clip import Clip
+from dia.data.length_limits import LengthLimits
+from dia.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,16 @@ class Tally:
         self.counts[f"clips: dropped, {reason}"] += 1
         self.dropped.append({"id": clip_id, "reason": reason, **details})
 
+    def require_known(self, where: str) -> None:
+        """Raise :class:`UserError` that lists all labels without a mapping in ``where``."""
+        if not self.unknown:
+            return
+        listed = "\n".join(f"  - {label!r}, {count} times" for label, count in sorted(self.unknown.items()))
+        raise UserError(
+            f"labels without a mapping in {where}; map them with data.labels={{LABEL: happy}} or in the "
+            f"corpus's declaration, or set data.unknown=drop_tag or drop_clip:\n{listed}"
+        )
+
 
 class Source(Protocol):
     """A source of clips. It is small and picklable: workers receive a copy and open files themselves.
@@ -53,6 +65,10 @@ class Source(Protocol):
 
         Raises :class:`UserError` when the source cannot be read.
         """
+        ...
+
+    def check(self, limits: LengthLimits) -> None:
+        """Raise :class:`UserError` with all problems of the labels that show without reading audio."""
         ...
 
     def read(self, unit: Unit, tally: Tally) -> list[Clip]:

@@ -37,7 +37,7 @@ class Window:
 
 
 def plan_windows(clip: int, frames: int, window: int, context: int) -> list[Window]:
-    """Return windows whose kept frames cover the clip exactly once.
+    """Return windows whose used frames cover the clip exactly once.
 
     All have ``window`` frames, unless the clip is shorter.
     """
@@ -95,7 +95,7 @@ class Tokenizer:
         return plan_windows(clip, frames, size, context)
 
     def _encode(self, windows: list[Window], waveforms: list[torch.Tensor], codes: list[Codes]) -> None:
-        """Write the kept frames of windows of equal length into ``codes``."""
+        """Write the used frames of windows of equal length into ``codes``."""
         hop = self.codec.hop
         waveform_BL = torch.stack(
             [waveforms[item.clip][item.begin * hop : item.end * hop] for item in windows]

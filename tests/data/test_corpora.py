@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import tarfile
 from collections import Counter
 from dataclasses import asdict, replace
@@ -17,8 +18,9 @@ from dia.audio.files import flac_bytes
 from dia.config.data import SourceConfig, corpora
 from dia.data.clip import script_of
 from dia.data.source import Tally
-from dia.data.sources.corpus import CorpusSource, nearest_boundary
+from dia.data.sources.corpus import CorpusSource
 from dia.data.sources.declaration import parse_declaration, read_declaration
+from dia.data.sources.row_reader import nearest_boundary
 from dia.data.sources.settings import open_source
 from dia.errors import UserError
 from dia.resources import declaration
@@ -96,15 +98,16 @@ HUB = {
             "text_normalized": "A quiet night.", "speaker_id": "84", "path": "p", "chapter_id": "1",
             "id": "84_1",
         }],
-        ["[S1] A quiet night."], [], [],
+        ["[S1] A quiet night."] * 3, [], [],  # of each training part
     ),
     "crema_d": (
-        [{"audio": sound("1001_DFA_ANG_HI.wav"), "emotion": "anger", "label": 0}],
+        [{"file": "1001_DFA_ANG_HI.wav", "emotion": "anger", "label": 0}],
         ["[S1] Don't forget a jacket."], ["angry"], [],
     ),
     "iemocap": (
         [
-            {"file": "Ses01", "transcription": "Excuse me. [LAUGHTER]", "major_emotion": "frustrated"}
+            {"file": "Ses01F_impro01_M003.wav", "transcription": "Excuse me. [LAUGHTER]"}
+            | {"major_emotion": "frustrated"}
             | {"EmoAct": 5.0, "EmoVal": 1.0, "EmoDom": 3.0}
         ],
         ["[S1] Excuse me."], ["frustrated"], [],
@@ -127,7 +130,7 @@ def hub_folder(name, rows, folder):
         filled, Features(kinds).arrow_schema
     )  # `datasets` itself needs torchcodec to write audio
     files = []
-    for split in dict.fromkeys(declared.splits.values()):
+    for split in dict.fromkeys("+".join(declared.splits.values()).split("+")):
         path = f"data/{split}-00000-of-00001.parquet"
         (folder / "data").mkdir(exist_ok=True)
         pq.write_table(table, folder / path)
@@ -190,6 +193,9 @@ def test_scales_and_times_are_stored(tmp_path):
         (0.0, 2.0, "1"),
         (2.0, 6.0, "0"),
     ]
+    assert (
+        emotion[0].turns[0].voice == "Ses01M"
+    )  # an actor, where the column `gender` is all women or all men
     acted = read_all(
         CorpusSource(
             hub_folder("crema_d", HUB["crema_d"][0], tmp_path / "crema_d"), str(tmp_path / "crema_d")
@@ -198,36 +204,71 @@ def test_scales_and_times_are_stored(tmp_path):
     assert acted.turns[0].voice == "1001" and acted.turns[0].emotions[0].intensity == pytest.approx(0.9)
 
 
-@pytest.mark.parametrize("name", ["emilia_yodas", "opendialog"])
 @pytest.mark.parametrize("streaming", [False, True])
-def test_a_web_data_set_is_read_by_its_json_members(name, streaming, tmp_path):
-    declared = read_declaration(name)
-    folder = tmp_path / ("Emilia-YODAS/EN" if name == "emilia_yodas" else "data")
+def test_a_web_data_set_is_read_by_its_json_members(streaming, tmp_path):
+    declared = read_declaration("emilia_yodas")
+    folder = tmp_path / "Emilia-YODAS/EN"
     folder.mkdir(parents=True)
-    text = "[S1] Good morning." if name == "emilia_yodas" else "[S1] Good morning. [S2] Oh, (laughs) hello."
-    words = text.removeprefix("[S1] ") if name == "emilia_yodas" else text
     fields = {
         "id": "EN_1",
         "wav": "EN_1.mp3",
-        "text": words,
+        "text": "Good morning.",
         "duration": 1.0,
         "speaker": "EN_S1",
         "language": "en",
         "dnsmos": 3.4,
+        "phone_count": 12,
     }
-    ending = declared.roles.audio
-    with tarfile.open(folder / "en-000.tar", "w") as archive:
+    with tarfile.open(folder / "EN-B000000.tar", "w") as archive:
         for number in range(3):
-            encoded = io.BytesIO()
-            soundfile.write(encoded, tone(), RATE, format=ending.upper())
             fields["dnsmos"] = 3.4 - number
-            for suffix, content in ((ending, encoded.getvalue()), ("json", json.dumps(fields).encode())):
-                member = tarfile.TarInfo(f"EN_{number}.{suffix}")
-                member.size = len(content)
-                archive.addfile(member, io.BytesIO(content))
+            add_member(archive, f"EN_{number}.mp3", encoded("MP3"))
+            add_member(archive, f"EN_{number}.json", json.dumps(fields).encode())
     clips, tally = read_all(CorpusSource(declared, str(tmp_path), streaming=streaming))
-    assert scripts(clips) == ([text] if name == "emilia_yodas" else [text] * 3)
-    assert len(tally.dropped) == (2 if name == "emilia_yodas" else 0)
+    assert scripts(clips) == ["[S1] Good morning."] and len(tally.dropped) == 2
+    assert clips[0].turns[0].voice == "EN_S1"
+
+
+def encoded(kind):
+    file = io.BytesIO()
+    soundfile.write(file, tone(), RATE, format=kind)
+    return file.getvalue()
+
+
+def add_member(archive, name, content):
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    archive.addfile(member, io.BytesIO(content))
+
+
+@pytest.mark.parametrize("unpacked", [False, True])
+def test_opendialog_is_read_in_the_layout_of_its_loader(unpacked, tmp_path):
+    """A manifest per language with `id`, `text` and `path`, and MP3 files in tars below `audio/en`."""
+    (tmp_path / "audio/en").mkdir(parents=True)
+    rows = [
+        {
+            "id": f"en_{number}",
+            "text": f"[S1] Good morning. [S2] Oh, hello {number}.",
+            "path": f"audio/en/{number}.mp3",
+        }
+        for number in range(3)
+    ]
+    (tmp_path / "manifest.en.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "manifest.zh.jsonl").write_text(json.dumps(rows[0] | {"text": "[S1] Ni hao."}) + "\n")
+    if unpacked:
+        for number in range(3):
+            (tmp_path / f"audio/en/{number}.mp3").write_bytes(encoded("MP3"))
+    else:
+        for part, numbers in ((0, (0, 1)), (1, (2,))):
+            with tarfile.open(tmp_path / f"audio/en/en_{part}.tar", "w") as archive:
+                for number in numbers:
+                    add_member(archive, f"{number}.mp3", encoded("MP3"))
+    source = CorpusSource(read_declaration("opendialog"), str(tmp_path))
+    source.request()
+    clips, tally = read_all(source)
+    assert scripts(clips) == [row["text"] for row in rows] and not tally.dropped
+    assert [clip.id for clip in clips] == [f"opendialog-en_{number}" for number in range(3)]
+    assert all(0.9 < clip.seconds < 1.2 for clip in clips)
 
 
 FILES = {
@@ -242,8 +283,8 @@ FILES = {
         ("train_sent_emo.csv",
          "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,"
          "EndTime\n"
-         '1,"Oh, my God!",Rachel,surprise,negative,0,3,8,21,"00:16:16,059","00:16:21,731"\n'),
-        ["[S1] Oh, my God!"], ["surprised"], [],
+         '1,"Oh, my God! It\u0092s Ross.",Rachel,surprise,negative,0,3,8,21,"00:16:16,059","00:16:21,731"\n'),
+        ["[S1] Oh, my God! It\u2019s Ross."], ["surprised"], [],
     ),
     "smiip_nv": (
         ["MIC-0001/happy/MIC-0001_0048.wav"],
@@ -283,6 +324,18 @@ def test_files_become_clips(name, tmp_path):
         assert [clip.commercial_ok for clip in clips] == [False, True]
 
 
+def test_a_changed_local_copy_is_read_again(tmp_path):
+    rows = HUB["expresso"][0]
+    for text in ("It is early.", "It is noon."):
+        declared = hub_folder("expresso", [rows[0] | {"text": text}], tmp_path)
+        source = CorpusSource(declared, str(tmp_path))
+        before = source.request()
+        assert scripts(read_all(source)[0]) == [f"[S1] {text}"]
+    for path in tmp_path.rglob("*"):
+        os.utime(path, (1, 1))
+    assert source.request() == before
+
+
 def test_every_corpus_is_tested():
     tested = {*HUB, *FILES, "emilia_yodas", "opendialog"}
     assert tested == set(corpora())
@@ -312,14 +365,14 @@ def test_a_corpus_that_lacks_a_column_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-@pytest.mark.parametrize("name", ["expresso", "opendialog"])
+@pytest.mark.parametrize("name", ["expresso", "emilia_yodas"])
 def test_damaged_files_of_a_corpus_are_reported(name, streaming, tmp_path):
     if name == "expresso":
         declared = hub_folder(name, HUB[name][0], tmp_path)
         paths = list(tmp_path.glob("data/*.parquet"))
     else:
-        declared, paths = read_declaration(name), [tmp_path / "data/en-000.tar"]
-        paths[0].parent.mkdir()
+        declared, paths = read_declaration(name), [tmp_path / "Emilia-YODAS/EN/EN-B000000.tar"]
+        paths[0].parent.mkdir(parents=True)
         paths[0].write_bytes(b"no archive" * 200)
     for path in paths:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

@@ -21,9 +21,9 @@ from dia.data.batching import (
 )
 from dia.data.prepare import prepare
 from dia.data.prepared import open_prepared, read_card
-from dia.data.sources.demo import emotions
 from dia.data.sources.demo_scripts import draw_sentences, plan_clips, split_of, stated_feeling
 from dia.data.sources.nonverbal_sounds import SYNTHESIZERS, synthesize_nonverbal
+from dia.data.sources.synthesis import emotions
 from dia.data.sources.voices import STYLES, Strength
 from dia.dialogue.lint import estimated_seconds
 from dia.errors import UserError

@@ -55,9 +55,10 @@ def test_a_speaking_style_is_parsed_and_is_no_word():
         "[S1] {happy} I won (laughs) it, and that is the whole of my long and happy story today, friend."
     )
     assert script.turns[0].emotion == "happy" and "happy}" not in script.words()
-    assert Script.parse(script.render()) == script and not lint(script.render())
+    assert Script.parse(script.render()) == script and not lint(script.render()).problems
     assert any(
-        "is not a known emotion" in problem for problem in lint(script.render().replace("{happy}", "{hapy}"))
+        "is not a known emotion" in problem
+        for problem in lint(script.render().replace("{happy}", "{hapy}")).warnings
     )
 
 
@@ -93,7 +94,12 @@ def test_balancing_draws_rare_labels_more_often():
 
 def test_a_prompt_has_the_same_voices_and_emotions():
     same, other, unknown = (row((1, voice, "Oh.", [emotion("happy")])) for voice in ("a", "b", ""))
-    keys = partner_keys([same, other, unknown, same])
+    keys = partner_keys([same, other, unknown, same], emotions=True)
     assert keys[0] == keys[3] != keys[1] and keys[2] is None
+    sad = row((1, "a", "Oh.", [emotion("sad")]))
+    assert len(set(partner_keys([same, sad], emotions=True))) == 2
+    assert len(set(partner_keys([same, sad], emotions=False))) == 1
+    assert LabelsConfig(emotion="prompt", emotion_dropout=0.2).prompt_probability == pytest.approx(0.8)
+    assert LabelsConfig(emotion="prefix", voice_prompt=0.6).prompt_probability == 0.6
     assert joined_text("[S1] Hi. [S2] Oh.", "[S1] Go.") == "[S1] Hi. [S2] Oh. [S1] Go."
     assert joined_text("[S1] Hi.", "[S1] (laughs) Go. [S2] No.") == "[S1] Hi. (laughs) Go. [S2] No."

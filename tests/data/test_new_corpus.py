@@ -50,6 +50,7 @@ def test_a_declaration_file_adds_a_corpus_from_preparation_to_preview(tmp_path):
         name=str(declaration),  # the value that `data=corpus` sets
         path=str(write_corpus(tmp_path / "copy")),
         root=str(tmp_path / "prepared"),
+        held_out=0.0,
     )
     assert config.problems() == []
     folder = prepare(config, None, EngineConfig(workers=0))
@@ -72,7 +73,9 @@ def test_the_place_of_a_declaration_does_not_change_the_data_set(tmp_path):
         (tmp_path / place).mkdir()
         declaration = tmp_path / place / "kitchen_talk.yaml"
         declaration.write_text(DECLARATION)
-        config = DataConfig(corpus=str(declaration), name="same", path=str(corpus), root=str(tmp_path))
+        config = DataConfig(
+            corpus=str(declaration), name="same", path=str(corpus), root=str(tmp_path), held_out=0.0
+        )
         folders.append(prepare(config, None, EngineConfig(workers=0)))
     assert folders[0] == folders[1]
 

@@ -6,19 +6,22 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 import soundfile
-from datasets import load_from_disk
 
 from dia.audio.files import write_audio
 from dia.codecs.registry import load_codec
 from dia.config.data import DataConfig
 from dia.config.engine import EngineConfig
-from dia.data.engines.run import run_jobs
 from dia.data.prepare import prepare
-from dia.data.prepared import parts_folder, read_card, require_intact
-from dia.errors import UserError
+from dia.data.prepared import README, open_prepared, parts_folder, read_card, require_intact
+from dia.data.schema import FEATURES
+from dia.data.shards import ShardJob, StorageFormat, build_shard
+from dia.data.source import Unit
+from dia.engines.run import Workers
+from dia.errors import StorageError, UserError
 from tests.data.gpu_job import gpu_of
 from tests.processes import run_door
 
@@ -47,7 +50,13 @@ def make_corpus(folder, clips=CLIPS):
 
 def config_for(corpus, root, **options):
     return DataConfig(
-        corpus="local", name="local", path=str(corpus), root=str(root), shard_units=4, **options
+        corpus="local",
+        name="local",
+        path=str(corpus),
+        root=str(root),
+        shard_units=4,
+        held_out=0.0,
+        **options,
     )
 
 
@@ -83,7 +92,7 @@ def test_every_engine_writes_the_same_bytes(engine, corpus, uninterrupted, tmp_p
 
 def test_a_prepared_data_set_opens_with_datasets_and_verifies_its_checksums(uninterrupted):
     folder, _ = uninterrupted
-    rows = load_from_disk(str(folder))
+    rows = datasets.load_from_disk(str(folder))
     assert {split: len(split_rows) for split, split_rows in rows.items()} == {"train": 21, "test": 3}
     row = rows["train"][0]
     assert row["script"] == "[S1] Clip 0. (laughs)" and row["turns"][0]["emotions"][0]["origin"] == "human"
@@ -93,13 +102,33 @@ def test_a_prepared_data_set_opens_with_datasets_and_verifies_its_checksums(unin
     assert read_card(folder)["figures"]["tags"] == {"laughs": 8}
 
 
+def test_a_prepared_data_set_opens_with_load_dataset(uninterrupted, tmp_path):
+    folder = uninterrupted[0]
+    opened = datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))
+    stored = datasets.load_from_disk(str(folder))
+    assert set(opened) == set(stored) == {"train", "test"} and opened["train"].features == FEATURES
+    for split, rows in stored.items():
+        assert opened[split].to_list() == rows.to_list()
+    streamed = datasets.load_dataset(str(folder), split="test", streaming=True)
+    assert [row["id"] for row in streamed] == stored["test"]["id"]
+
+
+def test_a_data_set_without_a_readme_stays_valid(uninterrupted, corpus, tmp_path):
+    folder = shutil.copytree(uninterrupted[0], tmp_path / uninterrupted[0].name)
+    (folder / README).unlink()
+    again = prepare(config_for(corpus, tmp_path), load_codec("codec_nano"), EngineConfig(workers=0))
+    assert again == folder and not (folder / README).exists()
+    require_intact(folder)
+    assert len(open_prepared(folder)["train"]) == len(open_prepared(uninterrupted[0])["train"])
+
+
 def test_damaged_shards_of_a_finished_data_set_are_listed(uninterrupted, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(uninterrupted[0], folder)
     shards = sorted(folder.glob("train/*.arrow"))
     shards[0].write_bytes(shards[0].read_bytes()[:-1] + b"?")
     shards[1].unlink()
-    with pytest.raises(UserError, match=rf"(?s)2 shards.*{shards[0].name}.*{shards[1].name}"):
+    with pytest.raises(UserError, match=rf"(?s)2 files are damaged.*{shards[0].name}.*{shards[1].name}"):
         require_intact(folder)
     with pytest.raises(UserError, match="no prepared data set"):
         require_intact(tmp_path / "absent")
@@ -113,7 +142,7 @@ def test_codes_are_those_of_each_clip_alone(uninterrupted, corpus):
 
     codec = load_codec("codec_nano")
     torch.set_num_threads(1)
-    for row in load_from_disk(str(uninterrupted[0]))["train"].select(range(4)):
+    for row in datasets.load_from_disk(str(uninterrupted[0]))["train"].select(range(4)):
         name = row["id"].split("-")[-1]
         waveform = read_audio(corpus / f"{int(name.split(':')[-1]) - 1:03d}.wav", RATE)
         assert np.array_equal(
@@ -139,7 +168,7 @@ def test_an_interrupted_preparation_resumes_and_rebuilds_damaged_shards(corpus, 
 
 def run(corpus, root, *options):
     command = ["data=corpus", "data.corpus=local", f"data.path={corpus}", f"data.root={root}"]
-    return [*command, "data.shard_units=4", *options]
+    return [*command, "data.shard_units=4", "data.held_out=0", *options]
 
 
 def test_unreadable_units_are_reported_and_skipped(tmp_path):
@@ -169,7 +198,7 @@ def test_unreadable_units_are_reported_and_skipped(tmp_path):
     assert {int(name.split(":")[1]) for name in left_out} == set(expected)
     for line, reason in expected.items():
         assert reason in left_out[f"rows.jsonl:{line}"] and f"rows.jsonl:{line}" in done.stderr
-    assert sum(len(rows) for rows in load_from_disk(str(folder)).values()) == 8
+    assert sum(len(rows) for rows in datasets.load_from_disk(str(folder)).values()) == 8
 
 
 def test_all_unknown_labels_are_reported_at_once(tmp_path):
@@ -221,7 +250,8 @@ def test_audio_is_not_stored_below_the_sample_rate_of_the_codec(corpus, tmp_path
 @pytest.mark.parametrize("kind", ["local", "dask"])
 def test_each_local_worker_has_its_own_gpu(kind, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
-    assert set(run_jobs(EngineConfig(kind, 2), gpu_of, iter(range(6)), gpu=True)) == {"4", "7"}
+    with Workers(EngineConfig(kind, 2), gpu_of, gpu=True) as workers:
+        assert set(workers.run(range(6))) == {"4", "7"}
 
 
 def test_a_missing_gpu_is_reported(corpus, tmp_path):
@@ -241,3 +271,19 @@ def test_a_source_without_readable_units_is_an_error(tmp_path):
         prepare(config_for(tmp_path, tmp_path / "out"), None, EngineConfig(workers=0))
     soundfile.write(tmp_path / "absent.wav", np.zeros(1600), RATE)
     assert prepare(config_for(tmp_path, tmp_path / "out"), None, EngineConfig(workers=0)).is_dir()
+
+
+class FullCache:
+    """A source whose cache has no space."""
+
+    def read(self, unit, tally):
+        raise StorageError("cache cannot be written")
+
+
+def test_a_full_disk_of_a_cache_is_no_unreadable_unit(tmp_path):
+    storage = StorageFormat(RATE, False, "", "", "")
+    job = ShardJob(str(tmp_path), "train", 0, FullCache(), (Unit("a", "train", None),), storage)
+    job.path.parent.mkdir(parents=True)
+    with pytest.raises(StorageError, match="cache cannot be written"):
+        build_shard(job)
+    assert not list(job.path.parent.iterdir())

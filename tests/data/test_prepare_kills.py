@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +13,7 @@ from dia.codecs.registry import load_codec
 from dia.config.engine import EngineConfig
 from dia.data.prepare import prepare
 from tests.data.test_prepare import config_for, digest, make_corpus, run
-from tests.processes import run_door, start_door
+from tests.processes import children, kill_tree, run_door, start_door
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 ENGINES = ("engine=local", "engine=dask")
@@ -61,34 +60,12 @@ def wait_until(condition, process):
         time.sleep(WAIT)
 
 
-def children(pid):
-    """Return the process ids of the children of a process."""
-    lists = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            lists += path.read_text().split()
-        except OSError:
-            continue  # the thread has ended
-    return [int(child) for child in lists]
-
-
-def descendants(pid):
-    return [item for child in children(pid) for item in (child, *descendants(child))]
-
-
 def workers(pid):
     """Return the process ids of a run's workers: the children of its fork server."""
     return [worker for child in children(pid) for worker in children(child)]
 
 
-def kill_tree(process):
-    for pid in descendants(process.pid):
-        os.kill(pid, signal.SIGKILL)
-    process.kill()
-    process.join()
-
-
-@pytest.mark.parametrize("number", range(20))
+@pytest.mark.parametrize("number", range(8))  # scripts/kill_runs.py kills more often
 def test_a_run_killed_at_any_moment_resumes_to_the_same_bytes(
     number, corpus, bytes_without_a_kill, durations, tmp_path
 ):

@@ -18,9 +18,9 @@ logger = logging.getLogger(__name__)
 def calibrated_thresholds(folder: str) -> dict[str, float]:
     """Return the threshold of each detectable tag, calibrated on all splits of the data set in ``folder``.
 
-    Tags that the detector cannot distinguish (sensitivity + specificity - 1 below .5 on held-out clips) get
-    no threshold and are never detected; a warning names them. Raises :class:`UserError` when the data set has
-    no detectable tag or no audio.
+    Tags that the detector does not certainly distinguish (:attr:`dia.judges.events.Calibration.measurable`)
+    get no threshold and are never detected; a warning names them. Raises :class:`UserError` when the data set
+    has no detectable tag or no audio.
     """
     detector = EventDetector()
     scores, labels = [], []
@@ -40,6 +40,6 @@ def calibrated_thresholds(folder: str) -> dict[str, float]:
     thresholds = {tag: item.threshold for tag, item in calibrations.items() if item.measurable}
     if not thresholds:
         raise UserError(
-            f"no tag can be distinguished on {folder}; use at least 3 clips with and 3 without each tag"
+            f"no tag can be distinguished on {folder}; use at least 10 clips with and 10 without each tag"
         )
     return thresholds

@@ -5,7 +5,6 @@ does, so neither can be installed beside this project. The other process runs `d
 """
 
 import contextlib
-import json
 import os
 import subprocess
 import tempfile
@@ -18,7 +17,9 @@ import soundfile
 
 from dia.data.recordings import diarization_process
 from dia.data.recordings.stage_cache import SAMPLE_RATE, Arrays
+from dia.documents import parse_json
 from dia.errors import UserError
+from dia.redaction import make_redactor
 from dia.types import Waveform
 
 
@@ -56,7 +57,7 @@ class PyannoteTurns:
     def _start_process(self) -> tuple["subprocess.Popen[str]", dict[str, str]]:
         """A new process and its identity."""
         command = [self.python, str(Path(diarization_process.__file__))]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}  # see dia/data/engines/run.py
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}  # see dia/engines/run.py
         try:
             process = subprocess.Popen(
                 command,
@@ -81,9 +82,11 @@ class PyannoteTurns:
             with contextlib.suppress(BrokenPipeError):
                 print(path, file=process.stdin, flush=True)
         if line := process.stdout.readline():
-            return json.loads(line)
+            return parse_json(line)
         process.wait()
         self._process = None
         self._errors.seek(0)
-        output = self._errors.read()[-1000:].strip() or f"exit status {process.returncode}"
+        # redacted before it is cut; the message becomes a part of the data set's report
+        redact = make_redactor(os.environ.get("HF_TOKEN", "").strip())
+        output = redact(self._errors.read())[-1000:].strip() or f"exit status {process.returncode}"
         raise UserError(f"pyannote.audio of data.recordings.pyannote={self.python} failed:\n{output}")

@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dia.audio.files import ENDINGS, read_audio_file, resample
+from dia.audio.files import read_audio_file, resample
 from dia.config.data import DialogueLimits
 from dia.config.recordings import RecordingsConfig
 from dia.data.clip import Clip
+from dia.data.content import content_digest
+from dia.data.length_limits import LengthLimits
 from dia.data.recordings.arousal import label_arousal
 from dia.data.recordings.decisions import (
     FRAME_SECONDS,
@@ -33,11 +35,11 @@ from dia.data.recordings.decisions import (
     split_at_pauses,
     without_overlaps,
 )
+from dia.data.recordings.files import assign_splits, list_recordings
 from dia.data.recordings.stage_cache import SAMPLE_RATE, Arrays, Stage, measure_cached
 from dia.data.recordings.stages import MOS_SECONDS, build_stages
 from dia.data.segmentation import TimedTurn, dialogue_of, group_turns
 from dia.data.source import Tally, Unit
-from dia.data.sources.tables import folder_version
 from dia.errors import UserError
 from dia.judges.prosody import FRAMES
 from dia.judges.words import agreement
@@ -54,6 +56,7 @@ class RecordingsSource:
     config: RecordingsConfig
     limits: DialogueLimits
     licence: str = "any"
+    outside: bool = False
 
     def request(self) -> dict[str, Any]:
         """Return the files, the models and the thresholds.
@@ -66,7 +69,6 @@ class RecordingsSource:
                 f"the recordings' licence {self.config.licence} does not permit commercial use; "
                 "if it does, set data.recordings.commercial_ok=true and data.recordings.licence"
             )
-        self.files()
         settings = {
             key: value
             for key, value in asdict(self.config).items()
@@ -74,43 +76,31 @@ class RecordingsSource:
         }
         return {
             "recordings": settings,
-            "files": folder_version(Path(self.path)),
+            "files": content_digest(Path(self.path), self.files()),
             "limits": asdict(self.limits),
             "models": {stage.name: stage.identity for stage in self.stages()},
         }
 
     def files(self) -> list[Path]:
-        """Return the audio files, sorted. Raises :class:`UserError` when there are none."""
+        """Return the audio files, sorted. Raises :class:`UserError` when there is none that can be read."""
         folder = Path(self.path)
         if not self.path or not folder.is_dir():
             raise UserError(f"data.path={self.path!r} is not a folder; give the folder of the recordings")
-        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
-        if not paths:
-            raise UserError(
-                f"{folder} contains no {', '.join(ENDINGS)}; convert the recordings to one of these formats"
-            )
-        return paths
+        return list_recordings(folder)
 
     def count(self) -> int:
         """Return the number of recordings."""
         return len(self.files())
 
     def units(self) -> Iterator[Unit]:
-        """Yield a unit for each file; its split depends on its name alone."""
-        for path in self.files():
-            name = str(path.relative_to(self.path))
-            yield Unit(name, self._split(name), name)
+        """Yield a unit for each file."""
+        names = [str(path.relative_to(self.path)) for path in self.files()]
+        splits = assign_splits(names, self.config.splits)
+        for name in names:
+            yield Unit(name, splits[name], name)
 
-    def _split(self, name: str) -> str:
-        share = (
-            int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:6], "big")
-            / 2**48
-        )
-        for split, size in self.config.splits.items():
-            if share < size:
-                return split
-            share -= size
-        return next(iter(self.config.splits))
+    def check(self, limits: LengthLimits) -> None:
+        """Do nothing: recordings have no labels."""
 
     def stages(self) -> list[Stage]:
         """Return the models, loaded once per process."""
@@ -119,6 +109,10 @@ class RecordingsSource:
     def read(self, unit: Unit, tally: Tally) -> list[Clip]:
         """Return the labelled clips of one recording. Raises :class:`UserError` when it cannot be read."""
         path = Path(self.path) / unit.content
+        if not path.resolve().is_relative_to(Path(self.path).resolve()) and not self.outside:
+            raise UserError(
+                f"{unit.id} is a link to a file outside of the folder; copy it, or set data.outside=true"
+            )
         waveform, rate = read_audio_file(path)
         outputs = self._outputs(path, waveform, rate)
         segments = self._segments(outputs, tally)

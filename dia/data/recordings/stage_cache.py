@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dia.files import atomic_write
+from dia.files import atomic_write, make_folder
 from dia.types import Waveform
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def measure_cached(stage: Stage, waveform: Waveform, sha256: str, folder: Path) 
     if (cached := _read(path)) is not None:
         return cached
     output = stage.measure(waveform)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with atomic_write(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **output)  # type: ignore[arg-type]  # numpy's stub takes names for options
     return output

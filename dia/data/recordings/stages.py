@@ -1,4 +1,4 @@
-"""The stages of labelling, one model each, loaded on first use (one thread: see dia/data/engines/run.py)."""
+"""The stages of labelling, one model each, loaded on first use (one thread: see dia/engines/run.py)."""
 
 from functools import cached_property
 from importlib.metadata import version

@@ -8,21 +8,28 @@ column and a label without a mapping are errors.
 The fields of a declaration enter the hash of a prepared data set: renaming one invalidates prepared data.
 """
 
-from dataclasses import dataclass, field
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import yaml
-from omegaconf import MISSING, OmegaConf
+from omegaconf import MISSING
 from omegaconf.errors import OmegaConfBaseException
 
 from dia.config.choices import CorpusUse
 from dia.config.data import corpora, is_declaration_file
+from dia.config.values import typed
+from dia.data.sources.patterns import pattern_problem
 from dia.dialogue.tags import known_tags
+from dia.documents import read_yaml
 from dia.errors import UserError, one_line
+from dia.files import is_plain_name, is_relative
 from dia.resources import declaration
 
+HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 LAYOUTS = ("clip", "script", "conversation", "sound")
+LATER_FIELDS = {"files": ("archives", "aliases"), "roles": ("start", "end", "duration")}
 
 
 @dataclass
@@ -49,6 +56,10 @@ class Files:
     """Regular expression for the lines of other manifests than JSONL and CSV; its groups are columns."""
     sound: str | None = None
     """Template of a row's audio path (`clips/{id}.wav`), where no column holds the path."""
+    archives: str | None = None
+    """Glob pattern of tar archives with the audio files that are not unpacked."""
+    aliases: dict[str, list[str]] | None = None
+    """Other names of columns, for tables whose form is open: with or without a header, with guessed paths."""
 
 
 @dataclass
@@ -56,7 +67,9 @@ class Roles:
     """The column for each role.
 
     ``cuts`` holds the sample range [first, last) of each turn, ``region`` the start and end of an event in
-    seconds.
+    seconds. A ``voice`` with braces is a template of several columns. ``voices`` holds the voices of a
+    dialogue, by turn in a conversation and by speaker in a script. ``start`` and ``end`` (or ``duration``)
+    are the part of the audio in seconds that is the clip.
     """
 
     audio: str = "audio"
@@ -71,6 +84,9 @@ class Roles:
     cuts: str | None = None
     region: str | None = None
     events: str | None = None
+    start: str | None = None
+    end: str | None = None
+    duration: str | None = None
 
 
 @dataclass
@@ -171,6 +187,28 @@ class Declaration:
     sound: SoundRule | None = None
     keep: dict[str, Keep] = field(default_factory=dict)
 
+    def identity(self) -> dict[str, Any]:
+        """Return the declaration as plain values without the later fields that are not set.
+
+        The hash of a prepared data set includes it, and a new field must not change hashes of older ones.
+        """
+        content = asdict(self)
+        for part, names in LATER_FIELDS.items():
+            for name in names:
+                if content[part] is not None and content[part][name] is None:
+                    del content[part][name]
+        return content
+
+    def with_labels(self, labels: Mapping[str, str | None]) -> "Declaration":
+        """Return the declaration with more labels, which are mapped to emotions, to tags, or to nothing."""
+        tags = {label: name for label, name in labels.items() if name in known_tags()}
+        emotions = {label: name for label, name in labels.items() if label not in tags}
+        return replace(
+            self,
+            marks=replace(self.marks, tags=self.marks.tags | tags),
+            emotion=replace(self.emotion, labels=self.emotion.labels | emotions),
+        )
+
     def problems(self) -> list[str]:
         """Return everything that is not valid, one sentence each."""
         problems = []
@@ -183,12 +221,34 @@ class Declaration:
             for use in self.uses
             if use not in list(CorpusUse)
         ]
+        problems += self._place_problems()
+        expressions = [self.marks.pattern, *self.marks.strip, self.names.pattern if self.names else None]
+        problems += filter(None, (pattern_problem(pattern) for pattern in expressions if pattern))
         tags = [*self.marks.tags.values(), *(self.sound.tags.values() if self.sound else ())]
         problems += [f"({tag}) is not a tag of data/tags.yaml" for tag in tags if tag not in known_tags()]
         emotions = declaration("data/emotions.yaml")
         labels = (label for label in self.emotion.labels.values() if label and label not in emotions)
         problems += [f"{label} is not in data/emotions.yaml" for label in labels]
         return problems
+
+    def _place_problems(self) -> list[str]:
+        """Return which names lead out of the corpus: a declaration may come from someone else."""
+        problems = []
+        if not is_plain_name(self.name):
+            problems.append(f"name: {self.name} must be a plain folder name")
+        if self.hub is not None and not HUB_ID.fullmatch(self.hub.path):
+            problems.append(f"hub.path: {self.hub.path} must be the id of a data set on the Hub, owner/name")
+        patterns = dict((self.hub.data_files or {}) if self.hub else {})
+        if self.files is not None:
+            names = ("audio", "manifest", "sound", "archives")
+            stated = {name: getattr(self.files, name) for name in names}
+            patterns |= {name: pattern for name, pattern in stated.items() if pattern}
+        return problems + [
+            f"{name}: {pattern} must lie inside of the corpus, as a relative path without `..`"
+            for name, joined in patterns.items()
+            for pattern in joined.split("|")
+            if not is_relative(pattern) or "::" in pattern or "://" in pattern
+        ]
 
 
 def read_declaration(corpus: str) -> Declaration:
@@ -210,8 +270,8 @@ def _read_declaration_file(path: Path) -> Declaration:
     if not path.is_file():
         raise UserError(f"data.corpus={path}: there is no such file; give the YAML declaration of a corpus")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = read_yaml(path)
+    except (OSError, ValueError) as error:
         raise UserError(f"{path} is not YAML: {one_line(error)}") from error
     if not isinstance(content, dict):
         raise UserError(f"{path} is not a corpus declaration: it must be a mapping of keys; see data/corpora")
@@ -222,9 +282,8 @@ def parse_declaration(name: str, content: dict[str, Any], file: str = "") -> Dec
     """Return the typed declaration. Raises :class:`UserError` with every problem, naming the ``file``."""
     file = file or f"data/corpora/{name}.yaml"
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(Declaration), {"name": name}, content)
-        parsed = cast(Declaration, OmegaConf.to_object(merged))
-    except OmegaConfBaseException as error:
+        parsed = typed(Declaration, {"name": name} | content)
+    except (OmegaConfBaseException, ValueError, TypeError) as error:
         raise UserError(f"{file}: {one_line(error)}") from error
     if problems := parsed.problems():
         raise UserError("\n".join([f"{file}:", *(f"  - {problem}" for problem in problems)]))

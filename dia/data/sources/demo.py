@@ -1,38 +1,25 @@
-"""The demo corpus: planned dialogues, synthesized by two neural voices, with synthesized nonverbal sounds.
+"""The demo corpus: planned dialogues, synthesized by two neural voices, with synthesized nonverbal sounds."""
 
-A :class:`PlannedClip` becomes a clip with audio, exact times of turns and nonverbals, and true labels.
-"""
-
-import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import cache
 from typing import Any
 
-import numpy as np
-
 from dia.config.data import DemoConfig
-from dia.data.clip import Clip, Emotion, LabelledNonverbal, LabelledTurn
+from dia.data.clip import Clip
+from dia.data.length_limits import LengthLimits
 from dia.data.source import Tally, Unit
-from dia.data.sources.demo_scripts import PlannedClip, plan_clips, stated_feeling
-from dia.data.sources.nonverbal_sounds import SYNTHESIZERS, synthesize_nonverbal
-from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, Joe, Strength, Voice, speak_styled
-from dia.dialogue import Nonverbal, Turn
-from dia.resources import declaration
-from dia.types import Waveform
+from dia.data.sources.demo_scripts import plan_clips
+from dia.data.sources.nonverbal_sounds import SYNTHESIZERS
+from dia.data.sources.synthesis import render_clip
 
-LICENCE = "Apache-2.0"  # synthesized by this project's code with an Apache-2.0 and a CC0 voice
-# Highest sample. Louder clips are scaled instead of clipped; resampling raises peaks by 5 % and more.
-PEAK = 0.85
-NONVERBAL_LEVEL = 10 ** (-22 / 20)
 VERSION = 7  # increase when the same request yields other audio
 
 
-def demo_problems(config: DemoConfig) -> list[str]:
-    """Return a problem for each tag of the config that has no generator of its sound."""
+def tag_problems(key: str, tags: list[str]) -> list[str]:
+    """Return a problem for each tag of the config key that has no generator of its sound."""
     return [
-        f"data.demo.tags has ({tag}), which has no sound; there are: {', '.join(SYNTHESIZERS)}"
-        for tag in config.tags
+        f"{key} has ({tag}), which has no sound; there are: {', '.join(SYNTHESIZERS)}"
+        for tag in tags
         if tag not in SYNTHESIZERS
     ]
 
@@ -59,82 +46,9 @@ class DemoSource:
         ):
             yield Unit(clip.id, clip.split, clip)
 
+    def check(self, limits: LengthLimits) -> None:
+        """Do nothing: its labels are this project's own, and its texts are short."""
+
     def read(self, unit: Unit, tally: Tally) -> list[Clip]:
         """Return the synthesized dialogue, at 24 kHz."""
-        return [render_clip(unit.content, self.config.seed)]
-
-
-@cache
-def _voices() -> dict[int, Voice]:
-    """The voices by speaker, loaded once per process."""
-    return {1: Heart(), 2: Joe()}
-
-
-def render_clip(clip: PlannedClip, seed: int) -> Clip:
-    """Synthesize one dialogue, at 24 kHz."""
-    random = np.random.default_rng(zlib.crc32(f"{clip.id} {seed}".encode()))
-    parts: list[Waveform] = [_silence(random.uniform(0.04, 0.12))]
-    turns, nonverbals = [], []
-    for number, (turn, name, strength) in enumerate(
-        zip(clip.script.turns, clip.styles, clip.strengths, strict=True)
-    ):
-        start, voice, style = _seconds(parts), _voices()[turn.speaker], STYLES[name].at(strength)
-        for piece in _pieces(turn):
-            begin = _seconds(parts)
-            if isinstance(piece, Nonverbal):
-                parts.append(_nonverbal(piece.tag, voice.pitch, random))
-                nonverbals.append(
-                    LabelledNonverbal(
-                        piece.tag, number, piece.char, "synthesis", begin, _seconds(parts), confidence=1.0
-                    )
-                )
-            else:
-                parts.append(speak_styled(voice, piece, style, int(random.integers(2**31))))
-            end = _seconds(parts)
-            parts.append(_silence(random.uniform(0.06, 0.14)))
-        turns.append(
-            LabelledTurn(turn.speaker, turn.text, start, end, voice.name, emotions(name, strength, turn.text))
-        )
-        parts.append(_silence(random.uniform(0.08, 0.25)))
-    waveform = np.concatenate(parts)
-    waveform *= np.float32(min(1.0, PEAK / np.abs(waveform).max()))
-    return Clip(clip.id, "demo", LICENCE, True, tuple(turns), tuple(nonverbals), waveform, SAMPLE_RATE)
-
-
-def emotions(style: str, strength: Strength, sentence: str) -> tuple[Emotion, ...]:
-    """Return the labels of a turn: of its speaking style, if any, and of the feeling that its words state.
-
-    The words do not describe the audio: their label has no category and no arousal, and half the confidence.
-    """
-    labels = []
-    if style != "plain":
-        arousal = strength.mean * declaration("data/emotions.yaml")[style]["arousal"]
-        labels.append(Emotion("synthesis", style, intensity=strength.mean, arousal=arousal, confidence=1.0))
-    if (stated := stated_feeling(sentence)) is not None:
-        labels.append(Emotion("words", valence=stated[0], dominance=stated[1], confidence=0.5))
-    return tuple(labels)
-
-
-def _pieces(turn: Turn) -> list[str | Nonverbal]:
-    """Text segments and nonverbals in temporal order."""
-    pieces: list[str | Nonverbal] = []
-    done = 0
-    for nonverbal in turn.nonverbals:
-        pieces += [turn.text[done : nonverbal.char].strip(), nonverbal]
-        done = nonverbal.char
-    pieces.append(turn.text[done:].strip())
-    return [piece for piece in pieces if piece]
-
-
-def _nonverbal(tag: str, pitch: float, random: np.random.Generator) -> Waveform:
-    waveform = synthesize_nonverbal(tag, pitch, SAMPLE_RATE, int(random.integers(2**31)))
-    level = NONVERBAL_LEVEL * 10 ** (random.uniform(-2, 3) / 20)
-    return waveform * np.float32(level / np.sqrt(np.mean(waveform**2)))
-
-
-def _silence(seconds: float) -> Waveform:
-    return np.zeros(round(seconds * SAMPLE_RATE), dtype=np.float32)
-
-
-def _seconds(parts: list[Waveform]) -> float:
-    return sum(len(part) for part in parts) / SAMPLE_RATE
+        return [render_clip(unit.content, "demo", self.config.seed)]

@@ -17,6 +17,7 @@ from dia.errors import UserError
 from dia.resources import declaration
 
 SPLITS = ("train", "validation", "test")
+VOICES = ("heart", "joe")  # of S1 and S2
 STYLES = ("plain", "activated", "calm")
 SLOT = re.compile(r"\{(\w+)\}")
 BOUNDARY = "|"
@@ -26,13 +27,14 @@ TRIES = 2_000  # consecutive draws without a new sentence, after which the gramm
 
 @dataclass(frozen=True)
 class PlannedClip:
-    """A clip to synthesize; ``styles`` and ``strengths`` are those of each turn."""
+    """A clip to synthesize; ``styles``, ``strengths`` and ``voices`` are those of each turn."""
 
     id: str
     split: str
     script: Script
     styles: tuple[str, ...]
     strengths: tuple[Strength, ...]
+    voices: tuple[str, ...]
 
 
 def fill(template: str, slots: dict[str, list[str]], rng: random.Random) -> str:
@@ -104,30 +106,30 @@ def plan_clips(
     """
     planned = []
     for split in (name for name in SPLITS if name in clips):
-        sizes = _turn_counts(split, clips[split], turns, seed)
+        sizes = draw_turn_counts(split, clips[split], turns, seed)
         rng, strength = random.Random(f"clips {split} {seed}"), random.Random(f"strengths {split} {seed}")
         pool = iter(draw_sentences(split, sum(sizes), seed))
         for index, size in enumerate(sizes):
-            turns_of_clip = [_turn(1 + number % 2, next(pool), tags, tag_rate, rng) for number in range(size)]
+            turns_of_clip = [
+                draw_turn(1 + number % 2, next(pool), tags, tag_rate, rng) for number in range(size)
+            ]
             styles = tuple(
                 rng.choice(STYLES[1:]) if rng.random() < style_rate else "plain" for _ in turns_of_clip
             )
-            strengths = tuple(_strength(strength) for _ in turns_of_clip)
-            planned.append(
-                PlannedClip(
-                    f"demo-{split}-{index:05d}", split, Script(tuple(turns_of_clip)), styles, strengths
-                )
-            )
+            strengths = tuple(draw_strength(strength) for _ in turns_of_clip)
+            voices = tuple(VOICES[turn.speaker - 1] for turn in turns_of_clip)
+            script = Script(tuple(turns_of_clip))
+            planned.append(PlannedClip(f"demo-{split}-{index:05d}", split, script, styles, strengths, voices))
     return planned
 
 
-def _turn_counts(split: str, clips: int, shares: Sequence[float], seed: int) -> list[int]:
-    """The number of turns of each dialogue of a split."""
+def draw_turn_counts(split: str, clips: int, shares: Sequence[float], seed: int) -> list[int]:
+    """Return the number of turns of each dialogue of a split."""
     return random.Random(f"turns {split} {seed}").choices(range(1, len(shares) + 1), shares, k=clips)
 
 
-def _strength(rng: random.Random) -> Strength:
-    """Independent strengths of pace, pitch and loudness: a turn may be much faster but hardly louder."""
+def draw_strength(rng: random.Random) -> Strength:
+    """Return independent strengths of pace, pitch and loudness: much faster may be hardly louder."""
     return Strength(*(round(rng.uniform(0.4, 1.0), 2) for _ in range(3)))
 
 
@@ -141,7 +143,8 @@ def stated_feeling(sentence: str) -> tuple[float, float] | None:
     return float(valence), float(dominance)
 
 
-def _turn(speaker: int, sentence: str, tags: list[str], tag_rate: float, rng: random.Random) -> Turn:
+def draw_turn(speaker: int, sentence: str, tags: list[str], tag_rate: float, rng: random.Random) -> Turn:
+    """Return a turn of a sentence; with probability ``tag_rate`` it has a nonverbal between clauses."""
     clauses = clauses_of(sentence)
     text = " ".join(clauses)
     if not tags or rng.random() >= tag_rate:

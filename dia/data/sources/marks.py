@@ -3,12 +3,17 @@
 import re
 
 from dia.data.source import Tally
+from dia.data.sources import patterns
 from dia.data.sources.declaration import Marks
 from dia.dialogue import Script, Turn
+from dia.errors import UserError
 
 BRACKETS = re.compile(r"[()\[\]]")
 SPACES = re.compile(r"\s+")
 SPACE_BEFORE_PUNCTUATION = re.compile(r"\s+([,.;:!?])")
+CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+INVISIBLE = re.compile(r"[\u00ad\u200b\ufeff]")  # soft hyphen, zero width space, byte order mark
+WINDOWS_1252 = re.compile(r"[\x80-\x9f]")
 
 
 class DropClip(Exception):
@@ -21,8 +26,8 @@ def tag_of(label: str, marks: Marks, unknown: str, tally: Tally, kind: str = "no
     ``unknown`` is the policy for labels without a mapping; `raise` records them in ``tally.unknown``, which
     fails the shard after all unknown labels are collected.
     """
-    if label not in marks.tags and label.lower() in marks.tags:
-        label = label.lower()
+    if label not in marks.tags:
+        label = next((known for known in marks.tags if known.casefold() == label.casefold()), label)
     if label in marks.tags:
         tally.counts[f"{kind}: {label} -> ({marks.tags[label]})"] += 1
         return marks.tags[label]
@@ -40,16 +45,30 @@ def tag_of(label: str, marks: Marks, unknown: str, tally: Tally, kind: str = "no
     return None
 
 
+def clean_text(text: str) -> str:
+    """Return a text without control characters, some of which mean padding and speakers to the model.
+
+    Windows-1252 punctuation that another tool took for Latin-1 is restored (MELD has such apostrophes).
+    Raises :class:`UserError` for a lone surrogate, which no file can store.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UserError(f"the text has a lone surrogate at character {error.start}; remove it") from error
+    text = WINDOWS_1252.sub(lambda mark: mark.group().encode("latin-1").decode("cp1252", "ignore"), text)
+    return CONTROLS.sub(" ", INVISIBLE.sub("", text))
+
+
 def turn_of(text: str, speaker: int, marks: Marks, unknown: str, tally: Tally) -> Turn:
     """Return the words and nonverbals of a text. Raises :class:`DropClip`.
 
     Other brackets are removed but not their content, because they would read as tags or speakers.
     """
     for pattern in marks.strip:
-        text = re.sub(pattern, " ", text)
+        text = patterns.remove(pattern, text)
     out = ""
     done = 0
-    for mark in re.finditer(marks.pattern, text) if marks.pattern else ():
+    for mark in patterns.finditer(marks.pattern, text) if marks.pattern else ():
         label = mark.group(1) if mark.re.groups else mark.group()
         tag = tag_of(label, marks, unknown, tally)
         out += BRACKETS.sub("", text[done : mark.start()]) + (f" ({tag}) " if tag else " ")

@@ -3,12 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+from dia.config.choices import CorpusUse
 from dia.config.data import SourceConfig
 from dia.config.recordings import RecordingsConfig
 from dia.data.source import Source
 from dia.data.sources.corpus import CorpusSource
 from dia.data.sources.declaration import read_declaration
 from dia.data.sources.demo import DemoSource
+from dia.data.sources.open_english import OpenEnglishSource
 from dia.errors import UserError
 from dia.home import in_home
 
@@ -20,14 +22,18 @@ def open_source(config: SourceConfig) -> Source:
     """
     if config.corpus == "demo":
         return DemoSource(config.demo)
+    if config.corpus == "open_english":
+        return OpenEnglishSource(config.open_english)
     path = (
         str(Path(config.path).resolve()) if config.path else ""
     )  # workers may have another working directory
     if config.corpus == "recordings":
         from dia.data.recordings.source import RecordingsSource  # its models are an extra
 
-        return RecordingsSource(path, _calibrated(config.recordings), config.dialogue, config.licence)
-    declared = read_declaration(config.corpus)
+        return RecordingsSource(
+            path, _calibrated(config.recordings), config.dialogue, config.licence, config.outside
+        )
+    declared = read_declaration(config.corpus).with_labels(config.labels)
     problems = []
     if config.use not in declared.uses:
         problems.append(
@@ -44,7 +50,15 @@ def open_source(config: SourceConfig) -> Source:
             f"{declared.title} is refused:\n" + "\n".join(f"  - {problem}" for problem in problems)
         )
     return CorpusSource(
-        declared, path, config.unknown, config.licence, config.streaming, config.limit, config.dialogue
+        declared,
+        path,
+        config.unknown,
+        config.licence,
+        config.streaming,
+        config.limit,
+        config.dialogue,
+        config.held_out if config.use == CorpusUse.train else 0.0,
+        config.outside,
     )
 
 

