@@ -10,7 +10,7 @@ Legend: O output features, I input features, R rank.
 import hashlib
 import logging
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from dia.checkpoint.transformers_layout import HEAD, PREFIX
 from dia.config.aliases import MODEL_ALIASES, rename_nested
 from dia.errors import UserError
 from dia.network import DecoderConfig, DiaConfig, DiaNetwork, EncoderConfig
+from dia.tensor_files import is_finite, not_finite
 from dia.types import flatten
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -36,7 +37,9 @@ UNSUPPORTED = (  # keys of PEFT
     "lora_bias",
     "modules_to_save",
 )
+FIRST_GENERATION_TYPE = "DIA_FIRST_GENERATION_LORA"
 SHOWN = 5  # number of problems that a message lists
+LARGEST_ALPHA = 1e30
 logger = logging.getLogger(__name__)
 
 
@@ -92,7 +95,7 @@ def weights_fingerprint(tensors: Iterable[tuple[str, Tensor]]) -> str:
 
 
 def save_adapter(adapter: Adapter, folder: Path) -> None:
-    """Write an adapter's folder atomically, replacing an older one. Raises ``OSError`` as files do."""
+    """Write an adapter's folder atomically, replacing an older one. Raises :class:`StorageError`."""
     write_folder(folder, lambda temporary: _write(adapter, temporary))
 
 
@@ -117,18 +120,56 @@ def load_adapter(path: str | Path) -> Adapter:
             f"{folder / CONFIG} uses {', '.join(unsupported)}, which is not supported here; merge it with "
             "PEFT"
         )
+    description = _description(content, folder / CONFIG)
+    tensors = {_our_name(name): tensor for name, tensor in read_tensors([folder / WEIGHTS]).items()}
+    adapter = replace(description, tensors=tensors)
+    if problems := [*_value_problems(adapter), *_matrix_problems(adapter), *not_finite(tensors)]:
+        raise UserError(
+            f"{folder} holds no usable adapter: {_shown(problems)}; copy it again, or train it again"
+        )
+    return adapter
+
+
+def _description(content: dict[str, Any], path: Path) -> Adapter:
+    """Return what an adapter_config.json states, without matrices. Raises :class:`UserError`."""
     try:
         base_name = content.get("base_model_name_or_path") or "unknown"
         about = content.get("dia", {"base": {"name": base_name, "fingerprint": ""}})
         base = Base(**about["base"])
         config = _config_of(about["config"]) if about.get("config") else None
-        rank = int(content["r"])
-        alpha = float(content["lora_alpha"])
-        targets = list(content["target_modules"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{folder / CONFIG} describes no adapter ({error!r}); copy it again") from error
-    tensors = {_our_name(name): tensor for name, tensor in read_tensors([folder / WEIGHTS]).items()}
-    return Adapter(rank, alpha, targets, base, config, tensors)
+        rank, alpha, targets = content["r"], content["lora_alpha"], content["target_modules"]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path} describes no adapter ({error!r}); copy it again") from error
+    return Adapter(rank, alpha, targets if isinstance(targets, list) else [targets], base, config, {})
+
+
+def _value_problems(adapter: Adapter) -> list[str]:
+    """Return which stated values are of a wrong type or out of range."""
+    problems = [] if adapter.config is None else adapter.config.problems()
+    if type(adapter.rank) is not int or adapter.rank < 1:
+        problems.append(f"its rank r={adapter.rank!r} is no whole number above 0")
+    if type(adapter.alpha) not in (int, float) or not 0 < abs(adapter.alpha) <= LARGEST_ALPHA:
+        problems.append(f"lora_alpha={adapter.alpha!r} is no number other than 0")
+    if not all(
+        isinstance(text, str) for text in (*adapter.targets, adapter.base.name, adapter.base.fingerprint)
+    ):
+        problems.append("target_modules and base are no texts")
+    return problems
+
+
+def _matrix_problems(adapter: Adapter) -> list[str]:
+    """Return which matrices lack their partner or have another rank than the adapter."""
+    problems = [] if adapter.tensors else ["it has no matrices"]
+    for module in adapter.modules:
+        down, up = (adapter.tensors.get(module + suffix) for suffix in (DOWN, UP))
+        if down is None or up is None or down.ndim != 2 or up.ndim != 2:
+            problems.append(f"{module} lacks one of its two matrices")
+        elif not (len(down) == up.shape[1] == adapter.rank):
+            problems.append(
+                f"{module} has matrices of rank {len(down)} and {up.shape[1]}, its config "
+                f"states r={adapter.rank}"
+            )
+    return problems
 
 
 def merge_adapter(network: DiaNetwork, adapter: Adapter, name: str = "the adapter") -> None:
@@ -140,9 +181,8 @@ def merge_adapter(network: DiaNetwork, adapter: Adapter, name: str = "the adapte
         UserError: With all problems when the adapter is for a network of another shape.
     """
     if problems := adapter_problems(network, adapter):
-        more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         raise UserError(
-            f"{name} does not fit this checkpoint: {'; '.join(problems[:SHOWN])}{more}; use it with its base "
+            f"{name} does not fit this checkpoint: {_shown(problems)}; use it with its base "
             f"{adapter.base.name}"
         )
     if adapter.base.fingerprint not in ("", weights_fingerprint(network.state_dict().items())):
@@ -154,6 +194,12 @@ def merge_adapter(network: DiaNetwork, adapter: Adapter, name: str = "the adapte
         weight.data = merged(
             weight.data, adapter.tensors[module + DOWN], adapter.tensors[module + UP], adapter.scale
         )
+        if not is_finite(weight.data):
+            raise UserError(
+                f"{name} gives {module} weights that are not finite; its "
+                f"lora_alpha={adapter.alpha} is too large, or it "
+                "is damaged: copy it again"
+            )
 
 
 def merge_tensors(state: dict[str, Tensor], scale: float) -> dict[str, Tensor]:
@@ -183,19 +229,25 @@ def adapter_problems(network: DiaNetwork, adapter: Adapter) -> list[str]:
         if base_shape.get(key) != value
     ]
     weights = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    for module in adapter.modules:
-        down, up = (adapter.tensors.get(module + suffix) for suffix in (DOWN, UP))
+    problems += _matrix_problems(adapter)
+    for module in adapter.modules if not problems else ():
+        down, up = (adapter.tensors[module + suffix] for suffix in (DOWN, UP))
         weight = weights.get(f"{module}.weight")
-        if down is None or up is None:
-            problems.append(f"{module} lacks one of its two matrices")
-        elif weight != (len(up), down.shape[1]) or len(down) != up.shape[1]:
+        if weight != (len(up), down.shape[1]):
             problems.append(f"{module} is {tuple(up.shape)} times {tuple(down.shape)}, its weight {weight}")
     return problems
 
 
+def _shown(problems: list[str]) -> str:
+    more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+    return "; ".join(problems[:SHOWN]) + more
+
+
 def _write(adapter: Adapter, folder: Path) -> None:
+    first_generation = adapter.config is not None and adapter.config.cross_rope
     content = {
-        "peft_type": "LORA",
+        # PEFT adds adapters to transformers' Dia, which runs the first generation wrongly
+        "peft_type": FIRST_GENERATION_TYPE if first_generation else "LORA",
         "r": adapter.rank,
         "lora_alpha": adapter.alpha,
         "target_modules": adapter.targets,

@@ -1,27 +1,22 @@
-"""Read and write the files of checkpoints: JSON and tensors, without unpickling (`weights_only=True`)."""
+"""Read and write the files of checkpoints: JSON and tensors."""
 
 import json
-import pickle
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
+from dia.documents import read_json_object
 from dia.errors import UserError, one_line
+from dia.tensor_files import read_pickled, read_safetensors, tensor_problems
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """Return the object in a JSON file. Raises :class:`UserError` when it is missing or damaged."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return read_json_object(path)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}); copy or download it again") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} does not hold a JSON object; copy or download it again")
-    return content
+        raise UserError(f"{path} cannot be read ({one_line(error)}); copy or download it again") from error
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -37,32 +32,16 @@ def read_tensors(files: list[Path]) -> dict[str, Tensor]:
     """
     tensors: dict[str, Tensor] = {}
     for path in files:
-        tensors |= _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+        tensors |= read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     return tensors
 
 
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise UserError(
-            f"{path} is missing or damaged ({one_line(error)}); copy or download it again"
-        ) from error
-
-
 def _read_torch(path: Path) -> dict[str, Tensor]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (OSError, RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError) as error:
-        raise UserError(
-            f"{path} is damaged, or holds more than weights ({type(error).__name__}); download it again"
-        ) from error
+    content = read_pickled(path)
     # Lightning stores the weights under this key, beside the optimizer's state
     state = content.get("state_dict", content) if isinstance(content, dict) else content
-    if (
-        not isinstance(state, dict)
-        or not state
-        or not all(isinstance(tensor, Tensor) for tensor in state.values())
-    ):
+    if not isinstance(state, dict) or not state:
         raise UserError(f"{path} holds no tensors by name; give the file of a Dia checkpoint")
+    if problems := tensor_problems(state):
+        raise UserError(f"{path} holds no tensors by name: {problems[0]}; give the file of a Dia checkpoint")
     return state

@@ -1,6 +1,7 @@
 """Open, save and convert checkpoints; saved folders can also be opened by transformers.
 
-A folder holds config.json, generation_config.json and model.safetensors, and is written atomically.
+A folder holds config.json, generation_config.json, the weights, a model card, and the files of transformers'
+processor (:mod:`dia.checkpoint.model_card`); it is written atomically.
 """
 
 import os
@@ -16,32 +17,39 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dia.checkpoint import nari_layout, transformers_layout
+from dia.checkpoint.codec import CodecReference, codec_reference
 from dia.checkpoint.files import write_json
-from dia.checkpoint.locate import CONFIG, GENERATION, WEIGHTS
+from dia.checkpoint.hub import Selection
+from dia.checkpoint.model_card import model_card, processor_files
+from dia.checkpoint.names import CONFIG, FIRST_GENERATION_WEIGHTS, GENERATION, VOCABULARY, WEIGHTS
 from dia.checkpoint.source import DEFAULT_SAMPLING, Source, read_source
-from dia.codecs.registry import codec_shape
+from dia.config.config_json import to_config_json, to_nested_config
+from dia.dialogue.vocabulary import Vocabulary
 from dia.errors import UserError
+from dia.files import make_folder, storing
 from dia.network import DiaConfig, DiaNetwork
+from dia.tensor_files import is_finite, not_finite
 
-NARI_CODEC = "dac_44khz"  # the codec of nari's checkpoints, which their configs do not name
+CARD = "README.md"
+FIRST_MODEL_TYPE = "dia_first_generation"
 SHOWN = 5  # number of problems that a message lists
 
 
 @dataclass(frozen=True)
-class CodecReference:
-    """The codec of a model: the name or path that opens it, and its fingerprint (empty when unknown)."""
-
-    name: str
-    fingerprint: str
-
-
-@dataclass(frozen=True)
 class Checkpoint:
-    """An opened checkpoint: the network in eval mode, its codec (None when unknown), its sampling values."""
+    """An opened checkpoint.
+
+    Attributes:
+        network: The network in eval mode.
+        codec: The codec that it was trained with; None when unknown.
+        sampling: Sampling values by name.
+        vocabulary: The words that it was trained on; None for an open vocabulary.
+    """
 
     network: DiaNetwork
     codec: CodecReference | None
     sampling: dict[str, Any]
+    vocabulary: Vocabulary | None
 
 
 def load_checkpoint(
@@ -51,6 +59,7 @@ def load_checkpoint(
     cross_rope: bool | None = None,
     before_placing: Callable[[DiaNetwork], None] | None = None,
     config_path: str | Path | None = None,
+    selection: Selection = Selection(),
 ) -> Checkpoint:
     """Open a checkpoint of any layout.
 
@@ -62,59 +71,82 @@ def load_checkpoint(
         before_placing: Is called with the network while its weights are memory-mapped and of their own type,
             for example to quantize them without ever holding them in memory in full.
         config_path: A config.json that does not lie beside the weights.
+        selection: The weights file of several; revision and access token of the Hub.
 
     Raises:
         UserError: When files are missing, damaged, or of another architecture.
     """
-    source = read_source(path, cross_rope, config_path)
+    source = read_source(path, cross_rope, config_path, selection)
     network, codec, sampling = network_of(source), codec_of(source), source.sampling
+    vocabulary = source.vocabulary
     del source  # it holds every tensor
     if before_placing is not None:
         before_placing(network)
+    return Checkpoint(place_weights(network, device, dtype).eval(), codec, sampling, vocabulary)
+
+
+def place_weights(network: DiaNetwork, device: str | torch.device, dtype: torch.dtype) -> DiaNetwork:
+    """Move a network's weights to a device and a type, in place; norms become fp32."""
     for name, parameter in network.named_parameters():
         parameter.data = parameter.data.to(device, torch.float32 if "norm" in name else dtype)
-    return Checkpoint(network.eval(), codec, sampling)
+        if dtype is torch.float16 and not is_finite(parameter):
+            raise UserError(
+                f"{name} has values beyond those of float16; choose compute_dtype=bfloat16 or float32"
+            )
+    return network
 
 
 def network_of(source: Source) -> DiaNetwork:
-    """Return the network of a source with its weights in their own types; raises :class:`UserError`."""
+    """Return the network of a source with its weights in their own types.
+
+    Raises:
+        UserError: For weights that do not fit the config, or that are not finite.
+    """
     try:
         with torch.device("meta"):
             network = DiaNetwork(source.config)
     except ValueError as error:
         raise UserError(f"{source.located.path}: {error}") from error
     if problems := shape_problems(network, source.tensors):
-        more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        shown = "; ".join(problems[:SHOWN]) + more
-        raise UserError(f"the weights in {source.located.path} do not fit its config: {shown}; copy it again")
+        raise UserError(
+            f"the weights in {source.located.path} do not fit its config: {_shown(problems)}; copy it again"
+        )
+    if problems := not_finite(source.tensors):
+        raise UserError(
+            f"the weights in {source.located.path} cannot be used: {_shown(problems)}; take a "
+            "checkpoint from before "
+            "its training diverged"
+        )
     network.load_state_dict(source.tensors, assign=True)
     return network
 
 
+def _shown(problems: list[str]) -> str:
+    more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+    return "; ".join(problems[:SHOWN]) + more
+
+
 def shape_problems(network: DiaNetwork, tensors: dict[str, Tensor]) -> list[str]:
-    """Return which tensors are missing, unknown, or of another shape than the network's."""
+    """Return which tensors are missing, unknown, of another shape than the network's, or no numbers."""
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     stored = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     problems = [f"{name} is missing" for name in sorted(expected.keys() - stored.keys())]
     problems += [f"{name} is unknown" for name in sorted(stored.keys() - expected.keys())]
-    return problems + [
+    problems += [
         f"{name} is {stored[name]}, its config requires {expected[name]}"
         for name in sorted(expected.keys() & stored.keys())
         if expected[name] != stored[name]
     ]
+    return problems + [
+        f"{name} has the type {tensors[name].dtype}, not a floating-point one"
+        for name in sorted(expected.keys() & stored.keys())
+        if not tensors[name].is_floating_point()
+    ]
 
 
 def codec_of(source: Source) -> CodecReference | None:
-    """Return the codec that a source names; without a name, a model of DAC's shape is one of nari's."""
-    if reference := source.extra.get("codec"):
-        return CodecReference(reference["name"], reference["fingerprint"])
-    shape = codec_shape(NARI_CODEC)
-    if shape is None or (shape.channels, shape.codebook_size) != (
-        source.config.channels,
-        source.config.decoder.codebook_size,
-    ):
-        return None
-    return CodecReference(NARI_CODEC, "")
+    """Return the codec of a source (:func:`dia.checkpoint.codec.codec_reference`)."""
+    return codec_reference(source.config, source.extra)
 
 
 def save_checkpoint(
@@ -122,8 +154,10 @@ def save_checkpoint(
 ) -> None:
     """Write a checkpoint folder that this package and transformers open, replacing an older one.
 
+    A network of the first generation is written so that transformers does not open it.
+
     Raises:
-        OSError: As the file system does; the older folder is unchanged then.
+        StorageError: When the folder cannot be written; the older folder is unchanged then.
     """
     save_state(network.config, network.state_dict(), folder, codec, sampling)
 
@@ -136,43 +170,50 @@ def save_state(
     sampling: dict[str, Any] | None = None,
 ) -> None:
     """Write the checkpoint folder of a state dict; see :func:`save_checkpoint`."""
-    extra = {"codec": asdict(codec)} if codec else {}
+    chosen = sampling or DEFAULT_SAMPLING
+    others = transformers_layout.extra_sampling(chosen)
+    extra = ({"codec": asdict(codec)} if codec else {}) | ({"sampling": others} if others else {})
     full_precision = {name: tensor.detach().to("cpu", torch.float32) for name, tensor in state.items()}
-    write_folder(
-        folder,
-        lambda temporary: _write_transformers(
-            temporary, config, full_precision, extra, sampling or DEFAULT_SAMPLING
-        ),
-    )
+    write = _write_first_generation if config.cross_rope else _write_transformers
+    write_folder(folder, lambda temporary: write(temporary, config, full_precision, extra, chosen))
 
 
 def convert(source: Source, layout: str, folder: Path) -> None:
     """Write a source in the layout ``nari`` or ``transformers``, each tensor in its own type.
 
     Raises:
-        UserError: For another layout, and when the weights do not fit the config.
+        UserError: For another layout, for the first generation in the layout of transformers, which would run
+            it wrongly, and when the weights do not fit the config.
     """
     if layout not in CONVERTERS:
         raise UserError(f"there is no layout {layout!r} to convert to; choose one of {', '.join(CONVERTERS)}")
+    if layout == "transformers":
+        transformers_layout.require_transformers_generation(source.config, source.located.path)
     network_of(source)  # raises for weights that do not fit
-    write_folder(
-        folder,
-        lambda temporary: CONVERTERS[layout](
-            temporary, source.config, source.tensors, source.extra, source.sampling
-        ),
-    )
+
+    def write(temporary: Path) -> None:
+        CONVERTERS[layout](temporary, source.config, source.tensors, source.extra, source.sampling)
+        if source.vocabulary is not None:
+            source.vocabulary.write(temporary / VOCABULARY)
+
+    write_folder(folder, write)
 
 
 def write_folder(folder: Path, write: Callable[[Path], None]) -> None:
-    """Call ``write`` with a temporary folder beside the target, then rename it to the target."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        write(temporary)
-        os.chmod(temporary, 0o755)
-        _replace(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    """Call ``write`` with a temporary folder beside the target, then rename it to the target.
+
+    Raises:
+        StorageError: When the folder cannot be written; nothing of it remains then.
+    """
+    make_folder(folder.parent)
+    with storing(folder):
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            write(temporary)
+            os.chmod(temporary, 0o755)
+            _replace(temporary, folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write_transformers(
@@ -182,11 +223,30 @@ def _write_transformers(
     extra: dict[str, Any],
     sampling: dict[str, Any],
 ) -> None:
-    content = transformers_layout.to_config_json(config, extra)
-    content["dtype"] = str(state["decoder.layers.0.mlp.down_proj.weight"].dtype).removeprefix("torch.")
+    content = to_config_json(config, extra) | {"dtype": _dtype_name(state)}
+    codec = codec_reference(config, extra)
     write_json(temporary / CONFIG, content)
     write_json(temporary / GENERATION, transformers_layout.generation_config(config, sampling))
+    for name, description in processor_files(config, codec).items():
+        write_json(temporary / name, description)
+    _write_card(temporary, config, codec, sampling)
     save_file(transformers_layout.to_tensors(state), temporary / WEIGHTS, metadata={"format": "pt"})
+
+
+def _write_first_generation(
+    temporary: Path,
+    config: DiaConfig,
+    state: dict[str, Tensor],
+    extra: dict[str, Any],
+    sampling: dict[str, Any],
+) -> None:
+    """Write weights under a name that transformers does not look for: it would run them wrongly."""
+    content = to_config_json(config, extra) | {"dtype": _dtype_name(state), "model_type": FIRST_MODEL_TYPE}
+    write_json(temporary / CONFIG, content | {"architectures": []})
+    write_json(temporary / GENERATION, transformers_layout.generation_config(config, sampling))
+    _write_card(temporary, config, codec_reference(config, extra), sampling)
+    tensors = {name: tensor.contiguous() for name, tensor in state.items()}
+    save_file(tensors, temporary / FIRST_GENERATION_WEIGHTS, metadata={"format": "pt"})
 
 
 def _write_nari(
@@ -197,13 +257,25 @@ def _write_nari(
     sampling: dict[str, Any],
 ) -> None:
     """Write nari's layout, without sampling values; the first generation has a nested config.json."""
-    flat = transformers_layout.to_config_json(config, extra)
-    for part in ("encoder_config", "decoder_config"):
-        flat[part]["rope_theta"] = config.rope_theta  # the name that nari's reader expects
-    write_json(
-        temporary / CONFIG, nari_layout.to_nested_config(config) if config.cross_rope and not extra else flat
-    )
+    if config.cross_rope:  # nari's code of today has no rotary cross-attention, its first release reads this
+        content = to_nested_config(config) | ({"dia": extra} if extra else {})
+    else:
+        content = to_config_json(config, extra)
+        for part in ("encoder_config", "decoder_config"):
+            content[part]["rope_theta"] = config.rope_theta  # the name that nari's reader expects
+    write_json(temporary / CONFIG, content)
     save_file(nari_layout.to_nari_tensors(state, config), temporary / WEIGHTS, metadata={"format": "pt"})
+
+
+def _write_card(
+    folder: Path, config: DiaConfig, codec: CodecReference | None, sampling: dict[str, Any]
+) -> None:
+    """Write the model card of a checkpoint folder."""
+    (folder / CARD).write_text(model_card(config, codec, sampling), encoding="utf-8")
+
+
+def _dtype_name(state: dict[str, Tensor]) -> str:
+    return str(state["decoder.layers.0.mlp.down_proj.weight"].dtype).removeprefix("torch.")
 
 
 CONVERTERS = {"transformers": _write_transformers, "nari": _write_nari}
@@ -216,5 +288,9 @@ def _replace(temporary: Path, folder: Path) -> None:
         return
     older = folder.with_name(f".{folder.name}-older-{os.getpid()}")
     folder.rename(older)
-    temporary.rename(folder)
+    try:
+        temporary.rename(folder)
+    except OSError:
+        older.rename(folder)
+        raise
     shutil.rmtree(older)

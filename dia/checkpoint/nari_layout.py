@@ -1,14 +1,13 @@
-"""The layout of nari-labs/dia: conversion of its config.json (two formats) and its tensors.
+"""The tensors of nari-labs/dia: conversion of their names and shapes, and the network's shape from them.
 
 Its kernels are (in..., out...), the transpose of a linear layer's weights, with heads as axes of their own,
-and nine embeddings are nine tensors (nari-labs/dia, `dia/layers.py` and `dia/config.py`). The first
-generation of checkpoints has a nested config.json, 0626 a flat one that is close to that of transformers.
+and nine embeddings are nine tensors (nari-labs/dia, `dia/layers.py`). config.json is in
+:mod:`dia.config.config_json`.
 """
 
 import re
 from collections.abc import Callable
 from math import prod
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -118,93 +117,6 @@ def _attention_sizes(name: str, config: DiaConfig) -> tuple[int, int, int, int]:
     return decoder.heads, decoder.key_value_heads, decoder.head_dim, decoder.hidden_size
 
 
-def is_nested(content: dict[str, Any]) -> bool:
-    """Return whether a config.json has the format of the first generation."""
-    return "model" in content and "data" in content
-
-
-def from_nested_config(content: dict[str, Any]) -> DiaConfig:
-    """Return the config in a nested config.json. Raises ``KeyError`` with the name of a missing key.
-
-    Lengths are rounded up to a multiple of 128, as in nari's own reader. This generation rotates
-    cross-attention.
-    """
-    model, data = content["model"], content["data"]
-    encoder, decoder = model["encoder"], model["decoder"]
-    return DiaConfig(
-        encoder=EncoderConfig(
-            layers=encoder["n_layer"],
-            hidden_size=encoder["n_embd"],
-            intermediate_size=encoder["n_hidden"],
-            heads=encoder["n_head"],
-            head_dim=encoder["head_dim"],
-            vocab_size=model["src_vocab_size"],
-            max_positions=_whole(data["text_length"]),
-        ),
-        decoder=DecoderConfig(
-            layers=decoder["n_layer"],
-            hidden_size=decoder["n_embd"],
-            intermediate_size=decoder["n_hidden"],
-            heads=decoder["gqa_query_heads"],
-            key_value_heads=decoder["kv_heads"],
-            head_dim=decoder["gqa_head_dim"],
-            cross_heads=decoder["cross_query_heads"],
-            cross_head_dim=decoder["cross_head_dim"],
-            codebook_size=model["tgt_vocab_size"] - 4,
-            max_positions=_whole(data["audio_length"]),
-        ),
-        delays=list(data.get("delay_pattern", DIA_DELAYS)),
-        cross_rope=True,
-        norm_epsilon=model.get("normalization_layer_epsilon", 1e-5),
-        rope_theta=float(model.get("rope_max_timescale", 10_000)),
-    )
-
-
-def to_nested_config(config: DiaConfig) -> dict[str, Any]:
-    """Return the content of a nested config.json."""
-    encoder, decoder = config.encoder, config.decoder
-    return {
-        "version": "1.0",
-        "model": {
-            "encoder": {
-                "n_layer": encoder.layers,
-                "n_embd": encoder.hidden_size,
-                "n_hidden": encoder.intermediate_size,
-                "n_head": encoder.heads,
-                "head_dim": encoder.head_dim,
-            },
-            "decoder": {
-                "n_layer": decoder.layers,
-                "n_embd": decoder.hidden_size,
-                "n_hidden": decoder.intermediate_size,
-                "gqa_query_heads": decoder.heads,
-                "kv_heads": decoder.key_value_heads,
-                "gqa_head_dim": decoder.head_dim,
-                "cross_query_heads": decoder.cross_heads,
-                "cross_head_dim": decoder.cross_head_dim,
-            },
-            "src_vocab_size": encoder.vocab_size,
-            "tgt_vocab_size": decoder.vocab_size,
-            "dropout": 0.0,
-            "normalization_layer_epsilon": config.norm_epsilon,
-            "weight_dtype": "float32",
-            "rope_min_timescale": 1,
-            "rope_max_timescale": int(config.rope_theta),
-        },
-        "training": {"dtype": "float32", "logits_dot_in_fp32": False},
-        "data": {
-            "text_length": encoder.max_positions,
-            "audio_length": decoder.max_positions,
-            "channels": config.channels,
-            "text_pad_value": 0,
-            "audio_eos_value": decoder.eos,
-            "audio_pad_value": decoder.pad,
-            "audio_bos_value": decoder.bos,
-            "delay_pattern": list(config.delays),
-        },
-    }
-
-
 def config_of_nari_tensors(tensors: dict[str, Tensor]) -> DiaConfig:
     """Return the config that follows from the shapes of nari's tensors, for `.pth` files without config.json.
 
@@ -243,7 +155,3 @@ def config_of_nari_tensors(tensors: dict[str, Tensor]) -> DiaConfig:
 def _layers(tensors: dict[str, Tensor], part: str) -> int:
     numbered: Callable[[str], re.Match[str] | None] = re.compile(rf"{part}\.layers\.(\d+)\.").match
     return 1 + max(int(match[1]) for match in map(numbered, tensors) if match)
-
-
-def _whole(length: int) -> int:
-    return (length + 127) // 128 * 128

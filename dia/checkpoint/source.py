@@ -10,25 +10,31 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 
 from dia.checkpoint import nari_layout, transformers_layout
 from dia.checkpoint.files import read_json, read_tensors
+from dia.checkpoint.hub import Selection
 from dia.checkpoint.locate import Located, locate
-from dia.errors import UserError, one_line
+from dia.config.config_json import from_config_json, from_nested_config, is_nested
+from dia.config.sampling import Sampling
+from dia.config.stored import read_run_group
+from dia.dialogue.vocabulary import Vocabulary, read_vocabulary
+from dia.errors import MissingFileError, UserError, one_line
 from dia.network import DiaConfig
 
 LIGHTNING_PREFIX = "network."
 FIRST, SECOND = "first", "0626"
-# what nari recommends for each generation (README of the release, and of 0626)
+# The values that nari recommends for each generation. The first follows the release of 2025-04-22
+# (nari-labs/dia 68b5852), 0626 the README of 2025-06-27 (65028e0). Between 2025-05-04 (4dcff1c) and then the
+# repository also multiplied the logit of the EOS of channel 0 by 0.8; no preset does.
 PRESETS: dict[str, dict[str, Any]] = {
     FIRST: {"cfg_scale": 3.0, "temperature": 1.3, "top_p": 0.95, "cfg_filter_top_k": 35, "draw_guided": True},
     SECOND: {"cfg_scale": 3.0, "temperature": 1.8, "top_p": 0.90, "cfg_filter_top_k": 45},
 }
+PRESET_RELEASES = {FIRST: "nari's release of 2025-04-22", SECOND: "nari's README of 0626"}
 # the defaults of nari's signature, which transformers' converter writes for checkpoints of any generation
 DEFAULT_SAMPLING = {"cfg_scale": 3.0, "temperature": 1.2, "top_p": 0.95, "cfg_filter_top_k": 45}
 logger = logging.getLogger(__name__)
@@ -73,6 +79,8 @@ class Source:
         tensors: Tensors under our names, in their own types.
         extra: Values under the key ``dia`` of config.json, such as the codec.
         sampling: Sampling values by name.
+        sampling_source: Where the sampling values were read from, for messages.
+        vocabulary: The words that it was trained on; None for an open vocabulary.
     """
 
     located: Located
@@ -82,6 +90,8 @@ class Source:
     tensors: dict[str, Tensor]
     extra: dict[str, Any]
     sampling: dict[str, Any]
+    sampling_source: str
+    vocabulary: Vocabulary | None = None
 
     @property
     def generation(self) -> str:
@@ -90,7 +100,10 @@ class Source:
 
 
 def read_source(
-    path: str | Path, cross_rope: bool | None = None, config_path: str | Path | None = None
+    path: str | Path,
+    cross_rope: bool | None = None,
+    config_path: str | Path | None = None,
+    selection: Selection = Selection(),
 ) -> Source:
     """Read a checkpoint of any layout.
 
@@ -98,11 +111,14 @@ def read_source(
         path: A folder, a weights file, or a Hub id.
         cross_rope: Overrides the generation that follows from the config.
         config_path: A config.json that lies elsewhere.
+        selection: The weights file of several; revision and access token of the Hub.
 
     Raises:
         UserError: When files are missing or damaged, or hold no Dia network.
     """
-    located = locate(path) if config_path is None else replace(locate(path), config=Path(config_path))
+    located = locate(path, selection=selection)
+    if config_path is not None:
+        located = replace(located, config=_existing_config(Path(config_path)))
     tensors = read_tensors(located.weights)
     layout = _layout(tensors, located)
     content = _config_content(located)
@@ -114,15 +130,18 @@ def read_source(
             "%s has no config, so its generation is unknown; assuming the first (cross_rope=False is 0626)",
             located.path,
         )
-    extra = {key: value for key, value in content.get("dia", {}).items() if key != "cross_rope"}
+    extra = {key: value for key, value in own_values(content).items() if key != "cross_rope"}
+    sampling, sampling_source = _sampling(located, content, config)
     return Source(
         located,
         layout.name,
         config,
         generation_source,
-        layout.to_ours(tensors),
+        _converted(layout, tensors, located),
         extra,
-        _sampling(located, content, config),
+        sampling,
+        sampling_source,
+        read_vocabulary(located.vocabulary) if located.vocabulary else None,
     )
 
 
@@ -131,10 +150,49 @@ def read_config(path: str | Path) -> DiaConfig:
 
     Raises :class:`UserError` as :func:`read_source` does.
     """
-    located = locate(path, weights=False)
+    return read_description(path)[0]
+
+
+def read_description(
+    path: str | Path, selection: Selection = Selection()
+) -> tuple[DiaConfig, dict[str, Any]]:
+    """Return the shape of a checkpoint, and what its config.json has under the key ``dia``.
+
+    Weights are read only when there is no config. Raises :class:`UserError` as :func:`read_source` does.
+    """
+    located = locate(path, weights=False, selection=selection)
     if located.config is None:
-        return read_source(path).config
-    return _config(_config_content(located), {}, None, located)[0]
+        source = read_source(path, selection=selection)
+        return source.config, source.extra
+    content = _config_content(located)
+    return _config(content, {}, None, located)[0], own_values(content)
+
+
+def to_our_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors of any layout under our names; those of an unknown layout are returned unchanged."""
+    layout = next((layout for layout in LAYOUTS if layout.mark in tensors), None)
+    return tensors if layout is None else layout.to_ours(tensors)
+
+
+def _existing_config(path: Path) -> Path:
+    if not path.is_file():
+        raise MissingFileError(f"there is no config at {path}; check the path")
+    return path
+
+
+def _converted(layout: Layout, tensors: dict[str, Tensor], located: Located) -> dict[str, Tensor]:
+    try:
+        return layout.to_ours(tensors)
+    except (RuntimeError, IndexError, ValueError) as error:
+        raise UserError(
+            f"the weights in {located.path} are not those of a Dia network ({one_line(error)}); copy it again"
+        ) from error
+
+
+def own_values(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the values under the key ``dia``, which only this package writes."""
+    values = content.get("dia", {})
+    return values if isinstance(values, dict) else {}
 
 
 def _layout(tensors: dict[str, Tensor], located: Located) -> Layout:
@@ -156,40 +214,82 @@ def _config_content(located: Located) -> dict[str, Any]:
 def _config(
     content: dict[str, Any], tensors: dict[str, Tensor], layout: Layout | None, located: Located
 ) -> tuple[DiaConfig, str]:
-    """Return the config and where its generation was read from."""
+    """Return the config and where its generation was read from. Raises :class:`UserError`."""
+    config, where = _stated_config(content, tensors, layout, located)
+    if problems := config.problems():
+        raise UserError(
+            f"{located.config or located.path} is not a Dia config: {'; '.join(problems)}; download it again"
+        )
+    return config, where
+
+
+def _stated_config(
+    content: dict[str, Any], tensors: dict[str, Tensor], layout: Layout | None, located: Located
+) -> tuple[DiaConfig, str]:
     try:
         if located.config is not None and located.config.suffix == ".yaml":
-            return _run_config(located.config), "the run's config.yaml"
-        if nari_layout.is_nested(content):
-            return nari_layout.from_nested_config(content), "the nested config.json"
+            return read_run_group(located.config, "model", DiaConfig), "the run's config.yaml"
+        if is_nested(content):
+            return from_nested_config(content), "the nested config.json"
         if content:
             where = "cross_rope in config.json" if "dia" in content else "the flat config.json"
-            return transformers_layout.from_config_json(content), where
+            return from_config_json(content), where
         if layout is not None and layout.name == "nari":
             return nari_layout.config_of_nari_tensors(tensors), "an assumption: there is no config.json"
-    except (KeyError, TypeError, AttributeError) as error:
+    except UserError:
+        raise
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise UserError(
             f"{located.config or located.path} is not a Dia config: {error!r}; download it again"
         ) from error
     raise UserError(f"{located.path} has no config.json beside it; copy it there")
 
 
-def _run_config(path: Path) -> DiaConfig:
-    try:
-        return cast(
-            DiaConfig,
-            OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(DiaConfig), OmegaConf.load(path).model)),
-        )
-    except (OmegaConfBaseException, OSError) as error:
-        raise UserError(
-            f"{path} holds no valid model config ({one_line(error)}); restore the file that training wrote"
-        ) from error
-
-
-def _sampling(located: Located, content: dict[str, Any], config: DiaConfig) -> dict[str, Any]:
+def _sampling(located: Located, content: dict[str, Any], config: DiaConfig) -> tuple[dict[str, Any], str]:
     """Return the checkpoint's sampling values, or its generation's where the file has converter defaults."""
-    preset = PRESETS[FIRST if config.cross_rope else SECOND]
+    generation = FIRST if config.cross_rope else SECOND
     stored = read_json(located.generation) if located.generation else {}
-    values = {**preset, **transformers_layout.sampling_of(stored)}
+    stated = transformers_layout.sampling_of(stored)
+    ours = {name: value for name, value in stated.items() if value is not None or name == "cfg_filter_top_k"}
+    _require_numbers(ours, located)
+    preset = {**PRESETS[generation], **_extra_sampling(content, located)}
+    values = {**preset, **ours}
     chosen = {name: values[name] for name in DEFAULT_SAMPLING}
-    return preset if chosen == DEFAULT_SAMPLING and "dia" not in content else values
+    if not ours or (chosen == DEFAULT_SAMPLING and "dia" not in content):
+        return preset, PRESET_RELEASES[generation]
+    return values, "generation_config.json"
+
+
+def _extra_sampling(content: dict[str, Any], located: Located) -> dict[str, Any]:
+    """Return the values that generation_config.json cannot hold; raises :class:`UserError` for other keys."""
+    extra = own_values(content).get("sampling", {})
+    known = vars(Sampling())
+    if not isinstance(extra, dict) or not all(
+        name in known and isinstance(value, int | float | None) for name, value in extra.items()
+    ):
+        raise UserError(
+            f"{located.config} has sampling values that are unknown or no numbers under the key dia; copy "
+            "it again"
+        )
+    _require_numbers(extra, located)
+    return extra
+
+
+def preset_of(config: DiaConfig) -> dict[str, Any]:
+    """Return the sampling values that nari recommends for a network's generation."""
+    return dict(PRESETS[FIRST if config.cross_rope else SECOND])
+
+
+def _require_numbers(values: dict[str, Any], located: Located) -> None:
+    """Raise :class:`UserError` unless all values are finite numbers, flags, or None."""
+    wrong = [name for name, value in values.items() if not _is_number(value)]
+    if wrong:
+        listed = ", ".join(f"{name}={values[name]!r}" for name in wrong)
+        raise UserError(
+            f"{located.generation or located.config} has {listed}, which are no numbers; download it again"
+        )
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a sampling value is a finite number, a flag, or None, which turns a filter off."""
+    return value is None or (isinstance(value, int | float) and -1e9 < value < 1e9)

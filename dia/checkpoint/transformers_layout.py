@@ -1,15 +1,16 @@
-"""The transformers layout: conversion of config keys and tensor names (transformers 5.23, `models/dia`).
+"""The transformers layout: tensor names and sampling values (transformers 5.23, `models/dia`).
 
 Our submodules have transformers' names, so a tensor only gains or loses the prefix `model.` (the output layer
-has none). Values that transformers does not know (`cross_rope`, the codec) lie under the key `dia`, which it
-ignores.
+has none). config.json is in :mod:`dia.config.config_json`.
 """
 
 from typing import Any
 
 from torch import Tensor
 
-from dia.network import DecoderConfig, DiaConfig, EncoderConfig
+from dia.config.sampling import Sampling
+from dia.errors import UserError
+from dia.network import DiaConfig
 
 PREFIX = "model."
 HEAD = "logits_dense."
@@ -21,86 +22,18 @@ SAMPLING_NAMES = {
 }
 
 
-def to_config_json(config: DiaConfig, extra: dict[str, Any]) -> dict[str, Any]:
-    """Return the content of `config.json`; ``extra`` is added to ``cross_rope`` under the key `dia`."""
-    encoder, decoder = config.encoder, config.decoder
-    rope = {"rope_theta": config.rope_theta, "rope_type": "default"}
-    return {
-        "architectures": ["DiaForConditionalGeneration"],
-        "model_type": "dia",
-        "is_encoder_decoder": True,
-        "dtype": "float32",
-        "norm_eps": config.norm_epsilon,
-        "delay_pattern": list(config.delays),
-        "encoder_config": {
-            "model_type": "dia_encoder",
-            "num_hidden_layers": encoder.layers,
-            "hidden_size": encoder.hidden_size,
-            "intermediate_size": encoder.intermediate_size,
-            "num_attention_heads": encoder.heads,
-            "num_key_value_heads": encoder.heads,
-            "head_dim": encoder.head_dim,
-            "vocab_size": encoder.vocab_size,
-            "max_position_embeddings": encoder.max_positions,
-            "norm_eps": config.norm_epsilon,
-            "rope_parameters": rope,
-        },
-        "decoder_config": {
-            "model_type": "dia_decoder",
-            "num_hidden_layers": decoder.layers,
-            "hidden_size": decoder.hidden_size,
-            "intermediate_size": decoder.intermediate_size,
-            "num_attention_heads": decoder.heads,
-            "num_key_value_heads": decoder.key_value_heads,
-            "head_dim": decoder.head_dim,
-            "cross_num_attention_heads": decoder.cross_heads,
-            "cross_num_key_value_heads": decoder.cross_heads,
-            "cross_head_dim": decoder.cross_head_dim,
-            "cross_hidden_size": encoder.hidden_size,
-            "num_channels": config.channels,
-            "vocab_size": decoder.vocab_size,
-            "max_position_embeddings": decoder.max_positions,
-            "eos_token_id": decoder.eos,
-            "pad_token_id": decoder.pad,
-            "bos_token_id": decoder.bos,
-            "norm_eps": config.norm_epsilon,
-            "rope_parameters": rope,
-        },
-        "dia": {"cross_rope": config.cross_rope, **extra},
-    }
+def require_transformers_generation(config: DiaConfig, owner: str) -> None:
+    """Raise :class:`UserError` for a network that transformers would open and run wrongly.
 
-
-def from_config_json(content: dict[str, Any]) -> DiaConfig:
-    """Return the config in a `config.json`. Raises ``KeyError`` with the name of a missing key."""
-    encoder, decoder = content["encoder_config"], content["decoder_config"]
-    rope = decoder.get("rope_parameters") or {}
-    return DiaConfig(
-        encoder=EncoderConfig(
-            layers=encoder["num_hidden_layers"],
-            hidden_size=encoder["hidden_size"],
-            intermediate_size=encoder["intermediate_size"],
-            heads=encoder["num_attention_heads"],
-            head_dim=encoder["head_dim"],
-            vocab_size=encoder["vocab_size"],
-            max_positions=encoder["max_position_embeddings"],
-        ),
-        decoder=DecoderConfig(
-            layers=decoder["num_hidden_layers"],
-            hidden_size=decoder["hidden_size"],
-            intermediate_size=decoder["intermediate_size"],
-            heads=decoder["num_attention_heads"],
-            key_value_heads=decoder["num_key_value_heads"],
-            head_dim=decoder["head_dim"],
-            cross_heads=decoder["cross_num_attention_heads"],
-            cross_head_dim=decoder["cross_head_dim"],
-            codebook_size=decoder["vocab_size"] - 4,
-            max_positions=decoder["max_position_embeddings"],
-        ),
-        delays=list(content["delay_pattern"]),
-        cross_rope=bool(content.get("dia", {}).get("cross_rope", False)),
-        norm_epsilon=decoder.get("norm_eps", 1e-5),
-        rope_theta=float(rope.get("rope_theta", decoder.get("rope_theta", 10_000.0))),
-    )
+    The first generation of Dia-1.6B applies rotary positions to cross-attention; transformers' Dia has none
+    there. The tensors have the same names and shapes, so that nothing would fail.
+    """
+    if config.cross_rope:
+        raise UserError(
+            f"{owner} is of the first generation of Dia: its cross-attention has rotary positions, and that "
+            "of transformers' Dia has none, so that it would open there and speak wrongly. Open it with this "
+            "package, convert it with to=nari, or take a checkpoint of the generation 0626"
+        )
 
 
 def to_tensors(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -121,17 +54,22 @@ def sampling_of(content: dict[str, Any]) -> dict[str, Any]:
     values = {ours: content[theirs] for ours, theirs in SAMPLING_NAMES.items() if theirs in content}
     if "cfg_scale" in values:
         values["cfg_scale"] = values["cfg_scale"] or 0.0  # null turns guidance off
+    if content.get("do_sample") is False:
+        values["temperature"] = 0.0
     return values
 
 
 def generation_config(config: DiaConfig, sampling: dict[str, Any]) -> dict[str, Any]:
     """Return the content of `generation_config.json`.
 
-    ``sampling`` has the keys cfg_scale, temperature, top_p and cfg_filter_top_k.
+    ``sampling`` has the keys cfg_scale, temperature, top_p and cfg_filter_top_k. A temperature of 0 becomes
+    greedy decoding.
     """
+    greedy = sampling["temperature"] == 0
     return {
-        "do_sample": True,
+        "do_sample": not greedy,
         **{theirs: sampling[ours] for ours, theirs in SAMPLING_NAMES.items()},
+        "temperature": 1.0 if greedy else sampling["temperature"],
         "guidance_scale": sampling["cfg_scale"] or None,  # null turns guidance off in transformers
         "max_length": config.decoder.max_positions,
         "eos_token_id": config.decoder.eos,
@@ -140,3 +78,27 @@ def generation_config(config: DiaConfig, sampling: dict[str, Any]) -> dict[str, 
         "bos_token_id": config.decoder.bos,
         "use_cache": True,
     }
+
+
+def extra_sampling(sampling: dict[str, Any]) -> dict[str, Any]:
+    """Return the values that `generation_config.json` cannot hold and that differ from their defaults."""
+    return {
+        name: sampling[name]
+        for name, default in vars(Sampling()).items()
+        if name not in SAMPLING_NAMES and sampling.get(name, default) != default
+    }
+
+
+def unsupported_sampling(sampling: dict[str, Any]) -> list[str]:
+    """Return the sampling values that transformers' Dia changes or ignores, one sentence each."""
+    sentences = []
+    if 0 < sampling["temperature"] < 1:
+        sentences.append(f"`temperature={sampling['temperature']}`: transformers raises it to 1.")
+    if 0 < sampling["cfg_scale"] <= 1:
+        sentences.append(f"`cfg_scale={sampling['cfg_scale']}`: transformers requires a scale above 1.")
+    if sampling["cfg_filter_top_k"] is None:
+        sentences.append("`cfg_filter_top_k=null`: transformers filters by its own default of `top_k`.")
+    return sentences + [
+        f"`{name}={value}`: transformers has no such value and ignores it."
+        for name, value in extra_sampling(sampling).items()
+    ]

@@ -9,7 +9,9 @@ from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 
 from dia.checkpoint import CodecReference, convert, load_checkpoint, read_config, read_source, save_checkpoint
-from dia.checkpoint.nari_layout import to_nari_tensors, to_nested_config
+from dia.checkpoint.nari_layout import to_nari_tensors
+from dia.config.config_json import to_nested_config
+from dia.dialogue import Vocabulary
 from dia.errors import UserError
 from dia.model import Dia
 from dia.network import DiaNetwork
@@ -90,11 +92,9 @@ def test_the_shape_of_a_single_pth_file_is_read_from_its_tensors(tiny, tmp_path,
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("nested", [True, False])
-def test_a_round_trip_of_conversion_preserves_every_bit(tiny, tmp_path, dtype, nested):
-    tiny.config.cross_rope = nested
+def test_a_round_trip_of_conversion_preserves_every_bit(tiny, tmp_path, dtype):
     tiny.config.decoder.max_positions = 128
-    folder = nari_folder(tiny, tmp_path / "nari", nested, dtype)
+    folder = nari_folder(tiny, tmp_path / "nari", False, dtype)
     convert(read_source(folder), "transformers", tmp_path / "transformers")
     convert(read_source(tmp_path / "transformers"), "nari", tmp_path / "back")
     before, after = (load_file(place / "model.safetensors") for place in (folder, tmp_path / "back"))
@@ -122,6 +122,20 @@ def test_conversion_preserves_the_codec(tiny, tmp_path):
     save_checkpoint(tiny, tmp_path / "ours", CodecReference("codec_nano", "1" * 64))
     convert(read_source(tmp_path / "ours"), "nari", tmp_path / "nari")
     assert load_checkpoint(tmp_path / "nari").codec == CodecReference("codec_nano", "1" * 64)
+
+
+def test_conversion_preserves_the_vocabulary(tiny, tmp_path):
+    save_checkpoint(tiny, tmp_path / "ours", None)
+    assert load_checkpoint(tmp_path / "ours").vocabulary is None
+    vocabulary = Vocabulary.of_scripts(["[S1] {calm} We love rain. (sighs)"])
+    vocabulary.write(tmp_path / "ours" / "vocabulary.txt")
+    convert(read_source(tmp_path / "ours"), "nari", tmp_path / "theirs")
+    convert(read_source(tmp_path / "theirs"), "transformers", tmp_path / "again")
+    for name in ("ours", "ours/model.safetensors", "theirs", "again"):
+        assert load_checkpoint(tmp_path / name).vocabulary == vocabulary
+    (tmp_path / "ours" / "vocabulary.txt").write_text("../outside\n")
+    with pytest.raises(UserError, match="no list of words"):
+        load_checkpoint(tmp_path / "ours")
 
 
 def test_files_that_are_no_checkpoint_of_dia_are_reported(tiny, tmp_path):
