@@ -43,6 +43,11 @@ class Turn:
             done = nonverbal.char
         return _glue(out, self.text[done:].strip())
 
+    @property
+    def silent(self) -> bool:
+        """Whether the turn has neither words nor nonverbal sounds, as a speaker tag at the end of a text."""
+        return not self.text and not self.nonverbals
+
 
 @dataclass(frozen=True)
 class Script:
@@ -68,6 +73,14 @@ class Script:
         pairs = zip(pieces[1::2], pieces[2::2], strict=True)
         return cls(tuple(_parse_turn(int(speaker), words) for speaker, words in pairs))
 
+    @classmethod
+    def read(cls, text: str) -> "Script":
+        """Parse any text as :meth:`parse` does; words before the first speaker tag are those of [S1]."""
+        try:
+            return cls.parse(text)
+        except ValueError:
+            return cls.parse(f"[S1] {text}")
+
     def render(self) -> str:
         """Return the script's text as Dia reads it; :meth:`parse` returns an equal script for it."""
         return " ".join(turn.render() for turn in self.turns)
@@ -75,6 +88,19 @@ class Script:
     def words(self) -> str:
         """Return the words of all turns, without speaker tags and nonverbal tags."""
         return " ".join(turn.text for turn in self.turns if turn.text)
+
+
+def normalize_text(text: str) -> str:
+    """Return a text with white space runs as one space and aliases of tags as their tags, else unchanged.
+
+    It inverts nothing that :meth:`Script.render` writes, and it is idempotent.
+    """
+    return TAG.sub(_canonical, " ".join(text.split()))
+
+
+def _canonical(match: re.Match[str]) -> str:
+    tag = canonical_tag(match.group(1))
+    return match.group() if tag is None else f"({tag})"
 
 
 def _glue(left: str, right: str) -> str:

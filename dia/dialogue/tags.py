@@ -5,6 +5,8 @@ from functools import cache
 
 from dia.resources import declaration
 
+SIMILAR = 0.8  # ratio of difflib; "lauhgs" has .83 to "laughs", "pause" has .77 to "applause"
+
 
 @cache
 def known_tags() -> tuple[str, ...]:
@@ -28,7 +30,18 @@ def tag_spellings() -> tuple[str, ...]:
     return tuple(_canonical_by_spelling())
 
 
-def nearest_tag(spelling: str) -> str:
-    """Return the canonical tag whose spelling or alias is most similar to ``spelling``."""
-    close = difflib.get_close_matches(spelling.lower(), _canonical_by_spelling(), n=1, cutoff=0.0)
-    return _canonical_by_spelling()[close[0]]
+def nearest_tag(spelling: str) -> str | None:
+    """Return the canonical tag that ``spelling`` probably means, or None when no tag is near.
+
+    A tag is near when a spelling of it is among the words ("laughs softly"), or differs by a slip ("lauhgs").
+    A slip spares the first letter: "ringing" is not "singing".
+    """
+    words = "".join(letter if letter.isalpha() else " " for letter in spelling.lower()).split()
+    written = " ".join(words)
+    known = sorted(_canonical_by_spelling(), key=len, reverse=True)
+    for name in known:
+        if f" {name} " in f" {written} ":
+            return canonical_tag(name)
+    same_letter = [name for name in known if name[:1] == written[:1]]
+    close = difflib.get_close_matches(written, same_letter, n=1, cutoff=SIMILAR)
+    return canonical_tag(close[0]) if close else None

@@ -10,13 +10,21 @@ MAX_BYTES = 1024
 SPEAKER_BYTES = ((b"[S1]", b"\x01"), (b"[S2]", b"\x02"))
 
 
-def encode_text(text: str) -> list[int]:
+def text_size(text: str) -> int:
+    """Return the number of ids of a text, whether it is too long or not."""
+    data = text.encode("utf-8")
+    for tag, byte in SPEAKER_BYTES:
+        data = data.replace(tag, byte)
+    return len(data)
+
+
+def encode_text(text: str, max_bytes: float = MAX_BYTES) -> list[int]:
     """Return the ids of a text: [S1] is 1, [S2] is 2, everything else its UTF-8 bytes.
 
     Raises:
-        UserError: Above 1,024 ids (nari-labs/dia truncates there silently), for text that UTF-8 cannot encode
-            (a lone surrogate), and for the characters 0, 1 and 2, which would collide with padding and
-            speakers.
+        UserError: Above ``max_bytes`` ids (nari-labs/dia truncates there silently), for text that UTF-8
+            cannot encode (a lone surrogate), and for the characters 0, 1 and 2, which would collide with
+            padding and speakers.
     """
     try:
         data = text.encode("utf-8")
@@ -28,9 +36,9 @@ def encode_text(text: str) -> list[int]:
         )
     for tag, byte in SPEAKER_BYTES:
         data = data.replace(tag, byte)
-    if len(data) > MAX_BYTES:
+    if len(data) > max_bytes:
         raise UserError(
-            f"the text has {len(data):,} bytes, over the {MAX_BYTES:,} of one pass; cut it at a turn"
+            f"the text has {len(data):,} bytes, over the {max_bytes:,} of one pass; cut it at a turn"
         )
     return list(data)
 

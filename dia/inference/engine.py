@@ -22,7 +22,7 @@ from dia.config.sampling import Sampling
 from dia.dialogue.text import PAD_ID, encode_text
 from dia.errors import UserError
 from dia.inference.compiled import StepRunner
-from dia.inference.step import FREE, DecodingState
+from dia.inference.step import FAILED, FREE, DecodingState
 from dia.network import DiaNetwork
 
 # steps between two checks for items that have ended; on other devices a check synchronizes
@@ -90,7 +90,9 @@ def generate_codes(
             about a minute.
 
     Raises:
-        UserError: When sampling values are out of range or a prompt leaves no room.
+        UserError: When sampling values are out of range, when a prompt leaves no room, and when the logits
+        are not
+            finite.
     """
     batch = DecodingBatch(network, requests, sampling, max_tokens, compiled)
     batch.decode(max_tokens)
@@ -192,7 +194,7 @@ class DecodingBatch:
             prompt_B=torch.tensor([_prompt_frames(request) for request in requests], device=self.device),
             eos_B=torch.full((len(requests),), steps, device=self.device),
             delays_C=torch.tensor(config.delays, device=self.device),
-            last_eos=steps - 1 - max(config.delays),
+            last_eos=steps - max(config.delays),
         )
 
     def _encoded_texts(self, texts: list[str]) -> tuple[Tensor, Tensor]:
@@ -230,15 +232,35 @@ class DecodingBatch:
         return self._codes(0, first + begin, end)
 
     def _release_ended(self) -> None:
-        """Move items that have ended from the batch to ``results``."""
-        ended = (self.state.eos_B + self.state.delays_C[-1] <= self.row).tolist()
+        """Move items that have ended from the batch to ``results``.
+
+        The last channel ends one step before its EOS would be drawn, which nothing needs.
+        Raises :class:`UserError` for an item whose logits were not finite.
+        """
+        ended = (self.state.eos_B + self.state.delays_C[-1] - 1 <= self.row).tolist()
         if not any(ended):
             return
         for place in (place for place, over in enumerate(ended) if over):
             eos = int(self.state.eos_B[place])
+            if eos == FAILED:
+                raise UserError(self._failure(self.items[place]))
             codes_TC = self._codes(place, int(self.state.prompt_B[place]), eos - 1)
             self.results[self.items[place]] = Generated(codes_TC, ended=eos < self.state.last_eos)
         self._select([place for place, over in enumerate(ended) if not over])
+
+    def _failure(self, item: int) -> str:
+        dtype = str(next(self.network.parameters()).dtype).removeprefix("torch.")
+        remedy = (
+            "float16 overflows; open it with compute_dtype=bfloat16 or float32"
+            if dtype == "float16"
+            else "take another checkpoint, or guide less (cfg_scale)"
+        )
+        return (
+            f"the model's logits for text {item + 1} of {len(self.results) + len(self.items)} "
+            "are not finite by step "
+            f"{self.row}, so that no code can be drawn; {remedy}. `python -m dia.weights "
+            "doctor` examines the weights"
+        )
 
     def _select(self, places: list[int]) -> None:
         rows = torch.tensor(places, device=self.device, dtype=torch.long)

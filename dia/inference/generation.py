@@ -3,23 +3,28 @@
 Legend: T codec frame, C codec channel.
 """
 
-import os
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from dia.codecs.protocol import require_codec
 from dia.config.sampling import Sampling
-from dia.errors import UserError
+from dia.errors import UnavailableError, UserError
 from dia.inference.engine import Generated, Request, generate_codes
 from dia.inference.guard import GuardedSpeech, GuardLimits, synthesize_guarded
 from dia.inference.prompt import Prompt, encode_prompt, is_codes
 from dia.inference.synthesizer import Speech, Synthesizer
 from dia.inference.voice import Voice
 from dia.network import DiaNetwork
+from dia.types import Waveform
 
 Prompts = Prompt | list[Prompt | None] | None
+logger = logging.getLogger(__name__)
+SEEDS = 2**32  # number of seeds that are drawn when none is given
 
 
 @dataclass(frozen=True)
@@ -53,9 +58,9 @@ class BatchGenerator:
         self.synthesizer = synthesizer
 
     def require_synthesizer(self) -> Synthesizer:
-        """Return the synthesizer. Raises :class:`UserError` when no codec was opened."""
+        """Return the synthesizer. Raises :class:`UnavailableError` when no codec was opened."""
         if self.synthesizer is None:
-            raise UserError(
+            raise UnavailableError(
                 "no codec was opened (load_dac=False), so there is no audio; open one, or use codes"
             )
         return self.synthesizer
@@ -83,6 +88,12 @@ class BatchGenerator:
 
         return synthesize_guarded(synthesize, texts, seeds, retries, limits)
 
+    def stream(self, text: str, seed: int, task: GenerationTask) -> Iterator[Waveform]:
+        """Yield the audio of one text in chunks while it is generated."""
+        (script,), (prompt_TC,) = self._scripts([text], task)
+        request = Request(script, seed, prompt_TC)
+        return self.require_synthesizer().stream(request, task.sampling, task.max_tokens, task.compiled)
+
     def codes(self, texts: list[str], seeds: list[int], task: GenerationTask) -> list[Generated]:
         """Return the codes of each text without decoding them."""
         scripts, prompts = self._scripts(texts, task)
@@ -91,9 +102,19 @@ class BatchGenerator:
         return generate_codes(self.network, requests, task.sampling, steps, task.compiled)
 
     def voice_codes(self, voice: Voice) -> Tensor:
-        """Return a voice's codes (T, C). Raises :class:`UserError` when another codec encoded it."""
+        """Return a voice's codes (T, C).
+
+        Raises :class:`UserError` when another codec encoded it, or when the network has no such codes.
+        """
         if self.synthesizer is not None:
             require_codec(self.synthesizer.codec, voice.fingerprint, "the voice")
+        channels, codes = self.network.config.channels, self.network.config.decoder.codebook_size
+        if voice.codes_TC.shape[1] != channels or int(voice.codes_TC.max()) >= codes:
+            raise UserError(
+                f"the voice has codes of {voice.codes_TC.shape[1]} channels up to "
+                f"{int(voice.codes_TC.max())}, the model "
+                f"{channels} channels of {codes}; make the voice with the codec of this model"
+            )
         return voice.codes_TC
 
     def encode_prompts(self, prompts: Prompts, count: int) -> list[Tensor | None]:
@@ -102,17 +123,18 @@ class BatchGenerator:
         Raises:
             UserError: When a list has another length than ``count``, and as :meth:`encode_prompt` does.
         """
-        one_each = prompts if isinstance(prompts, list) else [prompts] * count
-        if len(one_each) != count:
+        if not isinstance(prompts, list):
+            return [None if prompts is None else self.encode_prompt(prompts)] * count
+        if len(prompts) != count:
             raise UserError(
-                f"{count} texts but {len(one_each)} audio prompts; give one prompt for each, or None"
+                f"{count} texts but {len(prompts)} audio prompts; give one prompt for each, or None"
             )
-        return [None if prompt is None else self.encode_prompt(prompt) for prompt in one_each]
+        return [None if prompt is None else self.encode_prompt(prompt) for prompt in prompts]
 
     def encode_prompt(self, prompt: Prompt) -> Tensor:
         """Return the codes (T, C) of a prompt; without a codec only codes are accepted."""
-        if self.synthesizer is None and isinstance(prompt, Tensor) and is_codes(prompt):
-            return prompt
+        if self.synthesizer is None and is_codes(prompt):
+            return torch.as_tensor(prompt)
         return encode_prompt(prompt, self.require_synthesizer().codec, self.network.config.max_frames)
 
     def _scripts(self, texts: list[str], task: GenerationTask) -> tuple[list[str], list[Tensor | None]]:
@@ -124,21 +146,34 @@ class BatchGenerator:
         return [task.voice.script(text) for text in texts], [self.voice_codes(task.voice)] * len(texts)
 
 
+def renamed_prompts(
+    audio_prompt: Prompts, audio_prompt_path: Prompts, use_cfg_filter: bool | None
+) -> Prompts:
+    """Return the voice prompts; old names of nari-labs/dia are accepted with a warning."""
+    if use_cfg_filter is not None:
+        logger.warning("use_cfg_filter has no effect; use cfg_filter_top_k=None for no filter")
+    if audio_prompt_path is None:
+        return audio_prompt
+    logger.warning("audio_prompt_path is an old name of audio_prompt")
+    return audio_prompt_path
+
+
 def with_overrides(sampling: Sampling, values: dict[str, Any]) -> Sampling:
     """Return sampling values with those in ``values`` replaced that are not None."""
     return replace(sampling, **{key: value for key, value in values.items() if value is not None})
 
 
-def one_seed_each(seed: int | list[int] | None, count: int) -> list[int]:
-    """Return a seed for each of ``count`` texts; None draws random ones.
+def one_seed_each(seed: int | Sequence[int] | None, count: int) -> list[int]:
+    """Return a seed for each of ``count`` texts.
+
+    None and negative seeds are drawn from torch's global random numbers, so that ``torch.manual_seed`` makes
+    them reproducible, as in nari-labs/dia.
 
     Raises:
         UserError: When a list has another length.
     """
-    if seed is None:
-        return [int.from_bytes(os.urandom(4)) for _ in range(count)]
-    if isinstance(seed, int):
-        return [seed] * count
-    if len(seed) != count:
+    if isinstance(seed, Sequence) and len(seed) != count:
         raise UserError(f"{count} texts but {len(seed)} seeds; give one seed for each, or one for all")
-    return list(seed)
+    seeds = list(seed) if isinstance(seed, Sequence) else [-1 if seed is None else int(seed)] * count
+    drawn = iter(torch.randint(SEEDS, (sum(item < 0 for item in seeds),)).tolist())
+    return [next(drawn) if item < 0 else item for item in seeds]

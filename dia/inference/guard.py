@@ -64,7 +64,7 @@ class GuardedSpeech:
 
 
 def check_speech(speech: Speech, text: str, limits: GuardLimits = GuardLimits()) -> list[Finding]:
-    """Return the failures of a take of a script. Raises ``ValueError`` when the text is no script."""
+    """Return the failures of a take of a text."""
     findings = check_waveform(speech.waveform, speech.sample_rate, text, speech.ended, limits)
     if any(finding.kind == "silence" for finding in findings):
         return findings
@@ -78,11 +78,7 @@ def check_waveform(
     ended: bool,
     limits: GuardLimits = GuardLimits(),
 ) -> list[Finding]:
-    """Return the failures that a waveform (samples,) of any system shows: all ``KINDS`` but `loop`.
-
-    Raises:
-        ValueError: When the text is no script.
-    """
+    """Return the failures that a waveform (samples,) of any system shows: all ``KINDS`` but `loop`."""
     findings = [] if ended else [Finding("no_end", "the length limit was reached before EOS")]
     levels = levels_of(waveform, sample_rate)
     if silence := _silence(levels, limits):
@@ -113,7 +109,7 @@ def _silence(levels: NDArray[np.float64], limits: GuardLimits) -> list[Finding]:
 
 
 def _pace(seconds: float, text: str, limits: GuardLimits) -> list[Finding]:
-    pace = estimated_seconds(Script.parse(text)) / seconds
+    pace = estimated_seconds(Script.read(text)) / seconds
     if pace > limits.fastest:
         return [Finding("too_fast", f"{pace:.1f} times the ordinary pace: hurried, or words are missing")]
     if pace < limits.slowest:

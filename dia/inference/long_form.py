@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from dia.dialogue.lint import CHARACTERS_PER_SECOND, SECONDS_PER_NONVERBAL
-from dia.dialogue.script import TAG, Script
+from dia.dialogue.script import SPEAKER, TAG, Script
 from dia.dialogue.text import MAX_BYTES
 from dia.errors import UserError
 from dia.types import Waveform
@@ -25,7 +25,8 @@ def split_script(text: str, max_seconds: float, max_bytes: int = MAX_BYTES) -> l
     """Return scripts with the same words in the same order, each within ``max_seconds`` and ``max_bytes``.
 
     Whole turns stay together as far as they fit. A turn that is too long is split after sentences, then
-    clauses, then words, and its parts keep its speaker; a single word is never split.
+    clauses, then words, and its parts keep its speaker; a single word is never split. A speaker tag without
+    words stays with what precedes it.
 
     Raises:
         UserError: When the text is no script.
@@ -37,6 +38,12 @@ def split_script(text: str, max_seconds: float, max_bytes: int = MAX_BYTES) -> l
     turns = [turn.render() for turn in script.turns]
     parts = [part for turn in turns for part in _split_turn(turn, max_seconds, max_bytes)]
     return _packed(parts, max_seconds, max_bytes)
+
+
+def speaking_pieces(pieces: list[str]) -> list[str]:
+    """Return the pieces that have words or nonverbal sounds; all of them when none has."""
+    speaking = [piece for piece in pieces if not all(turn.silent for turn in Script.parse(piece).turns)]
+    return speaking or pieces
 
 
 def _split_turn(turn: str, max_seconds: float, max_bytes: int) -> list[str]:
@@ -71,7 +78,8 @@ def _fill(parts: list[str], seconds: list[float], max_seconds: float, max_bytes:
     for part, length in zip(parts, seconds, strict=True):
         more_seconds = length + 1 / CHARACTERS_PER_SECOND
         more_bytes = 1 + _size(part)
-        if used_seconds + more_seconds > max_seconds or used_bytes + more_bytes > max_bytes:
+        too_long = used_seconds + more_seconds > max_seconds and not (groups and SPEAKER.fullmatch(part))
+        if too_long or used_bytes + more_bytes > max_bytes:
             groups.append([part])
             used_seconds = length
             used_bytes = _size(part)

@@ -14,7 +14,7 @@ that step 1 selects are processed further: sorting 45 numbers is cheaper than so
 Legend: B item, C codec channel, V ids per channel, K candidates of a channel.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from torch import Tensor
 from dia.config.sampling import Sampling
 
 FORBIDDEN = float("-inf")
+NOT_FINITE = -1  # in place of an id: the logits of the channel are not finite
 TINY = 1e-6
 
 
@@ -34,10 +35,15 @@ def guidance_scale(sampling: Sampling, step_B: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Candidates:
-    """The ids (B, C, K) that guidance selects for each channel, and their logits."""
+    """The ids (B, C, K) that guidance selects for each channel, and their logits.
+
+    ``largest_BC`` is the largest guided logit of each channel. NaN counts as the largest number in torch, so
+    that it is finite exactly if no logit is NaN or infinite (minus infinity aside, which cannot be drawn).
+    """
 
     ids_BCK: Tensor
     logits_BCK: Tensor
+    largest_BC: Tensor
 
 
 def guide(
@@ -50,9 +56,11 @@ def guide(
     """
     guided = cond_BCV if uncond_BCV is None else _guided(cond_BCV, uncond_BCV, sampling, scale_B11)
     if sampling.cfg_filter_top_k is None:
-        return Candidates(torch.arange(guided.shape[-1], device=guided.device).expand_as(guided), guided)
+        ids_BCV = torch.arange(guided.shape[-1], device=guided.device).expand_as(guided)
+        return Candidates(ids_BCV, guided, guided.amax(-1))
     top = guided.topk(min(sampling.cfg_filter_top_k, guided.shape[-1]), dim=-1)
-    return Candidates(top.indices, top.values if sampling.draw_guided else cond_BCV.gather(-1, top.indices))
+    logits_BCK = top.values if sampling.draw_guided else cond_BCV.gather(-1, top.indices)
+    return Candidates(top.indices, logits_BCK, top.values[..., 0])
 
 
 def _guided(
@@ -74,14 +82,14 @@ def forbid_specials(candidates: Candidates, eos: int) -> Candidates:
     ids = candidates.ids_BCK
     first = torch.arange(ids.shape[1], device=ids.device)[:, None] == 0
     forbidden = torch.where(first, ids > eos, ids >= eos)
-    return Candidates(ids, candidates.logits_BCK.masked_fill(forbidden, FORBIDDEN))
+    return replace(candidates, logits_BCK=candidates.logits_BCK.masked_fill(forbidden, FORBIDDEN))
 
 
 def settle_eos(candidates: Candidates, eos: int) -> Candidates:
     """Return candidates with EOS certain where it is the largest of its channel, else forbidden (step 3)."""
     ids, logits = candidates.ids_BCK, candidates.logits_BCK
     largest = ids.gather(-1, logits.argmax(-1, keepdim=True)) == eos
-    return Candidates(ids, logits.masked_fill(largest != (ids == eos), FORBIDDEN))
+    return replace(candidates, logits_BCK=logits.masked_fill(largest != (ids == eos), FORBIDDEN))
 
 
 def keep_top_p(ordered_BCK: Tensor, top_p: float) -> Tensor:
@@ -109,8 +117,17 @@ def sample(
     sampling: Sampling,
     scale_B11: Tensor | float | None = None,
 ) -> Tensor:
-    """Return the next ids (B, C) of fp32 logits; an item depends on its own logits and numbers only."""
+    """Return the next ids (B, C) of fp32 logits; an item depends on its own logits and numbers only.
+
+    A channel whose logits are not finite has the id ``NOT_FINITE``.
+    """
     candidates = forbid_specials(guide(cond_BCV, uncond_BCV, sampling, scale_B11), eos)
+    ids_BC = _chosen(candidates, uniform_BC, eos, sampling)
+    return torch.where(candidates.largest_BC.isfinite(), ids_BC, NOT_FINITE)
+
+
+def _chosen(candidates: Candidates, uniform_BC: Tensor, eos: int, sampling: Sampling) -> Tensor:
+    """Return the ids (B, C) that are drawn of the candidates (steps 3 and 4)."""
     if sampling.temperature == 0:
         return candidates.ids_BCK.gather(-1, candidates.logits_BCK.argmax(-1, keepdim=True)).squeeze(-1)
     candidates = settle_eos(candidates, eos)

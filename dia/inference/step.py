@@ -13,11 +13,12 @@ from torch import Tensor
 
 from dia.codecs.delay import frame_at
 from dia.config.sampling import Sampling
-from dia.inference.sampling import guidance_scale, sample
+from dia.inference.sampling import NOT_FINITE, guidance_scale, sample
 from dia.network import DiaNetwork
 from dia.network.cache import DecoderCache
 
 FREE = -1
+FAILED = -(1 << 30)  # of ``eos_B``: an item whose logits were not finite; it ends at once
 
 
 @dataclass
@@ -29,7 +30,9 @@ class DecodingState:
             ``FREE`` elsewhere.
         uniform_BTC: Random numbers in 0..1, from each item's own seed.
         prompt_B: Frames of each item's prompt.
-        eos_B: The row in which channel 0 ended; the number of rows as long as it has not.
+        eos_B: The row in which channel 0 ended; the number of rows as long as it has not; ``FAILED`` for an
+        item
+            whose logits were not finite.
         delays_C: Delay of each channel in steps.
         last_eos: The last row in which channel 0 may end.
     """
@@ -72,7 +75,9 @@ def _row(drawn_BC: Tensor, state: DecodingState, network: DiaNetwork, step: Tens
     row_BC = torch.where(known_BC == FREE, drawn_BC, known_BC)
     running_B = state.eos_B > step
     first_B = torch.where(running_B & (step >= state.last_eos), ids.eos, row_BC[:, 0])
-    state.eos_B.copy_(torch.where((first_B == ids.eos) & running_B, step, state.eos_B))
+    eos_B = torch.where((first_B == ids.eos) & running_B, step, state.eos_B)
+    # rows after the end of an item are padding, so that no id outside of the embedding is fed
+    state.eos_B.copy_(torch.where((row_BC == NOT_FINITE).any(1), FAILED, eos_B))
     row_BC = torch.cat((first_B[:, None], row_BC[:, 1:]), 1)
     since_eos_BC = frame_at(step, state.delays_C) - state.eos_B[:, None]
     return torch.where(since_eos_BC == 0, ids.eos, torch.where(since_eos_BC > 0, ids.pad, row_BC))

@@ -14,7 +14,7 @@ from dia.codecs.protocol import Codec
 from dia.config.sampling import Sampling
 from dia.errors import UserError
 from dia.inference.engine import Request, generate_codes, stream_codes
-from dia.inference.streaming import chunk_frames, stream_waveforms
+from dia.inference.streaming import chunk_frames, decoded_waveforms, stream_waveforms
 from dia.network import DiaNetwork
 from dia.types import Waveform
 
@@ -107,7 +107,7 @@ def decode_all(codec: Codec, items: list[Tensor]) -> list[Waveform]:
     """
     waveforms: list[Waveform] = [np.zeros(0, dtype=np.float32)] * len(items)
     for places in _decoding_groups(items):
-        decoded = codec.decode(torch.stack([items[place] for place in places])).float().cpu().numpy()
+        decoded = decoded_waveforms(codec, torch.stack([items[place] for place in places]))
         for place, waveform in zip(places, decoded, strict=True):
             waveforms[place] = waveform
     return waveforms

@@ -7,7 +7,8 @@ Legend: T codec frame, C codec channel.
 """
 
 import json
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -15,17 +16,26 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dia.dialogue.lint import Limits, lint
+from dia.codecs.protocol import Codec, frames_per_second
+from dia.codecs.registry import codec_shape, is_known_codec
+from dia.config.checks import bullet_list
+from dia.config.choices import LintLevel
+from dia.config.voice import LONGEST, SHORTEST
+from dia.dialogue.check import lint_level, refused
+from dia.dialogue.lint import Limits, LintResult
+from dia.dialogue.lint import lint as judge
 from dia.dialogue.script import Script
 from dia.dialogue.text import MAX_BYTES, encode_text
+from dia.documents import parse_json
 from dia.errors import UserError, one_line
-from dia.files import atomic_write
+from dia.files import atomic_write, require_regular_file
 
 FORMAT = "dia voice 1"
-SHORTEST = 5.0  # seconds; 5 to 10 s is what nari recommends for a prompt (README of nari-labs/dia)
-LONGEST = 10.0
 SLOWEST = 4.0  # characters per second; outside of these the transcript is not that of the recording
 FASTEST = 30.0
+HIGHEST_RATE = 1000  # hertz of a codec's frames
+HIGHEST_CODE = 32_767  # codes are stored in 16 bits
+logger = logging.getLogger(__name__)
 ROOM_SHARE = 2 / 3  # share of the free frames that a script may fill by its estimated duration
 
 
@@ -39,6 +49,7 @@ class Voice:
         codec: Name of the codec that encoded it.
         fingerprint: Fingerprint of that codec.
         frame_rate: Frames per second of that codec.
+        codebook_size: Codes per channel of that codec; 0 when unknown, as in files of earlier versions.
     """
 
     transcript: str
@@ -46,6 +57,7 @@ class Voice:
     codec: str
     fingerprint: str
     frame_rate: float
+    codebook_size: int = 0
 
     @property
     def seconds(self) -> float:
@@ -89,7 +101,7 @@ class Voice:
     def problems_with(self, text: str) -> list[str]:
         """Return why a text cannot be spoken in this voice, one sentence each with its remedy."""
         try:
-            speakers = {turn.speaker for turn in Script.parse(text).turns}
+            speakers = {turn.speaker for turn in Script.parse(text).turns if not turn.silent}
             recorded = {turn.speaker for turn in Script.parse(self.transcript).turns}
         except ValueError as error:
             return [str(error)]
@@ -106,12 +118,13 @@ class Voice:
         return problems
 
     def save(self, path: str | Path) -> None:
-        """Write the voice as one safetensors file, atomically. Raises ``OSError`` as the file system does."""
+        """Write the voice as one safetensors file, atomically. Raises :class:`StorageError`."""
         description = {
             "transcript": self.transcript,
             "codec": self.codec,
             "fingerprint": self.fingerprint,
             "frame_rate": self.frame_rate,
+            "codebook_size": self.codebook_size,
         }
         codes_TC = self.codes_TC.to("cpu", torch.int16).contiguous()
         with atomic_write(Path(path)) as temporary:
@@ -120,27 +133,96 @@ class Voice:
 
     @classmethod
     def load(cls, path: str | Path) -> "Voice":
-        """Open a voice file. Raises :class:`UserError` when it is missing, damaged, or no voice."""
+        """Open a voice file, which may come from someone else.
+
+        Raises:
+            UserError: When it is missing, damaged, or no voice; with every value that no recording can have.
+        """
         try:
+            require_regular_file(Path(path))
             with safe_open(str(path), "pt") as file:
                 metadata = file.metadata() or {}
                 if metadata.get("format") != FORMAT:
                     raise UserError(
                         f"{path} is not a voice file; create one with Dia.make_voice(...).save(path)"
                     )
-                description = json.loads(metadata["voice"])
-                codes_TC = file.get_tensor("codes").long()
-            return cls(
-                description["transcript"],
+                values = parse_json(metadata["voice"])
+                codes_TC = file.get_tensor("codes")
+            voice = cls(
+                values["transcript"],
                 codes_TC,
-                description["codec"],
-                description["fingerprint"],
-                float(description["frame_rate"]),
+                values["codec"],
+                values["fingerprint"],
+                values["frame_rate"],
+                values.get("codebook_size", 0),
             )
-        except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        except UserError:
+            raise
+        except (OSError, SafetensorError, KeyError, TypeError, AttributeError, ValueError) as error:
             raise UserError(
                 f"{path} is missing or damaged ({one_line(error)}); create the voice again"
             ) from error
+        if problems := voice.value_problems():
+            raise UserError(bullet_list(f"{path} is not a usable voice; create it again:", problems))
+        return replace(voice, codes_TC=codes_TC.long(), frame_rate=float(voice.frame_rate))
+
+    def value_problems(self) -> list[str]:
+        """Return which values no recording can have, one sentence each."""
+        texts = {"transcript": self.transcript, "codec": self.codec, "fingerprint": self.fingerprint}
+        problems = [
+            f"{name}={value!r} is no text" for name, value in texts.items() if not isinstance(value, str)
+        ]
+        rate, size = self.frame_rate, self.codebook_size
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= HIGHEST_RATE:
+            problems.append(
+                f"frame_rate={rate!r} is no rate of a codec: above 0, at most {HIGHEST_RATE} hertz"
+            )
+        if type(size) is not int or not 0 <= size <= HIGHEST_CODE + 1:
+            problems.append(f"codebook_size={size!r} is no number of codes")
+        problems += _code_problems(
+            self.codes_TC, size if size and not problems else self._known_codebook_size()
+        )
+        if not problems:
+            problems += [f"its transcript is no script: {problem}" for problem in self._unreadable()]
+        return problems
+
+    def _unreadable(self) -> list[str]:
+        """Return why the transcript cannot be given to a model."""
+        try:
+            encode_text(self.transcript)
+        except UserError as error:
+            return [str(error)]
+        return _transcript_problems(self.transcript)
+
+    def _known_codebook_size(self) -> int:
+        """Return the codes per channel of a shipped or published codec; for others what a file can store."""
+        known = isinstance(self.codec, str) and is_known_codec(self.codec)
+        shape = codec_shape(self.codec) if known else None
+        return shape.codebook_size if shape else HIGHEST_CODE + 1
+
+
+def _code_problems(codes_TC: Tensor, codebook_size: int) -> list[str]:
+    """Return why a tensor holds no codes (T, C)."""
+    if codes_TC.ndim != 2 or not codes_TC.numel():
+        return [f"its codes have the shape {tuple(codes_TC.shape)}, not (frames, channels)"]
+    if codes_TC.is_floating_point() or codes_TC.is_complex() or codes_TC.dtype is torch.bool:
+        return [f"its codes have the type {codes_TC.dtype}, not an integer"]
+    lowest, highest = int(codes_TC.min()), int(codes_TC.max())
+    if not 0 <= lowest <= highest < codebook_size:
+        return [f"its codes are {lowest} to {highest}, those of its codec 0 to {codebook_size - 1}"]
+    return []
+
+
+def _transcript_problems(transcript: str) -> list[str]:
+    try:
+        Script.parse(transcript)
+    except ValueError as error:
+        return [str(error)]
+    return []
+
+
+def _judged(transcript: str) -> LintResult:
+    return judge(transcript, Limits(0.0, float("inf")))
 
 
 def voice_problems(
@@ -153,14 +235,14 @@ def voice_problems(
             "words "
             "of the recording, beginning with [S1]"
         ]
-    problems = lint(transcript, Limits(shortest_seconds=0.0, longest_seconds=float("inf")))
+    problems = [*_judged(transcript).errors, *_transcript_problems(transcript)]
     if not shortest <= seconds <= longest:
         problems.append(
             f"the recording is {seconds:.1f} s long; give {shortest:g} to {longest:g} s of speech"
         )
     if problems:
         return problems
-    pace = len(Script.parse(transcript).words()) / seconds
+    pace = _pace(transcript, seconds)
     if not SLOWEST <= pace <= FASTEST:
         problems.append(
             f"the transcript has {pace:.1f} characters per second of the recording, speech about 14; write "
@@ -168,3 +250,57 @@ def voice_problems(
             "words of the recording and no others"
         )
     return problems
+
+
+def _pace(transcript: str, seconds: float) -> float:
+    """Return the spoken characters per second."""
+    return len(Script.parse(transcript).words()) / seconds
+
+
+def make_voice(
+    codec: Codec,
+    codes_TC: Tensor,
+    transcript: str,
+    shortest: float = SHORTEST,
+    longest: float = LONGEST,
+    lint: str = "warn",
+) -> Voice:
+    """Return the voice of codes (T, C) and their transcript.
+
+    Args:
+        codec: The codec that encoded the recording.
+        codes_TC: Codes (T, C) of the recording.
+        transcript: All words of the recording, as a script.
+        shortest: Shortest accepted recording in seconds.
+        longest: Longest accepted recording in seconds.
+        lint: ``warn`` logs what a model may not read as meant, ``error`` refuses it; both store the
+            transcript as the model reads it. ``off`` stores it as written.
+
+    Raises:
+        UserError: With all problems: no transcript, a length out of range, an implausible pace.
+    """
+    level, rate = lint_level(lint), frames_per_second(codec)
+    problems = voice_problems(transcript, len(codes_TC) / rate, shortest, longest)
+    result = _judged(transcript)
+    if problems := list(dict.fromkeys((*problems, *refused(result, level)))):
+        raise UserError(bullet_list("this makes no good voice:", problems))
+    for warning in result.warnings if level is LintLevel.warn else ():
+        logger.warning("transcript: %s", warning)
+    text = transcript if level is LintLevel.off else result.text
+    return Voice(text, codes_TC.cpu(), codec.name, codec.fingerprint, rate, codec.codebook_size)
+
+
+def describe_voice(voice: Voice) -> list[str]:
+    """Return lines about a voice: transcript, recording, codec, pace, room for text, and what is unusual."""
+    frames, channels = voice.codes_TC.shape
+    problems = [*voice_problems(voice.transcript, voice.seconds), *_judged(voice.transcript).warnings]
+    pace = _pace(voice.transcript, voice.seconds)
+    return [
+        f"transcript  {voice.transcript}",
+        f"recording   {voice.seconds:.2f} s: {frames} frames of {channels} codes, "
+        f"{voice.frame_rate:.2f} a second",
+        f"codec       {voice.codec} (sha256 {voice.fingerprint[:12]})",
+        f"pace        {pace:.1f} characters a second; speech has about 14",
+        f"room        {voice.room_bytes} bytes of text in one pass",
+        *(f"unusual     {problem}" for problem in problems),
+    ]

@@ -1,11 +1,12 @@
-"""Scripts parse and render, the linter reports each problem, and tokens are those of transformers."""
+"""Scripts parse and render, texts are normalized, and tokens are those of transformers."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dia.dialogue import Limits, Nonverbal, Script, Turn, decode_text, encode_text, lint
-from dia.dialogue.tags import canonical_tag, known_tags
+from dia.dialogue import Nonverbal, Script, Turn, decode_text, encode_text
+from dia.dialogue.script import normalize_text
+from dia.dialogue.tags import canonical_tag, known_tags, nearest_tag
 
 words = st.lists(st.from_regex(r"[A-Za-z]{1,8}[,.!?]?", fullmatch=True), min_size=1, max_size=6)
 
@@ -38,6 +39,51 @@ def test_render_is_what_dia_tokenizes(script):
     assert decode_text(ids) == script.render()
 
 
+@given(scripts())
+@settings(max_examples=30)
+def test_a_rendered_script_is_normalized(script):
+    assert normalize_text(script.render()) == script.render()
+
+
+@given(st.text())
+def test_normalizing_changes_white_space_and_aliases_only(text):
+    once = normalize_text(text)
+    assert normalize_text(once) == once
+    if "(" not in text:
+        assert once.split() == text.split() and Script.read(once) == Script.read(text)
+
+
+def test_aliases_become_their_tags():
+    assert (
+        normalize_text("[S1] Ha\n(Laughing)  ha (WHO) (ahem)") == "[S1] Ha (laughs) ha (WHO) (clears throat)"
+    )
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_read_with_its_first_words_by_the_first_speaker(text):
+    script = Script.read(text)
+    assert script.turns and (text.lstrip().startswith("[S") or script.turns[0].speaker == 1)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "tag"),
+    [
+        ("laugh", "laughs"),
+        ("lauhgs", "laughs"),
+        ("sneez", "sneezes"),
+        ("laughs softly", "laughs"),
+        ("clear_throat", "clears throat"),
+        ("WHO", None),
+        ("ringing", None),  # not singing
+        ("pause", None),  # not applause
+        ("s", None),
+        ("", None),
+    ],
+)
+def test_the_nearest_tag_is_near(spelling, tag):
+    assert nearest_tag(spelling) == tag
+
+
 def test_tags_and_aliases():
     assert len(known_tags()) == 21
     assert (
@@ -51,35 +97,6 @@ def test_tokens_match_transformers():
     tokenizer = pytest.importorskip("transformers").DiaTokenizer()
     text = "[S1] Héllo (laughs) there. [S2] Fine, 3 € please!"
     assert encode_text(text) == tokenizer(text)["input_ids"]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("Hello.", "begin"),
-        ("[S2] Hello there my friend.", "begin with [S1]"),
-        ("[S1] One two three. [S1] Four five six.", "turns 1 and 2 are both [S1]"),
-        ("[S1] One two. [S3] Four five.", "[S3] is not a speaker"),
-        ("[S1] Hello (lauhgs) there.", "nearest is (laughs)"),
-        ("[S1] " + "word " * 300, "too long for one pass"),
-        ("[S1] a", "too short for one pass"),
-        ("[S1] " + "word " * 300, "over the 1,024"),
-        ("[S1] [S2] Hello there you.", "is empty"),
-        ("[S1] Hello () there my friend.", "a tag is empty"),
-        ("[S1] Hello (laughs there my friend.", "a stray ("),
-        ("[S1] Hello [laughs] there my friend.", "a stray [ ]"),
-        ("[S01] Hello there my friend.", "begin"),
-    ],
-)
-def test_lint_explains(text, message):
-    problems = lint(text, Limits(shortest_seconds=0.5, longest_seconds=20))
-    assert any(message in problem for problem in problems) or (message == "begin" and "begin" in problems[0])
-
-
-def test_clean_script_has_no_problems():
-    assert (
-        lint("[S1] Well, that is good news. (laughs) [S2] Yes, we can meet on Friday.", Limits(0.5, 20)) == []
-    )
 
 
 @pytest.mark.parametrize("text", ["\ud800", "a\x00b", "x" * 1025])

@@ -1,4 +1,5 @@
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from dia.errors import UserError
 from dia.inference import Request, Sampling, generate_codes
+from dia.inference.compiled import compiled_step
 from dia.inference.engine import initial_canvas, stream_codes
 from dia.inference.sampling import (
     draw,
@@ -126,10 +128,30 @@ def test_the_first_generation_draws_from_the_guided_logits():
     assert torch.equal(guided.logits_BCK, (cond + 3.0 * (cond - uncond)).topk(5).values)
 
 
+@pytest.fixture
+def compile_with(monkeypatch):
+    """Return a function that sets the backend of `torch.compile` for this test."""
+
+    def choose(backend):
+        monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+        compiled_step.cache_clear()
+
+    yield choose
+    compiled_step.cache_clear()
+
+
 @pytest.mark.parametrize(
-    "sampling", [Sampling(), Sampling(0.0), Sampling(3.0, cfg_final=0.0, cfg_steps=5), Sampling(3.0, 0.0)]
+    "sampling, backend",
+    [
+        (Sampling(), "inductor"),
+        # the other branches are captured as a user's are; compiling C++ for each takes half a minute
+        (Sampling(0.0), "aot_eager"),
+        (Sampling(3.0, cfg_final=0.0, cfg_steps=5), "aot_eager"),
+        (Sampling(3.0, 0.0), "aot_eager"),
+    ],
 )
-def test_a_compiled_step_gives_the_same_codes(tiny, sampling):
+def test_a_compiled_step_gives_the_same_codes(tiny, sampling, backend, compile_with):
+    compile_with(backend)
     prompt = torch.randint(0, 32, (9, 4), generator=torch.Generator().manual_seed(3))
     requests = [
         Request("[S1] Hello there.", 0, prompt),
@@ -215,3 +237,22 @@ def test_values_out_of_range_are_all_reported(tiny):
         key in str(caught.value)
         for key in ("cfg_scale", "temperature", "top_p", "cfg_filter_top_k", "max_tokens")
     )
+
+
+@pytest.mark.parametrize("delays", [[0, 2, 3, 4], [0, 0, 0, 0], [0, 1, 1, 5]])
+@pytest.mark.parametrize("prompt", [0, 6])
+def test_the_length_limit_gives_as_many_frames_as_nari(tiny, delays, prompt):
+    """max_tokens less BOS, the prompt and the longest delay (nari-labs/dia 876125e, dia/model.py:777-870)."""
+    network = DiaNetwork(replace(TINY, delays=delays)).eval()
+    network.load_state_dict(tiny.state_dict())
+    network.logits_dense.weight.data[EOS] = 0
+    network.logits_dense.weight.data *= 20  # EOS is never the largest
+    codes = torch.zeros(prompt, 4, dtype=torch.long) if prompt else None
+    made = generate_codes(network, [Request("[S1] x", 0, codes)], Sampling(), 30)[0]
+    assert len(made.codes_TC) == 30 - 1 - prompt - max(delays) and not made.ended
+    assert network.config.steps_for(len(made.codes_TC) + prompt) == 30
+    pieces = [
+        piece.codes_TC
+        for piece in stream_codes(network, Request("[S1] x", 0, codes), Sampling(), 30, frames=3)
+    ]
+    assert torch.equal(torch.cat(pieces), made.codes_TC)

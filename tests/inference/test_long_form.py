@@ -73,17 +73,17 @@ def test_a_long_turn_is_cut_at_sentences_then_clauses_then_words():
     assert all(len(piece) < 40 for piece in split_script("[S1] " + "word " * 50, 2.0))
 
 
-def test_a_megabyte_of_text_is_split_in_linear_time():
-    text = "".join(f"[S{1 + place % 2}] " + "We said what there was to say. " * 4 for place in range(8_000))
-    assert len(text) > 1_000_000
-    started = time.perf_counter()
+def test_a_long_text_is_split_in_linear_time():
+    text = "".join(f"[S{1 + place % 2}] " + "We said what there was to say. " * 4 for place in range(1_600))
+    assert len(text) > 200_000
+    started = time.process_time()
     pieces = split_script(text, 12.0)
-    assert time.perf_counter() - started < 60  # takes one or two seconds; quadratic time would take hours
+    assert time.process_time() - started < 20  # takes a fraction of a second; quadratic time takes minutes
     assert (
         max(map(len, pieces)) <= 1_024
         and Script.parse(" ".join(pieces)).words() == Script.parse(text).words()
     )
-    assert len(split_script("[S1] " + "word " * 200_000, 12.0)) > 4_000
+    assert len(split_script("[S1] " + "word " * 40_000, 12.0)) > 800
 
 
 @pytest.mark.parametrize("text", ["", "Hello without a speaker.", " \n"])
@@ -131,7 +131,9 @@ def test_pieces_of_silence_are_left_out():
 @pytest.fixture
 def dia():
     torch.manual_seed(0)
-    return Dia(DiaNetwork(TINY).eval(), SpectralCodec(SpectralNetwork(TINY_CODEC), "tiny"), Sampling())
+    return Dia.from_network(
+        DiaNetwork(TINY).eval(), SpectralCodec(SpectralNetwork(TINY_CODEC), "tiny"), Sampling()
+    )
 
 
 @pytest.fixture
@@ -149,9 +151,9 @@ def test_each_piece_equals_its_generation_alone_in_the_same_voice(dia, voice):
     assert np.array_equal(joined, np.concatenate(list(join_waveforms(alone, RATE))))
 
 
-def test_ten_minutes_of_script_hold_one_batch_in_memory(dia, voice, monkeypatch):
-    text = " ".join(f"[S{1 + place % 2}] So this is turn {place}." for place in range(500))
-    assert len(Script.parse(text).words()) / 14.5 > 600
+def test_a_script_of_two_minutes_holds_one_batch_in_memory(dia, voice, monkeypatch):
+    text = " ".join(f"[S{1 + place % 2}] So this is turn {place}." for place in range(100))
+    assert len(Script.parse(text).words()) / 14.5 > 120
     alive, most, speak = weakref.WeakSet(), 0, Dia.speak
 
     class Waveform(np.ndarray):
@@ -171,7 +173,7 @@ def test_ten_minutes_of_script_hold_one_batch_in_memory(dia, voice, monkeypatch)
     pieces = 0
     for _ in dia.speak_long(text, voice, retries=0):
         pieces, most = pieces + 1, max(most, len(alive))
-    assert pieces > 900 and most <= 16  # a batch, and the one before it while its last piece is read
+    assert pieces > 180 and most <= 16  # a batch, and the one before it while its last piece is read
 
 
 def test_an_invalid_script_is_refused_before_generation_starts(dia, voice):

@@ -49,10 +49,11 @@ def generated_by_transformers(theirs, config, texts, prompt, scale, top_k):
 
 @pytest.mark.parametrize("scale, top_k", [(3.0, 10), (4.0, 36), (2.0, 5)])
 def test_greedy_codes_equal_those_of_transformers(tiny, theirs, scale, top_k):
+    """Before its limit transformers forces EOS; nari's code and ours generate one frame more."""
     wanted = generated_by_transformers(theirs, tiny.config, TEXTS, None, scale, top_k)
     ours = generate_codes(tiny, [Request(text) for text in TEXTS], Sampling(scale, 0.0, 1.0, top_k), STEPS)
     for item, codes in zip(ours, wanted, strict=True):
-        frames = min(len(item.codes_TC), len(codes))
+        frames = min(len(item.codes_TC), STEPS - 3 - max(tiny.config.delays))
         assert frames > 0 and torch.equal(item.codes_TC[:frames], codes[:frames])
         if item.ended:
             assert int(codes[len(item.codes_TC), 0]) == tiny.config.decoder.eos
