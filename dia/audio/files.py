@@ -1,4 +1,4 @@
-"""Read and write audio files (WAV, FLAC, OGG, MP3) through soundfile; writes are atomic.
+"""Read audio files through soundfile, and write WAV, FLAC, OGG and MP3; writes are atomic.
 
 Waveforms are mono float32 arrays of shape (samples,) in -1..1 (:data:`dia.types.Waveform`).
 """
@@ -6,6 +6,7 @@ Waveforms are mono float32 arrays of shape (samples,) in -1..1 (:data:`dia.types
 import io
 import logging
 import os
+import stat
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,12 +14,16 @@ import numpy as np
 import soundfile
 import soxr
 
-from dia.errors import UserError
-from dia.files import atomic_write
+from dia.audio.formats import unreadable_format, with_stated_length
+from dia.errors import UserError, one_line
+from dia.files import write_bytes
 from dia.types import Waveform
 
 UNKNOWN_SIZE = 0xFFFFFFFF
 ENDINGS = (".wav", ".flac", ".ogg", ".mp3")
+"""Endings of the files that can be written; those that can be read are `dia.audio.formats.READABLE`."""
+UNKNOWN_FRAMES = 1 << 62  # libsndfile: a FLAC that was written to a pipe does not state its length
+BLOCK = 1 << 20  # frames that are read at a time: a damaged header may declare any number of them
 logger = logging.getLogger(__name__)
 
 
@@ -43,6 +48,8 @@ def read_audio_file(path: str | Path) -> tuple[Waveform, int]:
             are not finite.
     """
     try:
+        if stat.S_ISFIFO(Path(path).stat().st_mode):  # opening it would wait for a writer
+            raise UserError(f"{path} is a named pipe; give an audio file")
         with Path(path).open("rb") as file:
             return _read(file, str(path))
     except FileNotFoundError as error:
@@ -55,25 +62,55 @@ def read_audio_file(path: str | Path) -> tuple[Waveform, int]:
 
 def _read(file: BinaryIO, owner: str) -> tuple[Waveform, int]:
     """Return mono samples and sample rate of an open audio file; ``owner`` names it in errors."""
+    head = file.read(12)
+    file.seek(0)
     try:
-        with soundfile.SoundFile(file) as audio:
-            declared_frames = audio.frames
-            rate = audio.samplerate
-            samples = audio.read(dtype="float32", always_2d=True)
+        waveform, rate, whole = _decode(file)
     except soundfile.LibsndfileError as error:
+        if unreadable := unreadable_format(head, owner):
+            raise UserError(
+                f"{owner} is {unreadable}, which cannot be read; convert it: ffmpeg -i INPUT OUTPUT.wav"
+            ) from error
         raise UserError(
-            f"{owner} cannot be read as audio ({error}): it is truncated, damaged, or no audio file; copy it "
-            "again, or give WAV, FLAC, OGG or MP3"
+            f"{owner} cannot be read as audio ({one_line(error)}): it is truncated, damaged, or no audio "
+            "file; copy it again, or give WAV, FLAC, OGG or MP3"
         ) from error
-    if len(samples) < declared_frames or _wav_data_bytes_missing(file):
+    if not whole or _wav_data_bytes_missing(file):
         raise UserError(
             f"{owner} is truncated: its header declares more samples than it holds; copy or record it again"
         )
-    if len(samples) == 0:
+    if len(waveform) == 0:
         raise UserError(f"{owner} holds no samples; give a file with audio")
-    if not np.isfinite(samples).all():
+    if not np.isfinite(waveform).all():
         raise UserError(f"{owner} holds values that are not finite; export it again")
-    return samples.mean(axis=1), rate
+    return waveform, rate
+
+
+def _decode(file: BinaryIO) -> tuple[Waveform, int, bool]:
+    """Return mono samples, sample rate, and whether the file holds as many samples as it declares.
+
+    Raises ``soundfile.LibsndfileError``.
+    """
+    with soundfile.SoundFile(file) as audio:
+        if audio.format != "MP3":
+            waveform, rate = _samples(audio)
+            return waveform, rate, len(waveform) >= audio.frames or audio.frames >= UNKNOWN_FRAMES
+    file.seek(0)
+    content = file.read()
+    rebuilt, cut = with_stated_length(content) or (content, False)
+    with soundfile.SoundFile(io.BytesIO(rebuilt)) as audio:
+        waveform, rate = _samples(audio)
+        return waveform, rate, len(waveform) >= audio.frames and not cut
+
+
+def _samples(audio: soundfile.SoundFile) -> tuple[Waveform, int]:
+    """Return the mono samples and the sample rate of an open file."""
+    blocks = [np.zeros(0, dtype=np.float32)]
+    if audio.frames >= UNKNOWN_FRAMES:  # soundfile would seek to an end that libsndfile does not know
+        audio._info.seekable = 0
+    while len(block := audio.read(BLOCK, dtype="float32", always_2d=True)):
+        blocks.append(block.mean(axis=1))
+    return np.concatenate(blocks), audio.samplerate
 
 
 def _wav_data_bytes_missing(file: BinaryIO) -> bool:
@@ -113,8 +150,8 @@ def write_audio(path: str | Path, waveform: Waveform, sample_rate: int) -> None:
     """Write a waveform in the format of the file's ending; values outside -1..1 are clipped with a warning.
 
     Raises:
-        UserError: When the ending is unknown, the folder is missing, the samples are no mono waveform, or the
-            format has no such sample rate.
+        UserError: When the ending is unknown, the folder is missing or cannot be written, the samples are no
+            mono waveform, or the format has no such sample rate.
     """
     target = Path(path)
     _require_mono(waveform, str(path))
@@ -126,14 +163,14 @@ def write_audio(path: str | Path, waveform: Waveform, sample_rate: int) -> None:
         raise UserError(f"the folder {target.parent} is missing; create it, or write elsewhere")
     if len(waveform) and float(np.abs(waveform).max()) > 1.0:
         logger.warning("%s: clipped samples up to %.2f to 1", path, float(np.abs(waveform).max()))
+    encoded = io.BytesIO()  # libsndfile does not say why a file cannot be written
     try:
-        with atomic_write(target) as temporary:
-            format_name = target.suffix[1:].upper()
-            soundfile.write(str(temporary), np.clip(waveform, -1.0, 1.0), sample_rate, format=format_name)
+        soundfile.write(encoded, np.clip(waveform, -1.0, 1.0), sample_rate, format=target.suffix[1:].upper())
     except soundfile.LibsndfileError as error:
         raise UserError(
             f"{path} cannot be written at {sample_rate} Hz ({error}); choose another format or rate"
         ) from error
+    write_bytes(target, encoded.getvalue())
 
 
 def flac_bytes(waveform: Waveform, sample_rate: int) -> bytes:

@@ -60,7 +60,7 @@ class DimensionalEmotion:
                     super().__init__(config)
                     self.wav2vec2 = Wav2Vec2Model(config)
                     self.classifier = RegressionHead(config.hidden_size, config.num_labels)
-                    self.post_init()  # type: ignore[no-untyped-call]
+                    self.post_init()  # type: ignore[no-untyped-call]  # transformers has none
 
             loaded: Any = EmotionModel.from_pretrained(
                 name, revision=revision or "main", output_loading_info=True

@@ -13,9 +13,9 @@ import numpy as np
 
 from dia.audio.files import resample
 from dia.judges.provenance import Provenance
-from dia.judges.recording import Recording
+from dia.judges.recording import ENGLISH, Recording
 from dia.judges.transcription import SHORTEST, SILENT, RecognisedWord
-from dia.judges.unavailable import loading_judge
+from dia.judges.unavailable import JudgeUnavailable, loading_judge
 
 SAMPLE_RATE = 16_000
 # Active states and words; without a limit audio that is not speech activates all of them.
@@ -52,9 +52,17 @@ class PocketSphinx:
         )
 
     def words(self, recording: Recording) -> list[RecognisedWord]:
-        """Return the words of a recording with times; none for silence or less than a tenth of a second."""
+        """Return the words of a recording with times; none for silence or less than a tenth of a second.
+
+        Raises :class:`dia.judges.unavailable.JudgeUnavailable` for other languages than English.
+        """
         if recording.seconds < SHORTEST or np.abs(recording.waveform).max() < SILENT:
             return []
+        if recording.language != ENGLISH:
+            raise JudgeUnavailable(
+                f"PocketSphinx knows English and not {recording.language!r}; "
+                "name a CTC model with judges.second_asr="
+            )
         waveform = resample(recording.waveform, recording.sample_rate, SAMPLE_RATE)
         level = 0.3 * FULL_SCALE / np.abs(waveform).max()
         self._decoder.reinit_feat()  # resets the feature mean of the previous recording

@@ -10,6 +10,7 @@ import numpy as np
 from dia.dialogue import Script
 from dia.types import Waveform
 
+ENGLISH = "en"
 Times = tuple[float, float]  # start and end in seconds
 
 
@@ -19,7 +20,7 @@ class Recording:
 
     ``waveform`` is float32 (samples,) at ``sample_rate`` hertz. ``turn_times`` are (start, end) of each turn
     in seconds, if known. ``ended`` is false when the system reached its length limit before the end of the
-    script.
+    script. ``language`` is the code of ISO 639 that Whisper uses ("en", "zh").
     """
 
     prompt_id: str
@@ -30,6 +31,7 @@ class Recording:
     seed: int = 0
     turn_times: tuple[tuple[float, float], ...] | None = None
     ended: bool = True
+    language: str = ENGLISH
 
     @property
     def seconds(self) -> float:
@@ -43,9 +45,10 @@ class Recording:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the audio, script and times, independent of the system. The waveform must not change."""
+        """SHA-256 of audio, script, times and language, whatever the system. The waveform must not change."""
         digest = hashlib.sha256(np.ascontiguousarray(self.waveform, dtype="<f4").tobytes())
-        digest.update(
-            json.dumps([self.sample_rate, self.script.render(), self.ended, self.turn_times]).encode()
-        )
+        described = [self.sample_rate, self.script.render(), self.ended, self.turn_times]
+        if self.language != ENGLISH:  # English recordings keep the fingerprints of earlier versions
+            described.append(self.language)
+        digest.update(json.dumps(described).encode())
         return digest.hexdigest()

@@ -1,60 +1,38 @@
 """Word and character errors between a script and a transcript, with handling of tags.
 
-Both sides are normalised by Whisper's English normaliser. Before that, speakers and tags are removed from the
-reference, and spelled-out laughter ("ha ha ha") from both sides, because recognisers differ in transcribing
-it. After it, consecutive numbers are joined, because "seven nine twelve" may be transcribed as 7912 or as 7,
-9, 12. A tag that is read aloud ("laughs") counts as an insertion and is also counted separately.
+Both sides are normalised (`normalisation/`), and the transcript takes over the borders of words that are only
+written together or apart. Speakers and tags are removed from the reference. A tag that is read aloud
+("laughs") counts as an insertion and is also counted separately.
 """
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
-from typing import Any
 
 import jiwer
 
 from dia.dialogue import Script
 from dia.dialogue.tags import tag_spellings
-
-# Two syllables or more, joined or separate; a single one only if it is not another word ("he", "ho", "aha").
-LAUGHTER = re.compile(
-    r"\b(?:(?:a?hah*|he+h*|ho+h*)(?:[\s,.!?-]+|(?=h)|\b)){2,}|\b(?:ha+h?|heh)\b", re.IGNORECASE
-)
-NUMBERS = re.compile(r"(?<=\d) (?=\d)")
+from dia.judges.normalisation import normalise, separator
+from dia.judges.normalisation.compounds import with_reference_borders
+from dia.judges.recording import ENGLISH
 
 
-@cache
-def _normaliser() -> Any:
-    from whisper_normalizer.english import EnglishTextNormalizer
-
-    return EnglishTextNormalizer()
-
-
-def normalisation() -> str:
-    """Return the version of the normalisation; scores of different versions are not comparable."""
-    return f"dia-words-2, whisper-normalizer {version('whisper-normalizer')}"
-
-
-def reference_words(script: Script) -> list[str]:
+def reference_words(script: Script, language: str = ENGLISH) -> list[str]:
     """Return the normalised words of a script."""
-    return _normalised(script.words())
+    return list(normalise(script.words(), language))
 
 
-def transcript_words(transcript: str) -> list[str]:
+def transcript_words(transcript: str, language: str = ENGLISH) -> list[str]:
     """Return the normalised words of a transcript."""
-    return _normalised(transcript)
+    return list(normalise(transcript, language))
 
 
-def alignment_keys(text: str) -> list[str]:
-    """Return a text's normalised words without signs, so that "$20" matches "twenty dollars"."""
-    words = (re.sub(r"\W", "", piece) for word in text.split() for piece in _normalised(word))
-    return [word for word in words if word]
-
-
-def _normalised(text: str) -> list[str]:
-    return NUMBERS.sub("", str(_normaliser()(LAUGHTER.sub(" ", text)))).split()
+def alignment_keys(text: str, language: str = ENGLISH) -> list[str]:
+    """Return the normalised words of a text, each word of the text by itself."""
+    return [key for word in text.split() for key in normalise(word, language)]
 
 
 @dataclass(frozen=True)
@@ -74,20 +52,20 @@ class WordErrors:
         return self.errors / max(self.words, 1)
 
 
-def word_errors(script: Script, transcript: str) -> WordErrors:
+def word_errors(script: Script, transcript: str, language: str = ENGLISH) -> WordErrors:
     """Compare a transcript with its script."""
-    reference, hypothesis = reference_words(script), transcript_words(transcript)
+    reference, hypothesis = reference_words(script, language), transcript_words(transcript, language)
     spoken_tags = (_count_tags(hypothesis) - _count_tags(reference)).total()
-    if not reference:
-        return WordErrors(len(hypothesis), 0, spoken_tags, insertions=len(hypothesis))
-    counts = jiwer.process_words(" ".join(reference), " ".join(hypothesis))
-    errors = counts.substitutions, counts.deletions, counts.insertions
-    return WordErrors(sum(errors), len(reference), spoken_tags, *errors)
+    substitutions, deletions, insertions = _count_errors(reference, hypothesis)
+    errors = substitutions + deletions + insertions
+    return WordErrors(errors, len(reference), spoken_tags, substitutions, deletions, insertions)
 
 
-def character_errors(script: Script, transcript: str) -> tuple[int, int]:
+def character_errors(script: Script, transcript: str, language: str = ENGLISH) -> tuple[int, int]:
     """Return the character errors and the number of reference characters, normalised, with spaces."""
-    reference, hypothesis = " ".join(reference_words(script)), " ".join(transcript_words(transcript))
+    words = reference_words(script, language)
+    adapted = with_reference_borders(words, transcript_words(transcript, language))
+    reference, hypothesis = (separator(language).join(side) for side in (words, adapted))
     if not reference:
         return len(hypothesis), 0
     counts = jiwer.process_characters(reference, hypothesis)
@@ -96,7 +74,7 @@ def character_errors(script: Script, transcript: str) -> tuple[int, int]:
 
 def count_spoken_names(names: list[str], script: Script, transcript: str) -> int:
     """Return how often ``names`` of tags are transcribed beyond their occurrences in the script."""
-    spelled = {" ".join(_normalised(name)) for name in names} - {""}
+    spelled = {" ".join(normalise(name)) for name in names} - {""}
     if not spelled:
         return 0
     pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(spelled, key=len, reverse=True)))})\b")
@@ -110,7 +88,7 @@ def count_spoken_names(names: list[str], script: Script, transcript: str) -> int
 @cache
 def _tag_pattern() -> re.Pattern[str]:
     """A pattern of all normalised spellings of tags, longest first."""
-    spellings = {" ".join(_normalised(spelling)) for spelling in tag_spellings()} - {""}
+    spellings = {" ".join(normalise(spelling)) for spelling in tag_spellings()} - {""}
     return re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(spellings, key=len, reverse=True)))})\b")
 
 
@@ -119,11 +97,22 @@ def _count_tags(words: list[str]) -> Counter[str]:
     return Counter(_tag_pattern().findall(" ".join(words)))
 
 
+def disagreement(first: str, second: str, language: str = ENGLISH) -> tuple[int, int]:
+    """Return the word errors between two transcripts, and the words of the longer one."""
+    one, other = transcript_words(first, language), transcript_words(second, language)
+    return sum(_count_errors(one, other)), max(len(one), len(other))
+
+
 def agreement(first: str, second: str) -> float:
     """Return the agreement of two transcripts (0..1): 1 - word errors / words of the longer transcript."""
-    first_words, second_words = transcript_words(first), transcript_words(second)
-    if not first_words or not second_words:
-        return float(first_words == second_words)
-    counts = jiwer.process_words(" ".join(first_words), " ".join(second_words))
-    errors = counts.substitutions + counts.deletions + counts.insertions
-    return max(0.0, 1 - errors / max(len(first_words), len(second_words)))
+    errors, words = disagreement(first, second)
+    return max(0.0, 1 - errors / words) if words else 1.0
+
+
+def _count_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[int, int, int]:
+    """Return substitutions, deletions and insertions."""
+    if not reference:
+        return 0, 0, len(hypothesis)
+    adapted = with_reference_borders(reference, hypothesis)
+    counts = jiwer.process_words(" ".join(reference), " ".join(adapted))
+    return counts.substitutions, counts.deletions, counts.insertions
