@@ -1,7 +1,9 @@
 """On-disk cache of takes and scores, addressed by content: a second evaluation recomputes nothing.
 
-A key is the SHA-256 of everything that a value depends on, so entries never become stale. Audio is stored as
-FLAC and read back before its first use, so that the first and all later evaluations score identical samples.
+A key is the SHA-256 of everything that a value depends on, so entries never become stale. Every entry carries
+the SHA-256 of its content: a changed or truncated one is computed again, as is one of a version without
+checksums. Audio is stored as FLAC and read back before its first use, so that the first and all later
+evaluations score identical samples.
 """
 
 import hashlib
@@ -16,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from dia.audio.files import flac_bytes, waveform_from_bytes
-from dia.files import write_bytes
+from dia.documents import parse_json
+from dia.files import make_folder, write_bytes
 from dia.types import Waveform
 
 OLD_NAME, NAME = ".kept", ".cache"  # of the default folder, before and after it was renamed
@@ -43,20 +46,21 @@ class ContentCache:
         self.lookups = self.hits = 0
 
     def get_or_compute(self, key: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Return the cached values of a key, else those that ``compute`` returns: plain JSON."""
+        """Return the cached values of a key, else those that ``compute`` returns: plain JSON.
+
+        Raises :class:`StorageError` when they cannot be stored.
+        """
         self.lookups += 1
-        cached = _read_json(self._path(key, "json"))
+        cached = self._read_values(key)
         if cached is not None:
             self.hits += 1
             return cached
-        content = json.dumps(compute(), allow_nan=False)
-        self._write(key, "json", content.encode())
-        return dict(json.loads(content))
+        return self._write_values(key, compute())
 
     def load_take(self, key: str) -> Take | None:
         """Return the take of a key, None when it is missing or damaged."""
         self.lookups += 1
-        described = _read_json(self._path(key, "json"))
+        described = self._read_values(key)
         audio = self._path(key, "flac")
         if described is None or not audio.is_file():
             return None
@@ -78,16 +82,58 @@ class ContentCache:
             "sample_rate": take.sample_rate,
         }
         self._write(key, "flac", content)
-        self._write(key, "json", json.dumps(described).encode())
+        self._write_values(key, described)
         return Take(*waveform_from_bytes(content), take.ended) if content else take
+
+    def _report_damaged(self, path: Path) -> None:
+        logger.warning("%s is damaged or has no checksum; its values are computed again", path)
 
     def _path(self, key: str, kind: str) -> Path:
         return self.folder / key[:2] / f"{key}.{kind}"
 
     def _write(self, key: str, kind: str, content: bytes) -> None:
         path = self._path(key, kind)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_bytes(path, content)
+
+    def _write_values(self, key: str, values: dict[str, Any]) -> dict[str, Any]:
+        """Store values with the SHA-256 of key and values; return them as they will be read."""
+        text = json.dumps(values, allow_nan=False)
+        self._write(key, "json", json.dumps({"sha256": _checksum(key, text), "values": text}).encode())
+        return dict(json.loads(text))
+
+    def _read_values(self, key: str) -> dict[str, Any] | None:
+        """Return the values of a key, None where they are missing, changed, or truncated by a full disk."""
+        path = self._path(key, "json")
+        try:
+            stored = parse_json(path.read_bytes())
+            if stored["sha256"] == _checksum(key, stored["values"]):
+                return dict(parse_json(stored["values"]))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            pass
+        self._report_damaged(path)
+        return None
+
+
+class NotStored(LookupError):
+    """A cache that computes nothing lacks the values of a key."""
+
+
+class StoredValues(ContentCache):
+    """A cache of which only present values are read; damaged ones count as missing."""
+
+    def get_or_compute(self, key: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return the values of a key. Raises :class:`NotStored` where they are missing."""
+
+        def refuse() -> dict[str, Any]:
+            raise NotStored(key)
+
+        return super().get_or_compute(key, refuse)
+
+    def _report_damaged(self, path: Path) -> None:
+        """Leave the report to the cache that computes the values again."""
 
 
 def open_cache(folder: Path) -> ContentCache:
@@ -111,10 +157,6 @@ def take_key(**dependencies: Any) -> str:
     return hashlib.sha256(json.dumps(dependencies, sort_keys=True).encode()).hexdigest()
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
-    """Return the content of a file, None where it is missing or truncated (by a full disk, say)."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
+def _checksum(key: str, text: str) -> str:
+    """Return the SHA-256 of stored values with their key, so that two exchanged entries are noticed."""
+    return hashlib.sha256(f"{key} {text}".encode()).hexdigest()

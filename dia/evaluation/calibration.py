@@ -1,74 +1,126 @@
 """Measure the nonverbal detector's sensitivity and specificity per tag, on labelled recordings of people.
 
-Laughs of synthesizers and demo corpora are unnatural, so a detector must be evaluated on people. Duplicate
-files count once, thresholds are chosen on other recordings than those they are evaluated on, and unreadable
-files are listed.
+Laughs of synthesizers and demo corpora are unnatural, so a detector must be evaluated on people. The sounds
+are mixed into running speech (`calibration_clips.py`). Duplicate files count once, thresholds are chosen on
+other people and sounds than those they are evaluated on, and unreadable files are listed.
 """
 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from dia.audio.files import ENDINGS, read_audio_file
+from dia.audio.files import read_audio_file, resample
+from dia.audio.formats import READABLE, is_audio_name
 from dia.dialogue import Script
 from dia.dialogue.tags import known_tags
+from dia.documents import read_json, read_yaml
 from dia.errors import UserError, one_line
-from dia.evaluation.statistics import estimate_rate
-from dia.judges.events import Calibration, EventDetector, calibrate
+from dia.evaluation.calibration_clips import (
+    SAMPLE_RATE,
+    CalibrationClip,
+    LabelledRecording,
+    calibration_clips,
+)
+from dia.evaluation.statistics import wilson
+from dia.files import is_plain_name
+from dia.judges.events import Calibration, calibrate
 from dia.judges.recording import Recording
+from dia.judges.sound_detectors import SoundDetector, open_detector
 from dia.judges.unavailable import JudgeUnavailable
+from dia.progress import progress
 from dia.resources import resource
 
-KEYS = {"source", "licence", "left_out", "tags", "speech"}
+KEYS = {"source", "licence", "person", "left_out", "tags", "speech"}
+CLIP_SECONDS = 9.0  # of the clips that the sounds are mixed into: two turns of speech
+PEOPLE: dict[str, Callable[[str], str]] = {
+    "folder": lambda path: path.partition("/")[0],  # a folder for each person
+    "prefix": lambda path: path.rpartition("/")[2].partition("_")[0],  # names such as PERSON_12.wav
+    "one": lambda path: "",  # the source has one voice
+}  # how the person of a recording is read from its path inside of the source
 
 
 @dataclass(frozen=True)
 class LabelledFile:
-    """A sound file: its source, and its tags (none: speech)."""
+    """A sound file: its source, the person, and its tags (none: speech)."""
 
     source: str
+    person: str
     path: Path
     tags: frozenset[str]
 
 
-@dataclass
-class DetectorScores:
-    """The files that were read with their scores by tag, the number of duplicates, and unreadable files."""
+@dataclass(frozen=True)
+class ScoredClip:
+    """A clip's tags, its fold of people, the source of its speech, and the detector's score of each tag."""
 
-    files: list[LabelledFile] = field(default_factory=list)
-    scores: list[dict[str, float]] = field(default_factory=list)
+    tags: frozenset[str]
+    fold: int
+    speech_source: str
+    scores: dict[str, float]
+
+
+@dataclass
+class ReadFiles:
+    """The recordings that were read, the numbers of duplicates and of files without a label, and the
+    unreadable files with the reason.
+    """
+
+    recordings: list[LabelledRecording] = field(default_factory=list)
     copies: int = 0
+    left_out: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
 
 
-def calibrate_on_real(folder: str | Path, labels: str = "eval/detectors/real.yaml") -> dict[str, Any]:
-    """Return the calibration as plain JSON: detector, recordings by source, accuracy per tag with intervals.
+def calibrate_on_real(
+    folder: str | Path,
+    labels: str = "eval/detectors/real.yaml",
+    seconds: float = CLIP_SECONDS,
+    detector: str = "",
+) -> dict[str, Any]:
+    """Return the calibration of a detector on recordings of people, as :func:`calibration_result` does.
 
-    Raises :class:`UserError` when the folder, its sounds, the labels or the detector are missing or wrong.
+    ``detector`` is the folder of a trained detector, empty for YAMNet. Raises :class:`UserError` when the
+    folder, its sounds, the labels or the detector are missing or wrong, and when fewer than two people speak.
     """
-    declared = read_labels(labels)
-    files, left_out = find_labelled(Path(folder), declared)
+    read = read_labelled(folder, labels)
     try:
-        detector = EventDetector()
+        opened = open_detector(detector)
     except JudgeUnavailable as missing:
         raise UserError(f"the detector cannot be calibrated: {missing}") from missing
-    read = _score_files(detector, files)
-    calibration = calibrate(read.scores, [set(item.tags) for item in read.files])
+    return calibration_result(opened, read, labels, seconds)
+
+
+def calibration_result(
+    detector: SoundDetector, read: ReadFiles, labels: str, seconds: float = CLIP_SECONDS
+) -> dict[str, Any]:
+    """Return a calibration as plain JSON: detector, recordings by source, accuracy per tag with intervals.
+
+    ``seconds`` is the length of the clips that the sounds are mixed into. Raises :class:`UserError` when
+    fewer than two people speak.
+    """
+    declared = read_labels(labels)
+    try:
+        mixed = list(calibration_clips(read.recordings, seconds))
+    except ValueError as error:
+        raise UserError(f"the speech is not enough: {error}; add recordings of speech") from error
+    clips = [_scored(detector, clip) for clip in progress(mixed, "Calibrating", unit="clips")]
+    calibration = calibrate(
+        [clip.scores for clip in clips], [set(clip.tags) for clip in clips], [clip.fold for clip in clips]
+    )
     return {
         "detector": asdict(detector.provenance),
         "labels_sha256": hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest(),
+        "clip_seconds": seconds,
         "sources": {name: _describe_source(name, source, read) for name, source in declared.items()},
-        "left_out": left_out,
+        "left_out": read.left_out,
         "copies": read.copies,
         "unreadable": read.unreadable,
-        "tags": {tag: _describe_tag(tag, item, read) for tag, item in calibration.items()},
+        "tags": {tag: _describe_tag(tag, item, clips) for tag, item in calibration.items()},
     }
 
 
@@ -87,8 +139,8 @@ def read_labels(labels: str) -> dict[str, Any]:
     """Read a declaration of labels. Raises :class:`UserError` with all problems at once."""
     path = Path(labels)
     try:
-        content = yaml.safe_load((path if path.is_file() else resource(labels)).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = read_yaml(path if path.is_file() else resource(labels))
+    except (OSError, ValueError) as error:
         raise UserError(
             f"the labels {labels} cannot be read ({one_line(error)}); give a YAML file"
         ) from error
@@ -97,6 +149,7 @@ def read_labels(labels: str) -> dict[str, Any]:
             f"the labels {labels} have no sources; write NAME: {{source, licence, tags, speech, left_out}}"
         )
     problems = [problem for name, source in content.items() for problem in _problems(name, source)]
+    problems += [f"{name!r} must be a plain folder name" for name in content if not is_plain_name(name)]
     if problems:
         raise UserError(
             f"the labels {labels} have problems:\n" + "\n".join(f"  - {problem}" for problem in problems)
@@ -116,18 +169,42 @@ def find_labelled(folder: Path, declared: dict[str, Any]) -> tuple[list[Labelled
     files: list[LabelledFile] = []
     left_out = 0
     for name, source in declared.items():
-        for path in sorted(path for path in (folder / name).rglob("*") if path.suffix.lower() in ENDINGS):
-            tags = tags_of(path.relative_to(folder / name).as_posix(), source)
+        recordings = (path for path in (folder / name).rglob("*") if is_audio_name(path.name))
+        for path in sorted(recordings):
+            readable = path.suffix.lower() in READABLE
+            tags = tags_of(path.relative_to(folder / name).as_posix(), source) if readable else None
             if tags is None:
                 left_out += 1
             else:
-                files.append(LabelledFile(name, path, tags))
+                inside = path.relative_to(folder / name).as_posix()
+                person = f"{name}/{PEOPLE[source.get('person', 'one')](inside)}"
+                files.append(LabelledFile(name, person, path, tags))
     if not any(item.tags for item in files):
         folders = ", ".join(str(folder / name) for name in declared)
         raise UserError(
             f"there is no labelled sound in {folders}; scripts/recordings/sounds.sh puts Debian's there"
         )
     return files, left_out
+
+
+def read_labelled(folder: str | Path, labels: str) -> ReadFiles:
+    """Return the labelled recordings of a folder, each content once. Raises as :func:`find_labelled` does."""
+    files, left_out = find_labelled(Path(folder), read_labels(labels))
+    read, seen = ReadFiles(left_out=left_out), set()
+    for item in files:
+        content = hashlib.sha256(item.path.read_bytes()).hexdigest()
+        if content in seen:
+            read.copies += 1
+            continue
+        seen.add(content)
+        try:
+            waveform, rate = read_audio_file(item.path)
+        except UserError as error:
+            read.unreadable[str(item.path)] = str(error)
+            continue
+        waveform = resample(waveform, rate, SAMPLE_RATE)
+        read.recordings.append(LabelledRecording(item.source, item.person, item.tags, waveform))
+    return read
 
 
 def tags_of(path: str, source: dict[str, Any]) -> frozenset[str] | None:
@@ -144,7 +221,7 @@ def tags_of(path: str, source: dict[str, Any]) -> frozenset[str] | None:
     return None
 
 
-def calibration_of(result: dict[str, Any]) -> dict[str, Calibration]:
+def calibration_of(result: Mapping[str, Any]) -> dict[str, Calibration]:
     """Return the calibration of each tag from a result of :func:`calibrate_on_real`, or its JSON."""
     names = [item.name for item in fields(Calibration)]
     return {tag: Calibration(**{name: item[name] for name in names}) for tag, item in result["tags"].items()}
@@ -153,7 +230,7 @@ def calibration_of(result: dict[str, Any]) -> dict[str, Calibration]:
 def read_calibration(path: str | Path) -> dict[str, Any]:
     """Read a file of `python -m dia.eval calibrate`. Raises :class:`UserError` for any other file."""
     try:
-        content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+        content: dict[str, Any] = read_json(Path(path))
         calibration_of(content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
@@ -163,45 +240,32 @@ def read_calibration(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def _score_files(detector: EventDetector, files: list[LabelledFile]) -> DetectorScores:
-    read, seen = DetectorScores(), set()
-    for item in files:
-        content = hashlib.sha256(item.path.read_bytes()).hexdigest()
-        if content in seen:
-            read.copies += 1
-            continue
-        seen.add(content)
-        try:
-            waveform, rate = read_audio_file(item.path)
-        except UserError as error:
-            read.unreadable[str(item.path)] = str(error)
-            continue
-        recording = Recording(item.path.name, item.source, Script(()), waveform, rate)
-        read.files.append(item)
-        read.scores.append(detector.scores(recording))
-    return read
+def _scored(detector: SoundDetector, clip: CalibrationClip) -> ScoredClip:
+    recording = Recording("calibration", clip.speech_source, Script(()), clip.waveform, SAMPLE_RATE)
+    return ScoredClip(clip.tags, clip.fold, clip.speech_source, detector.scores(recording))
 
 
-def _describe_source(name: str, source: dict[str, Any], read: DetectorScores) -> dict[str, Any]:
-    own = [item for item in read.files if item.source == name]
+def _describe_source(name: str, source: dict[str, Any], read: ReadFiles) -> dict[str, Any]:
+    own = [item for item in read.recordings if item.source == name]
     counts = Counter(tag for item in own for tag in item.tags)
     return {
         "source": source["source"],
         "licence": source["licence"],
         "files": len(own),
+        "people": len({item.person for item in own}),
         "tags": dict(sorted(counts.items())),
         "speech": sum(not item.tags for item in own),
     }
 
 
-def _describe_tag(tag: str, calibration: Calibration, read: DetectorScores) -> dict[str, Any]:
+def _describe_tag(tag: str, calibration: Calibration, clips: list[ScoredClip]) -> dict[str, Any]:
     """Return a tag's calibration with 95 % intervals, and its false alarms in the speech of each source."""
     alarms: dict[str, dict[str, int]] = {}
-    for item, scores in zip(read.files, read.scores, strict=True):
-        if not item.tags:
-            counts = alarms.setdefault(item.source, {"heard": 0, "recordings": 0})
-            counts["heard"] += int(scores[tag] >= calibration.threshold)
-            counts["recordings"] += 1
+    for clip in clips:
+        if not clip.tags:
+            counts = alarms.setdefault(clip.speech_source, {"detected": 0, "clips": 0})
+            counts["detected"] += int(clip.scores[tag] >= calibration.threshold)
+            counts["clips"] += 1
     return asdict(calibration) | {
         "measurable": calibration.measurable,
         "informedness": calibration.sensitivity + calibration.specificity - 1,
@@ -213,10 +277,7 @@ def _describe_tag(tag: str, calibration: Calibration, read: DetectorScores) -> d
 
 def _interval(share: float, count: int) -> list[float]:
     """Return Wilson's interval of a share of ``count`` recordings."""
-    hits = round(share * count)
-    outcomes = [1.0] * hits + [0.0] * (count - hits)
-    estimate = estimate_rate(outcomes, [str(number) for number in range(count)])
-    return [estimate.low, estimate.high]
+    return list(wilson(round(share * count) / count, count))
 
 
 def _problems(name: str, source: dict[str, Any]) -> Iterator[str]:
@@ -225,6 +286,8 @@ def _problems(name: str, source: dict[str, Any]) -> Iterator[str]:
     for key in ("source", "licence"):
         if not isinstance(source.get(key), str):
             yield f"{name} lacks {key}"
+    if source.get("person", "one") not in PEOPLE:
+        yield f"{name}.person must be one of {', '.join(PEOPLE)}"
     for tag in source.get("tags", {}):
         if tag not in known_tags():
             yield f"{name}.tags.{tag} is not a tag; known tags: {', '.join(known_tags())}"

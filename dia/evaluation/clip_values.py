@@ -109,6 +109,11 @@ class ClipValues:
         return np.isfinite(self.numerators) & (self.denominators > 0)
 
     @property
+    def measured_prompts(self) -> set[str]:
+        """The prompts that have a clip with a value."""
+        return {prompt for prompt, valid in zip(self.prompts, self.measured, strict=True) if valid}
+
+    @property
     def failures(self) -> int:
         """The number of clips without a value."""
         return int((~self.measured).sum())

@@ -31,7 +31,7 @@ from dia.evaluation.metrics.protocol import (
     count_reasons,
     provenance_of,
 )
-from dia.evaluation.metrics.result import MetricResult, summarise_ratio
+from dia.evaluation.metrics.result import PERCENT, MetricResult, summarise_ratio
 from dia.evaluation.not_measured import NotMeasured
 from dia.evaluation.shared_models import SharedModels
 from dia.judges.recording import Recording
@@ -178,6 +178,7 @@ class SeedTtsWordErrors:
                 "no clip has words",
                 -1,
                 label="word error rate as seed-tts-eval counts",
+                unit=PERCENT,
                 not_measured=count_reasons(clips),
             )
         ]
@@ -218,6 +219,7 @@ class ZipVoiceWordErrors:
                 "no clip has words",
                 -1,
                 label="word error rate as ZipVoice counts",
+                unit=PERCENT,
                 not_measured=count_reasons(clips),
             ),
             summarise_ratio(
@@ -226,6 +228,7 @@ class ZipVoiceWordErrors:
                 "no clip with words is 30 s or shorter",
                 -1,
                 label="word error rate by speaker as ZipVoice counts",
+                unit=PERCENT,
             ),
         ]
 

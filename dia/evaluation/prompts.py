@@ -2,22 +2,37 @@
 
 import hashlib
 import json
+import logging
+import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
-from dia.dialogue import Script
+from dia.dialogue import Script, lint
+from dia.dialogue.lint import NO_LIMITS
+from dia.dialogue.script import SPEAKER
+from dia.documents import parse_json
 from dia.errors import UserError
+from dia.judges.recording import ENGLISH
 from dia.resources import resource
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A script with its id and licence, and its place in the design of a test.
+    """A script with its id and licence, its place in the design of a test, and its voice prompt.
 
     Prompts of one ``group`` differ in one thing only; ``version`` names the difference, ``tag`` the nonverbal
-    that is tested, ``arousal`` the level of the voice (`high`, `low`).
+    that is tested, ``arousal`` the level of the voice (`high`, `low`). ``language`` is a code of ISO 639.
+    ``audio_prompt`` is an audio file beside the JSONL file, in whose voice the script is spoken, and
+    ``prompt_text`` its transcript, as in the lists of seed-tts-eval; ``audio_prompt_2`` and ``prompt_text_2``
+    are the voice of [S2] where it is in a file of its own, as in those of ZipVoice-Dialog. Without
+    transcripts no checkpoint speaks in these voices. ``columns`` are all other keys, which results repeat;
+    they are not part of the prompt's identity.
     """
 
     id: str
@@ -27,10 +42,44 @@ class Prompt:
     version: str = ""
     tag: str = ""
     arousal: str = ""
+    language: str = ENGLISH
+    audio_prompt: str = ""
+    prompt_text: str = ""
+    audio_prompt_2: str = ""
+    prompt_text_2: str = ""
+    columns: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields by name; those that earlier files and digests lack only where they are set."""
+        return {key: value for key, value in asdict(self).items() if value != OPTIONAL.get(key)}
+
+    @property
+    def voices(self) -> tuple[tuple[str, str], ...]:
+        """The audio files of the voice prompt, each with its transcript as a script.
+
+        A transcript without speakers is of [S1], in the second file of [S2].
+        """
+        files = ((self.audio_prompt, self.prompt_text), (self.audio_prompt_2, self.prompt_text_2))
+        scripts = [(file, script_of(text, place)) for place, (file, text) in enumerate(files, 1)]
+        return tuple((file, script) for file, script in scripts if file)
+
+    @property
+    def cluster(self) -> str:
+        """What counts as one observation: the versions of one text share its difficulty."""
+        return self.group or self.id
 
 
-KEYS = tuple(field.name for field in fields(Prompt))
+OPTIONAL = {
+    "language": ENGLISH,
+    "audio_prompt": "",
+    "prompt_text": "",
+    "audio_prompt_2": "",
+    "prompt_text_2": "",
+    "columns": {},
+}
+KEYS = tuple(item.name for item in fields(Prompt) if item.name != "columns")
 NEEDED = ("id", "script")
+LANGUAGE = re.compile("[a-z]{2,3}")
 
 
 def load_prompts(path: str | Path) -> list[Prompt]:
@@ -58,32 +107,68 @@ def load_prompts(path: str | Path) -> list[Prompt]:
 
 
 def read_prompt(line: str, extra: frozenset[str] = frozenset()) -> tuple[Prompt | None, list[str]]:
-    """Return the prompt of a line, or None and its problems; keys of ``extra`` are allowed and ignored."""
+    """Return the prompt of a line, or None and its problems; keys of ``extra`` are ignored.
+
+    An id may be a whole number. A script without speakers is of [S1]. Unknown keys become the prompt's
+    ``columns``.
+    """
     try:
-        content = json.loads(line)
+        content = parse_json(line)
     except ValueError as error:
         return None, [f"is not valid JSON ({error})"]
     if not isinstance(content, dict):
         return None, ["is not a JSON object; write {...} with id and script"]
+    if type(content.get("id")) is int:
+        content["id"] = str(content["id"])
+    problems = _problems(content)
+    if problems:
+        return None, problems
+    content["script"] = script_of(content["script"])
+    columns = {key: value for key, value in content.items() if key not in {*KEYS, *extra}}
+    _warn_of_misspelt(columns)
+    return Prompt(**{key: content[key] for key in KEYS if key in content}, columns=columns), []
+
+
+def _problems(content: dict[str, Any]) -> list[str]:
     problems = [f"lacks {key}" for key in NEEDED if key not in content]
-    problems += [
-        f"has the unknown key {key}; known keys: {', '.join(KEYS)}"
-        for key in content
-        if key not in {*KEYS, *extra}
-    ]
     problems += [
         f"has {key}={content[key]!r}; write text" for key in KEYS if not isinstance(content.get(key, ""), str)
     ]
     problems += [f"has an empty {key}" for key in NEEDED if content.get(key) == ""]
+    if not problems and not LANGUAGE.fullmatch(content.get("language", ENGLISH)):
+        problems = [f"has language={content['language']!r}; write a code of ISO 639, such as en or zh"]
     if not problems and not _is_utf8(json.dumps(content, ensure_ascii=False)):
         problems = ["has a lone surrogate, which cannot be encoded as UTF-8; remove it"]
     if not problems:
-        problems = _script_problems(content["script"])
-    return (
-        (None, problems)
-        if problems
-        else (Prompt(**{key: content[key] for key in KEYS if key in content}), [])
+        problems = _script_problems(script_of(content["script"])) or _voice_problems(content)
+    return problems
+
+
+def _voice_problems(content: dict[str, Any]) -> list[str]:
+    files, texts = (
+        [content.get(f"{key}{end}", "") for end in ("", "_2")] for key in ("audio_prompt", "prompt_text")
     )
+    if files[1] and not files[0]:
+        return ["has audio_prompt_2, the voice of [S2], but no audio_prompt; name that of [S1], too"]
+    for file, text, end in zip(files, texts, ("", "_2"), strict=True):
+        if text and not file:
+            return [f"has prompt_text{end}, a transcript, but no audio_prompt{end}; name the audio file"]
+    if all(files) and any(texts) and not all(texts):
+        return ["has the transcript of one of two voice prompts; give both of them, or neither"]
+    return [problem for text in texts if text for problem in _script_problems(script_of(text))]
+
+
+def _warn_of_misspelt(columns: Mapping[str, Any]) -> None:
+    for key in columns:
+        if near := get_close_matches(key, KEYS, 1, cutoff=0.8):
+            logger.warning(
+                "the key %r of the prompts is not known and becomes a column; is it %s?", key, *near
+            )
+
+
+def script_of(text: str, speaker: int = 1) -> str:
+    """Return a text as a script; a text without speakers is of ``speaker``."""
+    return text if SPEAKER.search(text) else f"[S{speaker}] {text.strip()}"
 
 
 def duplicates(ids: Iterable[str]) -> list[str]:
@@ -119,7 +204,10 @@ def suite_prompts(suite: str) -> list[Prompt]:
 
 def prompts_sha256(prompts: Iterable[Prompt]) -> str:
     """Return the SHA-256 of the prompts and their order, independent of the formatting of a file."""
-    lines = (json.dumps(asdict(prompt), sort_keys=True, ensure_ascii=False) for prompt in prompts)
+    lines = (
+        json.dumps(replace(prompt, columns={}).to_json(), sort_keys=True, ensure_ascii=False)
+        for prompt in prompts
+    )
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -136,4 +224,4 @@ def _script_problems(script: str) -> list[str]:
         Script.parse(script)
     except ValueError as error:
         return [f"has a script that cannot be read: {error}"]
-    return []
+    return [f"has a script that cannot be spoken: {error}" for error in lint(script, NO_LIMITS).errors]

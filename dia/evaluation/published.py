@@ -1,7 +1,9 @@
-"""Published results of other systems (eval/published.yaml), which the report shows separately."""
+"""Published results of systems (eval/published.yaml), which the report shows beside systems of their name."""
 
+import re
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import yaml
 from dia.errors import UserError
 from dia.resources import resource
 
+KEYS = ("metrics", "tables", "names")
 CONFIDENCE = ("primary", "secondary", "derived")
 
 
@@ -19,7 +22,7 @@ class Published:
 
     ``confidence``: read in the authors' own file (`primary`), in notes on it (`secondary`), or computed from
     their numbers (`derived`). ``better`` is `lower` or `higher`; ``unit`` is the unit of the value;
-    ``condition`` describes how the audio was generated.
+    ``condition`` describes how the audio was generated. ``names`` are other names of the system.
     """
 
     system: str
@@ -32,6 +35,7 @@ class Published:
     source: str
     where: str
     confidence: str
+    names: tuple[str, ...] = ()
 
 
 def load_published(path: Path | None = None) -> list[Published]:
@@ -41,18 +45,53 @@ def load_published(path: Path | None = None) -> list[Published]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path} cannot be read ({error})") from error
-    if not isinstance(content, dict) or {*content} != {"metrics", "tables"}:
-        raise UserError(f"{path} must hold metrics and tables")
+    if not isinstance(content, dict) or not {"metrics", "tables"} <= {*content} <= {*KEYS}:
+        raise UserError(f"{path} must hold metrics and tables, and may hold names")
     problems: list[str] = []
     numbers: list[Published] = []
     for place, table in enumerate(content["tables"], start=1):
         rows, wrong = _read_table(table, content["metrics"])
         numbers += rows
         problems += [f"table {place}: {problem}" for problem in wrong]
-    problems += _repeated(numbers)
+    names, wrong = _read_names(content.get("names", {}), {row.system for row in numbers})
+    numbers = [replace(row, names=names.get(row.system, ())) for row in numbers]
+    problems += wrong + _repeated(numbers)
     if problems:
         raise UserError(f"{path} has problems:\n" + "\n".join(f"  - {problem}" for problem in problems))
     return numbers
+
+
+def published_of(name: str, numbers: Sequence[Published]) -> list[Published]:
+    """Return the numbers of the system that is recorded under ``name``.
+
+    A name is that of a published system, one of its other names, or the first words of it: "elevenlabs" has
+    the numbers of "ElevenLabs v3" and of "ElevenLabs Flash". The last part of a path counts as a name.
+    """
+    words = _words(name.rstrip("/").rpartition("/")[2])
+    if not words:
+        return []
+    return [
+        item
+        for item in numbers
+        if _words(item.system)[: len(words)] == words or words in map(_words, item.names)
+    ]
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"[a-z0-9.]+", name.casefold())
+
+
+def _read_names(content: Any, systems: set[str]) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """Return the other names of systems, and the problems of the mapping."""
+    if not isinstance(content, dict):
+        return {}, ["names must map a system to a list of its other names"]
+    problems = [f"names: {system} is in no table" for system in content if system not in systems]
+    problems += [
+        f"names: {system} must have a list of texts"
+        for system, own in content.items()
+        if not (isinstance(own, list) and all(isinstance(name, str) for name in own))
+    ]
+    return ({}, problems) if problems else ({system: tuple(own) for system, own in content.items()}, [])
 
 
 def _read_table(table: dict[str, Any], metrics: dict[str, Any]) -> tuple[list[Published], list[str]]:
@@ -75,7 +114,9 @@ def _read_table(table: dict[str, Any], metrics: dict[str, Any]) -> tuple[list[Pu
         ]
     if problems:
         return [], problems
-    shared = {key: str(table[key]) for key in ("test", "condition", "source", "where", "confidence")}
+    shared: dict[str, Any] = {
+        key: str(table[key]) for key in ("test", "condition", "source", "where", "confidence")
+    }
     rows = [
         Published(system=system, metric=metric, value=float(value), **metrics[metric], **shared)
         for system, values in table["rows"].items()

@@ -1,214 +1,145 @@
 """The report of an evaluation: one HTML page without external files, with audio and plots inside.
 
-The answer comes first (a sentence per pair of systems), then audio, then tables. The template is
-`dia/resources/templates/report.html.j2`; this module builds its values from :class:`EvaluationResults`.
+The answer comes first (sentences for each pair of systems), then audio side by side, then scores in groups,
+and at the end what was not measured. The template is `dia/resources/templates/report.html.j2`; this module
+builds its values from :class:`EvaluationResults`.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dia.audio.files import flac_bytes
-from dia.evaluation.comparison import Comparison
-from dia.evaluation.metrics.result import MetricResult
-from dia.evaluation.not_measured import NotMeasured
-from dia.evaluation.plots import distributions, heat_map, learning_curve, png_url, spectrogram
-from dia.evaluation.published import Published
-from dia.evaluation.results import DetectorResult, EvaluationResults, SuiteResult
-from dia.evaluation.scoring import MetricOrigin, ScoredClip, SystemResult
-from dia.evaluation.terminal import direction, format_result, measured_sentence
-from dia.evaluation.verdicts import Verdict, verdicts_of
+from dia.evaluation.clip_times import detector_thresholds, timeline
+from dia.evaluation.coverage import coverage_sentences
+from dia.evaluation.plots import learning_curve, png_url, spectrogram
+from dia.evaluation.published import Published, published_of
+from dia.evaluation.report_tables import (
+    detector_rows,
+    difference_rows,
+    distributions_url,
+    failure_lines,
+    not_measured_rows,
+    origin_rows,
+    published_rows,
+    tag_table,
+)
+from dia.evaluation.results import EvaluationResults, SuiteResult
+from dia.evaluation.score_format import counted
+from dia.evaluation.score_table import PublishedBySystem, score_table
+from dia.evaluation.scoring import ScoredClip, SystemResult
+from dia.evaluation.sentences import explain, overall_sentence
+from dia.evaluation.shown_prompts import choose_prompts
+from dia.evaluation.takes import BASELINE, MODEL
+from dia.evaluation.verdicts import BETTER, WORSE, Verdict, main_verdict, rank_systems, verdicts_of
 from dia.html import render_page
 
-TAG_SCORES = ("tag_recall", "false_insertion", "net_tag_effect")
-Rows = list[list[str]]
+MOST_VERDICTS = 3  # on the first screen; of more, those of the first system
+REPETITION_SHOWN = 120  # characters of a transcript that repeats itself
 
 
 def render_report(results: EvaluationResults, published: Sequence[Published]) -> str:
     """Return the page as HTML; everything that comes from outside is escaped."""
+    beside = published_by_system(results, published)
+    shown = {item for items in beside.values() for item in items}
     return render_page(
         "report.html.j2",
+        styles=("report.css",),
         title=f"Evaluation of {results.checkpoint or 'recorded systems'}",
-        measured=measured_sentence(results),
+        systems=describe_systems(results),
         problems=results.problems,
-        suites=[_suite_values(item) for item in results.suites],
+        suites=[_suite_values(item, beside) for item in results.suites],
         learning=results.learning,
         learning_plot=png_url(learning_curve(results.learning)) if results.learning else "",
         speed=results.speed,
         detector=results.detector,
-        detector_rows=_detector_rows(results.detector),
-        published_rows=[
-            [
-                item.test,
-                item.system,
-                item.metric,
-                f"{item.value:g} {item.unit}".strip(),
-                item.better,
-                item.source,
-            ]
-            for item in published
-        ],
-        not_measured=_not_measured_rows(results),
-        origins=[[name, origin.version, _models(origin)] for name, origin in results.origins.items()],
+        detector_rows=detector_rows(results.detector),
+        published_rows=published_rows([item for item in published if item not in shown]),
+        not_measured=not_measured_rows(results),
+        origins=origin_rows(results),
     )
 
 
-def _suite_values(result: SuiteResult) -> dict[str, Any]:
-    verdicts = [_verdict_values(verdict) for verdict in verdicts_of(result)]
-    main = [item for item in verdicts if item["subject"] == verdicts[0]["subject"]]
+def published_by_system(results: EvaluationResults, published: Sequence[Published]) -> PublishedBySystem:
+    """Return the published results of each evaluated system, a checkpoint by the name of its path."""
+    paths = {MODEL: results.checkpoint, BASELINE: results.baseline}
+    names = {system.name for item in results.suites for system in item.systems}
+    return {name: published_of(paths.get(name, name), published) for name in names}
+
+
+def describe_systems(results: EvaluationResults) -> list[str]:
+    """Return what the names of our own checkpoints stand for."""
+    paths = {MODEL: results.checkpoint, BASELINE: results.baseline}
+    names = {system.name for item in results.suites for system in item.systems}
+    return [f"{name}: {path}" for name, path in paths.items() if path and name in names]
+
+
+def _suite_values(result: SuiteResult, published: PublishedBySystem) -> dict[str, Any]:
+    verdicts = verdicts_of(result)
+    few = len(verdicts) <= MOST_VERDICTS
+    main = [item for item in verdicts if few or item.subject == verdicts[0].subject]
+    table = score_table(result, published)
     return {
         "name": result.suite.name,
-        "about": f"{len(result.prompts)} prompts, {result.suite.seeds} "
-        f"take{'s' * (result.suite.seeds > 1)} each",
-        "verdicts": main,
-        "other_verdicts": verdicts[len(main) :],
+        "about": f"{counted(len(result.prompts), 'prompt')}, {counted(result.suite.seeds, 'take')} each",
+        "overall": overall_sentence(verdicts),
+        "verdicts": [_verdict_values(item, result) for item in main],
+        "other_verdicts": [_verdict_values(item, result) for item in verdicts[len(main) :]],
+        "coverage": coverage_sentences(result),
         "clips": _clips_by_prompt(result),
-        "systems": [system.name for system in result.systems],
-        "rows": _score_rows(result.systems),
-        "failures": _failures(result.systems),
-        **_tag_values(result.systems),
-        "differences": [_difference_row(item) for item in _shown(result.comparisons)],
-        "comparisons": len(result.comparisons),
-        "distributions": _distributions(result.systems),
+        "table": table,
+        "published": {
+            group.title: published_rows(group.published) for group in table.groups if group.published
+        },
+        "failures": failure_lines(result.systems),
+        **tag_table(result.systems),
+        **difference_rows(result),
+        "distributions": distributions_url(result.systems),
     }
 
 
-def _verdict_values(verdict: Verdict) -> dict[str, str]:
-    answer = verdict.answer
-    kind = {"better": "better", "worse": "worse"}.get(answer, "same")
-    return {"subject": verdict.subject, "answer": answer, "sentence": verdict.sentence(), "kind": kind}
+def _verdict_values(verdict: Verdict, result: SuiteResult) -> dict[str, Any]:
+    kind = verdict.answer if verdict.answer in (BETTER, WORSE) else "same"
+    return {"badge": verdict.answer, "kind": kind, "words": explain(verdict, result)}
 
 
 def _clips_by_prompt(result: SuiteResult) -> list[dict[str, Any]]:
-    """Return the takes of the first prompts of the suite, all systems side by side."""
-    clips = [clip for system in result.systems for clip in system.clips]
-    prompts = list(dict.fromkeys(clip.recording.prompt_id for clip in clips))[: result.suite.shown]
-    groups = [[clip for clip in clips if clip.recording.prompt_id == prompt] for prompt in prompts]
+    """Return the chosen prompts with the first take of every system, side by side."""
+    by_name = {system.name: system for system in result.systems}
+    systems = [by_name[name] for name in rank_systems(list(by_name))]
+    thresholds = detector_thresholds(systems)
     return [
-        {"script": group[0].recording.script.render(), "takes": [_take_values(clip) for clip in group]}
-        for group in groups
+        {
+            "script": item.prompt.script,
+            "reason": item.reason,
+            "takes": [_take_values(system, item.prompt.id, thresholds) for system in systems],
+        }
+        for item in choose_prompts(result, main_verdict(result))
     ]
 
 
-def _take_values(clip: ScoredClip) -> dict[str, Any]:
+def _take_values(system: SystemResult, prompt_id: str, thresholds: Mapping[str, float]) -> dict[str, Any]:
+    takes = [clip for clip in system.clips if clip.recording.prompt_id == prompt_id]
+    if not takes:
+        reasons = [reason for prompt, reason in system.failures if prompt.id == prompt_id]
+        return {"system": system.name, "missing": reasons[0] if reasons else "there is no take"}
+    clip = min(takes, key=lambda take: take.recording.seed)
     recording = clip.recording
-    words = clip.scores["wer"].values if "wer" in clip.scores else {}
     has_audio = len(recording.waveform) > 0
     return {
-        "system": recording.system,
-        "about": f"take {recording.seed + 1}, {recording.seconds:.1f} s",
+        "system": system.name,
+        "missing": "",
+        "about": f"take {recording.seed + 1} of {len(takes)}, {recording.seconds:.1f} s",
         "flac": flac_bytes(recording.waveform, recording.sample_rate) if has_audio else b"",
-        "spectrogram": png_url(spectrogram(recording)) if has_audio else "",
-        "transcript": str(words.get("transcript", "")) or "(no words recognised)",
+        "spectrogram": png_url(spectrogram(recording), margins=False) if has_audio else "",
+        "times": timeline(clip, thresholds),
+        "transcript": _transcript(clip),
     }
 
 
-def _score_rows(systems: Sequence[SystemResult]) -> Rows:
-    """Return a row per result that at least one system has, without those of single tags and failures."""
-    rows = []
-    for name, result in _measured(systems).items():
-        if "/" not in name or result.headline:
-            cells = [format_result(system.metrics.get(name)) for system in systems]
-            rows.append([result.title, direction(result), *cells])
-    return rows
-
-
-def _measured(systems: Sequence[SystemResult]) -> dict[str, MetricResult]:
-    """Return the results by name that at least one system has, in the order of the registry."""
-    names = dict.fromkeys(name for system in systems for name in system.metrics)
-    results = {name: [system.metrics[name] for system in systems if name in system.metrics] for name in names}
-    return {
-        name: next(item for item in own if item.measured)
-        for name, own in results.items()
-        if any(item.measured for item in own)
-    }
-
-
-def _distributions(systems: Sequence[SystemResult]) -> str:
-    """Return the box plots, empty where no clip has a score that they show."""
-    figure = distributions({system.name: system.clips for system in systems})
-    return png_url(figure) if figure else ""
-
-
-def _failures(systems: Sequence[SystemResult]) -> list[str]:
-    counts: dict[str, int] = {}
-    for system in systems:
-        for _, reason in system.failures:
-            line = f"{system.name}: {reason}"
-            counts[line] = counts.get(line, 0) + 1
-    return [f"{line} ({count})" for line, count in counts.items()]
-
-
-def _tag_values(systems: Sequence[SystemResult]) -> dict[str, Any]:
-    """Return the scores of single tags as a table and a heat map."""
-    measured = _measured(systems)
-    tags = sorted(
-        {name.partition("/")[2] for name in measured if name.startswith(("tag_recall/", "net_tag_effect/"))}
-    )
-    columns = [(system, score) for system in systems for score in TAG_SCORES]
-    cells = [[system.metrics.get(f"{score}/{tag}") for system, score in columns] for tag in tags]
-    titles = [f"{system.name}: {score.replace('_', ' ')}" for system, score in columns]
-    values = [[item.measured.value if item and item.measured else None for item in row] for row in cells]
-    rows = [[tag, *map(format_result, row)] for tag, row in zip(tags, cells, strict=True)]
-    plot = png_url(heat_map(values, tags, [title.replace(": ", "\n") for title in titles])) if tags else ""
-    return {"tag_titles": ["tag", *titles], "tag_rows": rows, "tag_plot": plot}
-
-
-def _shown(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    return [item for item in comparisons if item.shown and "/" not in item.score]
-
-
-def _difference_row(item: Comparison) -> list[str]:
-    interval = "" if item.low is None else f" [{item.low:+.3g}, {item.high:+.3g}]"
-    return [
-        item.score.replace("_", " "),
-        f"{item.first} - {item.second}",
-        f"{item.difference:+.3g}{interval}",
-        f"{item.p_holm:.4f}",
-        str(item.prompts),
-        "-" if item.prompts_needed is None else str(item.prompts_needed),
-    ]
-
-
-def _detector_rows(detector: DetectorResult) -> Rows:
-    """Return the accuracy of the detector by tag: on the data's clips, and on recordings of people."""
-    on_data = detector.to_json()["tags"]
-    on_people = (detector.on_people or {}).get("tags", {})
-    return [
-        [tag, _accuracy(on_data.get(tag)), _accuracy(on_people.get(tag))]
-        for tag in sorted({*on_data, *on_people})
-    ]
-
-
-def _accuracy(tag: Mapping[str, Any] | None) -> str:
-    if tag is None:
-        return "-"
-    verdict = "" if tag["measurable"] else "; not measurable"
-    counts = f"{tag['with_tag']} with, {tag['without_tag']} without"
-    return f"sensitivity {tag['sensitivity']:.2f}, specificity {tag['specificity']:.2f} ({counts}){verdict}"
-
-
-def _not_measured_rows(results: EvaluationResults) -> Rows:
-    """Return every result without a value, with its reason and the suites and systems that lack it."""
-    places: dict[tuple[str, str], list[str]] = {}
-    for item in results.suites:
-        for system in item.systems:
-            for result in system.metrics.values():
-                if isinstance(result.estimate, NotMeasured):
-                    key = result.title, result.estimate.reason
-                    places.setdefault(key, []).append(f"{item.suite.name} ({system.name})")
-    rows = [["the whole suite", reason.reason, name] for name, reason in results.suites_not_measured.items()]
-    return rows + [[title, reason, _shorten(own)] for (title, reason), own in places.items()]
-
-
-def _shorten(places: Sequence[str]) -> str:
-    return ", ".join(places[:3]) + (f" and {len(places) - 3} more" if len(places) > 3 else "")
-
-
-def _models(origin: MetricOrigin) -> str:
-    if isinstance(origin.models, NotMeasured):
-        return str(origin.models)
-    described = [
-        ", ".join(f"{key} {value}" for key, value in vars(model).items() if value != "")
-        for model in origin.models
-    ]
-    return "; ".join(described)
+def _transcript(clip: ScoredClip) -> str:
+    """Return the transcript of a clip from the values of its word error rate, empty where it has none."""
+    words: Mapping[str, Any] = clip.scores["wer"].values if "wer" in clip.scores else {}
+    text = str(words.get("transcript", ""))
+    if words.get("not_recognised"):
+        return f"(not recognised, the transcript repeats itself) {text[:REPETITION_SHOWN]} ..."
+    return text or ("(no words recognised)" if "transcript" in words else "")

@@ -92,8 +92,9 @@ class CacheUse:
 
 @dataclass(frozen=True)
 class EvaluationResults:
-    """Everything that an evaluation measured. ``checkpoint`` is empty where only recordings were scored.
+    """Everything that an evaluation measured.
 
+    ``checkpoint`` is empty where only recordings were scored; ``baseline`` is the other checkpoint, if any.
     ``about_checkpoint`` has its codec and sampling. ``origins`` are versions and models by metric.
     """
 
@@ -109,6 +110,7 @@ class EvaluationResults:
     learning: LearningCurve | None
     speed: GenerationSpeed | None
     cache: CacheUse
+    baseline: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of scores.json; nothing in it depends on when, or how fast, it was measured."""

@@ -1,17 +1,16 @@
 """Score all systems of one suite: every take by every metric, then results per system, then comparisons."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 
-from dia.evaluation.cache import ContentCache
-from dia.evaluation.metrics.protocol import Context, Metric
-from dia.evaluation.metrics.unavailable import UnavailableMetric
+from dia.engines.run import Workers
+from dia.evaluation.clip_scorer import ClipJob, ClipResult, ClipScorer, metrics_of_suite
+from dia.evaluation.metrics.protocol import ClipScore, Context
+from dia.evaluation.missing_takes import with_left_out
 from dia.evaluation.results import SuiteResult
-from dia.evaluation.scoring import ScoredClip, compare_systems, score_clip, summarise_system
+from dia.evaluation.scoring import ScoredClip, compare_systems, summarise_system
 from dia.evaluation.suite_prompts import PromptItem
 from dia.evaluation.suites import Suite
 from dia.evaluation.takes import IN_VOICES_OF_DATA, SystemTakes
-from dia.judges.recording import Recording
 from dia.progress import Progress
 
 
@@ -19,36 +18,37 @@ def score_suite(
     suite: Suite,
     items: Sequence[PromptItem],
     systems: Sequence[SystemTakes],
-    metrics: Sequence[Metric],
-    voices: tuple[Recording, ...],
-    cache: ContentCache,
+    scorer: ClipScorer,
+    workers: Workers[ClipJob, ClipResult],
 ) -> SuiteResult:
-    """Return the scores of ``systems`` and their comparisons.
+    """Return the scores of ``systems`` and their comparisons. Takes that a system lacks count as failed.
 
-    ``voices`` are those of the data; recorded systems have other voices and are not compared with them.
+    ``workers`` apply ``scorer``. A clip is compared with the voice prompt of its prompt, where there is one,
+    else with the voices of the data; recorded systems have other voices and are not compared with these.
+    Results do not depend on the order in which clips are scored.
     """
-    metrics = metrics_of_suite(metrics, suite)
-    contexts = {item.prompt.id: Context(item.prompt, voices, item.reference) for item in items}
-    results = []
-    takes = sum(len(system.recordings) for system in systems)
-    with Progress(f"scoring {suite.name}", takes, unit="takes") as progress:
-        for system in systems:
-            clips: list[ScoredClip] = []
-            for recording in system.recordings:
-                context = contexts[recording.prompt_id]
-                if system.name not in IN_VOICES_OF_DATA:
-                    context = replace(context, voices=())
-                clips.append(score_clip(metrics, recording, context, cache))
-                progress.advance()
-            results.append(summarise_system(system.name, clips, system.failures, metrics))
     prompts = tuple(item.prompt for item in items)
-    return SuiteResult(suite, prompts, tuple(results), tuple(compare_systems(results)))
-
-
-def metrics_of_suite(metrics: Sequence[Metric], suite: Suite) -> list[Metric]:
-    """Return the metrics, with placeholders for those that the suite leaves out."""
-    reason = f"suite {suite.name} leaves it out, to be quick"
-    return [
-        UnavailableMetric(metric.name, reason) if metric.name in suite.without else metric
-        for metric in metrics
+    systems = [with_left_out(system, prompts) for system in systems]
+    jobs = list(_jobs(suite, items, systems))
+    scores: dict[int, dict[str, ClipScore]] = {}
+    with Progress(f"scoring {suite.name}", len(jobs), unit="takes") as progress:
+        for result in scorer.score(jobs, workers):
+            scores[result.number] = dict(result.scores)
+            progress.advance()
+    metrics = metrics_of_suite(scorer.metrics, suite)
+    clips = (ScoredClip(job.recording, scorer.context_of(job), scores[job.number]) for job in jobs)
+    results = [
+        summarise_system(system.name, [next(clips) for _ in system.recordings], system.failures, metrics)
+        for system in systems
     ]
+    return SuiteResult(suite, prompts, tuple(results), tuple(compare_systems(results, suite.primary)))
+
+
+def _jobs(suite: Suite, items: Sequence[PromptItem], systems: Sequence[SystemTakes]) -> Iterator[ClipJob]:
+    """Yield a job for each take, system by system."""
+    by_id = {item.prompt.id: item for item in items}
+    takes = [(system.name, recording) for system in systems for recording in system.recordings]
+    for number, (name, recording) in enumerate(takes):
+        item = by_id[recording.prompt_id]
+        context = Context(item.prompt, (item.voice,) if item.voice else (), item.reference)
+        yield ClipJob(number, suite, recording, context, item.voice is None and name in IN_VOICES_OF_DATA)

@@ -4,6 +4,7 @@ Every metric scores every clip once (cached by content), then summarises the cli
 pair of systems is compared on each result for which higher or lower is better.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 
 from dia.evaluation.cache import ContentCache
 from dia.evaluation.clip_values import ClipValues, Kind
-from dia.evaluation.comparison import Comparison, compare_all
+from dia.evaluation.comparison import Comparison, compare_all, compare_complete
 from dia.evaluation.metrics.protocol import (
     NOT_MEASURED,
     ClipScore,
@@ -24,12 +25,13 @@ from dia.evaluation.metrics.protocol import (
 )
 from dia.evaluation.metrics.result import Contribution, MetricResult, summarise_rate
 from dia.evaluation.metrics.unavailable import UnavailableMetric
+from dia.evaluation.missing_takes import NO_TAKE, summarise_with_missing
 from dia.evaluation.not_measured import NotMeasured
 from dia.evaluation.prompts import Prompt
+from dia.evaluation.takes import REFERENCES
 from dia.judges.recording import Recording
 from dia.judges.unavailable import JudgeUnavailable
 
-NO_TAKE = "nothing was recorded"
 SILENCE_SECONDS = 0.1  # that replace a recording without samples
 Failure = tuple[Prompt, str]  # a take that failed, and the reason
 
@@ -125,11 +127,12 @@ def summarise_system(
 ) -> SystemResult:
     """Return the results of a system, failed takes first.
 
-    A metric that scored no clip has one result, with the reason.
+    Failed takes count as the worst of each score. A metric that scored no clip has one result, with the
+    reason.
     """
     results = [_summarise_failures(clips, failures)]
     for metric in metrics:
-        results += _summarise_metric(metric, clips)
+        results += _summarise_metric(metric, clips, [prompt for prompt, _ in failures])
     names = [result.name for result in results]
     repeated = sorted({name for name in names if names.count(name) > 1})
     assert not repeated, f"several metrics have results of the same name: {', '.join(repeated)}"
@@ -137,45 +140,72 @@ def summarise_system(
 
 
 def _summarise_failures(clips: Sequence[ScoredClip], failures: Sequence[Failure]) -> MetricResult:
-    takes = [Contribution(clip.context.prompt.id, 0.0) for clip in clips]
-    takes += [Contribution(prompt.id, 1.0) for prompt, _ in failures]
-    return summarise_rate("takes_failed", takes, NO_TAKE, -1, label="takes that failed", headline=True)
+    takes = [Contribution(clip.context.prompt.cluster, 0.0) for clip in clips]
+    takes += [Contribution(prompt.cluster, 1.0) for prompt, _ in failures]
+    failed = summarise_rate("takes_failed", takes, NO_TAKE, -1, label="takes that failed", headline=True)
+    return replace(failed, metric="failures")
 
 
-def _summarise_metric(metric: Metric, clips: Sequence[ScoredClip]) -> list[MetricResult]:
+def _summarise_metric(
+    metric: Metric, clips: Sequence[ScoredClip], missing: Sequence[Prompt]
+) -> list[MetricResult]:
     models = metric.provenance()
     if isinstance(models, NotMeasured):
-        return [MetricResult(metric.name, models)]
-    if not clips:
-        return []
+        return [MetricResult(metric.name, models, metric=metric.name)]
+    voices_known = any(clip.context.voices for clip in clips)
     scores = [clip.scores[metric.name] for clip in clips]
-    reasons = {score.reason for score in scores}
-    if len(reasons) == 1 and (reason := reasons.pop()) is not None:
-        return [MetricResult(metric.name, reason)]
-    return metric.summarise(scores)
+    results = summarise_with_missing(metric, scores, missing, voices_known=voices_known)
+    return [replace(result, metric=metric.name) for result in results]
 
 
-def compare_systems(systems: Sequence[SystemResult]) -> list[Comparison]:
-    """Compare every pair of systems on each result for which higher or lower is better; Holm over all pairs.
+def compare_systems(systems: Sequence[SystemResult], primary: Sequence[str] = ()) -> list[Comparison]:
+    """Compare every pair of systems on each result for which higher or lower is better.
 
-    A pair without a shared prompt is left out.
+    Results named in ``primary`` (without names: headline results) are tested, with Holm's correction over all
+    of their pairs; other results, and two references, are exploratory. A pair without a shared prompt is left
+    out.
     """
     values: list[ClipValues] = []
     for name in dict.fromkeys(name for system in systems for name in system.metrics):
         own = [(system.name, system.metrics[name]) for system in systems if name in system.metrics]
         own = [(system, result) for system, result in own if result.better and result.contributions]
-        clusters = [{item.cluster for item in result.contributions} for _, result in own]
-        if len(own) > 1 and set.intersection(*clusters):
-            kind = kind_of([item for _, result in own for item in result.contributions])
+        if len(own) > 1:
+            kind = kind_of([item for _, result in own for item in result.contributions], own[0][1].kind)
             values += [clip_values(system, result, kind) for system, result in own]
-    return compare_all(values)
+    tested = {*primary} or headline_names(systems)
+
+    def is_primary(first: ClipValues, second: ClipValues) -> bool:
+        return first.score in tested and not {first.system, second.system} <= {*REFERENCES}
+
+    by_name = {system.name: system.metrics for system in systems}
+    return [_with_complete_case(item, by_name) for item in compare_all(values, is_primary=is_primary)]
 
 
-def kind_of(contributions: Sequence[Contribution]) -> Kind:
-    """Return the kind of a score from the contributions of all systems together."""
-    if any(item.denominator != 1.0 for item in contributions):
+def _with_complete_case(item: Comparison, systems: Mapping[str, Mapping[str, MetricResult]]) -> Comparison:
+    """Return the comparison with that of the takes that exist, where one of the systems lacks some."""
+    results = [systems[name][item.score] for name in (item.first, item.second)]
+    if all(result.complete is None for result in results):
+        return item
+    present = [result.complete or result for result in results]
+    kind = kind_of([part for result in present for part in result.contributions], results[0].kind)
+    first, second = (
+        clip_values(name, result, kind)
+        for name, result in zip((item.first, item.second), present, strict=True)
+    )
+    return replace(item, complete_case=compare_complete(first, second))
+
+
+def headline_names(systems: Sequence[SystemResult]) -> set[str]:
+    """Return the names of headline results."""
+    return {name for system in systems for name, item in system.metrics.items() if item.headline}
+
+
+def kind_of(contributions: Sequence[Contribution], declared: Kind = Kind.MEAN) -> Kind:
+    """Return the kind of a score from its metric and from the contributions of all systems together."""
+    if declared is Kind.RATIO or any(item.denominator != 1.0 for item in contributions):
         return Kind.RATIO
-    return Kind.RATE if {item.numerator for item in contributions} <= {0.0, 1.0} else Kind.MEAN
+    is_rate = declared is Kind.RATE or {item.numerator for item in contributions} <= {0.0, 1.0}
+    return Kind.RATE if is_rate else Kind.MEAN
 
 
 def clip_values(system: str, result: MetricResult, kind: Kind) -> ClipValues:
@@ -209,6 +239,11 @@ def clip_rows(suite: str, system: SystemResult) -> list[dict[str, Any]]:
     return [_clip_row(suite, system.name, clip) for clip in system.clips] + failed
 
 
+def _plain(value: Any) -> str | int | float | None:
+    """Return a value of a prompts' file as a cell of a table: lists and objects as JSON."""
+    return value if isinstance(value, (str, int, float, type(None))) else json.dumps(value, sort_keys=True)
+
+
 def _clip_row(suite: str, system: str, clip: ScoredClip) -> dict[str, Any]:
     prompt, recording = clip.context.prompt, clip.recording
     row: dict[str, Any] = {
@@ -226,6 +261,7 @@ def _clip_row(suite: str, system: str, clip: ScoredClip) -> dict[str, Any]:
         "sample_rate": recording.sample_rate,
         "ended": recording.ended,
     }
+    row |= {f"column.{name}": _plain(value) for name, value in prompt.columns.items()}
     for metric, score in clip.scores.items():
         row |= {
             f"{metric}.{name}": value

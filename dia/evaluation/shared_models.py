@@ -9,12 +9,15 @@ from typing import TypeVar
 import numpy as np
 
 from dia.audio.files import resample
+from dia.dialogue import Script
 from dia.evaluation.turn_alignment import ScriptWord, match_words, script_words, times_of_turns
 from dia.judges.ctc import CtcModel
+from dia.judges.normalisation import normalisation_version
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording, Times
+from dia.judges.repetition import is_looping
 from dia.judges.speakers import SAMPLE_RATE, Embedding, ResemblyzerEncoder, SpeakerEncoder
-from dia.judges.transcription import RecognisedWord, Recogniser, Whisper
+from dia.judges.transcription import RecognisedWord, Recogniser, Whisper, transcript
 
 CLIPS_CACHED = 64
 OUTPUTS_PER_CLIP = 4
@@ -42,6 +45,24 @@ class OutputCache:
 
 
 @dataclass(frozen=True)
+class CachedRecogniser:
+    """A recogniser whose words for a clip are computed once."""
+
+    recogniser: Recogniser
+    cache: OutputCache
+    name: str
+
+    @property
+    def provenance(self) -> Provenance:
+        """That of the recogniser."""
+        return self.recogniser.provenance
+
+    def words(self, recording: Recording) -> list[RecognisedWord]:
+        """Return the recognised words."""
+        return self.cache.get(self.name, recording, lambda: self.recogniser.words(recording))
+
+
+@dataclass(frozen=True)
 class Alignment:
     """How the words of a script are located: by forced alignment, or among the recognised words."""
 
@@ -53,7 +74,8 @@ class Alignment:
         """The model that aligns, and how. Raises :class:`dia.judges.unavailable.JudgeUnavailable`."""
         known = (self.aligner or self.recogniser).provenance
         # part of the keys of cached scores: another wording would discard them
-        how = "torchaudio forced_align" if self.aligner else "the script's words among the recognised ones"
+        how = f"the script's words among the recognised ones, {normalisation_version()}"
+        how = "torchaudio forced_align" if self.aligner else how
         return replace(known, settings=f"alignment: {how}; {known.settings}")
 
 
@@ -62,6 +84,7 @@ class SharedModels:
 
     ``aligner`` is a CTC model for forced alignment; without one the words of the script are matched with the
     recognised ones. ``encoder`` is the speaker encoder whose windows separate voices within a clip.
+    ``second`` is a recogniser of another family.
     """
 
     def __init__(
@@ -69,10 +92,12 @@ class SharedModels:
         recogniser: Recogniser | None = None,
         aligner: CtcModel | None = None,
         encoder: ResemblyzerEncoder | None = None,
+        second: Recogniser | None = None,
     ) -> None:
         self.recogniser: Recogniser = recogniser or Whisper()
         self.aligner, self.encoder = aligner, encoder or ResemblyzerEncoder()
         self._cache = OutputCache()
+        self.second = CachedRecogniser(second, self._cache, "second") if second else None
         self._enrolled: dict[str, dict[int, Embedding]] = {}
 
     @property
@@ -83,6 +108,11 @@ class SharedModels:
     def words(self, recording: Recording) -> list[RecognisedWord]:
         """Return the recognised words."""
         return self._cache.get("words", recording, lambda: self.recogniser.words(recording))
+
+    def usable_words(self, recording: Recording) -> list[RecognisedWord]:
+        """Return the recognised words, none where the recogniser repeats itself instead of transcribing."""
+        words = self.words(recording)
+        return [] if is_looping(transcript(words), recording.script.words()) else words
 
     def script_words(self, recording: Recording) -> list[ScriptWord]:
         """Return the words of the script, with times where they were located."""
@@ -100,16 +130,24 @@ class SharedModels:
         return self._cache.get("windows", recording, lambda: self.encoder.windows(waveform))
 
     def enroll(self, encoder: SpeakerEncoder, voices: tuple[Recording, ...]) -> dict[int, Embedding]:
-        """Return the unit mean embedding of each speaker over recordings with known turn times."""
+        """Return the unit mean embedding of each speaker; turns without known times are located."""
         together = hashlib.sha256("".join(voice.fingerprint for voice in voices).encode()).hexdigest()
         key = f"{encoder.provenance.model}-{together}"
         if key not in self._enrolled:
-            self._enrolled[key] = encoder.enroll(voices)
+            located = [voice if voice.turn_times else self._with_turn_times(voice) for voice in voices]
+            self._enrolled[key] = encoder.enroll(located)
         return self._enrolled[key]
+
+    def _with_turn_times(self, voice: Recording) -> Recording:
+        """Return a recording of those turns that can be located, with their times."""
+        pairs = zip(voice.script.turns, self.turns(voice), strict=True)
+        located = [(turn, times) for turn, times in pairs if times is not None]
+        script = Script(tuple(turn for turn, _ in located))
+        return replace(voice, script=script, turn_times=tuple(times for _, times in located))
 
     def _align(self, recording: Recording) -> list[ScriptWord]:
         if self.aligner is None:
-            return match_words(recording.script, self.words(recording))
+            return match_words(recording.script, self.words(recording), recording.language)
         words = script_words(recording.script)
         times = self.aligner.align(recording, [word.text for word in words])
         return [replace(word, times=pair) for word, pair in zip(words, times, strict=True)]

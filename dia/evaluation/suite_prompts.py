@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
@@ -9,10 +10,12 @@ from datasets import Dataset
 from dia.dialogue import Script
 from dia.errors import UserError
 from dia.evaluation.controlled_versions import arousal_versions, tag_versions
-from dia.evaluation.ground_truth import ground_truth
+from dia.evaluation.ground_truth import ground_truth, language_of
 from dia.evaluation.prompts import Prompt, suite_prompts
 from dia.evaluation.suites import Suite
+from dia.evaluation.voice_prompts import read_voice_prompts
 from dia.judges.recording import Recording
+from dia.resources import resource
 
 
 class NoPrompts(UserError):
@@ -21,10 +24,13 @@ class NoPrompts(UserError):
 
 @dataclass(frozen=True)
 class PromptItem:
-    """A prompt, and its own recording (system `ground truth`) where there is one with the same script."""
+    """A prompt, its own recording (system `ground truth`) where there is one with the same script, and the
+    recording of its voice prompt where it has one.
+    """
 
     prompt: Prompt
     reference: Recording | None = None
+    voice: Recording | None = None
 
 
 def load_prompt_items(suite: Suite, splits: Mapping[str, Dataset] | None) -> list[PromptItem]:
@@ -33,13 +39,14 @@ def load_prompt_items(suite: Suite, splits: Mapping[str, Dataset] | None) -> lis
     Raises :class:`UserError` for a missing split, :class:`NoPrompts` where no clip of it suits the suite.
     """
     if suite.file:
-        return _limit(suite, [PromptItem(prompt) for prompt in suite_prompts(suite.file)])
+        items = _limit(suite, [PromptItem(prompt) for prompt in suite_prompts(suite.file)])
+        return _with_voices(items, suite.file)
     if splits is None or suite.split not in splits:
         known = "there is no prepared data" if splits is None else f"the data has only {', '.join(splits)}"
         raise UserError(
             f"suite {suite.name} needs the split {suite.split!r}, but {known}; give data=... or another suite"
         )
-    rows = splits[suite.split].select_columns(["id", "script", "licence", "turns", "audio"])
+    rows = splits[suite.split].select_columns(["id", "source", "script", "licence", "turns", "audio"])
     items = [_item_of_row(row) for row in rows]
     if suite.versions:
         items = _versions(suite, items)
@@ -51,8 +58,16 @@ def load_prompt_items(suite: Suite, splits: Mapping[str, Dataset] | None) -> lis
     return _limit(suite, items)
 
 
+def _with_voices(items: list[PromptItem], file: str) -> list[PromptItem]:
+    """Return prompts with their voice prompts. Raises :class:`UserError` with all unusable files."""
+    folder = Path(file).parent if file.endswith(".jsonl") else resource("eval/prompts")
+    voices = read_voice_prompts([item.prompt for item in items], folder, file)
+    return [replace(item, voice=voices.get(item.prompt.id)) for item in items]
+
+
 def _item_of_row(row: dict[str, Any]) -> PromptItem:
-    prompt = Prompt(str(row["id"]), str(row["script"]), str(row["licence"]))
+    language = language_of(str(row["source"]))
+    prompt = Prompt(str(row["id"]), str(row["script"]), str(row["licence"]), language=language)
     return PromptItem(prompt, ground_truth(row) if row["audio"]["bytes"] is not None else None)
 
 

@@ -13,15 +13,18 @@ from dia.errors import UserError
 from dia.resources import resource
 
 VERSIONS = ("", "tags", "arousal")
+LISTS = {"without": "metrics", "primary": "scores"}  # keys whose values are lists
+PRIMARY = ("wer", "failed", "mos", "turn_accuracy_own", "net_tag_effect")  # of prompts of one's own
 
 
 @dataclass(frozen=True)
 class Suite:
     """The first ``prompts`` (0: all) of a ``file`` (eval/prompts/FILE.jsonl, or a path) or of a ``split``.
 
-    ``seeds`` is the number of takes per prompt; the report plays the first ``shown`` prompts. ``versions``
+    ``seeds`` is the number of takes per prompt; the report plays ``shown`` prompts. ``versions``
     generates the clips of a split with their tag, without, with another (`tags`), or with high and with low
-    arousal (`arousal`). ``without`` names metrics that are skipped to save time.
+    arousal (`arousal`). ``without`` names metrics that are skipped to save time. ``primary`` names the few
+    scores that decide between systems; without it the headline scores do.
     """
 
     name: str
@@ -32,11 +35,17 @@ class Suite:
     file: str = ""
     versions: str = ""
     without: tuple[str, ...] = ()
+    primary: tuple[str, ...] = ()
 
     def limited(self, prompts: int, seeds: int) -> "Suite":
         """Return the suite with at most ``prompts`` prompts and with ``seeds`` takes; 0 changes neither."""
         limit = min(prompts, self.prompts or prompts) if prompts else self.prompts
         return replace(self, prompts=limit, seeds=seeds or self.seeds)
+
+
+def suite_names() -> list[str]:
+    """Return the names of all suites."""
+    return sorted(path.stem for path in resource("eval/suites").glob("*.yaml"))
 
 
 def load_suites(name: str) -> list[Suite]:
@@ -45,8 +54,8 @@ def load_suites(name: str) -> list[Suite]:
     Raises :class:`UserError` with the known suites, or with all problems of the file at once.
     """
     if name.endswith(".jsonl"):
-        return [Suite(Path(name).stem, prompts=0, seeds=3, shown=4, file=name)]
-    known = sorted(path.stem for path in resource("eval/suites").glob("*.yaml"))
+        return [Suite(Path(name).stem, prompts=0, seeds=3, shown=4, file=name, primary=PRIMARY)]
+    known = suite_names()
     if name not in known:
         raise UserError(f"there is no suite {name!r}; known suites: {', '.join(known)}")
     content = yaml.safe_load(resource(f"eval/suites/{name}.yaml").read_text(encoding="utf-8"))
@@ -63,7 +72,8 @@ def suite_of(name: str, content: object) -> Suite:
         )
     if problems := _problems(content):
         raise UserError(f"eval/suites/{name}.yaml " + "; ".join(problems))
-    return Suite(name, **content | {"without": tuple(content.get("without", ()))})
+    lists = {key: tuple(content.get(key, ())) for key in LISTS}
+    return Suite(name, **content | lists)
 
 
 def _problems(content: dict[Any, Any]) -> list[str]:
@@ -79,9 +89,10 @@ def _problems(content: dict[Any, Any]) -> list[str]:
         for key in ("split", "file")
         if not isinstance(content.get(key, ""), str)
     ]
-    without = content.get("without", [])
-    if not (isinstance(without, list) and all(isinstance(name, str) for name in without)):
-        problems.append(f"without={without!r} must be a list of metrics")
+    for key, what in LISTS.items():
+        value = content.get(key, [])
+        if not (isinstance(value, list) and all(isinstance(name, str) for name in value)):
+            problems.append(f"{key}={value!r} must be a list of {what}")
     if bool(content.get("split")) == bool(content.get("file")):
         problems.append(
             "must have either split (of the prepared data, such as test) or file (of eval/prompts), not both"

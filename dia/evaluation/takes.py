@@ -10,6 +10,7 @@ from dia.judges.recording import Recording
 ROUND_TRIP = "codec round trip"
 BASELINE = "baseline"
 MODEL = "model"
+REFERENCES = (ROUND_TRIP, REFERENCE)  # compared with systems, and never tested against each other
 IN_VOICES_OF_DATA = (REFERENCE, ROUND_TRIP, BASELINE, MODEL)  # systems whose voices are those of the data
 
 

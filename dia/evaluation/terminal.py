@@ -9,12 +9,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from dia.evaluation.comparison import Comparison
-from dia.evaluation.metrics.result import MetricResult
+from dia.evaluation.coverage import coverage_sentences
 from dia.evaluation.results import EvaluationResults, SuiteResult
+from dia.evaluation.score_format import describe_unit, format_p, format_result
+from dia.evaluation.sentences import ALONE, explain
 from dia.evaluation.verdicts import main_verdict
 
 WIDTH = 160  # characters of tables in a file or a pipe
-ROUNDING = 1e-9
 COLUMNS = (
     "score",
     "first - second",
@@ -35,9 +36,9 @@ def print_results(results: EvaluationResults, report: Path, console: Console | N
         console = Console(width=WIDTH, file=console.file)
     for result in results.suites:
         console.print(headline_table(result))
-        headlines = headline_comparisons(result)
-        if headlines:
-            console.print(comparison_table(headlines))
+        tested = [item for item in result.comparisons if item.primary]
+        if tested:
+            console.print(comparison_table(tested))
     for line in summary_lines(results, report):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -55,6 +56,7 @@ def summary_lines(results: EvaluationResults, report: Path) -> Iterator[str]:
     yield measured_sentence(results)
     for result in results.suites:
         yield answer_sentence(result)
+        yield from (f"  {sentence}" for sentence in coverage_sentences(result))
     yield f"The report with audio is {report.resolve()}"
     yield ""
     yield "Try next:"
@@ -70,11 +72,9 @@ def measured_sentence(results: EvaluationResults) -> str:
 
 
 def answer_sentence(result: SuiteResult) -> str:
-    """Return the main comparison of a suite in plain words."""
+    """Return the main comparison of a suite in plain words: the answer, how sure it is, and on what."""
     verdict = main_verdict(result)
-    if verdict is None:
-        return f"{result.suite.name}: there is no second system to compare with; the table has the scores."
-    return f"{result.suite.name}: {verdict.sentence()}"
+    return f"{result.suite.name}: {ALONE if verdict is None else explain(verdict, result).text()}"
 
 
 def next_commands(results: EvaluationResults) -> list[str]:
@@ -109,39 +109,17 @@ def headline_table(result: SuiteResult) -> Table:
     for name, item in headlines.items():
         cells = [format_result(system.metrics.get(name)) for system in result.systems]
         table.add_row(
-            escape(f"{item.title} ({direction(item)})" if item.better else item.title), *map(escape, cells)
+            escape(f"{item.title} ({unit})" if (unit := describe_unit(item)) else item.title),
+            *map(escape, cells),
         )
     return table
 
 
-def headline_comparisons(result: SuiteResult) -> list[Comparison]:
-    """Return the comparisons of headline results."""
-    headlines = {name for system in result.systems for name, item in system.metrics.items() if item.headline}
-    return [item for item in result.comparisons if item.score in headlines]
-
-
-def direction(result: MetricResult) -> str:
-    """Return which direction is better, empty where none is."""
-    return {1: "higher is better", -1: "lower is better", 0: ""}[result.better]
-
-
-def format_result(result: MetricResult | None) -> str:
-    """Return a value with its interval, or a dash where there is none."""
-    if result is None or result.measured is None:
-        return "-"
-    estimate = result.measured
-    value, low, high = map(_format_number, (estimate.value, estimate.low, estimate.high))
-    return f"{value} [{low}, {high}]"
-
-
-def _format_number(value: float) -> str:
-    """Return three digits; what rounding leaves of a zero is 0."""
-    return f"{value:.3g}" if abs(value) > ROUNDING else "0"
-
-
 def comparison_table(comparisons: Sequence[Comparison]) -> Table:
     """Return comparisons as a table for the terminal."""
-    table = Table(title="differences, paired by prompt; 95 % intervals; p by permutation, Holm over all rows")
+    table = Table(
+        title="differences, paired by prompt; 95 % intervals; p by permutation, Holm over tested rows"
+    )
     for title in COLUMNS:
         table.add_column(title)
     for comparison in comparisons:
@@ -149,18 +127,27 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table:
     return table
 
 
+def _complete_case(one: Comparison) -> str:
+    """Return the difference without missing takes, empty where none is missing."""
+    if one.complete_case is None:
+        return ""
+    value = one.complete_case.difference
+    return f"; {'-' if value is None else f'{value:+.3f}'} on {one.complete_case.prompts} prompts of both"
+
+
 def _comparison_cells(one: Comparison) -> list[str]:
-    interval = "no prompt differs" if one.low is None else f"{one.low:+.3f}, {one.high:+.3f}"
+    interval = "no prompt differs]" if one.low is None else f"{one.low:+.3f}, {one.high:+.3f}]"
     power = "-" if one.prompts_needed is None else f"{one.prompts_needed} prompts"
+    p_values = ["-" if p is None else format_p(p) for p in (one.p, one.p_holm)]
     if one.smallest_difference is not None:
         power += f"; {one.prompts} find {one.smallest_difference:.3f}"
+    interval += _complete_case(one)
     left_out = f" ({one.left_out} left out)" if one.left_out else ""
     return [
         one.score,
         f"{one.first} - {one.second}",
-        f"{one.difference:+.3f} [{interval}]",
-        f"{one.p:.4f}",
-        f"{one.p_holm:.4f}",
+        f"{one.difference:+.3f} [{interval}",
+        *p_values,
         f"{one.prompts}{left_out}",
         "/".join(map(str, one.seeds)),
         "/".join(map(str, one.failures)),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import jiwer
 
 from dia.dialogue import Script
-from dia.judges.recording import Times
+from dia.judges.recording import ENGLISH, Times
 from dia.judges.transcription import RecognisedWord
 from dia.judges.words import alignment_keys
 
@@ -35,11 +35,15 @@ def script_words(script: Script) -> list[ScriptWord]:
     ]
 
 
-def match_words(script: Script, recognised: Sequence[RecognisedWord]) -> list[ScriptWord]:
+def match_words(
+    script: Script, recognised: Sequence[RecognisedWord], language: str = ENGLISH
+) -> list[ScriptWord]:
     """Return the words of a script; those that were recognised have times in seconds."""
     words = script_words(script)
-    reference = [(place, key) for place, word in enumerate(words) for key in alignment_keys(word.text)]
-    hypothesis = [(word, key) for word in recognised for key in alignment_keys(word.text)]
+    reference = [
+        (place, key) for place, word in enumerate(words) for key in alignment_keys(word.text, language)
+    ]
+    hypothesis = [(word, key) for word in recognised for key in alignment_keys(word.text, language)]
     if not reference or not hypothesis:
         return words
     aligned = jiwer.process_words(

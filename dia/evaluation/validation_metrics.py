@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from dia.dialogue import Script
-from dia.evaluation.ground_truth import ground_truth
+from dia.evaluation.ground_truth import ground_truth, language_of
 from dia.evaluation.metrics.nonverbals import NonverbalAdherence
 from dia.evaluation.metrics.protocol import Context, Metric
 from dia.evaluation.metrics.quality import PredictedQuality
@@ -140,7 +140,15 @@ def _context(recording: Recording, reference: Recording | None) -> Context:
 
 def _recording(row: Mapping[str, Any], sample: GeneratedAudio) -> Recording:
     script = Script.parse(str(row["script"]))
-    return Recording(str(row["id"]), MODEL, script, sample.waveform, sample.sample_rate, ended=sample.ended)
+    return Recording(
+        str(row["id"]),
+        MODEL,
+        script,
+        sample.waveform,
+        sample.sample_rate,
+        ended=sample.ended,
+        language=language_of(str(row.get("source", ""))),
+    )
 
 
 def _has_audio(row: Mapping[str, Any]) -> bool:

@@ -1,44 +1,60 @@
-"""Comparisons in plain words: one sentence per pair of systems, better, worse, or no difference shown.
+"""Comparisons of a suite as verdicts: for each pair of systems better, worse, both, or undecided.
 
-Only headline results count, so that a sentence stays readable; scores.json has all comparisons.
+Only primary scores count, of which each suite has a few; scores.json has all comparisons. The sentences are
+in `dia/evaluation/sentences.py`.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from dia.evaluation.comparison import Comparison
-from dia.evaluation.ground_truth import REFERENCE
+from dia.evaluation.comparison import Comparison, CompleteCase
 from dia.evaluation.metrics.result import MetricResult
 from dia.evaluation.results import SuiteResult
-from dia.evaluation.takes import BASELINE, MODEL, ROUND_TRIP
+from dia.evaluation.takes import BASELINE, MODEL, REFERENCES
 
 SUBJECTS = (MODEL, BASELINE)  # preferred subjects of a sentence; recorded systems follow
-LAST = (ROUND_TRIP, REFERENCE)
+BETTER, WORSE, BOTH, UNDECIDED = "better", "worse", "better and worse", "undecided"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One score of ``subject`` minus that of the other system; ``sign`` is 1 where the subject is better."""
+    """One score of ``subject`` minus that of the other system; ``sign`` is 1 where the subject is better.
 
+    ``p_holm`` is the corrected p-value. ``smallest`` is the difference that ``prompts`` prompts show in 80 of
+    100 evaluations, None where no number does.
+    """
+
+    score: str
     title: str
+    unit: str
     value: float
     low: float | None
     high: float | None
     sign: int
     shown: bool
     p: float
+    p_holm: float
+    prompts: int
     prompts_needed: int | None
+    fewest_prompts: int
+    smallest: float | None
+    complete_case: CompleteCase | None = None
 
     @property
     def excludes_zero(self) -> bool:
         """Whether the interval, which is not corrected for several tests, excludes zero."""
-        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+        return excludes_zero(self.low, self.high)
 
-    def describe(self) -> str:
-        """Return the score with the difference and its interval."""
-        if self.low is None or self.high is None:
-            return f"{self.title} {self.value:+.3g}"
-        return f"{self.title} {self.value:+.3g}, 95 % interval {self.low:+.3g} to {self.high:+.3g}"
+    @property
+    def due_to_missing_takes(self) -> bool:
+        """Whether the takes that both systems have show no such difference."""
+        complete = self.complete_case
+        return self.shown and complete is not None and not excludes_zero(complete.low, complete.high)
+
+
+def excludes_zero(low: float | None, high: float | None) -> bool:
+    """Return whether there is an interval that excludes zero."""
+    return low is not None and high is not None and not low <= 0 <= high
 
 
 @dataclass(frozen=True)
@@ -70,49 +86,20 @@ class Verdict:
     def answer(self) -> str:
         """The answer in one or two words."""
         if self.better and self.worse:
-            return "better and worse"
-        return "better" if self.better else "worse" if self.worse else "no difference shown"
-
-    def sentence(self) -> str:
-        """Return the answer as a sentence, with the intervals of what differs."""
-        shown = [
-            f"{word} in {'; '.join(item.describe() for item in items)}"
-            for word, items in (("better", self.better), ("worse", self.worse))
-            if items
-        ]
-        others = len(self.differences) - len(self.better) - len(self.worse)
-        subject = f"{self.subject} compared with {self.other}"
-        if not shown:
-            return f"{subject}: no difference that these {self.prompts} prompts can show{self._closest()}."
-        rest = f"; no difference shown in {others} other score{'s' * (others > 1)}" if others else ""
-        return f"{subject}, on {self.prompts} prompts: {', and '.join(shown)}{rest}."
-
-    def _closest(self) -> str:
-        """Return the score with the smallest p-value, and the number of prompts that would show it."""
-        closest = min(self.differences, key=lambda item: item.p)
-        needed = closest.prompts_needed
-        if closest.excludes_zero:
-            remark = f"; not certain, because {self.tests} differences were tested"
-        else:
-            more = needed is not None and needed > self.prompts
-            remark = f"; about {needed} prompts would show such a difference" if more else ""
-        return f" ({closest.describe()}{remark})"
+            return BOTH
+        return BETTER if self.better else WORSE if self.worse else UNDECIDED
 
 
 def verdicts_of(result: SuiteResult) -> list[Verdict]:
     """Return a verdict for each pair of systems, those of the evaluated model first."""
-    names = [system.name for system in result.systems]
-    by_name = _headlines(result)
+    by_name = {name: item for system in result.systems for name, item in system.metrics.items()}
+    tests = max((item.tests for item in result.comparisons), default=0)
     verdicts = []
-    for subject, other in _pairs(names):
+    for subject, other in _pairs([system.name for system in result.systems]):
         own = [item for item in result.comparisons if {item.first, item.second} == {subject, other}]
-        own = [item for item in own if item.score in by_name]
-        if own:
-            differences = tuple(_difference(item, subject, by_name[item.score]) for item in own)
-            prompts = max(item.prompts for item in own)
-            verdicts.append(
-                Verdict(result.suite.name, subject, other, prompts, len(result.comparisons), differences)
-            )
+        differences = tuple(_difference(item, subject, by_name[item.score]) for item in own if item.primary)
+        prompts = max((item.prompts for item in differences), default=0)
+        verdicts.append(Verdict(result.suite.name, subject, other, prompts, tests, differences))
     return verdicts
 
 
@@ -121,36 +108,75 @@ def main_verdict(result: SuiteResult) -> Verdict | None:
     return next(iter(verdicts_of(result)), None)
 
 
-def _headlines(result: SuiteResult) -> dict[str, MetricResult]:
-    return {
-        name: item
-        for system in result.systems
-        for name, item in system.metrics.items()
-        if item.headline and item.better
-    }
+def rank_systems(names: Sequence[str]) -> list[str]:
+    """Return names in the order of sentences and tables: the evaluated model first and references last."""
+    return sorted(names, key=_rank)
 
 
-def _pairs(names: Sequence[str]) -> list[tuple[str, str]]:
+def seen_from(subject: str, comparison: Comparison) -> Comparison:
+    """Return a comparison whose ``first`` is ``subject``, which is one of its two systems."""
+    return comparison if comparison.first == subject else _flip(comparison)
+
+
+def _flip(comparison: Comparison) -> Comparison:
+    return replace(
+        comparison,
+        first=comparison.second,
+        second=comparison.first,
+        difference=-comparison.difference + 0.0,  # no negative zero
+        low=_negative(comparison.high),
+        high=_negative(comparison.low),
+        seeds=comparison.seeds[::-1],
+        failures=comparison.failures[::-1],
+        complete_case=_flip_complete(comparison.complete_case),
+    )
+
+
+def _pairs(names: Sequence[str]) -> Iterable[tuple[str, str]]:
     """Return each pair once, the evaluated model first and references last."""
-    ordered = sorted(names, key=_rank)
+    ordered = rank_systems(names)
     pairs = [(subject, other) for place, subject in enumerate(ordered) for other in ordered[place + 1 :]]
-    return [(subject, other) for subject, other in pairs if subject not in LAST]
+    return [(subject, other) for subject, other in pairs if subject not in REFERENCES]
 
 
 def _rank(name: str) -> int:
-    return (
-        SUBJECTS.index(name)
-        if name in SUBJECTS
-        else len(SUBJECTS) + (1 + LAST.index(name) if name in LAST else 0)
-    )
+    if name in SUBJECTS:
+        return SUBJECTS.index(name)
+    return len(SUBJECTS) + (1 + REFERENCES.index(name) if name in REFERENCES else 0)
 
 
 def _difference(comparison: Comparison, subject: str, result: MetricResult) -> Difference:
-    flip = 1 if comparison.first == subject else -1
-    ends: Iterable[float | None] = (comparison.low, comparison.high)[::flip]
-    low, high = (None if end is None else flip * end for end in ends)
-    value = flip * comparison.difference + 0.0  # no negative zero
-    sign = (value * result.better > 0) - (value * result.better < 0)
+    own = seen_from(subject, comparison)
     return Difference(
-        result.title, value, low, high, sign, comparison.shown, comparison.p, comparison.prompts_needed
+        score=own.score,
+        title=result.title,
+        unit=result.unit,
+        value=own.difference,
+        low=own.low,
+        high=own.high,
+        sign=sign_of(own.difference, result),
+        shown=own.shown,
+        p=1.0 if own.p is None else own.p,
+        p_holm=1.0 if own.p_holm is None else own.p_holm,
+        prompts=own.prompts,
+        prompts_needed=own.prompts_needed,
+        fewest_prompts=own.fewest_prompts,
+        smallest=own.smallest_difference,
+        complete_case=own.complete_case,
     )
+
+
+def sign_of(difference: float, result: MetricResult) -> int:
+    """Return 1 where a difference is an improvement, -1 where it is the opposite, else 0."""
+    gain = difference * result.better
+    return (gain > 0) - (gain < 0)
+
+
+def _flip_complete(made: CompleteCase | None) -> CompleteCase | None:
+    if made is None or made.difference is None:
+        return made
+    return CompleteCase(-made.difference + 0.0, _negative(made.high), _negative(made.low), made.prompts)
+
+
+def _negative(end: float | None) -> float | None:
+    return None if end is None else -end + 0.0

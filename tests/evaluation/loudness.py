@@ -2,12 +2,17 @@
 
 import numpy as np
 
+from dia.config.engine import EngineConfig
 from dia.dialogue import Script
+from dia.engines.run import Workers
+from dia.evaluation.cache import ContentCache
+from dia.evaluation.clip_scorer import ClipScorer
 from dia.evaluation.metrics.protocol import Context, contributions_of
 from dia.evaluation.metrics.result import summarise_rate, summarise_ratio
 from dia.evaluation.metrics.unavailable import UnavailableMetric
 from dia.evaluation.prompts import Prompt
 from dia.evaluation.results import CacheUse, DetectorResult, EvaluationResults, SuiteResult
+from dia.evaluation.score_suite import score_suite
 from dia.evaluation.scoring import compare_systems, metric_origins, score_clip, summarise_system
 from dia.evaluation.suites import Suite
 from dia.judges.provenance import Provenance
@@ -53,6 +58,13 @@ def clip(system, number, level, seed=0):
 def system_of(name, levels, cache, failures=(), metrics=METRICS):
     clips = [score_clip(metrics, *clip(name, number, level), cache) for number, level in enumerate(levels)]
     return summarise_system(name, clips, failures, metrics)
+
+
+def score_in_process(suite, items, takes, metrics, voices, folder):
+    """The results of a suite that this process scores."""
+    scorer = ClipScorer(lambda: metrics, voices, ContentCache(folder))
+    with Workers(EngineConfig(workers=0), scorer, gpu=False) as workers:
+        return score_suite(suite, items, takes, scorer, workers)
 
 
 def results_of(*systems, checkpoint="runs/one", metrics=METRICS, **known):

@@ -1,8 +1,12 @@
 """Cached takes and scores are read back, complete or not at all."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 
+from dia.errors import StorageError
 from dia.evaluation.cache import ContentCache, Take, open_cache, take_key
 
 KEY, OTHER = take_key(script="[S1] Hi.", seed=0), take_key(script="[S1] Hi.", seed=1)
@@ -55,6 +59,48 @@ def test_a_damaged_file_counts_as_missing(tmp_path, kind):
     assert cache.load_take(KEY) is None
     cache.store_take(KEY, Take(np.full(500, 0.1, np.float32), 16_000, True))
     assert cache.load_take(KEY).ended
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("0.25", "0.20"),
+        lambda text: json.dumps({"wer": 0.2}),  # as versions without checksums stored it
+        lambda text: text[:-9],
+        lambda text: "[]",
+        lambda text: json.dumps({"sha256": 1, "values": {}}),
+    ],
+)
+def test_a_changed_value_is_computed_again(tmp_path, caplog, change):
+    cache = ContentCache(tmp_path)
+    cache.get_or_compute(KEY, lambda: {"wer": 0.25})
+    (path,) = tmp_path.rglob("*.json")
+    path.write_text(change(path.read_text()))
+    assert cache.get_or_compute(KEY, lambda: {"wer": 0.25}) == {"wer": 0.25} and cache.hits == 0
+    assert "is damaged or has no checksum" in caplog.text
+    assert cache.get_or_compute(KEY, dict) == {"wer": 0.25}
+
+
+def test_exchanged_values_are_computed_again(tmp_path):
+    cache = ContentCache(tmp_path)
+    cache.get_or_compute(KEY, lambda: {"wer": 0.25})
+    cache.get_or_compute(OTHER, lambda: {"wer": 0.75})
+    shutil.copy(cache._path(OTHER, "json"), cache._path(KEY, "json"))
+    assert cache.get_or_compute(KEY, lambda: {"wer": 0.25}) == {"wer": 0.25}
+
+
+def test_a_changed_description_of_a_take_counts_as_missing(tmp_path):
+    cache = ContentCache(tmp_path)
+    cache.store_take(KEY, Take(np.full(500, 0.1, np.float32), 16_000, True))
+    path = cache._path(KEY, "json")
+    path.write_text(path.read_text().replace("true", "false"))
+    assert cache.load_take(KEY) is None
+
+
+def test_a_cache_that_cannot_be_written_is_reported(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"file.* cannot be written"):
+        ContentCache(tmp_path / "file").get_or_compute(KEY, lambda: {"wer": 0.25})
 
 
 def test_a_key_covers_all_dependencies():

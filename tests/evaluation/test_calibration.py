@@ -16,36 +16,40 @@ from dia.evaluation.calibration import (
     calibration_of,
     find_labelled,
     read_calibration,
+    read_labelled,
     read_labels,
     tags_of,
 )
-from dia.judges.events import DetectorUnavailable
+from dia.evaluation.calibration_clips import FOLDS, calibration_clips, folds_of_people
+from dia.judges.events import Calibration, DetectorUnavailable
 from dia.judges.provenance import Provenance
+from dia.pipelines.evaluation import calibration_data
 
 DECLARED = read_labels("eval/detectors/real.yaml")
 
 
-class Loudness:
-    """A detector that takes loud sounds for laughs."""
+class HighPitch:
+    """A detector that takes sounds above 2 kHz for laughs."""
 
-    provenance = Provenance("loudness", "1", 16_000, "none", True)
+    provenance = Provenance("pitch", "1", 16_000, "none", True)
 
     def scores(self, recording):
-        return {"laughs": float(np.abs(recording.waveform).mean())}
+        frames = recording.waveform[: len(recording.waveform) // 320 * 320].reshape(-1, 320)
+        spectrum = np.abs(np.fft.rfft(frames * np.hanning(320))) ** 2
+        return {"laughs": float(spectrum[:, 40:].sum(axis=1).max() / spectrum.sum(axis=1).max())}
 
 
 @pytest.fixture
 def sounds(tmp_path, monkeypatch):
-    """Ten voices that laugh loudly and speak quietly, of which two laughs are one file."""
-    monkeypatch.setattr(calibration, "EventDetector", Loudness)
-    random = np.random.default_rng(0)
-    for number in range(10):
+    """Twelve voices that laugh at 3 kHz and speak at 400 Hz, of which two laughs are one file."""
+    monkeypatch.setattr(calibration, "open_detector", lambda folder: HighPitch())
+    times = np.arange(8_000) / 16_000
+    for number in range(12):
         folder = tmp_path / "sounds" / "hedgewars" / f"Voice{number}"
         folder.mkdir(parents=True)
-        for name, level in (("Laugh.ogg", 0.4), ("Hello.ogg", 0.05), ("Ouch.ogg", 0.4)):
-            write_audio(
-                folder / name, (level * random.standard_normal(8_000)).clip(-1, 1).astype(np.float32), 16_000
-            )
+        for name, hertz in (("Laugh.ogg", 3_000), ("Hello.ogg", 400), ("Ouch.ogg", 3_000)):
+            tone = 0.3 * np.sin(2 * np.pi * (hertz + 5 * number) * times)
+            write_audio(folder / name, tone.astype(np.float32), 16_000)
     copied = tmp_path / "sounds" / "hedgewars"
     (copied / "Voice9" / "Laugh.ogg").write_bytes((copied / "Voice8" / "Laugh.ogg").read_bytes())
     return tmp_path / "sounds"
@@ -70,27 +74,65 @@ def test_the_shipped_labels_distinguish_sounds_from_speech_and_leave_cries_out()
 
 def test_duplicates_count_once_and_unlabelled_files_are_left_out(sounds):
     found = calibrate_on_real(sounds)
-    assert found["copies"] == 1 and found["left_out"] == 10 and found["unreadable"] == {}
+    assert found["copies"] == 1 and found["left_out"] == 12 and found["unreadable"] == {}
     laughs = found["tags"]["laughs"]
-    assert (laughs["with_tag"], laughs["without_tag"]) == (9, 10) and laughs["measurable"]
+    assert (laughs["with_tag"], laughs["without_tag"]) == (11, 12) and laughs["measurable"]
     low, high = laughs["sensitivity_interval"]
     assert 0 < low < laughs["sensitivity"] <= high <= 1 and laughs["specificity"] == 1
-    assert laughs["false_alarms_in_speech"] == {"hedgewars": {"heard": 0, "recordings": 10}}
-    assert found["sources"]["hedgewars"]["files"] == 19 and found["sources"]["asterisk"]["files"] == 0
+    assert laughs["false_alarms_in_speech"] == {"hedgewars": {"detected": 0, "clips": 12}}
+    assert found["sources"]["hedgewars"]["people"] == 12 and found["clip_seconds"] == 9
+    assert found["sources"]["hedgewars"]["files"] == 23 and found["sources"]["asterisk"]["files"] == 0
     json.dumps(found, allow_nan=False)
+
+
+def test_people_of_a_threshold_are_not_in_its_evaluation(sounds):
+    recordings = read_labelled(sounds, "eval/detectors/real.yaml").recordings
+    clips = list(calibration_clips(recordings, 3.0))
+    folds = folds_of_people(recordings)
+    assert len(set(folds.values())) == FOLDS
+    own = {round(400 + 5 * number): folds[f"hedgewars/Voice{number}"] for number in range(12)}
+    for clip in clips:
+        assert len(clip.waveform) == 3 * 16_000
+        quiet = clip.waveform.copy()
+        for sound in clip.sounds:
+            quiet[int(sound.start * 16_000) : int(sound.end * 16_000) + 1] = 0
+        spectrum = np.abs(np.fft.rfft(quiet))[: 3 * 1_000]
+        pitch = spectrum.argmax() / 3
+        assert own[min(own, key=lambda hertz: abs(hertz - pitch))] == clip.fold, "the speech of another fold"
+    assert sum(bool(clip.tags) for clip in clips) == 11 and sum(not clip.tags for clip in clips) == 12
+
+
+def test_one_voice_is_not_enough(sounds):
+    for folder in sorted((sounds / "hedgewars").iterdir())[1:]:
+        (folder / "Hello.ogg").unlink()
+    with pytest.raises(UserError, match="1 of the people speak; at least two"):
+        calibrate_on_real(sounds)
 
 
 def test_the_command_lists_unreadable_files_and_exits_with_3(sounds, tmp_path, capsys):
     out = tmp_path / "calibration.json"
     command(CalibrateConfig(str(sounds), out=str(out)))
     known = calibration_of(read_calibration(out))
-    assert known["laughs"].measurable and 0.05 < known["laughs"].threshold < 0.4
+    assert known["laughs"].measurable and 0.05 < known["laughs"].threshold < 1
     (sounds / "hedgewars" / "Voice0" / "Hello.ogg").write_bytes(b"no sound")
     with pytest.raises(SystemExit) as stopped:
         command(CalibrateConfig(str(sounds), out=str(out)))
     assert stopped.value.code == 3 and "Voice0/Hello.ogg" in capsys.readouterr().err
-    assert read_calibration(out)["tags"]["laughs"]["without_tag"] == 9
+    assert read_calibration(out)["tags"]["laughs"]["without_tag"] == 11
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["calibration.json"]
+
+
+def test_a_calibration_on_people_sets_the_thresholds(sounds, tmp_path, monkeypatch):
+    monkeypatch.setattr(calibration_data, "open_detector", lambda folder: HighPitch())
+    out = tmp_path / "calibration.json"
+    command(CalibrateConfig(str(sounds), out=str(out)))
+    on_people, of_data = read_calibration(out), {"coughs": Calibration(0.3, 0.9, 0.9, 20, 20)}
+    labelled = calibration_data.CalibrationData((), of_data, "", 40)
+    assert calibration_data.thresholds(labelled, None) == of_data
+    assert calibration_data.thresholds(labelled, on_people) == calibration_of(on_people)
+    on_people["detector"]["version"] = "another"
+    with pytest.raises(UserError, match="of another detector"):
+        calibration_data.thresholds(labelled, on_people)
 
 
 def test_missing_inputs_are_errors(sounds, tmp_path, monkeypatch):
@@ -104,10 +146,10 @@ def test_missing_inputs_are_errors(sounds, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="out="):
         command(CalibrateConfig(str(sounds), out=str(tmp_path / "none" / "c.json")))
 
-    def gone():
+    def gone(folder):
         raise DetectorUnavailable("yamnet.tflite is not in x")
 
-    monkeypatch.setattr(calibration, "EventDetector", gone)
+    monkeypatch.setattr(calibration, "open_detector", gone)
     with pytest.raises(UserError, match="yamnet"):
         calibrate_on_real(sounds)
 

@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 from rich.console import Console
 from scipy import stats
 
+from dia.evaluation import comparison
 from dia.evaluation.clip_values import ClipValues
-from dia.evaluation.comparison import compare, compare_all
+from dia.evaluation.comparison import compare, compare_all, decidable_family
 from dia.evaluation.metrics.result import Contribution, summarise_ratio
-from dia.evaluation.paired import holm, influence, permutation_p, studentised_interval
-from dia.evaluation.power import prompts_needed, smallest_difference, votes_needed
+from dia.evaluation.paired import holm, influence, interval, studentised_interval
+from dia.evaluation.permutation import permutation_p
+from dia.evaluation.power import fewest_prompts, prompts_needed, smallest_difference, votes_needed
 from dia.evaluation.scoring import clip_values, kind_of
 from dia.evaluation.terminal import comparison_table
-from tests.evaluation.simulated import hits, scale, word_errors
+from tests.evaluation.simulated import five_systems, hits, scale, word_errors
 
 EIGHT = [f"p{number}" for number in range(8)]
 
@@ -231,6 +233,19 @@ def test_swapping_the_systems_swaps_the_signs(seed):
     assert there.p == back.p and there.low < there.difference < there.high
 
 
+@given(st.lists(st.sampled_from([(0, 0), (1, 1), (1, 0)]), min_size=2, max_size=40))
+def test_an_interval_of_rates_contains_its_difference(pairs):
+    """Prompts that are added to rates pull the interval towards zero."""
+    names = [f"p{number}" for number in range(len(pairs))]
+    found = compare(
+        *(
+            ClipValues.rates(name, "failed", values, names)
+            for name, values in zip("ab", zip(*pairs, strict=True), strict=True)
+        )
+    )
+    assert -1 <= found.low <= found.difference <= found.high <= 1
+
+
 def test_unmeasured_prompts_are_left_out_and_counted():
     first = means("a", [1, 2, float("nan"), 4, 5, 6, 7, 8])
     second = means("b", [1, 1, 3, 3, 5, 5, 7, 7, 0], [*EIGHT, "more"])
@@ -318,3 +333,108 @@ def test_results_become_the_values_of_a_comparison():
 def test_wrong_values_are_named(make, said):
     with pytest.raises(ValueError, match=said):
         make()
+
+
+@pytest.mark.parametrize("prompts", [2, 3, 4, 5])
+@pytest.mark.parametrize("build", [scale, word_errors, lambda *size: hits(*size, (0.7, 0.5))])
+def test_very_few_shared_prompts_are_compared_and_never_decide(build, prompts):
+    """Two shared prompts once asked for a quantile of 1.015."""
+    found = compare(*build(prompts, 2).draw(np.random.default_rng(0)))
+    assert found.prompts == prompts and found.p >= 2 / 2**prompts and not found.shown and not found.can_decide
+    assert found.low is None or found.low <= found.difference <= found.high
+    assert found.fewest_prompts == 6 and (found.prompts_needed is None or found.prompts_needed >= 6)
+
+
+@pytest.mark.parametrize(("build", "least"), [(scale, 93), (word_errors, 90)])
+def test_intervals_of_four_shared_prompts_are_wide_enough(build, least):
+    design, rng, inside = build(4, 2), np.random.default_rng(0), 0
+    for _ in range(800):
+        first, second = design.draw(rng)
+        low, high = interval(first.kind, first.per_prompt(), second.per_prompt()) or (np.inf, -np.inf)
+        inside += low <= design.truth <= high
+    assert inside / 8 >= least
+
+
+@pytest.mark.parametrize(("tests", "fewest"), [(1, 6), (3, 7), (30, 11), (100, 12)])
+def test_fewer_prompts_than_the_fewest_cannot_reach_the_level(tests, fewest):
+    assert fewest_prompts(tests) == fewest
+    assert tests * 2 / 2**fewest < 0.05 <= tests * 2 / 2 ** (fewest - 1)
+    assert prompts_needed(5.0, 1.0, tests=tests) >= fewest
+
+
+def test_more_tests_need_more_prompts():
+    one, thirty = (prompts_needed(0.3, 1.0, tests=tests) for tests in (1, 30))
+    edge, shift = stats.t.ppf(1 - 0.025 / 30, thirty - 1), 0.3 * np.sqrt(thirty)
+    assert one < thirty and 0.79 < stats.nct.sf(edge, thirty - 1, shift) < 0.82
+    assert smallest_difference(thirty, 1.0, tests=30) == pytest.approx(0.3, rel=0.01)
+
+
+def test_exploratory_scores_have_intervals_and_no_tests():
+    random = np.random.default_rng(0)
+    values = [
+        means(name, random.normal(2 * place, 1, 8), score=score)
+        for score in ("mos", "pace")
+        for place, name in enumerate("abc")
+    ]
+    found = compare_all(values, is_primary=lambda first, second: first.score == "mos")
+    tested, exploratory = found[:3], found[3:]
+    assert [one.p_holm for one in tested] == holm([one.p for one in tested])
+    assert {one.tests for one in tested} == {3} and all(one.primary for one in tested)
+    assert {(one.p, one.p_holm, one.tests, one.shown) for one in exploratory} == {(None, None, 0, False)}
+    assert all(one.low < one.difference < one.high for one in exploratory)
+    assert drawn(exploratory).count(" - ") >= 3
+
+
+def test_a_pair_without_shared_prompts_removes_no_other_pair_and_weakens_none():
+    random = np.random.default_rng(0)
+    first, second = means("a", random.normal(3, 1, 8)), means("b", random.normal(0, 1, 8))
+    elsewhere = means("c", random.normal(0, 1, 8), [f"q{number}" for number in range(8)])
+    two_shared = means("d", [1.0, 2.0], EIGHT[:2])
+    found = compare_all([first, second, elsewhere, two_shared])
+    pairs = {(one.first, one.second): one for one in found}
+    assert set(pairs) == {("a", "b"), ("a", "d"), ("b", "d")}
+    assert pairs["a", "b"].tests == 1 and pairs["a", "b"].p_holm == pairs["a", "b"].p < 0.05
+    assert pairs["a", "d"].p_holm == 1.0
+
+
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=12))
+def test_a_test_that_cannot_be_significant_weakens_no_other(differing):
+    attainable = [min(1.0, 2.0 ** (1 - count)) for count in differing]
+    tested, size = decidable_family(attainable)
+    assert sum(tested) <= size <= len(differing)
+    for p, is_tested in zip(attainable, tested, strict=True):
+        assert is_tested is (p < 0.05 / size)  # each can be significant in the family, and no other
+
+
+def test_a_family_of_too_few_prompts_says_how_many_it_needs():
+    random = np.random.default_rng(0)
+    six = EIGHT[:6]
+    values = [
+        means(name, random.normal(shift, 0.1, 6), six, score)
+        for score in ("mos", "pace")
+        for name, shift in (("a", 9), ("b", 0))
+    ]
+    found = compare_all(values)
+    assert [(one.p, one.p_holm, one.tests, one.fewest_prompts) for one in found] == 2 * [(2 / 64, 1.0, 2, 7)]
+    assert not any(one.can_decide for one in found)
+
+
+def test_systems_that_never_fail_cost_the_other_scores_nothing():
+    random = np.random.default_rng(0)
+    values = [means(name, random.normal(shift, 1, 8)) for name, shift in (("a", 3), ("b", 0))]
+    alone = compare_all(values)
+    values += [ClipValues.rates(name, "failed", [0.0] * 8, EIGHT) for name in "ab"]
+    found = compare_all(values)
+    assert found[0] == alone[0] and found[0].shown
+    assert (found[1].p, found[1].p_holm, found[1].primary) == (1.0, 1.0, True)
+
+
+@pytest.mark.slow
+def test_five_equal_systems_are_rarely_distinguished(monkeypatch):
+    """At most 5 of 100 families; `scripts/simulate_statistics.py` counts more of them."""
+    monkeypatch.setattr(comparison, "interval", lambda *_: None)
+    wrong = sum(
+        any(one.shown for one in compare_all(five_systems(12, 2, np.random.default_rng(seed))))
+        for seed in range(60)
+    )
+    assert wrong <= 8  # of 60, more than which 5 % give less than once in 100 times

@@ -118,6 +118,26 @@ def test_swapped_speakers_lower_turn_accuracy_and_not_the_word_accuracy(spoken, 
     assert max(values_of(words, clip, context)["wer"] for clip in (right, once, swapped)) < 0.1
 
 
+def test_turns_of_a_system_without_known_voices_are_compared_with_its_own(spoken, models):
+    alone = Context(Prompt("p", SCRIPT))
+    right, swapped, once = (
+        values_of(TurnAccuracy(models), dialogue(spoken, order), alone)
+        for order in ((1, 2, 1, 2), (2, 1, 2, 1), (1, 2, 1, 1))
+    )
+    assert right["turn_accuracy_own"] == swapped["turn_accuracy_own"] == 1 > once["turn_accuracy_own"]
+    assert right["turn_accuracy"] is None and right["turns_found"] == 1
+
+
+def test_a_voice_prompt_of_two_speakers_needs_no_times(spoken, models):
+    prompt = dialogue(spoken, (1, 2, 1, 2))
+    given = Context(Prompt("p", SCRIPT), (prompt,))
+    found = [
+        values_of(TurnAccuracy(models), dialogue(spoken, order), given)
+        for order in ((1, 2, 1, 2), (2, 1, 2, 1))
+    ]
+    assert [made["turn_accuracy"] for made in found] == [1, 0]
+
+
 def test_cpwer_ignores_the_names_of_voices_but_not_their_number(spoken, models, context):
     right, swapped, alone = (dialogue(spoken, order) for order in ((1, 2, 1, 2), (2, 1, 2, 1), (1, 1, 1, 1)))
     metric = AttributedWords(models)
@@ -171,7 +191,7 @@ def test_a_removed_sound_lowers_recall_and_an_added_one_raises_false_insertions(
     beep = 0.3 * np.sin(2 * np.pi * 1000 * np.arange(SAMPLE_RATE) / SAMPLE_RATE)
     with_beep = np.concatenate([spoken[1][0], beep, spoken[1][2]])
     without = np.concatenate([spoken[1][0], np.zeros(SAMPLE_RATE // 4), spoken[1][2]])
-    metric = NonverbalAdherence(models, {"beep": Calibration(0.1, 1.0, 1.0, 9, 9)}, detector)
+    metric = NonverbalAdherence(models, {"beep": Calibration(0.1, 1.0, 1.0, 20, 20)}, detector)
     tagged, plain = f"[S1] {TEXTS[0]} (beep) {TEXTS[2]}", f"[S1] {TEXTS[0]} {TEXTS[2]}"
 
     def clips(*waveforms):

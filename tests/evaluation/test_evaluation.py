@@ -2,17 +2,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from dia.config.judges import JudgesConfig
 from dia.dialogue import Script
 from dia.errors import UserError
 from dia.evaluation.metrics.registry import build_metrics
 from dia.evaluation.prompts import suite_prompts
-from dia.evaluation.statistics import difference_of_rates, estimate_mean, estimate_rate
-from dia.evaluation.suites import Suite, load_suites, suite_of
+from dia.evaluation.suites import PRIMARY, Suite, load_suites, suite_of
 from dia.evaluation.turn_alignment import match_words, times_of_turns
-from dia.judges.events import calibrate
+from dia.judges.events import Calibration, calibrate
 from dia.judges.transcription import RecognisedWord
 from dia.judges.words import transcript_words, word_errors
 from dia.resources import resource
@@ -76,48 +74,6 @@ def test_turns_are_located_by_their_words():
     assert turns_of(SCRIPT, heard[:2]) == [(0.0, 1.9), None] and turns_of(SCRIPT, []) == [None, None]
 
 
-def test_interval_matches_scipy():
-    values = np.random.default_rng(0).normal(3, 1, 60)
-    ours = estimate_mean(list(values), [str(number) for number in range(60)])
-    theirs = stats.bootstrap(
-        (values,), np.mean, method="percentile", n_resamples=5000, rng=0
-    ).confidence_interval
-    assert ours.low == pytest.approx(theirs.low, abs=0.03) and ours.high == pytest.approx(
-        theirs.high, abs=0.03
-    )
-
-
-def test_takes_of_one_prompt_do_not_narrow_the_interval():
-    values = np.random.default_rng(0).normal(3, 1, 20)
-    once = estimate_mean(list(values), [str(number) for number in range(20)])
-    thrice = estimate_mean(list(np.repeat(values, 3)), [str(number) for number in np.repeat(range(20), 3)])
-    assert (thrice.low, thrice.high) == pytest.approx((once.low, once.high)) and thrice.prompts == 20
-
-
-@pytest.mark.parametrize("hits, trials", [(7, 7), (0, 5), (3, 10), (56, 70)])
-def test_interval_of_a_rate_matches_scipy(hits, trials):
-    ours = estimate_rate([1.0] * hits + [0.0] * (trials - hits), [str(number) for number in range(trials)])
-    theirs = stats.binomtest(hits, trials).proportion_ci(method="wilson")
-    assert (ours.value, ours.low, ours.high) == pytest.approx(
-        (hits / trials, theirs.low, theirs.high), abs=1e-6
-    )
-
-
-def test_interval_of_a_difference_is_the_published_one():
-    """Newcombe 1998, table II, 56 of 70 against 48 of 80, method 10."""
-    rates = [
-        estimate_rate([1.0] * hits + [0.0] * (trials - hits), [str(number) for number in range(trials)])
-        for hits, trials in ((56, 70), (48, 80))
-    ]
-    found = difference_of_rates(*rates)
-    assert (found.value, found.low, found.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)
-
-
-def test_seeds_of_one_prompt_do_not_narrow_a_rate():
-    once, thrice = (estimate_rate([1.0, 0.0, 1.0] * seeds, ["a", "b", "c"] * seeds) for seeds in (1, 3))
-    assert (once.low, once.high) == (thrice.low, thrice.high) and thrice.clips == 9
-
-
 def test_calibration_of_noise_does_not_look_informed():
     """Chosen and stated on the same clips, a threshold on noise would look better than random."""
     random = np.random.default_rng(0)
@@ -130,9 +86,16 @@ def test_calibration_of_noise_does_not_look_informed():
 
 
 def test_calibration_marks_tags_that_it_cannot_measure():
-    scores = [{"laughs": 0.9, "sighs": 0.5}] * 5 + [{"laughs": 0.1, "sighs": 0.5}] * 5
-    found = calibrate(scores, [{"laughs", "sighs"}] * 5 + [set()] * 5)
+    scores = [{"laughs": 0.9, "sighs": 0.5}] * 10 + [{"laughs": 0.1, "sighs": 0.5}] * 10
+    found = calibrate(scores, [{"laughs", "sighs"}] * 10 + [set()] * 10)
     assert found["laughs"].measurable and found["laughs"].sensitivity == 1 and not found["sighs"].measurable
+    few = calibrate(scores[5:15], [{"laughs", "sighs"}] * 5 + [set()] * 5)["laughs"]
+    assert few.sensitivity == few.specificity == 1 and not few.measurable
+
+
+def test_the_interval_of_a_detector_s_value_is_newcombe_s():
+    """56 of 70 against 48 of 80: Newcombe 1998, table II (a), method 10."""
+    assert Calibration(0.5, 0.8, 0.4, 70, 80).least_informedness == pytest.approx(0.0524, abs=5e-5)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +109,10 @@ def test_calibration_marks_tags_that_it_cannot_measure():
         ),
         ({"split": "test", "prompts": 1.5, "seeds": 0}, ["prompts=1.5", "seeds=0", "lacks shown"]),
         ({"split": "test", "file": "voices", "prompts": 1, "seeds": 1, "shown": 1}, ["either split"]),
-        ({"split": "test", "prompts": 1, "seeds": 1, "shown": 1, "without": "mos"}, ["without='mos'"]),
+        (
+            {"split": "test", "prompts": 1, "seeds": 1, "shown": 1, "without": "mos", "primary": [1]},
+            ["without='mos'", "primary=[1]"],
+        ),
         (
             {"file": "voices", "prompts": 1, "seeds": 1, "shown": 1, "versions": "tags"},
             ["versions, which apply to a split only"],
@@ -163,15 +129,29 @@ def test_all_problems_of_a_suite_are_reported_at_once(content, problems):
 
 def test_the_shipped_suites_load_and_full_contains_all_of_them():
     (quick,) = load_suites("quick")
-    assert quick == Suite("quick", 48, 1, 6, split="test", without=("second_wer", "dnsmos", "prosody"))
+    primary = ("wer", "similarity", "mos", "failed")
+    without = ("second_wer", "recogniser_disagreement", "dnsmos", "prosody")
+    assert quick == Suite("quick", 48, 1, 6, split="test", without=without, primary=primary)
     assert quick.limited(0, 3) == replace(quick, seeds=3)
     names = {metric.name for metric in build_metrics(JudgesConfig(), {})}
     assert all(set(suite.without) <= names for suite in [quick, *load_suites("full")])
     names = {path.stem for path in resource("eval/suites").glob("*.yaml")}
     assert {suite.name for suite in load_suites("full")} == names - {"quick", "full"}
-    assert load_suites("mine/own.jsonl") == [Suite("own", 0, 3, 4, file="mine/own.jsonl")]
+    assert load_suites("mine/own.jsonl") == [Suite("own", 0, 3, 4, file="mine/own.jsonl", primary=PRIMARY)]
     for suite in load_suites("full"):
         assert not suite.file or suite_prompts(suite.file)
+
+
+def test_every_suite_declares_a_few_primary_scores_that_have_a_direction():
+    directions = {
+        result.name: result.better
+        for metric in build_metrics(JudgesConfig(), {})
+        for result in metric.summarise([])
+    }
+    own = load_suites("mine/own.jsonl")
+    for suite in [*own, *load_suites("quick"), *load_suites("full")]:
+        assert 1 < len(suite.primary) <= 5
+        assert all(directions[name] for name in suite.primary), suite
 
 
 @pytest.mark.parametrize("own, limit, most", [(48, 0, 48), (48, 5, 5), (48, 99, 48), (0, 5, 5), (0, 0, 0)])

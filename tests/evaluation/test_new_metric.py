@@ -7,19 +7,20 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from dia.config.compose import compose, typed
 from dia.config.judges import JudgesConfig
-from dia.evaluation.cache import ContentCache
+from dia.errors import UserError
 from dia.evaluation.metrics import registry
 from dia.evaluation.metrics.protocol import contributions_of
 from dia.evaluation.metrics.result import summarise_ratio
+from dia.evaluation.metrics.unavailable import UnavailableMetric
 from dia.evaluation.report import render_report
-from dia.evaluation.score_suite import score_suite
 from dia.evaluation.suite_prompts import PromptItem
 from dia.evaluation.suites import Suite
 from dia.evaluation.takes import SystemTakes
 from dia.evaluation.terminal import print_results
 from dia.judges.provenance import Provenance
-from tests.evaluation.loudness import clip, prompt, results_of
+from tests.evaluation.loudness import clip, prompt, results_of, score_in_process
 
 
 class PeakLevel:
@@ -55,7 +56,7 @@ def results(tmp_path, monkeypatch):
         for name, level in (("baseline", 0.2), ("model", 0.5))
     ]
     suite = Suite("quick", 12, 1, 1, split="test")
-    scored = score_suite(suite, items, takes, metrics, (), ContentCache(tmp_path))
+    scored = score_in_process(suite, items, takes, metrics, (), tmp_path)
     return results_of(metrics=metrics, suites=(scored,))
 
 
@@ -80,4 +81,28 @@ def test_it_is_in_the_table_of_the_terminal(results):
 
 def test_it_is_in_the_report(results):
     page = render_report(results, [])
-    assert "peak level" in page and "maximum of samples" in page and "better in peak level" in page
+    assert "maximum of samples" in page and "Better in 1 of 2 tested scores (peak level)" in page
+
+
+def test_metrics_are_chosen_or_left_out_by_name():
+    metrics = registry.build_metrics(JudgesConfig(), {})
+
+    def measured(*names):
+        chosen = registry.choose_metrics(metrics, names)
+        assert [metric.name for metric in chosen] == [metric.name for metric in metrics]
+        return [metric.name for metric in chosen if not isinstance(metric, UnavailableMetric)]
+
+    assert measured("wer", "turns") == ["wer", "turns"]
+    assert "second_wer" in measured() and measured("-second_wer") == [
+        name for name in measured() if name != "second_wer"
+    ]
+    assert measured("wer", "turns", "-wer") == ["turns"]
+    with pytest.raises(UserError, match=r"no metric words; known: wer, second_wer"):
+        measured("words", "-mos")
+
+
+@pytest.mark.parametrize(
+    "given, expected", [("metrics=[wer,mos]", ["wer", "mos"]), ("metrics=-second_wer", ["-second_wer"])]
+)
+def test_the_command_line_takes_names_of_metrics(given, expected):
+    assert typed(compose("eval", [given])).metrics == expected

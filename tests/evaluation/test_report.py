@@ -14,7 +14,7 @@ from dia.evaluation.published import load_published
 from dia.evaluation.report import render_report
 from dia.evaluation.results import GenerationSpeed, LearningCurve
 from dia.evaluation.terminal import headline_table, next_commands, print_results
-from dia.evaluation.verdicts import main_verdict, verdicts_of
+from dia.evaluation.verdicts import verdicts_of
 from tests.evaluation.loudness import prompt, results_of, system_of
 
 
@@ -50,7 +50,8 @@ def test_the_page_escapes_and_states_what_was_not_measured(cache):
 
 def test_the_answer_is_first_and_audio_is_before_tables(cache):
     page = render_report(results_of(*two_systems(cache, 0.3)), [])
-    places = [page.index(text) for text in ("better in loudness", "data:audio/flac", "<table>", "Published")]
+    parts = ("model is better than baseline", "data:audio/flac", "<table", "What was not measured, and why (")
+    places = [page.index(text) for text in parts]
     assert places == sorted(places)
 
 
@@ -59,30 +60,6 @@ def two_systems(cache, difference, prompts=12):
     levels = rng.uniform(0.2, 0.4, prompts)
     changed = levels + difference + rng.normal(0, 0.02, prompts)
     return system_of("baseline", levels, cache), system_of("model", changed, cache)
-
-
-@pytest.mark.parametrize(
-    ("difference", "answer", "text"),
-    [
-        (0.3, "better", "model compared with baseline, on 12 prompts: better in loudness +0.295"),
-        (-0.1, "worse", "model compared with baseline, on 12 prompts: worse in loudness -0.105"),
-        (0.0, "no difference shown", "no difference that these 12 prompts can show (loudness"),
-    ],
-)
-def test_the_verdict_is_a_sentence_with_an_interval(cache, difference, answer, text):
-    (result,) = results_of(*two_systems(cache, difference)).suites
-    verdict = main_verdict(result)
-    assert verdict.answer == answer and text in verdict.sentence()
-    assert "95 % interval" in verdict.sentence()
-    (shown,) = [item for item in verdict.differences if item.title == "loudness"]
-    assert shown.low < shown.value < shown.high
-
-
-def test_an_interval_without_zero_that_correction_does_not_confirm_is_called_uncertain(cache):
-    (result,) = results_of(*two_systems(cache, 0.3, prompts=5)).suites
-    sentence = main_verdict(result).sentence()  # the smallest p of five prompts is 2 / 2**5
-    assert "no difference that these 5 prompts can show" in sentence
-    assert f"not certain, because {len(result.comparisons)} differences were tested" in sentence
 
 
 def test_the_model_is_the_subject_and_references_come_last(cache):
@@ -113,7 +90,7 @@ def test_the_terminal_ends_with_what_was_measured_the_answer_the_report_and_comm
         "3.00 times real time",
         "4 of 10 takes and scores came from the cache",
         "Measured on the suite quick (12 prompts): baseline, model.",
-        "no difference that these 12 prompts can show",
+        "cannot be decided with 12 prompts whether",
         str(Path("report.html").resolve()),
     ):
         assert part in text, part
@@ -135,6 +112,6 @@ def test_the_table_has_headline_results_only(cache):
     (result,) = results_of(*two_systems(cache, 0.1)).suites
     table = headline_table(result)
     assert list(table.columns[0].cells) == [
-        "takes that failed (lower is better)",
+        "takes that failed (%, lower is better)",
         "loudness (higher is better)",
     ]

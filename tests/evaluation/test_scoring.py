@@ -112,6 +112,27 @@ def test_a_model_that_turns_out_to_be_missing_is_a_reason(tmp_path):
     assert not list(tmp_path.rglob("*.json"))
 
 
+def test_one_system_without_shared_prompts_does_not_remove_the_other_pairs(tmp_path):
+    cache = ContentCache(tmp_path)
+    levels = np.linspace(0.2, 0.4, 8)
+    elsewhere = summarise_system("other", [score_clip(METRICS, *clip("other", 70, 0.3), cache)], [], METRICS)
+    systems = [system_of("soft", levels, cache), elsewhere, system_of("loud", levels + 0.3, cache)]
+    pairs = {(item.first, item.second) for item in compare_systems(systems) if item.score == "loudness"}
+    assert pairs == {("soft", "loud")}
+
+
+def test_primary_scores_are_tested_and_two_references_are_not(tmp_path):
+    cache, levels = ContentCache(tmp_path), np.linspace(0.2, 0.4, 8)
+    names = ("ground truth", "codec round trip", "model")
+    systems = [system_of(name, levels + 0.1 * place, cache) for place, name in enumerate(names)]
+    tested = {item.score for item in compare_systems(systems, ["loud"]) if item.primary}
+    assert tested == {"loud"}
+    primary = [item for item in compare_systems(systems) if item.primary]
+    assert {item.score for item in primary} == {"loudness", "takes_failed"}  # the headlines
+    assert all("model" in (item.first, item.second) for item in primary)
+    assert {item.tests for item in primary} == {2}  # no take failed, which no test can tell apart
+
+
 def test_systems_without_a_prompt_in_common_are_not_compared(tmp_path):
     cache = ContentCache(tmp_path)
     other = summarise_system("other", [score_clip(METRICS, *clip("other", 7, 0.3), cache)], [], METRICS)

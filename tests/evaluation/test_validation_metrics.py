@@ -59,6 +59,7 @@ class Detector:
     """A detector that takes sounds that are loud at the end for laughs."""
 
     provenance = Provenance("a test's own", "1", 16_000, "Apache-2.0", True)
+    hop_seconds, window_seconds = 0.2, 0.975
 
     def scores(self, recording):
         return {"laughs": float(np.abs(recording.waveform[-200:]).sum())}
@@ -71,7 +72,7 @@ def labelled():
     loud, still = np.full(16_000, 0.5, np.float32), np.full(16_000, 0.01, np.float32)
     return [
         row(number, [(waveform, "Well.")], tags)[0]
-        for number in range(5)
+        for number in range(10)
         for waveform, tags in ((loud, ["laughs"]), (still, []))
     ]
 
@@ -108,7 +109,8 @@ def test_scores_of_other_voices_and_of_silence(dialogue, monkeypatch):
     assert values["missed_eos"] == 0.5 and values["tag_recall"] == values["false_insertion"] == 0
     assert values["duration_ratio"] == pytest.approx(1.5, abs=0.1)
     silent, missing = metrics([Sample(np.zeros(0, np.float32))] * 2)
-    assert silent["wer"] == 1 and "no turn was" in missing["similarity"]
+    assert not missing and silent["wer"] == silent["mos"] == 1  # silence has the worst value of each
+    assert silent["similarity"] == silent["turn_accuracy"] == silent["tag_recall"] == 0
 
 
 def test_each_missing_model_has_a_reason(dialogue, monkeypatch, tmp_path):

@@ -16,7 +16,15 @@ import numpy as np
 from dia.evaluation.metrics.corrected import correct_rate
 from dia.evaluation.metrics.placement import Event, events_of, slot_errors
 from dia.evaluation.metrics.protocol import ClipScore
-from dia.evaluation.metrics.result import Contribution, MetricResult, summarise_rate, summarise_ratio
+from dia.evaluation.metrics.result import (
+    DIFFERENCE_OF_RATES,
+    POINTS,
+    Contribution,
+    MetricResult,
+    summarise_mean,
+    summarise_rate,
+    summarise_ratio,
+)
 from dia.evaluation.not_measured import NotMeasured
 from dia.evaluation.statistics import difference_of_rates
 from dia.judges.events import Calibration
@@ -34,7 +42,7 @@ WITH_TAG = ("", "tag")  # versions of a prompt whose script has the tag that is 
 LABELS = {
     "tag_recall": "tags that are audible",
     "false_insertion": "clips with a sound that the script does not have",
-    "net_tag_effect": "effect of a tag: audible with it minus without it",
+    "net_tag_effect": "net effect of a tag on its sound",
 }
 Calibrations = Mapping[str, Calibration]
 ClipValue = Callable[[ClipScore], float]
@@ -97,7 +105,7 @@ def _summarise_tag(
 
 def _summarise_recall(clips: Sequence[ClipScore], tag: str, calibration: Calibration) -> MetricResult:
     hits = [
-        Contribution(clip.prompt.id, detected(clip, tag, calibration))
+        Contribution(clip.prompt.cluster, detected(clip, tag, calibration))
         for clip in clips
         if has_tag(clip, tag) and clip.prompt.version in WITH_TAG
     ]
@@ -106,7 +114,7 @@ def _summarise_recall(clips: Sequence[ClipScore], tag: str, calibration: Calibra
 
 def _summarise_insertion(clips: Sequence[ClipScore], tag: str, calibration: Calibration) -> MetricResult:
     without = [clip for clip in clips if clip.prompt.version in ("", "plain") and not has_tag(clip, tag)]
-    insertions = [Contribution(clip.prompt.id, detected(clip, tag, calibration)) for clip in without]
+    insertions = [Contribution(clip.prompt.cluster, detected(clip, tag, calibration)) for clip in without]
     events = sum(len(events_of(clip.values, tag, calibration.threshold)) for clip in without)
     minutes = sum(clip.values["seconds"] for clip in without) / 60
     per_minute = events / minutes if minutes else None
@@ -138,11 +146,21 @@ def _summarise_net_effect(
     differences = paired_differences(own, "tag", "plain", lambda clip: detected(clip, tag, calibration))
     if differences:
         corrected = correct_rate(differences, calibration, difference=True)
-        return summarise_ratio(name, differences, NO_PAIR, 1, paired=True, corrected=corrected, **known)
+        return summarise_mean(
+            name,
+            differences,
+            NO_PAIR,
+            1,
+            bounds=DIFFERENCE_OF_RATES,
+            paired=True,
+            unit=POINTS,
+            corrected=corrected,
+            **known,
+        )
     if recall.measured is None or insertion.measured is None:
         return MetricResult(name, NotMeasured(NO_CLIP), 1)
     unpaired = difference_of_rates(recall.measured, insertion.measured)
-    return MetricResult(name, unpaired, 1, {"paired": False, **known})
+    return MetricResult(name, unpaired, 1, {"paired": False, **known}, unit=POINTS)
 
 
 def _summarise_all_tags(by_tag: Sequence[MetricResult], tags: Sequence[str]) -> list[MetricResult]:
@@ -161,25 +179,22 @@ def _summarise_all_tags(by_tag: Sequence[MetricResult], tags: Sequence[str]) -> 
             for items in own.values()
             for item in items
         ]
-        results += [
-            summarise_ratio(
-                name,
-                micro,
-                NO_TAG,
-                better,
-                label=LABELS[name],
-                headline=name != "tag_recall",
-                tags=sorted(own),
-            ),
-            summarise_ratio(
-                f"{name}_macro",
-                macro,
-                NO_TAG,
-                better,
-                label=f"{LABELS[name]}, mean of tags",
-                tags=sorted(own),
-            ),
-        ]
+        common: dict[str, Any] = {"tags": sorted(own)}
+        mean_label = f"{LABELS[name]}, mean of tags"
+        if name == "net_tag_effect":
+            common |= {"bounds": DIFFERENCE_OF_RATES, "unit": POINTS}
+            results += [
+                summarise_mean(name, micro, NO_TAG, better, label=LABELS[name], headline=True, **common),
+                summarise_mean(f"{name}_macro", macro, NO_TAG, better, label=mean_label, **common),
+            ]
+        else:
+            is_headline = name != "tag_recall"
+            results += [
+                summarise_rate(
+                    name, micro, NO_TAG, better, label=LABELS[name], headline=is_headline, **common
+                ),
+                summarise_rate(f"{name}_macro", macro, NO_TAG, better, label=mean_label, **common),
+            ]
     return results
 
 
@@ -193,7 +208,7 @@ def _summarise_places(clips: Sequence[ClipScore], calibration: Calibrations) -> 
             slots = [slot for slot in clip.values["asked"] if slot["tag"] == tag]
             if not slots or clip.prompt.version not in WITH_TAG:
                 continue
-            events, prompt = events_of(clip.values, tag, item.threshold), clip.prompt.id
+            events, prompt = events_of(clip.values, tag, item.threshold), clip.prompt.cluster
             errors += [Contribution(prompt, float(error)) for error in slot_errors(events, slots)]
             speakers += [Contribution(prompt, float(right)) for right in _right_speakers(events, slots)]
             for distance in SLOT_DISTANCES:
@@ -202,10 +217,19 @@ def _summarise_places(clips: Sequence[ClipScore], calibration: Calibrations) -> 
                 ]
     absolute = [Contribution(error.cluster, abs(error.numerator)) for error in errors]
     return [
-        summarise_ratio("slot_error", errors, NO_EVENT, label="words from the tag to its sound"),
-        summarise_ratio("slot_error_absolute", absolute, NO_EVENT, -1, label="words between tag and sound"),
+        summarise_mean(
+            "slot_error", errors, NO_EVENT, label="distance from a tag to its sound", unit="words"
+        ),
+        summarise_ratio(
+            "slot_error_absolute",
+            absolute,
+            NO_EVENT,
+            -1,
+            label="distance between a tag and its sound",
+            unit="words",
+        ),
         *(
-            summarise_ratio(
+            summarise_rate(
                 f"slot_hit_{distance}",
                 items,
                 NO_CLIP,
@@ -214,7 +238,7 @@ def _summarise_places(clips: Sequence[ClipScore], calibration: Calibrations) -> 
             )
             for distance, items in hits.items()
         ),
-        summarise_ratio(
+        summarise_rate(
             "right_speaker", speakers, NO_EVENT, 1, label="sounds made by the right speaker", headline=True
         ),
     ]
@@ -244,12 +268,12 @@ def _summarise_confusion(clips: Sequence[ClipScore], calibration: Calibrations) 
             for tag, item in calibration.items():
                 row[tag] = row.get(tag, 0) + int(detected(clip, tag, item))
     swapped = [
-        Contribution(clip.prompt.id, detected(clip, clip.prompt.tag, calibration[clip.prompt.tag]))
+        Contribution(clip.prompt.cluster, detected(clip, clip.prompt.tag, calibration[clip.prompt.tag]))
         for clip in clips
         if clip.prompt.version == "swapped" and clip.prompt.tag in calibration
     ]
     leaked = [
-        Contribution(clip.prompt.id, _any_detected(clip, calibration))
+        Contribution(clip.prompt.cluster, _any_detected(clip, calibration))
         for clip in clips
         if clip.prompt.version == "sentinel"
     ]
@@ -260,11 +284,21 @@ def _summarise_confusion(clips: Sequence[ClipScore], calibration: Calibrations) 
             swapped,
             NO_CLIP,
             -1,
-            label="old sound stays when the tag is swapped",
+            label="clips that keep the old sound when the tag is swapped",
             confusion=matrix,
         ),
-        summarise_rate("sentinel_leakage", leaked, NO_CLIP, -1, label="unknown tag with a sound"),
-        summarise_ratio("sentinel_effect", effect, NO_PAIR, -1, label="effect of an unknown tag"),
+        summarise_rate(
+            "sentinel_leakage", leaked, NO_CLIP, -1, label="clips with a sound for an unknown tag"
+        ),
+        summarise_mean(
+            "sentinel_effect",
+            effect,
+            NO_PAIR,
+            -1,
+            bounds=DIFFERENCE_OF_RATES,
+            label="effect of an unknown tag",
+            unit=POINTS,
+        ),
     ]
 
 
@@ -275,7 +309,7 @@ def _any_detected(clip: ClipScore, calibration: Calibrations) -> float:
 def _summarise_words(clips: Sequence[ClipScore]) -> list[MetricResult]:
     """Return tags that are read aloud, and the word errors that a tag causes."""
     aloud = [
-        Contribution(clip.prompt.id, float(clip.values["read_aloud"] > 0))
+        Contribution(clip.prompt.cluster, float(clip.values["read_aloud"] > 0))
         for clip in clips
         if clip.values["asked"]
     ]
@@ -284,5 +318,7 @@ def _summarise_words(clips: Sequence[ClipScore]) -> list[MetricResult]:
     )
     return [
         summarise_rate("tags_read_aloud", aloud, NO_CLIP, -1, label="clips with a tag read aloud"),
-        summarise_ratio("lexical_damage", damage, NO_PAIR, -1, label="word errors caused by a tag"),
+        summarise_mean(
+            "lexical_damage", damage, NO_PAIR, -1, label="word errors caused by a tag", unit=POINTS
+        ),
     ]

@@ -27,10 +27,21 @@ from dia.evaluation.metrics.protocol import (
     first_reason,
     provenance_of,
 )
-from dia.evaluation.metrics.result import Contribution, MetricResult, summarise_rate, summarise_ratio
-from dia.evaluation.metrics.words import NORMALISER, normalisation_version
+from dia.evaluation.metrics.result import (
+    COSINE,
+    PERCENT,
+    Contribution,
+    MetricResult,
+    summarise_mean,
+    summarise_rate,
+    summarise_ratio,
+)
+from dia.evaluation.metrics.words import NORMALISER
 from dia.evaluation.not_measured import NotMeasured
+from dia.evaluation.prompts import Prompt
 from dia.evaluation.shared_models import SharedModels
+from dia.judges.normalisation import normalisation_version
+from dia.judges.normalisation.compounds import with_reference_borders
 from dia.judges.recording import Recording, Times
 from dia.judges.speakers import Embedding, SpeakerEncoder
 from dia.judges.transcription import RecognisedWord, transcript
@@ -48,7 +59,7 @@ class AttributedWords:
 
     def __init__(self, models: SharedModels) -> None:
         self.models = models
-        self.version = f"1, {normalisation_version()}"
+        self.version = f"2, {normalisation_version()}"
 
     def provenance(self) -> Models:
         """Return the ASR model, the speaker encoder, and the aligner."""
@@ -62,10 +73,13 @@ class AttributedWords:
 
         `timed_errors` is None where a turn of the script was not located, because then its times are unknown.
         """
-        recognised = self.models.words(recording)
+        recognised, language = self.models.usable_words(recording), recording.language
         voices = voices_of_words(recognised, *self.models.windows(recording)) if recognised else []
-        hypothesis = [_segment(voice, run) for voice, run in speaker_runs(recognised, voices)]
-        reference = _reference_segments(recording.script, self.models.turns(recording))
+        reference = _reference_segments(recording.script, self.models.turns(recording), language)
+        spoken = reference_words(recording.script, language)
+        hypothesis = [
+            _segment(voice, run, spoken, language) for voice, run in speaker_runs(recognised, voices)
+        ]
         words = sum(len(turn["words"].split()) for turn in reference)
         if not words:
             return NotMeasured(NO_WORDS)
@@ -77,11 +91,20 @@ class AttributedWords:
             "speakers": len({turn.speaker for turn in recording.script.turns}),
         }
 
+    def worst_values(self, prompt: Prompt, reason: str = "") -> Values | None:
+        """Return all words as missing, and no voice."""
+        script = Script.parse(prompt.script)
+        words = sum(len(reference_words(Script((turn,)), prompt.language)) for turn in script.turns)
+        if reason or not words:
+            return None
+        speakers = len({turn.speaker for turn in script.turns})
+        return {"errors": words, "timed_errors": words, "words": words, "voices": 0, "speakers": speakers}
+
     def summarise(self, clips: Sequence[ClipScore]) -> list[MetricResult]:
         """Return `cpwer`, `tcpwer`, and `voices_wrong`: clips whose number of voices is not the script's."""
         untimed = sum(clip.measured and clip.values["timed_errors"] is None for clip in clips)
         miscounted = [
-            Contribution(clip.prompt.id, float(clip.values["voices"] != clip.values["speakers"]))
+            Contribution(clip.prompt.cluster, float(clip.values["voices"] != clip.values["speakers"]))
             for clip in clips
             if clip.measured
         ]
@@ -93,6 +116,7 @@ class AttributedWords:
                 no_words,
                 -1,
                 label="word error rate by speaker (cpWER)",
+                unit=PERCENT,
                 not_measured=count_reasons(clips),
             ),
             summarise_ratio(
@@ -101,6 +125,7 @@ class AttributedWords:
                 "in no clip were all turns located",
                 -1,
                 label="word error rate by speaker and time (tcpWER)",
+                unit=PERCENT,
                 clips_without_times=untimed,
             ),
             summarise_rate(
@@ -146,21 +171,30 @@ class PermutedSimilarity:
             times.setdefault(voice, []).append((run[0].start, run[-1].end))
         return times
 
+    def worst_values(self, prompt: Prompt, reason: str = "") -> Values | None:
+        """Return a clip without a voice, which fails."""
+        speakers = len({turn.speaker for turn in Script.parse(prompt.script).turns})
+        return None if reason else {"voices": 0, "speakers": speakers, "similarity": None}
+
     def summarise(self, clips: Sequence[ClipScore]) -> list[MetricResult]:
         """Return `cpsim`, and `cpsim_failed`: clips whose number of voices is not the script's."""
         measured = [clip for clip in clips if clip.measured]
-        failed = [Contribution(clip.prompt.id, float(clip.values["similarity"] is None)) for clip in measured]
+        failed = [
+            Contribution(clip.prompt.cluster, float(clip.values["similarity"] is None)) for clip in measured
+        ]
         counts = [clip.values["voices"] for clip in measured]
         voices = {str(number): counts.count(number) for number in sorted(set(counts))}
         reasons = count_reasons(clips)
         nothing = first_reason(reasons, "in no clip are there as many voices as in the script")
         return [
-            summarise_ratio(
+            summarise_mean(
                 "cpsim",
                 contributions_of(clips, "similarity"),
                 nothing,
                 1,
+                bounds=COSINE,
                 label="voice similarity by permutation (cpSIM)",
+                unit="cosine",
                 voices=voices,
                 not_measured=reasons,
             ),
@@ -198,27 +232,30 @@ def _embed_joined(encoder: SpeakerEncoder, recording: Recording, times: Sequence
     return encoder.embed(joined, (0.0, len(waveform) / sample_rate))
 
 
-def _segment(voice: int, run: Sequence[RecognisedWord]) -> dict[str, Any]:
-    """Return a run of words of one voice for MeetEval.
+def _segment(
+    voice: int, run: Sequence[RecognisedWord], reference: Sequence[str], language: str
+) -> dict[str, Any]:
+    """Return a run of words of one voice for MeetEval, with the borders of the script's words.
 
     The run is normalised as a whole, because "twenty five" is one number.
     """
+    words = transcript_words(transcript(list(run)), language)
     return {
         "session_id": "clip",
         "speaker": f"v{voice}",
-        "words": " ".join(transcript_words(transcript(list(run)))),
+        "words": " ".join(with_reference_borders(reference, words)),
         "start_time": run[0].start,
         "end_time": max(run[-1].end, run[0].start + SHORTEST),
     }
 
 
-def _reference_segments(script: Script, times: Sequence[Times | None]) -> list[dict[str, Any]]:
+def _reference_segments(script: Script, times: Sequence[Times | None], language: str) -> list[dict[str, Any]]:
     """Return the turns of a script for MeetEval, without times where they are unknown."""
     return [
         {
             "session_id": "clip",
             "speaker": f"S{turn.speaker}",
-            "words": " ".join(reference_words(Script((turn,)))),
+            "words": " ".join(reference_words(Script((turn,)), language)),
         }
         | ({} if pair is None else {"start_time": pair[0], "end_time": max(pair[1], pair[0] + SHORTEST)})
         for turn, pair in zip(script.turns, times, strict=True)

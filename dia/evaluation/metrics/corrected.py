@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dia.evaluation.metrics.result import Contribution
-from dia.evaluation.statistics import RESAMPLES
+from dia.evaluation.paired import PSEUDO_PROMPTS
 from dia.judges.events import Calibration
 
+DRAWS = 2000
 PRIOR = 0.5  # Jeffreys': a bootstrap of eleven hits of eleven would have no uncertainty
 
 
@@ -29,7 +30,7 @@ def correct_rate(
 
     With ``difference`` the contributions are differences of two rates of one detector, in which specificity
     cancels out. The 95 % interval draws sensitivity, specificity and rate jointly: each from its Beta
-    posterior over the number of recordings or prompts, a difference by bootstrap over clusters.
+    posterior over the number of recordings or prompts, a difference around its mean over clusters.
     """
     rng = np.random.default_rng(seed)
     observed, draws = _draw_differences(contributions, rng) if difference else _draw_rates(contributions, rng)
@@ -42,12 +43,13 @@ def correct_rate(
     low, high = np.quantile(numerators[valid] / informedness[valid], [0.025, 0.975])
     value = (observed if difference else observed + specificity - 1) / (sensitivity + specificity - 1)
     least = -1.0 if difference else 0.0
-    return {"value": float(value), "low": float(low), "high": float(high), "outside": not least <= value <= 1}
+    ends = {"low": float(min(low, value)), "high": float(max(high, value))}
+    return {"value": float(value), **ends, "outside": not least <= value <= 1}
 
 
 def _draw_share(share: float, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Draw from the Beta posterior of a share of ``count`` trials."""
-    return rng.beta(share * count + PRIOR, (1 - share) * count + PRIOR, RESAMPLES)
+    return rng.beta(share * count + PRIOR, (1 - share) * count + PRIOR, DRAWS)
 
 
 def _draw_rates(
@@ -61,9 +63,16 @@ def _draw_rates(
 def _draw_differences(
     contributions: Sequence[Contribution], rng: np.random.Generator
 ) -> tuple[float, NDArray[np.float64]]:
-    """Return the mean and bootstrap means over clusters."""
+    """Return the mean, and draws around the mean of clusters as ``rate_interval`` estimates it.
+
+    Its added prompts give an uncertainty to differences that are all alike, which a bootstrap would not have.
+    """
     names, cluster = np.unique([item.cluster for item in contributions], return_inverse=True)
     sums = np.bincount(cluster, weights=[item.numerator for item in contributions])
-    counts = np.bincount(cluster)
-    places = rng.integers(0, len(names), (RESAMPLES, len(names)))
-    return float(sums.sum() / counts.sum()), sums[places].sum(axis=1) / counts[places].sum(axis=1)
+    means = sums / np.bincount(cluster)
+    counted = len(names) + 2 * PSEUDO_PROMPTS
+    center = float(means.sum() / counted)
+    spread = float(((means**2).sum() + 2 * PSEUDO_PROMPTS) / counted) - center**2
+    moves = rng.standard_t(max(len(names) - 1, 1), DRAWS) * np.sqrt(spread / counted)
+    observed = float(np.mean([item.numerator for item in contributions]))
+    return observed, np.clip(center + moves, -1.0, 1.0)

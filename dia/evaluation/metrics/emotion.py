@@ -14,7 +14,7 @@ from dia.evaluation.metrics.protocol import (
     count_reasons,
     provenance_of,
 )
-from dia.evaluation.metrics.result import MetricResult, summarise_ratio
+from dia.evaluation.metrics.result import MetricResult, summarise_mean
 from dia.evaluation.metrics.unavailable import no_model
 from dia.evaluation.not_measured import NotMeasured
 from dia.judges.emotion import DIMENSIONS, DimensionalEmotion
@@ -43,11 +43,13 @@ class PredictedEmotion:
         """Return the mean of each dimension, and agreement and difference of arousal between versions."""
         reasons = count_reasons(clips)
         means = [
-            summarise_ratio(
+            summarise_mean(
                 f"emotion_{name}",
                 contributions_of(clips, name),
                 SHORT,
-                label=f"predicted {name} (0 to 1)",
+                bounds=(0.0, 1.0),
+                label=f"predicted {name}",
+                unit="0 to 1",
                 not_measured=reasons,
             )
             for name in DIMENSIONS

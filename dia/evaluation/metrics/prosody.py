@@ -23,8 +23,15 @@ from dia.evaluation.metrics.protocol import (
     count_reasons,
     provenance_of,
 )
-from dia.evaluation.metrics.result import Contribution, MetricResult, summarise_ratio
+from dia.evaluation.metrics.result import (
+    Contribution,
+    MetricResult,
+    summarise_mean,
+    summarise_rate,
+    summarise_ratio,
+)
 from dia.evaluation.not_measured import NotMeasured
+from dia.evaluation.prompts import Prompt
 from dia.evaluation.shared_models import SharedModels
 from dia.judges.prosody import (
     FRAMES,
@@ -44,6 +51,7 @@ from dia.judges.words import transcript_words
 
 PAUSE = 0.2  # seconds of silence within speech that count as a pause
 NO_VOICE = "there is no voice to hear"
+NO_TURN = "no turn with a voice was found"
 NO_PAIR = "no group has a high and a low version, or its speakers have fewer than four turns"
 FEWEST_TURNS = 4  # of a speaker, below which its usual values are unknown
 
@@ -71,7 +79,7 @@ class Prosody:
         pauses = [
             stop - start for start, stop in pauses_of(waveform, PAUSE) if start >= begin and stop <= end
         ]
-        words = [word for word in self.models.words(recording) if transcript_words(word.text)]
+        words = [word for word in self.models.usable_words(recording) if transcript_words(word.text)]
         seconds_of_words = words[-1].end - words[0].start if words else 0.0
         return {
             "rate": len(words) / seconds_of_words if seconds_of_words > 0 else None,
@@ -101,13 +109,33 @@ class Prosody:
         reasons = count_reasons(clips)
         pauses = contributions_of(clips, "pause_seconds", "pauses")
         return [
-            summarise_ratio(
-                "words_per_second", contributions_of(clips, "rate"), NO_VOICE, not_measured=reasons
+            summarise_mean(
+                "words_per_second",
+                contributions_of(clips, "rate"),
+                NO_VOICE,
+                label="pace",
+                unit="words a second",
+                not_measured=reasons,
             ),
-            summarise_ratio("pitch_hertz", contributions_of(clips, "pitch"), NO_VOICE),
-            summarise_ratio("pitch_range_semitones", contributions_of(clips, "pitch_range"), NO_VOICE),
-            summarise_ratio("pause_share", contributions_of(clips, "pause_seconds", "seconds"), NO_VOICE),
-            summarise_ratio("pause_seconds", pauses, "there are no pauses"),
+            summarise_mean(
+                "pitch_hertz", contributions_of(clips, "pitch"), NO_VOICE, label="pitch", unit="Hz"
+            ),
+            summarise_mean(
+                "pitch_range_semitones",
+                contributions_of(clips, "pitch_range"),
+                NO_VOICE,
+                label="pitch range",
+                unit="semitones",
+            ),
+            summarise_rate(
+                "pause_share",
+                contributions_of(clips, "pause_seconds", "seconds"),
+                NO_VOICE,
+                label="time in pauses",
+            ),
+            summarise_ratio(
+                "pause_seconds", pauses, "there are no pauses", label="length of a pause", unit="s"
+            ),
         ]
 
 
@@ -131,25 +159,33 @@ class Arousal:
             features = None if times is None else arousal_features(whole.part(*times), len(turn.text))
             if features is not None and np.isfinite(features).all():
                 turns.append([turn.speaker, *map(float, features)])
-        return {"turns": turns} if turns else NotMeasured("no turn with a voice was found")
+        return {"turns": turns} if turns else NotMeasured(NO_TURN)
 
     def summarise(self, clips: Sequence[ClipScore]) -> list[MetricResult]:
         """Return `arousal_agreement` (share of pairs in order; random is .5) and `arousal_difference`."""
         versions = [clip for clip in clips if clip.prompt.group and clip.prompt.arousal in ("high", "low")]
-        scores = arousal_by_clip([clip for clip in versions if clip.measured])
-        return summarise_arousal(self.name, scores, count_reasons(versions), headline=True)
+        measured = [clip for clip in versions if clip.measured]
+        scores = arousal_by_clip([clip for clip in measured if "turns" in clip.values])
+        lost = [clip.prompt.cluster for clip in measured if "turns" not in clip.values]
+        return summarise_arousal(self.name, scores, count_reasons(versions), lost, headline=True)
+
+    def worst_values(self, prompt: Prompt, reason: str = "") -> Values | None:
+        """Return a clip without turns, whose pair counts as one in the wrong order."""
+        return {} if reason in ("", NO_TURN) else None
 
 
 def summarise_arousal(
     name: str,
     scores: Sequence[tuple[ClipScore, float]],
     reasons: Mapping[str, int] | None = None,
+    lost: Sequence[str] = (),
     *,
     headline: bool = False,
 ) -> list[MetricResult]:
     """Return agreement and difference over all pairs of a high and a low clip of one group.
 
-    The difference is in robust deviations of the speaker's usual values.
+    The difference is in robust deviations of the speaker's usual values. Groups of ``lost`` clips have a pair
+    that does not agree.
     """
     groups: dict[str, dict[str, list[float]]] = {}
     for clip, score in scores:
@@ -162,9 +198,10 @@ def summarise_arousal(
         for low in by_level.get("low", [])
     ]
     agreement = [Contribution(group, 0.5 * (float(np.sign(difference)) + 1)) for group, difference in pairs]
+    agreement += [Contribution(group, 0.0) for group in lost]
     differences = [Contribution(group, difference) for group, difference in pairs]
     return [
-        summarise_ratio(
+        summarise_rate(
             f"{name}_agreement",
             agreement,
             NO_PAIR,
@@ -173,8 +210,13 @@ def summarise_arousal(
             headline=headline,
             not_measured=dict(reasons or {}),
         ),
-        summarise_ratio(
-            f"{name}_difference", differences, NO_PAIR, 1, label="difference of high and low arousal"
+        summarise_mean(
+            f"{name}_difference",
+            differences,
+            NO_PAIR,
+            1,
+            label="difference of high and low arousal",
+            unit="deviations of the speaker",
         ),
     ]
 

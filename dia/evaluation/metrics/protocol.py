@@ -10,7 +10,7 @@ import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from dia.evaluation.metrics.result import Contribution, MetricResult
 from dia.evaluation.not_measured import NotMeasured
@@ -92,6 +92,19 @@ class Metric(Protocol):
         ...
 
 
+@runtime_checkable
+class HasWorstValues(Protocol):
+    """A metric that says what a missing take is worth; one without it is stated of the takes that exist."""
+
+    def worst_values(self, prompt: Prompt, reason: str = "") -> Values | None:
+        """Return the values of the worst take of a prompt, of those keys that results with a direction read.
+
+        ``reason`` is empty for a missing take, or why a take was not scored. None where that is not the fault
+        of the take, and where the metric does not apply to the prompt.
+        """
+        ...
+
+
 def provenance_of(*judges: Any, needs: Sequence[str] = ()) -> Models:
     """Return the provenance of judges, or why the first missing judge or package of ``needs`` is missing."""
     for name in needs:
@@ -126,7 +139,7 @@ def contributions_of(clips: Sequence[ClipScore], numerator: str, denominator: st
     """Return a contribution of each scored clip whose value ``numerator`` is not None."""
     return [
         Contribution(
-            clip.prompt.id,
+            clip.prompt.cluster,
             float(clip.values[numerator]),
             float(clip.values[denominator]) if denominator else 1.0,
         )

@@ -17,12 +17,21 @@ from dia.evaluation.metrics.protocol import (
     count_reasons,
     provenance_of,
 )
-from dia.evaluation.metrics.result import MetricResult, summarise_ratio
+from dia.evaluation.metrics.result import MOS, MetricResult, summarise_mean
 from dia.evaluation.metrics.unavailable import no_model
 from dia.evaluation.not_measured import NotMeasured
+from dia.evaluation.prompts import Prompt
 from dia.judges.quality import DNSMOS_ANSWERS, DistillMos, DnsMos, UtMos
 from dia.judges.recording import Recording
 
+PREDICTORS = {
+    "mos": "DistillMOS",
+    "utmos": "UTMOS",
+    "dnsmos_overall": "DNSMOS, overall",
+    "dnsmos_signal": "DNSMOS, of the voice",
+    "dnsmos_background": "DNSMOS, of the background",
+    "dnsmos_p808": "DNSMOS P.808",
+}
 SHORT = "the recording is shorter than .3 s"
 
 
@@ -47,17 +56,23 @@ class PredictedQuality:
             return NotMeasured(SHORT)
         return dict(predicted) if self.scores else {"score": predicted}
 
+    def worst_values(self, prompt: Prompt, reason: str = "") -> Values | None:
+        """Return the lowest score of the scale, also for a recording that is too short."""
+        return dict.fromkeys(self.scores or ("score",), MOS[0]) if reason in ("", SHORT) else None
+
     def summarise(self, clips: Sequence[ClipScore]) -> list[MetricResult]:
         """Return the mean of each score."""
         keys = {f"{self.name}_{score}": score for score in self.scores} or {self.name: "score"}
         reasons = count_reasons(clips)
         return [
-            summarise_ratio(
+            summarise_mean(
                 name,
                 contributions_of(clips, key),
                 SHORT,
                 1,
-                label=f"predicted quality ({name}, 1 to 5)",
+                bounds=MOS,
+                label=f"predicted quality by {PREDICTORS.get(name, name)}",
+                unit="1 to 5",
                 headline=self.headline,
                 not_measured=reasons,
             )

@@ -6,6 +6,7 @@ from math import isfinite
 
 import numpy as np
 
+from dia.dialogue import Script
 from dia.evaluation.metrics.inputs import MetricInputs
 from dia.evaluation.metrics.protocol import (
     ClipScore,
@@ -16,15 +17,18 @@ from dia.evaluation.metrics.protocol import (
     count_reasons,
     provenance_of,
 )
-from dia.evaluation.metrics.result import Contribution, MetricResult, summarise_ratio
+from dia.evaluation.metrics.result import COSINE, Contribution, MetricResult, summarise_mean, summarise_rate
 from dia.evaluation.metrics.unavailable import no_model
 from dia.evaluation.not_measured import NotMeasured
+from dia.evaluation.prompts import Prompt
 from dia.evaluation.shared_models import SharedModels
 from dia.judges.recording import Recording, Times
 from dia.judges.speaker_encoders import EcapaEncoder, WavLMEncoder
 from dia.judges.speakers import Embedding, SpeakerEncoder
 
+NO_TURN = "no turn was found that is long enough"
 DRIFT_SECONDS = 4.5  # of a speaker in a clip, so that its first and last thirds have 1.5 s each
+ENCODERS = {"similarity": "", "wavlm_similarity": " by WavLM", "ecapa_similarity": " by ECAPA-TDNN"}
 
 
 class SpeakerSimilarity:
@@ -59,7 +63,7 @@ class SpeakerSimilarity:
             if embedding is not None
         ]
         if not known:
-            return NotMeasured("no turn was found that is long enough", {"turns": len(turns)})
+            return NotMeasured(NO_TURN, {"turns": len(turns)})
         pairs = [(one[0] == other[0], float(one[1] @ other[1])) for one, other in combinations(known, 2)]
         drifts = [_drift(self.encoder, recording, speakers, turns, speaker) for speaker in set(speakers)]
         return {
@@ -70,11 +74,27 @@ class SpeakerSimilarity:
             "drift": _mean(drifts),
         }
 
+    def worst_values(self, prompt: Prompt, reason: str = "") -> Values | None:
+        """Return turns that are lost, unlike their own voice and like another."""
+        speakers = [turn.speaker for turn in Script.parse(prompt.script).turns]
+        if reason not in ("", NO_TURN):
+            return None
+        pairs = [one == other for one, other in combinations(speakers, 2)]
+        return {
+            "turns": len(speakers),
+            "lost": len(speakers),
+            "compared": [{"speaker": speaker, "right": 0.0, "wrong": 1.0} for speaker in speakers],
+            "within": 0.0 if True in pairs else None,
+            "between": 1.0 if False in pairs else None,
+            "drift": None,
+        }
+
     def summarise(self, clips: Sequence[ClipScore]) -> list[MetricResult]:
         """Return similarity, its margin over the wrong voice, drift, within, separation, and turns lost."""
         name, measured = self.name, [clip for clip in clips if clip.measured]
+        by = ENCODERS.get(name, f" by {name}")
         turns = [
-            (clip.prompt.id, turn)
+            (clip.prompt.cluster, turn)
             for clip in measured
             for turn in clip.values["compared"]
             if turn["right"] is not None
@@ -86,50 +106,58 @@ class SpeakerSimilarity:
             if turn["wrong"] is not None
         ]
         return [
-            summarise_ratio(
+            summarise_mean(
                 name,
                 similarities,
                 "no turn was located, or no prompt voice is known",
                 1,
-                label=f"similarity to the right voice ({name})",
+                bounds=COSINE,
+                label=f"similarity to the right voice{by}",
+                unit="cosine",
                 headline=self.headline,
                 not_measured=count_reasons(clips),
             ),
-            summarise_ratio(
+            summarise_mean(
                 f"{name}_margin",
                 margins,
                 "no turn was located, or there is no other voice",
                 1,
-                label=f"margin over the wrong voice ({name})",
+                label=f"margin over the wrong voice{by}",
+                unit="cosine",
                 headline=self.headline,
             ),
-            summarise_ratio(
+            summarise_mean(
                 f"{name}_first_to_last",
                 _contributions(measured, "drift"),
                 "no speaker has 4.5 s of speech in a clip",
                 1,
-                label=f"voice stays the same, first to last third ({name})",
+                bounds=COSINE,
+                label=f"voice stays the same, first to last third{by}",
+                unit="cosine",
             ),
-            summarise_ratio(
+            summarise_mean(
                 f"{name}_within",
                 _contributions(measured, "within"),
                 "no clip has two turns of one speaker",
                 1,
-                label=f"turns of one speaker are alike ({name})",
+                bounds=COSINE,
+                label=f"turns of one speaker are alike{by}",
+                unit="cosine",
             ),
-            summarise_ratio(
+            summarise_mean(
                 f"{name}_separation",
                 _separations(measured),
                 "no clip has two turns of one speaker and one of another",
                 1,
-                label=f"speakers differ ({name})",
+                label=f"speakers differ{by}",
+                unit="cosine",
             ),
-            summarise_ratio(
+            summarise_rate(
                 f"{name}_turns_lost",
                 _lost_turns(clips),
                 "no clip has turns",
                 -1,
-                label=f"turns not located ({name})",
+                label=f"turns not located{by}",
             ),
         ]
 
@@ -196,12 +224,14 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _contributions(clips: Sequence[ClipScore], key: str) -> list[Contribution]:
-    return [Contribution(clip.prompt.id, clip.values[key]) for clip in clips if clip.values[key] is not None]
+    return [
+        Contribution(clip.prompt.cluster, clip.values[key]) for clip in clips if clip.values[key] is not None
+    ]
 
 
 def _separations(clips: Sequence[ClipScore]) -> list[Contribution]:
     return [
-        Contribution(clip.prompt.id, clip.values["within"] - clip.values["between"])
+        Contribution(clip.prompt.cluster, clip.values["within"] - clip.values["between"])
         for clip in clips
         if None not in (clip.values["within"], clip.values["between"])
     ]
@@ -211,8 +241,8 @@ def _lost_turns(clips: Sequence[ClipScore]) -> list[Contribution]:
     """Return the turns without an embedding by all turns, of clips whose turns could be counted."""
     return [
         Contribution(
-            clip.prompt.id,
-            clip.values["turns"] - len(clip.values.get("compared", [])),
+            clip.prompt.cluster,
+            clip.values.get("lost", clip.values["turns"] - len(clip.values.get("compared", []))),
             clip.values["turns"],
         )
         for clip in clips

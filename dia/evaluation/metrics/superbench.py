@@ -11,7 +11,7 @@ from typing import Any
 from dia.evaluation.compatibility import SuperbenchClip, superbench
 from dia.evaluation.metrics.placement import events_of
 from dia.evaluation.metrics.protocol import ClipScore
-from dia.evaluation.metrics.result import Contribution, MetricResult, summarise_ratio
+from dia.evaluation.metrics.result import Contribution, MetricResult, summarise_rate
 from dia.judges.events import Calibration
 
 NO_CLIP = "no script has exactly one tag that the detector can measure"
@@ -26,7 +26,7 @@ def summarise_superbench(
         clip for clip in clips if clip.prompt.version in ("", "tag") and len(clip.values["asked"]) == 1
     ]
     counted = [
-        (clip.prompt.id, superbench_clip(clip, measurable))
+        (clip.prompt.cluster, superbench_clip(clip, measurable))
         for clip in with_one_tag
         if clip.values["asked"][0]["tag"] in measurable
     ]
@@ -37,7 +37,7 @@ def summarise_superbench(
         contributions.append(Contribution(prompt, 2.0 * hits, float(events + 1)))
     values: dict[str, Any] = {**superbench([clip for _, clip in counted], references=len(with_one_tag))}
     return [
-        summarise_ratio(
+        summarise_rate(
             "superbench_f1", contributions, NO_CLIP, 1, label="NVV-SuperBench F1 within two words", **values
         )
     ]

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dia.dialogue import Script
-from dia.evaluation.metrics.failures import KINDS, Failures, missing_last_words, repeated_phrase
+from dia.evaluation.metrics.failures import (
+    KINDS,
+    Failures,
+    is_other_text,
+    is_repeated,
+    missing_last_words,
+    repeated_phrase,
+)
 from dia.evaluation.metrics.protocol import ClipScore, Context
 from dia.evaluation.prompts import Prompt
 from dia.evaluation.shared_models import SharedModels
@@ -66,6 +73,38 @@ def test_loops_silence_hurry_and_no_end():
     assert failures_of(WORDS, noise(2.5)) == {"too_fast"}
     assert failures_of(ended=False) == {"no_end"}
     assert failures_of(waveform=noise()[: 5 * RATE]) == {"clipped_end"}
+
+
+def test_text_that_is_spoken_twice_and_the_clip_of_another_text_fail():
+    assert failures_of(WORDS * 2, noise(11)) == {"repeated"}
+    assert failures_of([*WORDS, *WORDS[6:13]], noise(8)) == {"repeated"}  # a part of it
+    stumbling = [word if place % 5 else "uh" for place, word in enumerate(WORDS * 2)]
+    assert failures_of(stumbling, noise(11)) == {"repeated"}
+    other = [
+        "my",
+        "sister",
+        "has",
+        "bought",
+        "three",
+        "yellow",
+        "lemons",
+        "at",
+        "that",
+        "market",
+        "over",
+        "there",
+        "on",
+        "Monday",
+        "morning",
+    ]
+    assert "other_text" in failures_of(other) and "repeated" not in failures_of(other)
+    assert "other_text" not in failures_of(WORDS[:9] + other[9:])  # half of the words
+
+
+@given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=12))
+def test_a_script_as_written_is_neither_repeated_nor_another_text(words):
+    assert not is_repeated(words, words) and not is_other_text(words, words)
+    assert len(words) < 3 or is_repeated(words * 2, words)
 
 
 @given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=12), st.integers(1, 3), st.integers(1, 4))
