@@ -9,6 +9,7 @@ from pathlib import Path
 from dia.cli.commands import Command, commands_of, program
 from dia.cli.help import composes_training, group_choices, groups, nearest
 from dia.config.command_line import quoted
+from dia.config.hub import parse_hub_path
 from dia.errors import UserError
 from dia.home import existing, in_home
 from dia.resources import SHIPPED_CHECKPOINTS
@@ -143,7 +144,7 @@ def _no_such_word(command: Command, word: str, words: list[str]) -> str:
 
 def _require_checkpoint(name: str, words: list[str]) -> None:
     """Raise :class:`UserError` for a word that is neither a command nor possibly a checkpoint."""
-    if name in SHIPPED_CHECKPOINTS or existing(name).exists() or re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+    if name in SHIPPED_CHECKPOINTS or existing(name).exists() or parse_hub_path(name):
         return
     raise UserError(
         f"there is no command and no checkpoint {name!r}{nearest(name, [*words, *checkpoints()])}\n"

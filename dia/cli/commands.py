@@ -59,8 +59,8 @@ TRAIN = Command(
         ("+recipe=finetune data.path=FOLDER", "fine-tune Dia-1.6B on your own recordings"),
         ("+recipe=base plan=true", "print the memory, hours and money that a run needs, and exit"),
     ),
-    notes="The same command resumes an interrupted run. Exit codes: 0 trained, 2 refused, 75 stopped by "
-    f"SIGUSR1 and saved. {HOME}",
+    notes="The same command resumes an interrupted run. Exit codes: 0 trained, 2 refused; stopped and "
+    f"saved: 75 by SIGUSR1, 143 by SIGTERM, 130 by Ctrl-C. {HOME}",
 )
 PREPARE = Command(
     door="prepare",
@@ -106,6 +106,22 @@ EVAL = Command(
     ),
     positional="ckpt",
     notes=f"Exit codes: 0 complete, 2 refused, 3 some takes failed or could not be read. {HOME}",
+)
+COMPARE = Command(
+    door="eval",
+    word="compare",
+    config="compare",
+    schema="dia.config.eval:CompareConfig",
+    summary="Print which of several runs is better, how sure that is, and all scores side by side.",
+    examples=(
+        ("outputs/elevenlabs/RUN outputs/openai/RUN", "compare two recordings on their suite"),
+        ("runs/demo dia_nano suite=quick", "compare two checkpoints"),
+        ("RUN RUN RUN out=FOLDER", "compare three recordings, and write the report as well"),
+    ),
+    positional="folders",
+    omits=("ckpt", "baseline", "systems"),
+    notes="Takes and scores that are in the cache are not computed again. Exit codes: 0 complete, 2 refused, "
+    f"3 some takes failed or could not be read. {HOME}",
 )
 RECORD = Command(
     door="eval",
@@ -255,11 +271,40 @@ CONSOLIDATE = Command(
     positional="path",
 )
 
+MAKE_VOICE = Command(
+    door="voice",
+    word="make",
+    config="",
+    schema="dia.config.voice:MakeVoiceConfig",
+    summary="Make a voice file of a recording and its transcript.",
+    examples=(
+        ('anna.wav text="[S1] What Anna says." ckpt=nari-labs/Dia-1.6B-0626', "write anna.voice"),
+        ("anna.wav text=@anna.txt out=voices/anna.voice", "read the transcript from a file"),
+        ("anna.wav text=@anna.txt codec=dac_44khz", "name the codec, without a checkpoint's config"),
+    ),
+    positional="audio",
+    notes="Use it with dia-generate voice=FILE. It fits models with the same codec.",
+)
+SHOW_VOICE = Command(
+    door="voice",
+    word="show",
+    config="",
+    schema="dia.config.voice:ShowVoiceConfig",
+    summary="Describe a voice file: transcript, length, codec, pace.",
+    examples=(
+        ("anna.voice", "print what the file holds"),
+        ("voices/anna.voice", "paths may have folders"),
+        ("/data/voices/anna.voice", "and may be absolute"),
+    ),
+    positional="voice",
+)
+
 COMMANDS = (
     TRAIN,
     PREPARE,
     GENERATE,
     EVAL,
+    COMPARE,
     RECORD,
     LISTEN,
     VOTES,
@@ -271,6 +316,8 @@ COMMANDS = (
     DOCTOR,
     CONVERT,
     CONSOLIDATE,
+    MAKE_VOICE,
+    SHOW_VOICE,
 )
 DOORS = tuple(dict.fromkeys(command.door for command in COMMANDS))
 

@@ -35,6 +35,7 @@ compdef _dia_complete PROGRAMS
 """
 OPTIONS = ("--help", "--version", "--completion", "--cfg")
 MODELS = {"ckpt", "baseline", "init_from", "weights", "path"}
+FILE_WORDS = ("folders", "files", "audio", "voice")  # words that name files
 
 
 def completion_script(shell: str) -> str:
@@ -69,7 +70,7 @@ def _words(command: Command, first: bool, prefix: str) -> list[str]:
         return list(OPTIONS)
     if composes_training(command):
         names.append("+recipe=")
-    if command.positional in ("folders", "files"):
+    if command.positional in FILE_WORDS:
         names += _files(prefix)
     elif command.positional in MODELS:
         names += [*SHIPPED_CHECKPOINTS, *(_files(prefix) if prefix else ())]

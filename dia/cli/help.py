@@ -11,7 +11,7 @@ import yaml
 
 from dia.cli.commands import Command, commands_of
 from dia.cli.keys import Group, Key, groups_of
-from dia.config.train import CodecTrainConfig
+from dia.config.train import TASKS
 from dia.config.weights import LAYOUTS
 from dia.errors import UserError
 from dia.resources import resource
@@ -43,17 +43,17 @@ def help_text(command: Command, topic: str = "", width: int | None = None) -> st
 def groups(command: Command, *, with_defaults: bool = True) -> list[Group]:
     """Return the groups and keys that a command reads, with the defaults of its file in configs/.
 
-    Those that only training a codec reads come last.
+    Those that only other tasks of training read come last.
     """
     shown = _groups(command, command.config, command.load_schema(), with_defaults)
     if command.word == "" and command.door == "train":
         known = {group.name for group in shown}
-        of_codec = _groups(command, "train_codec", CodecTrainConfig, with_defaults)
-        shown += [
-            replace(group, meaning=f"{group.meaning} Read with task=codec only.")
-            for group in of_codec
-            if group.name not in known
-        ]
+        for task, schema in list(TASKS.items())[1:]:
+            shown += [
+                replace(group, meaning=f"{group.meaning} Read with task={task} only.")
+                for group in _groups(command, f"train_{task}", schema, with_defaults)
+                if group.name not in known
+            ]
     return shown
 
 

@@ -1,9 +1,11 @@
 """Run a command line: help and version at once, else arguments, configuration and the task.
 
-Everything that the user can correct exits with code 2 after one message.
+Everything that the user can correct exits with code 2 after one message. A signal ends a command with one
+message as well, which says how to continue; see ``dia/interrupts.py`` for the exit codes.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,8 +16,18 @@ from dia.cli.commands import Command, commands_of, program
 from dia.cli.completion import candidates, completion_script
 from dia.cli.help import help_text
 from dia.errors import EXIT_USER_ERROR, UserError, one_line
-from dia.log import configure_logging
+from dia.files import refused_anywhere
+from dia.interrupts import Interrupted, signals_handled
+from dia.log import configure_logging, global_rank
 
+EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE  # as shells report a program that a reader such as `head` ended
+CONTINUE = {
+    "train": "run the same command again to resume from the last checkpoint",
+    "prepare": "finished shards are reused: run the same command again to resume",
+    "sweep": "finished trials count and interrupted ones resume: run the same command again",
+    "eval": "takes, scores and responses so far are stored: run the same command again to continue",
+}
+AGAIN = "run the same command again; it starts from the beginning"
 HELP = ("--help", "-h", "help", "--hydra-help")
 Task = Callable[[Any], None]
 
@@ -23,7 +35,8 @@ Task = Callable[[Any], None]
 def run(door: str, tasks: Mapping[str, Task], arguments: Sequence[str] | None = None) -> None:
     """Run a command line of a door; ``tasks`` has a function of the configuration for each command word.
 
-    Exits with 2, after one message on standard error, for whatever raises :class:`UserError`.
+    Exits with 2, after one message on standard error, for whatever raises :class:`UserError`, and with the
+    codes of ``dia/interrupts.py`` after a signal.
     """
 
     def enter(given: list[str]) -> None:
@@ -48,14 +61,40 @@ def run_arguments(
     """Run a door whose ``task`` reads the arguments itself; everything else is as in :func:`run`."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        if (text := information(door, given)) is not None:
-            show(text)
-        else:
-            configure_logging()
-            task(given)
+        with signals_handled():
+            if (text := information(door, given)) is not None:
+                show(text)
+            else:
+                configure_logging()
+                task(given)
+            sys.stdout.flush()
     except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(EXIT_USER_ERROR)
+        _fail(error)
+    except Interrupted as stop:
+        _leave(door, stop)
+    except KeyboardInterrupt:  # of a library that set its own handler
+        _leave(door, Interrupted(signal.SIGINT))
+    except BrokenPipeError:
+        _discard_output()
+        sys.exit(EXIT_BROKEN_PIPE)
+    except OSError as error:
+        refused = refused_anywhere(error)
+        if refused is None:
+            raise
+        _discard_output()
+        _fail(refused)
+
+
+def _fail(error: UserError) -> None:
+    print(error, file=sys.stderr)
+    sys.exit(EXIT_USER_ERROR)
+
+
+def _leave(door: str, stop: Interrupted) -> None:
+    """Say how to continue, once for all processes of a run, and exit with the code of the signal."""
+    if global_rank() == 0:
+        print(f"{stop}; {CONTINUE.get(door, AGAIN)}", file=sys.stderr)
+    sys.exit(stop.code)
 
 
 def information(door: str, arguments: Sequence[str]) -> str | None:
@@ -145,4 +184,12 @@ def show(text: str) -> None:
     try:
         print(text, end="", flush=True)
     except BrokenPipeError:
+        _discard_output()
+
+
+def _discard_output() -> None:
+    """Write nothing more to standard output if it refuses output: its buffer is flushed at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

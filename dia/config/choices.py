@@ -10,10 +10,11 @@ from typing import Any
 
 
 class Task(StrEnum):
-    """What a training run produces: a Dia network, or a codec."""
+    """What a training run produces: a Dia network, a codec, or a detector of nonverbal sounds."""
 
     dia = "dia"
     codec = "codec"
+    event_detector = "event_detector"
 
 
 class Resume(StrEnum):
@@ -137,6 +138,9 @@ class CorpusUse(StrEnum):
     evaluation = "evaluation"
 
 
+TooLong = StrEnum("TooLong", {"raise": "raise", "skip": "skip"})
+RAISE_TOO_LONG = TooLong("raise")
+
 UnknownLabel = StrEnum("UnknownLabel", {"raise": "raise", "drop_tag": "drop_tag", "drop_clip": "drop_clip"})
 RAISE = UnknownLabel("raise")
 
@@ -175,6 +179,14 @@ class Quantization(StrEnum):
 
     int8 = "int8"
     int4 = "int4"
+
+
+class LintLevel(StrEnum):
+    """What the linter of texts does: it refuses warnings too, logs them, or leaves texts as written."""
+
+    error = "error"
+    warn = "warn"
+    off = "off"
 
 
 class AudioPlacement(StrEnum):

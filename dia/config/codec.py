@@ -4,6 +4,29 @@ from dataclasses import dataclass, field
 
 from dia.config.checks import not_positive
 
+SPECTRAL_RANGES: dict[str, tuple[float, float]] = {
+    "sample_rate": (1_000, 400_000),
+    "hop": (1, 1 << 14),
+    "n_fft": (2, 1 << 14),
+    "mels": (1, 1024),
+    "stride": (1, 64),
+    "encoder_layers": (1, 128),
+    "encoder_width": (1, 1 << 14),
+    "latent_width": (1, 1 << 14),
+    "codebooks": (1, 64),
+    "codebook_size": (2, 1 << 16),
+    "codebook_width": (1, 1 << 10),
+    "quantizer_dropout": (0, 1),
+    "decoder_layers": (1, 128),
+    "decoder_width": (1, 1 << 14),
+    "detail_layers": (1, 128),
+    "detail_width": (1, 1 << 14),
+    "detail_steps": (1, 1000),
+    "detail_noise": (0, 10),
+    "phase_iterations": (0, 1000),
+}
+MAX_NOISE = 1 << 24  # values of the table that `dia.codecs.flow_refiner.CodeNoise` draws
+
 
 @dataclass
 class CodecConfig:
@@ -57,6 +80,37 @@ class SpectralCodecConfig:
     """
     phase_iterations: int = 32
     """Iterations of Griffin-Lim."""
+
+    @property
+    def fewest_weights(self) -> int:
+        """A lower bound on the number of weights, without building the network."""
+        stacks = (
+            (self.encoder_layers, self.encoder_width),
+            (self.decoder_layers, self.decoder_width),
+            (self.detail_layers, self.detail_width),
+        )
+        blocks = sum(layers * 6 * width**2 for layers, width in stacks)
+        return blocks + self.codebooks * self.codebook_size * self.codebook_width
+
+    def problems(self) -> list[str]:
+        """Return which values are out of range, one sentence per problem.
+
+        A config may come from outside: sizes are checked before memory is taken.
+        """
+        ranges = {name: getattr(self, name) for name in SPECTRAL_RANGES}
+        problems = [
+            f"{name}={value} must be {low} to {high}"
+            for name, value in ranges.items()
+            for low, high in [SPECTRAL_RANGES[name]]
+            if not low <= value <= high
+        ]
+        if not problems and self.codebook_size * self.stride * (self.n_fft // 2 + 1) > MAX_NOISE:
+            problems.append(
+                "codebook_size * stride * n_fft is too large for the table of noise; lower one of them"
+            )
+        if not problems and self.hop > self.n_fft:
+            problems.append(f"hop={self.hop} must not be above n_fft={self.n_fft}")
+        return problems
 
 
 @dataclass

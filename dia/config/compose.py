@@ -24,7 +24,7 @@ from dia.config.aliases import ALIASES, rename_arguments, rename_nested, warn_of
 from dia.config.bench import BenchConfig, BenchPrepareConfig, BenchTrainConfig
 from dia.config.checks import bullet_list
 from dia.config.command_line import Argument, several_values, split_arguments
-from dia.config.eval import EvalConfig
+from dia.config.eval import CompareConfig, EvalConfig
 from dia.config.generate import GenerateConfig
 from dia.config.judges import CalibrateConfig
 from dia.config.keys import has_part, key_defaults, key_types, leaves, nearest_keys, type_of, unknown_key
@@ -39,27 +39,27 @@ from dia.config.recipes import (
 )
 from dia.config.system_file import is_system_file, register_system_file
 from dia.config.systems import RecordConfig
-from dia.config.train import CodecTrainConfig, TrainConfig
+from dia.config.train import TASKS
 from dia.config.values import escaped, plain_text, read_value
 from dia.errors import UserError, one_line
 from dia.resources import resource
 
 CONFIGS = str(resource("configs").resolve())
-CODEC_RUN = "train_codec"  # the configuration of `train` for task=codec
+RUNS = {"dia": "train"} | {task.value: f"train_{task.value}" for task in list(TASKS)[1:]}
+"""The configuration of `train` for each task."""
 SCHEMAS: dict[str, type] = {
-    "train": TrainConfig,
-    CODEC_RUN: CodecTrainConfig,
+    **{RUNS[task.value]: schema for task, schema in TASKS.items()},
     "eval": EvalConfig,
     "generate": GenerateConfig,
     "bench": BenchConfig,
     "bench_prepare": BenchPrepareConfig,
     "bench_train": BenchTrainConfig,
     "calibrate": CalibrateConfig,
+    "compare": CompareConfig,
     "listen": ListenConfig,
     "votes": VotesConfig,
     "record": RecordConfig,
 }
-RUN_SCHEMAS: dict[str, type] = {"dia": TrainConfig, "codec": CodecTrainConfig}
 
 
 def register() -> None:
@@ -86,8 +86,8 @@ def compose(config_name: str, overrides: Sequence[str]) -> DictConfig:
     named = chosen_recipes(renamed)
     by_recipe = recipe_values(named)
     groups, keys = split_arguments(renamed, group_names(config_name))
-    if config_name == "train" and _task(keys, by_recipe) == "codec":
-        config_name = CODEC_RUN
+    if config_name == "train":
+        config_name = RUNS.get(_task(keys, by_recipe), config_name)
     schema = SCHEMAS[config_name]
     types = key_types(schema)
     problems = [
@@ -125,7 +125,7 @@ def group_names(config_name: str) -> dict[str, tuple[str, ...]]:
     }
     if "system" in groups:
         groups["system"] = tuple(sorted(path.stem for path in resource("eval/systems").glob("*.yaml")))
-    if config_name in ("train", CODEC_RUN):
+    if config_name in RUNS.values():
         groups["recipe"] = tuple(recipes())
     return groups
 
@@ -201,22 +201,21 @@ def _arguments_in(key: str, value: str, config_name: str) -> list[Argument]:
     content = read_value(key, value, dict[str, Any])
     for name in reversed(key.split(".")):
         content = {name: content}
-    aliases = ALIASES.get("train" if config_name == CODEC_RUN else config_name, {})
+    aliases = ALIASES.get("train" if config_name in RUNS.values() else config_name, {})
     present, outdated = rename_nested(content, aliases)
     warn_of_old_names(outdated, aliases, "the command line")
     return [Argument(f"{name}={plain_text(item)}", name, plain_text(item)) for name, item in leaves(present)]
 
 
 def _unknown(argument: Argument, config_name: str) -> str:
-    """Return the problem of an unknown key; a key of the other task of training is named as such."""
-    others = {"train": (CODEC_RUN, "dia"), CODEC_RUN: ("train", "codec")}
-    if config_name in others:
-        other, task = others[config_name]
-        if type_of(argument.key, SCHEMAS[other]) is not None:
-            wanted = "codec" if task == "dia" else "dia"
+    """Return the problem of an unknown key; a key of another task of training is named as such."""
+    tasks = {name: task for task, name in RUNS.items()}
+    if config_name in tasks:
+        readers = [task for task, name in RUNS.items() if type_of(argument.key, SCHEMAS[name]) is not None]
+        if readers:
             return (
-                f"{argument.text}: {argument.key} is a key of task={wanted}, and this run has task={task}; "
-                "leave it out"
+                f"{argument.text}: {argument.key} is a key of task={' and '.join(readers)}, and this run has "
+                f"task={tasks[config_name]}; leave it out"
             )
     return unknown_key(argument.key, argument.value, key_types(SCHEMAS[config_name]))
 

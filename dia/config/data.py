@@ -5,17 +5,21 @@ from pathlib import Path
 
 from dia.config.choices import (
     RAISE,
+    RAISE_TOO_LONG,
     CorpusUse,
     Device,
     EmotionLabels,
     LicencePolicy,
     NonverbalLabels,
+    TooLong,
     UnknownLabel,
     coerce_choices,
 )
 from dia.config.recordings import RecordingsConfig
-from dia.resources import resource
+from dia.files import is_plain_name
+from dia.resources import declaration, resource
 
+SYNTHESIZED = ("demo", "open_english")
 DECLARATION_SUFFIXES = (".yaml", ".yml")
 
 
@@ -30,10 +34,10 @@ def is_declaration_file(corpus: str) -> bool:
 
 
 @dataclass
-class DemoConfig:
-    """The demo corpus: dialogues that two text-to-speech voices speak."""
+class SynthesisConfig:
+    """A synthesized corpus: dialogues that text-to-speech voices speak."""
 
-    clips: dict[str, int] = field(default_factory=lambda: {"train": 300, "validation": 24, "test": 24})
+    clips: dict[str, int] = field(default_factory=lambda: {"train": 300, "validation": 24, "test": 48})
     """Dialogues per split."""
     turns: list[float] = field(default_factory=lambda: [0.2, 0.8])
     """Shares of the dialogues that have one turn, two turns and so on."""
@@ -46,26 +50,50 @@ class DemoConfig:
     seed: int = 0
     """Seed of the dialogues."""
 
-    def problems(self) -> list[str]:
-        """Return which values are out of range, one sentence per problem."""
+    def problems(self, key: str) -> list[str]:
+        """Return which values are out of range, one sentence per problem; ``key`` is this group's name."""
         problems = [
-            f"data.demo.{name}={getattr(self, name)} is a probability; choose 0 to 1"
-            for name in ("tag_rate", "style_rate")
+            f"{key}.{name}={getattr(self, name)} is a probability; choose 0 to 1"
+            for name in self.probabilities()
             if not 0 <= getattr(self, name) <= 1
         ]
         problems += [
-            f"data.demo.clips.{split}={count} must be 1 or more"
+            f"{key}.clips.{split}={count} must be 1 or more"
             for split, count in self.clips.items()
             if count < 1
         ]
         if min(self.turns, default=0) < 0 or sum(self.turns) <= 0:
             problems.append(
-                f"data.demo.turns={self.turns} are shares of dialogues of one, two, ... turns; "
+                f"{key}.turns={self.turns} are shares of dialogues of one, two, ... turns; "
                 "one must be above 0"
             )
         if missing := {"train", "validation", "test"} - self.clips.keys():
-            problems.append(f"data.demo.clips lacks {sorted(missing)}; give each split a number of clips")
+            problems.append(f"{key}.clips lacks {sorted(missing)}; give each split a number of clips")
         return problems
+
+    def probabilities(self) -> tuple[str, ...]:
+        """Return the names of the fields that are probabilities."""
+        return ("tag_rate", "style_rate")
+
+
+@dataclass
+class DemoConfig(SynthesisConfig):
+    """The demo corpus: a small grammar and two voices."""
+
+
+@dataclass
+class OpenEnglishConfig(SynthesisConfig):
+    """The corpus of open vocabulary: sentences of books and dictionaries, everyday speech, many voices."""
+
+    slow_voices: float = 0.3
+    """Probability that a dialogue is spoken by voices of Kokoro, which need a second of processor time for a
+    second of audio; the others need a twentieth."""
+    held_out_voices: float = 0.25
+    """Share of the test dialogues that are spoken by voices which training lacks."""
+
+    def probabilities(self) -> tuple[str, ...]:
+        """Return the names of the fields that are probabilities."""
+        return (*super().probabilities(), "slow_voices", "held_out_voices")
 
 
 @dataclass
@@ -98,11 +126,19 @@ class SourceConfig:
     """Which source is read."""
 
     corpus: str = "demo"
-    """`demo`, `recordings`, a name of data/corpora (`local` is your own folder with a table), or the path of
-    a YAML declaration of your own."""
+    """`demo`, `open_english`, `recordings`, a name of data/corpora (`local` is your own folder with a table),
+    or the path of a YAML declaration of your own."""
     path: str = ""
-    """Folder of the recordings, of `local`, or of a local copy of a corpus; empty reads from the Hugging Face
-    Hub."""
+    """Folder of the recordings, of `local` (or one table in it), or of a local copy of a corpus; empty reads
+    from the Hugging Face Hub."""
+    outside: bool = False
+    """Permit a table, or links in the folder, to name files outside of the folder."""
+    labels: dict[str, str | None] = field(default_factory=dict)
+    """Your labels by what they mean: an emotion of data/emotions.yaml, a tag of data/tags.yaml, or null for
+    nothing: `data.labels={joy: happy, giggle: laughs}`. Letter case does not matter."""
+    held_out: float = 0.05
+    """Share of the training clips that become the validation split of a corpus without one, by speaker or
+    recording."""
     licence: LicencePolicy = LicencePolicy.any
     """`commercial` refuses data whose licence does not allow commercial use."""
     use: CorpusUse = CorpusUse.train
@@ -114,11 +150,27 @@ class SourceConfig:
     limit: int = 0
     """Rows of a corpus that are read; 0 reads all."""
     demo: DemoConfig = field(default_factory=DemoConfig)
+    open_english: OpenEnglishConfig = field(default_factory=OpenEnglishConfig)
     recordings: RecordingsConfig = field(default_factory=RecordingsConfig)
     dialogue: DialogueLimits = field(default_factory=DialogueLimits)
 
     def __post_init__(self) -> None:
         coerce_choices(self)
+
+    @property
+    def synthesis(self) -> SynthesisConfig:
+        """The settings of the synthesized corpus that ``corpus`` names."""
+        return self.open_english if self.corpus == "open_english" else self.demo
+
+    def label_problems(self) -> list[str]:
+        """Return which of `labels` mean nothing that is known, one sentence per problem."""
+        emotions, tags = declaration("data/emotions.yaml"), declaration("data/tags.yaml")
+        return [
+            f"data.labels: {label} means {name}, which is neither an emotion ({', '.join(emotions)}) nor a "
+            f"nonverbal ({', '.join(tags)}); choose one of them, or null"
+            for label, name in self.labels.items()
+            if name is not None and name not in emotions and name not in tags
+        ]
 
 
 @dataclass
@@ -139,11 +191,18 @@ class DataConfig(SourceConfig):
     """Units (dialogues, rows, recordings) per shard. A shard is prepared, or lost, as a whole."""
     device: Device = Device.cpu
     """Device of the codec in preparation."""
+    too_long: TooLong = RAISE_TOO_LONG
+    """What happens to clips that are too long for the model: an error that names the texts, or `skip`, which
+    drops long texts and long audio."""
+    max_text_bytes: int | None = None
+    """Longest text in bytes; null takes the model's (`model.encoder.max_positions`)."""
+    max_frames: int | None = None
+    """Longest audio in codec frames; null takes what the model and a batch hold."""
 
     def problems(self) -> list[str]:
         """Return which values are out of range, one sentence per problem."""
         problems = []
-        known = ("demo", "recordings", *corpora())
+        known = (*SYNTHESIZED, "recordings", *corpora())
         if is_declaration_file(self.corpus):
             if not Path(self.corpus).is_file():
                 problems.append(
@@ -151,13 +210,22 @@ class DataConfig(SourceConfig):
                 )
         elif self.corpus not in known:
             problems.append(f"data.corpus={self.corpus} is unknown; choose one of {', '.join(known)}")
+        if not is_declaration_file(self.name) and not is_plain_name(self.name):
+            problems.append(
+                f"data.name={self.name!r} must be a plain folder name; data.root=FOLDER is where it lies"
+            )
         if self.limit < 0:
             problems.append(f"data.limit={self.limit} must be 0 (all) or more")
         if self.corpus == "recordings":
             problems += self.recordings.problems()
-        if self.corpus == "demo":
-            problems += self.demo.problems()
-        problems += self.dialogue.problems()
+        if self.corpus in SYNTHESIZED:
+            problems += self.synthesis.problems(f"data.{self.corpus}")
+        problems += self.dialogue.problems() + self.label_problems()
+        if not 0 <= self.held_out < 1:
+            problems.append(f"data.held_out={self.held_out} is a share; choose 0 to below 1 (usual .05)")
+        for name in ("max_text_bytes", "max_frames"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                problems.append(f"data.{name}={value} must be 1 or more, or null")
         if self.shard_units < 1:
             problems.append(f"data.shard_units={self.shard_units} must be 1 or more; usual is 64")
         if self.sample_rate < 8000:
@@ -179,6 +247,9 @@ class LabelsConfig:
     emotion_dropout: float = 0.3
     """Probability that a turn's prefix, or a clip's prompt, is left out, so that the model also works without
     it."""
+    voice_prompt: float = 0.0
+    """Probability that a clip of the same voices precedes a clip as its prompt, so that the model learns to
+    continue in the voices of a prompt. `emotion=prompt` has its own probability, 1 - `emotion_dropout`."""
     balance: float = 0.0
     """0 draws labels as often as they occur, 1 draws all equally often: a clip's weight is (most frequent /
     its rarest label) ** balance."""
@@ -188,11 +259,16 @@ class LabelsConfig:
     def __post_init__(self) -> None:
         coerce_choices(self)
 
+    @property
+    def prompt_probability(self) -> float:
+        """The probability that a clip of the same voices precedes a clip."""
+        return 1 - self.emotion_dropout if self.emotion == EmotionLabels.prompt else self.voice_prompt
+
     def problems(self) -> list[str]:
         """Return which values are out of range, one sentence per problem."""
         problems = [
             f"labels.{name}={getattr(self, name)} is a share; choose 0 to 1"
-            for name in ("emotion_dropout", "balance")
+            for name in ("emotion_dropout", "voice_prompt", "balance")
             if not 0 <= getattr(self, name) <= 1
         ]
         if self.tagged_share is not None and not 0 < self.tagged_share < 1:

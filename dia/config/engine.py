@@ -1,4 +1,4 @@
-"""Engines of data preparation: processes on this machine, a Dask cluster, or workers that SLURM starts."""
+"""Engines of data preparation and evaluation: local processes, a Dask cluster, or workers of SLURM."""
 
 import re
 from dataclasses import dataclass, field
@@ -39,12 +39,17 @@ class SlurmConfig:
             walltime_seconds(self.walltime)
         except ValueError as error:
             problems.append(str(error))
+        values = (self.queue, self.account, self.memory, self.interface, self.python, *self.directives)
+        if any("\n" in value for value in values):
+            problems.append(
+                "engine.slurm has a value with a line break; each is a part of one line of the job script"
+            )
         return problems
 
 
 @dataclass
 class EngineConfig:
-    """Where data preparation runs."""
+    """Where data preparation and evaluation run; each worker computes with one thread."""
 
     kind: EngineKind = EngineKind.local
     """`local` processes, or `dask` (extra `cluster`)."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from dia.config.choices import Quantization
 from dia.config.codec import CodecConfig
 from dia.config.data import DataConfig
+from dia.config.engine import EngineConfig
 from dia.config.judges import JudgesConfig
 from dia.config.sampling import SamplingOverrides
 
@@ -33,8 +34,12 @@ class EvalConfig:
     judges: JudgesConfig = field(default_factory=JudgesConfig)
     timing: bool = True
     """Measure the checkpoint's speed on a few prompts, one at a time (timing.json)."""
+    metrics: list[str] = field(default_factory=list)
+    """Metrics that are measured (`metrics=[wer,mos]`), or left out (`metrics=-second_wer`); empty measures
+    all."""
     calibration: str = ""
-    """File that `python -m dia.eval calibrate` wrote, which the report shows."""
+    """File that `python -m dia.eval calibrate` wrote: its thresholds of the nonverbal detector replace those
+    of the data."""
     voice: str = ""
     """A file that `Dia.make_voice(...).save(path)` wrote, for scripts longer than the model's limit; empty
     takes a voice of the data."""
@@ -44,3 +49,18 @@ class EvalConfig:
     quantization: Quantization | None = None
     """Quantize the weights; null does not."""
     sampling: SamplingOverrides = field(default_factory=SamplingOverrides)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+
+
+@dataclass
+class CompareConfig(EvalConfig):
+    """Everything that `python -m dia.eval compare` reads."""
+
+    folders: list[str] = field(default_factory=list)
+    """Recordings (outputs/SYSTEM/RUN) and at most two checkpoints; words without `=` on the command line."""
+    suite: str = ""
+    """Suite of prompts and metrics; empty takes that of the recordings, or `quick`."""
+    out: str = ""
+    """Folder of the files of an evaluation; empty prints only."""
+    timing: bool = False
+    """Measure the checkpoint's speed as well."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from dia.config.choices import Quantization
+from dia.config.choices import LintLevel, Quantization
 from dia.config.codec import CodecConfig
 from dia.config.sampling import SamplingOverrides
 
@@ -34,6 +34,9 @@ class GenerateConfig:
     """Speed of the speech, at the same pitch."""
     retries: int = 0
     """How often a failed take (no end, too fast, silence, loops, a cut-off end) is generated again."""
+    lint: LintLevel = LintLevel.warn
+    """What happens with a text that may not be spoken as meant: `warn` says so, `error` refuses it, `off`
+    gives it to the model as written."""
     quantization: Quantization | None = None
     """Quantize the weights; null does not."""
     codec: CodecConfig = field(default_factory=lambda: CodecConfig(""))

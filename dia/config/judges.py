@@ -19,6 +19,9 @@ class JudgesConfig:
     """Speaker model: `microsoft/wavlm-base-plus-sv` or another one with an x-vector head."""
     ecapa: str = ""
     """Speaker model: the ONNX file of WeSpeaker's ECAPA-TDNN, or of another of its models."""
+    events: str = ""
+    """Detector of nonverbal sounds: the folder `model` of a run of +recipe=event_detector; empty takes
+    YAMNet."""
     utmos: str = ""
     """File of weights for utmos-pytorch."""
     emotion: str = ""
@@ -33,5 +36,9 @@ class CalibrateConfig:
     """Folder with a folder for each source, such as `hedgewars` and `asterisk`, with its audio files."""
     labels: str = "eval/detectors/real.yaml"
     """Labels of the files: a shipped declaration, or the path of one."""
+    detector: str = ""
+    """Detector to calibrate: the folder `model` of a run of +recipe=event_detector; empty takes YAMNet."""
+    seconds: float = 9.0
+    """Length of the clips of running speech that the sounds are mixed into: that of the clips to evaluate."""
     out: str = "calibration.json"
     """JSON file of the result."""

@@ -5,6 +5,20 @@ The defaults are Dia-1.6B (nari-labs/dia `dia/config.py` at 0626, transformers' 
 
 from dataclasses import asdict, dataclass, field
 
+LARGEST = {  # a config may come from outside: sizes are checked before memory is taken; Dia-1.6B is far below
+    "layers": 256,
+    "hidden_size": 1 << 18,
+    "intermediate_size": 1 << 20,
+    "heads": 1 << 12,
+    "key_value_heads": 1 << 12,
+    "head_dim": 1 << 14,
+    "cross_heads": 1 << 12,
+    "cross_head_dim": 1 << 14,
+    "vocab_size": 1 << 20,
+    "codebook_size": 1 << 20,
+    "max_positions": 1 << 17,
+}
+MAX_CHANNELS = 64
 DIA_DELAYS = (0, 8, 9, 10, 11, 12, 13, 14, 15)  # steps, by codec channel
 
 
@@ -101,6 +115,10 @@ class DiaConfig:
         """Longest clip in codec frames: the positions without BOS, EOS and the delayed tail."""
         return self.decoder.max_positions - 2 - max(self.delays, default=0)
 
+    def steps_for(self, frames: int) -> int:
+        """Return the decoder steps that generate so many codec frames: BOS, the frames, the delayed tail."""
+        return 1 + frames + max(self.delays, default=0)
+
     def problems(self) -> list[str]:
         """Return why no network can have this shape, one sentence per problem."""
         sizes = {
@@ -108,7 +126,7 @@ class DiaConfig:
             for part in ("encoder", "decoder")
             for name, size in asdict(getattr(self, part)).items()
         }
-        if problems := [f"{name}={size} must be 1 or more" for name, size in sizes.items() if size < 1]:
+        if problems := [*_size_problems(sizes), *self._value_problems()]:
             return problems
         if self.delays[:1] != [0] or self.delays != sorted(self.delays):
             problems.append(
@@ -127,3 +145,31 @@ class DiaConfig:
                 f"decoder.max_positions={self.decoder.max_positions} leaves no room for a clip; raise it"
             )
         return problems
+
+    def _value_problems(self) -> list[str]:
+        """Return which values that are no sizes are of a wrong type or out of range."""
+        problems = []
+        if not all(type(delay) is int for delay in self.delays) or len(self.delays) > MAX_CHANNELS:
+            problems.append(
+                f"delays must be at most {MAX_CHANNELS} whole numbers; Dia-1.6B has {list(DIA_DELAYS)}"
+            )
+        if type(self.cross_rope) is not bool:
+            problems.append(f"cross_rope={self.cross_rope!r} must be true or false")
+        for name in ("norm_epsilon", "rope_theta"):
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not 0 < value < float("inf"):
+                problems.append(f"{name}={value!r} must be a number above 0")
+        return problems
+
+
+def _size_problems(sizes: dict[str, object]) -> list[str]:
+    problems = []
+    for name, size in sizes.items():
+        largest = LARGEST[name.rpartition(".")[2]]
+        if not isinstance(size, int) or isinstance(size, bool):
+            problems.append(f"{name}={size!r} must be a whole number")
+        elif size < 1:
+            problems.append(f"{name}={size} must be 1 or more")
+        elif size > largest:
+            problems.append(f"{name}={size} must be {largest:,} or less")
+    return problems

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dia.config.choices import EmotionLabels, EngineKind, NonverbalLabels, ScheduleKind, Strategy, WandbMode
+from dia.config.data import SYNTHESIZED
 
 LOCAL = "data=corpus data.corpus=local data.path=FOLDER for a folder with a table of texts"
 RAW = "data=recordings data.path=FOLDER for raw recordings"
@@ -32,13 +33,13 @@ def _corpus(config: Any) -> str:
 
 
 def _declared(config: Any) -> bool:
-    return _corpus(config) not in ("demo", "recordings")
+    return _corpus(config) not in (*SYNTHESIZED, "recordings")
 
 
 READERS = (
     Reader(
         ("data.path",),
-        lambda config: _corpus(config) != "demo",
+        lambda config: _corpus(config) not in SYNTHESIZED,
         ("data", "data.corpus"),
         "is read by data=recordings and data=corpus; the demo corpus is generated and has no folder. "
         f"Use {RAW}, or {LOCAL}",
@@ -50,20 +51,26 @@ READERS = (
         "is read by the demo corpus only; use data=demo, or leave it out",
     ),
     Reader(
+        ("data.open_english",),
+        lambda config: _corpus(config) == "open_english",
+        ("data", "data.corpus"),
+        "is read by the corpus open_english only; use data=open_english, or leave it out",
+    ),
+    Reader(
         ("data.recordings",),
         lambda config: _corpus(config) == "recordings",
         ("data", "data.corpus"),
         f"is read by raw recordings only; use {RAW}, or leave it out",
     ),
     Reader(
-        ("data.use", "data.unknown", "data.streaming", "data.limit"),
+        ("data.use", "data.unknown", "data.streaming", "data.limit", "data.labels", "data.held_out"),
         _declared,
         ("data", "data.corpus"),
         "is read by declared corpora only; use data=corpus data.corpus=NAME, or leave it out",
     ),
     Reader(
-        ("data.licence", "data.dialogue"),
-        lambda config: _corpus(config) != "demo",
+        ("data.licence", "data.dialogue", "data.outside"),
+        lambda config: _corpus(config) not in SYNTHESIZED,
         ("data", "data.corpus"),
         f"is not read by the demo corpus; use {RAW}, or data=corpus data.corpus=NAME, or leave it out",
     ),
@@ -102,6 +109,12 @@ READERS = (
         lambda config: config.labels.emotion != EmotionLabels.off,
         ("labels.emotion",),
         "is read with emotion labels only; set labels.emotion=prefix, or leave it out",
+    ),
+    Reader(
+        ("labels.voice_prompt",),
+        lambda config: config.labels.emotion != EmotionLabels.prompt,
+        ("labels.emotion",),
+        "is not read with labels.emotion=prompt, whose prompts follow labels.emotion_dropout; leave it out",
     ),
     Reader(
         ("labels.tagged_share",),

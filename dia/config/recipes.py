@@ -1,20 +1,28 @@
 """Recipes: whole experiments as YAML, loaded with ``+recipe=NAME`` or ``+recipe=PATH.yaml``."""
 
 import hashlib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
-from yaml import YAMLError
 
 from dia.config.aliases import TRAIN_ALIASES, rename_nested, warn_of_old_names
 from dia.config.keys import leaves, nearest_keys
-from dia.errors import UserError
+from dia.config.values import escaped
+from dia.documents import read_yaml, read_yaml_mapping
+from dia.errors import UserError, one_line
 from dia.resources import resource
 
 SUFFIXES = (".yaml", ".yml")
+PROGRAMS = (
+    "data.recordings.pyannote",
+    "engine.slurm.python",
+    "engine.slurm.prologue",
+)  # keys that start programs
+RESOLVER = re.compile(r"\$\{[^}]*:")
 _files: dict[str, Path] = {}  # recipes outside of the package, by the name that Hydra's store has for them
 
 
@@ -26,9 +34,8 @@ def recipes() -> list[str]:
 def read_recipe(name: str, *, warn: bool = False) -> DictConfig:
     """Return a recipe; keys under an old name are renamed, with a warning on request."""
     path = _files.get(name)
-    content = OmegaConf.load(path or resource(f"recipes/{name}.yaml"))
-    stored = OmegaConf.to_container(content, resolve=False)
-    present, outdated = rename_nested(cast(dict[str, Any], stored), TRAIN_ALIASES)
+    stored = _read_file(path) if path else read_yaml_mapping(resource(f"recipes/{name}.yaml"))
+    present, outdated = rename_nested(stored, TRAIN_ALIASES)
     if warn:
         warn_of_old_names(outdated, TRAIN_ALIASES, f"the recipe {path or name}")
     return OmegaConf.create(present)
@@ -58,18 +65,44 @@ def _with_stored_names(argument: str) -> str:
 
 def _register_file(text: str) -> str:
     path = Path(text).expanduser()
-    try:
-        content = OmegaConf.load(path)
-    except (OSError, YAMLError) as error:
-        raise UserError(
-            f"+recipe={path}: cannot read the recipe ({error}); give the path of a YAML file"
-        ) from error
-    if not isinstance(content, DictConfig):
-        raise UserError(f"+recipe={path}: the recipe is not a YAML mapping; see recipes/ for examples")
+    _read_file(path)
     name = f"file_{hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]}"
     _files[name] = path
     store_recipe(name)
     return name
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    """Return the content of a recipe outside of the package, which may be someone else's.
+
+    It refers to its own keys at most (``${seed}``): a resolver such as ``${oc.env:HOME}`` is a text. It
+    names no program; those come from the command line. Raises :class:`UserError`.
+    """
+    try:
+        content = read_yaml(path)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"+recipe={path}: cannot read the recipe ({one_line(error)}); give the path of a YAML file"
+        ) from error
+    if not isinstance(content, dict):
+        raise UserError(f"+recipe={path}: the recipe is not a YAML mapping; see recipes/ for examples")
+    values = dict(leaves(content))
+    if programs := [f"{key}={values[key]}" for key in PROGRAMS if values.get(key)]:
+        raise UserError(
+            f"+recipe={path}: a recipe cannot name programs ({', '.join(programs)}); if you "
+            "trust it, remove the keys "
+            "and give them on the command line"
+        )
+    return cast(dict[str, Any], _without_resolvers(content))
+
+
+def _without_resolvers(value: Any) -> Any:
+    """Return plain values in which texts with a resolver are escaped."""
+    if isinstance(value, dict):
+        return {key: _without_resolvers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_resolvers(item) for item in value]
+    return escaped(value) if isinstance(value, str) and RESOLVER.search(value) else value
 
 
 def chosen_recipes(arguments: Iterable[str]) -> list[str]:

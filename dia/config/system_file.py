@@ -5,9 +5,10 @@ from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
-from yaml import YAMLError
 
-from dia.errors import UserError
+from dia.config.values import escaped
+from dia.documents import read_yaml
+from dia.errors import UserError, one_line
 
 PREFIX = "system="
 SUFFIXES = (".yaml", ".yml")
@@ -21,18 +22,19 @@ def is_system_file(argument: str) -> bool:
 def register_system_file(argument: str) -> str:
     """Store the declaration that ``system=PATH`` names, and return the argument with its stored name.
 
-    A file may name only clients of this package. Python code is named on the command line
-    (``system.client=my_client.py:MyClient``), so that a declaration from someone else runs nothing. Raises
-    :class:`UserError` for a file that is missing, is not a YAML mapping, or names Python code.
+    Texts such as ``${oc.env:HOME}`` stay texts. A file may name only clients of this package. Python code is
+    named on the command line (``system.client=my_client.py:MyClient``), so that a declaration from someone
+    else runs nothing. Raises :class:`UserError` for a file that is missing, is not a YAML mapping, or names
+    Python code.
     """
     if not is_system_file(argument):
         return argument
     path = Path(argument.removeprefix(PREFIX)).expanduser()
     try:
-        content = OmegaConf.to_container(OmegaConf.load(path))
-    except (OSError, YAMLError) as error:
+        content = read_yaml(path)
+    except (OSError, ValueError) as error:
         raise UserError(
-            f"system={path}: cannot read the declaration ({error}); give the path of a YAML file"
+            f"system={path}: cannot read the declaration ({one_line(error)}); give the path of a YAML file"
         ) from error
     if not isinstance(content, dict):
         raise UserError(
@@ -44,5 +46,5 @@ def register_system_file(argument: str) -> str:
             f"remove the line and give system.client={client} on the command line"
         )
     name = f"file_{hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]}"
-    ConfigStore.instance().store(group="system", name=name, node=OmegaConf.create(content))
+    ConfigStore.instance().store(group="system", name=name, node=OmegaConf.create(escaped(content)))
     return f"{PREFIX}{name}"

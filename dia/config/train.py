@@ -1,5 +1,6 @@
 """Keys of `python -m dia.train` and `python -m dia.prepare`: those of every run, and those of each task."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 from dia.config.callbacks import (
@@ -13,6 +14,7 @@ from dia.config.choices import ObjectiveKind, Resume, Task, coerce_choices
 from dia.config.codec import CodecConfig, CodecTraining, SpectralCodecConfig
 from dia.config.data import DataConfig, LabelsConfig
 from dia.config.engine import EngineConfig
+from dia.config.event_detector import EventDetectorTraining
 from dia.config.lora import LoraConfig
 from dia.config.model import DiaConfig
 from dia.config.optimizer import OptimConfig, ScheduleConfig
@@ -26,7 +28,8 @@ class RunConfig:
     """Keys of every training run, whatever its task."""
 
     task: Task = Task.dia
-    """`dia` trains a Dia network, `codec` the spectral codec."""
+    """`dia` trains a Dia network, `codec` the spectral codec, `event_detector` a detector of nonverbal
+    sounds."""
     run_name: str = "run"
     """Name of the run and of its folder."""
     runs: str = "runs"
@@ -36,8 +39,6 @@ class RunConfig:
     resume: Resume = Resume.auto
     """`auto` resumes an interrupted run if the weights will be those of an uninterrupted one; `true` resumes
     even if they will not; `false` never resumes."""
-    data: DataConfig = field(default_factory=DataConfig)
-    engine: EngineConfig = field(default_factory=EngineConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
@@ -47,14 +48,22 @@ class RunConfig:
     def __post_init__(self) -> None:
         coerce_choices(self)
 
+
+@dataclass
+class DataRunConfig(RunConfig, ABC):
+    """Keys of a run that trains on prepared data."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+
     @property
+    @abstractmethod
     def codec_name(self) -> str:
         """The codec that the run's data are tokenized with; empty for none."""
-        raise NotImplementedError
 
 
 @dataclass
-class TrainConfig(RunConfig):
+class TrainConfig(DataRunConfig):
     """Keys of a run that trains a Dia network (`task=dia`)."""
 
     init_from: str = ""
@@ -96,11 +105,10 @@ class TrainConfig(RunConfig):
 
 
 @dataclass
-class CodecTrainConfig(RunConfig):
+class CodecTrainConfig(DataRunConfig):
     """Keys of a run that trains the spectral codec (`task=codec`)."""
 
     task: Task = Task.codec
-    """`dia` trains a Dia network, `codec` the spectral codec."""
     spectral: SpectralCodecConfig = field(default_factory=SpectralCodecConfig)
     codec_training: CodecTraining = field(default_factory=CodecTraining)
 
@@ -108,3 +116,21 @@ class CodecTrainConfig(RunConfig):
     def codec_name(self) -> str:
         """The codec that the run's data are tokenized with; empty for none."""
         return self.codec_training.finetune_decoder_of if self.data.tokens else ""
+
+
+@dataclass
+class EventDetectorTrainConfig(RunConfig):
+    """Keys of a run that trains a detector of nonverbal sounds (`task=event_detector`)."""
+
+    task: Task = Task.event_detector
+    event_detector: EventDetectorTraining = field(default_factory=EventDetectorTraining)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+
+
+TASKS: dict[Task, type[RunConfig]] = {
+    Task.dia: TrainConfig,
+    Task.codec: CodecTrainConfig,
+    Task.event_detector: EventDetectorTrainConfig,
+}
+"""The configuration of each task."""

@@ -6,16 +6,19 @@ quoting; only a value in Hydra's quotes is unquoted. A whole number may be writt
 """
 
 import re
+from collections.abc import Mapping
 from enum import Enum
-from typing import Any, get_args, get_origin
+from typing import Any, TypeVar, cast, get_args, get_origin
 
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import QuotedString
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
 
 from dia.config.keys import without_none
 
+Schema = TypeVar("Schema")
 FREE_TEXT = ("text", "question")  # keys whose text may begin and end with quotes
 SEVERAL = re.compile(r"[^\[\]{}]+(,[^\[\]{}]+)+")
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
@@ -49,6 +52,12 @@ def escaped(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: escaped(item) for key, item in value.items()}
     return re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + "\\${", value)
+
+
+def typed(schema: type[Schema], content: Mapping[str, Any]) -> Schema:
+    """Return plain values as a dataclass, without resolving anything in them. Raises as OmegaConf does."""
+    merged = OmegaConf.merge(OmegaConf.structured(schema), escaped(dict(content)))
+    return cast(Schema, OmegaConf.to_object(merged))
 
 
 def unquoted(text: str) -> str:

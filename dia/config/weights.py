@@ -55,6 +55,8 @@ class ConsolidateConfig:
     """A run folder; the word without `=`."""
     out: str = ""
     """Folder that is created."""
+    codec: str = ""
+    """Name or path of the codec; empty takes the one that the run names."""
 
     def problems(self) -> list[str]:
         """Return what is missing, one sentence per problem."""

@@ -17,7 +17,7 @@ from dia.training.callbacks.text_gain import TextGain
 from dia.training.callbacks.throughput import Throughput
 from dia.training.callbacks.watchdog import Watchdog, WatchedLoader
 
-COLUMNS = ["id", "script", "turns", "seconds", "audio"]  # that judges read
+COLUMNS = ["id", "source", "script", "turns", "seconds", "audio"]  # that judges read
 
 
 def build_callbacks(
@@ -51,7 +51,7 @@ def generate_samples(config: TrainConfig, codec: Codec, splits: Mapping[str, Dat
     settings = config.validation
     clips = _first(splits["validation"], settings.scripts)
     labelled = [_first(splits[name], settings.calibration_clips) for name in ("validation", "train")]
-    max_tokens = round(settings.max_seconds * frames_per_second(codec)) + 2 + max(config.model.delays)
+    max_tokens = config.model.steps_for(round(settings.max_seconds * frames_per_second(codec)))
     return GenerateSamples(
         codec,
         list(clips["script"]),

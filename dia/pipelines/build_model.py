@@ -12,7 +12,8 @@ from dia.checkpoint.locate import resolve_checkpoint
 from dia.codecs.protocol import Codec, require_codec
 from dia.config.sampling import Sampling
 from dia.config.train import TrainConfig
-from dia.errors import UserError
+from dia.documents import read_json_object
+from dia.errors import UserError, one_line
 from dia.files import write_text
 from dia.network import DiaNetwork
 from dia.training.lora import add_adapters
@@ -69,7 +70,11 @@ def require_same_base(folder: Path, base: Base | None) -> None:
     note = folder / BASE
     if base is None or not note.is_file():
         return
-    if json.loads(note.read_text(encoding="utf-8"))["fingerprint"] != base.fingerprint:
+    try:
+        recorded = read_json_object(note).get("fingerprint")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{note} is damaged ({one_line(error)}); restore it, or start another run") from error
+    if recorded != base.fingerprint:
         raise UserError(
             f"init_from={base.name} has other weights than at the start of the run {folder}, which therefore "
             "cannot be resumed exactly; restore the old checkpoint, or start another run"

@@ -7,9 +7,14 @@ from typing import TypeVar
 
 from dia.checkpoint.init_from import filled_shape, initial_codec_problems, initial_problems
 from dia.config.checks import bullet_list
-from dia.config.train import CodecTrainConfig, RunConfig, TrainConfig
-from dia.data.sources.demo import demo_problems
+from dia.config.choices import CorpusUse
+from dia.config.data import SYNTHESIZED
+from dia.config.train import CodecTrainConfig, DataRunConfig, EventDetectorTrainConfig, RunConfig, TrainConfig
+from dia.data.sources.demo import tag_problems
+from dia.dialogue.tags import known_tags
+from dia.dialogue.text import MAX_BYTES
 from dia.errors import UserError
+from dia.files import is_plain_name
 from dia.training.flops import PEAK_FLOPS
 from dia.training.objectives import objective_type
 
@@ -17,14 +22,27 @@ Config = TypeVar("Config", bound=RunConfig)
 
 
 def complete(config: Config) -> Config:
-    """Fill the model shape that `model=checkpoint` leaves open, from the checkpoint `init_from`; return the
-    config.
+    """Fill the model shape that `model=checkpoint` leaves open, from the checkpoint `init_from`, and the
+    longest clips of the data; return the config.
 
     Raises :class:`UserError` when the shape is open and there is no checkpoint.
     """
     if isinstance(config, TrainConfig):
         config.model = filled_shape(config.model, config.init_from)
+        _fill_limits(config)
     return config
+
+
+def _fill_limits(config: TrainConfig) -> None:
+    """Set the longest clips of the data to what the model and a batch hold, where they are not given."""
+    data, model = config.data, config.model
+    if data.use != CorpusUse.train or not data.tokens or model.problems():
+        return
+    if data.max_text_bytes is None:
+        data.max_text_bytes = min(model.encoder.max_positions, MAX_BYTES)
+    if data.max_frames is None:
+        in_a_batch = config.batch.max_frames - 1 - max(model.delays)
+        data.max_frames = max(1, min(model.max_frames, in_a_batch))
 
 
 def validate(config: RunConfig) -> None:
@@ -35,12 +53,23 @@ def validate(config: RunConfig) -> None:
 
 def config_problems(config: RunConfig) -> list[str]:
     """Return every problem of the config: key, value and remedy."""
-    parts = (config.trainer, config.logger, config.schedule, config.data, config.engine)
-    problems = [problem for part in parts for problem in part.problems()]
-    if not config.run_name or "/" in config.run_name:
+    problems = [
+        problem for part in (config.trainer, config.logger, config.schedule) for problem in part.problems()
+    ]
+    if not is_plain_name(config.run_name):
         problems.append(f"run_name={config.run_name!r} must be a plain folder name")
-    if config.data.corpus == "demo":
-        problems += demo_problems(config.data.demo)
+    if isinstance(config, DataRunConfig):
+        problems += config.data.problems() + config.engine.problems()
+        if config.data.corpus in SYNTHESIZED:
+            problems += tag_problems(f"data.{config.data.corpus}.tags", config.data.synthesis.tags)
+    if isinstance(config, EventDetectorTrainConfig):
+        problems += config.event_detector.problems() + config.engine.problems()
+        problems += config.optim.problems()
+        problems += [
+            f"event_detector.tags has {tag!r}, which is no tag; there are: {', '.join(known_tags())}"
+            for tag in config.event_detector.tags
+            if tag not in known_tags()
+        ]
     if isinstance(config, TrainConfig):
         problems += _dia_problems(config)
     if isinstance(config, CodecTrainConfig):

@@ -18,9 +18,10 @@ from omegaconf import OmegaConf
 
 from dia.codecs.protocol import Codec
 from dia.codecs.registry import codec_shape
-from dia.config.train import RunConfig, TrainConfig
+from dia.config.train import DataRunConfig, RunConfig, TrainConfig
 from dia.data.batching import decoder_steps
-from dia.data.prepare import find_prepared, folder_of_request, prepare
+from dia.data.integrity import code_problems
+from dia.data.prepare import find_prepared, folder_of_request, missing_splits, prepare
 from dia.data.prepared import open_prepared, read_card, split_fingerprints
 from dia.errors import UserError
 from dia.home import in_home
@@ -57,24 +58,29 @@ def preflight(config: RunConfig) -> PreparedRun:
 
 
 def open_data(
-    config: RunConfig, codec: Codec | None, prepared: PreparedRun
+    config: DataRunConfig, codec: Codec | None, prepared: PreparedRun
 ) -> tuple[DatasetDict, PreparedRun]:
     """Return the prepared data, after preparing them if necessary, and the run with their fingerprint.
 
     Raises :class:`UserError` with every mismatch of data and model, codec or checkpoint.
     """
+    needed, folder = needed_splits(config), folder_of_request(config.data, codec)
+    if not folder.exists():
+        require_none(_missing_split_problems(missing_splits(config.data, needed), "the source"))
     if prepared.processes.rank == 0:
         folder = prepare(config.data, codec, config.engine)
     else:
-        folder = folder_of_request(config.data, codec)
         while not folder.exists():  # rank 0 prepares; if it fails, torchrun and srun end this process
             time.sleep(POLL_SECONDS)
     splits = open_prepared(folder)
+    require_none(_missing_split_problems(sorted(needed - splits.keys()), str(folder)))
     mix = config.mix if isinstance(config, TrainConfig) else {}
     fingerprint = replace(prepared.fingerprint, data=_data_fingerprints(folder, mix))
     problems: list[str] = []
     if codec is not None and isinstance(config, TrainConfig):
         problems += _length_problems(splits["train"], str(folder), config)
+        for used in (folder, *map(Path, config.mix)):
+            problems += code_problems(used, config.model.channels, config.model.decoder.codebook_size)
         for mixed in config.mix:
             problems += _codec_of_data_problems(Path(mixed), codec)
     if prepared.state.saved:
@@ -82,6 +88,20 @@ def open_data(
         problems += [f"{change}; restore them, or choose another run_name" for change in changes]
     require_none(problems)
     return splits, replace(prepared, fingerprint=fingerprint)
+
+
+def needed_splits(config: DataRunConfig) -> set[str]:
+    """Return the splits that a run reads."""
+    return {"train", "validation"} if isinstance(config, TrainConfig) else {"train"}
+
+
+def _missing_split_problems(missing: list[str], where: str) -> list[str]:
+    if not missing:
+        return []
+    return [
+        f"{where} has no clips of the split {' and '.join(missing)}; add recordings, give some rows of the "
+        "table that split, or raise data.held_out (data.recordings.splits for raw recordings)"
+    ]
 
 
 def require_none(problems: list[str]) -> None:
@@ -127,10 +147,15 @@ def _prepared_data_problems(config: TrainConfig) -> list[str]:
         problems.append(str(error))
     for folder in folders:
         try:
-            rows = open_prepared(folder)["train"]
+            splits = open_prepared(folder)
         except UserError as error:
             problems.append(str(error))
             continue
+        needed = {"train"} if str(folder) in config.mix else needed_splits(config)
+        if missing := sorted(needed - splits.keys()):
+            problems += _missing_split_problems(missing, str(folder))
+            continue
+        rows = splits["train"]
         problems += _length_problems(rows, str(folder), config)
         if (name := str(rows[0]["codec"])) != config.codec.name:
             problems.append(
@@ -159,12 +184,13 @@ def _length_problems(rows: Dataset, where: str, config: TrainConfig) -> list[str
     if steps > config.batch.max_frames:
         problems.append(
             f"batch.max_frames={config.batch.max_frames} is below the longest clip of {where}: {name} takes "
-            f"{steps} steps; raise it, or prepare shorter clips"
+            f"{steps} steps; raise it, or prepare with data.too_long=skip, which leaves such clips out"
         )
     if longest > config.model.max_frames:
         problems.append(
             f"{name} of {where} has {longest} frames, but the model takes at most {config.model.max_frames} "
-            f"(model.decoder.max_positions={config.model.decoder.max_positions}); prepare shorter clips"
+            f"(model.decoder.max_positions={config.model.decoder.max_positions}); prepare with "
+            "data.too_long=skip, which leaves such clips out"
         )
     return problems
 

@@ -8,7 +8,7 @@ from dia.audio.files import read_audio
 from dia.checkpoint import Source
 from dia.checkpoint.folder import codec_of, network_of
 from dia.codecs.protocol import pad_to_frames
-from dia.codecs.registry import load_codec
+from dia.codecs.registry import load_codec, load_stated_codec
 from dia.data.batching import Example, collate
 from dia.dialogue.text import encode_text
 from dia.errors import UserError
@@ -24,7 +24,11 @@ def probe_checkpoint(source: Source, audio: str, text: str, codec_name: str | No
     reference = codec_of(source)
     if codec_name is None and reference is None:
         raise UserError(f"{source.located.path} does not name its codec; give one with codec=...")
-    codec = load_codec(codec_name or (reference.name if reference else ""))
+    codec = (
+        load_codec(codec_name or "")
+        if codec_name or reference is None
+        else load_stated_codec(reference.name, reference.fingerprint, source.located.path)
+    )
     waveform_BL = torch.from_numpy(read_audio(audio, codec.sample_rate))[None]
     codes_TC = codec.encode(pad_to_frames(waveform_BL, codec.hop))[0]
     losses = {flag: teacher_forced_loss(source, flag, codes_TC, text) for flag in (False, True)}

@@ -15,6 +15,7 @@ from dia.pipelines.preflight import as_yaml, open_data, preflight
 from dia.training.codec_module import CodecModule
 from dia.training.loggers import build_loggers, close_loggers
 from dia.training.run_folder import PreparedRun, begin_run, finish_run, run_lock
+from dia.training.run_inputs import RunInputs, write_inputs
 from dia.training.trainer import build_trainer
 
 
@@ -35,6 +36,7 @@ def _train(config: CodecTrainConfig, splits: DatasetDict, prepared: PreparedRun)
     network = load_network(codec_path(initial)) if initial else SpectralNetwork(config.spectral)
     audio = load_split_audio(splits["train"], config.spectral.sample_rate)
     begin_run(state.folder, as_yaml(config))
+    write_inputs(state.folder, RunInputs(prepared.fingerprint.data))
     task = CodecModule(network, training, config.schedule, config.seed)
     loggers = build_loggers(config.logger, config.run_name, state.folder)
     trainer = build_trainer(config.trainer, prepared, [], loggers, training.steps, manual_optimization=True)

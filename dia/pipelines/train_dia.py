@@ -49,6 +49,7 @@ from dia.training.loggers import build_loggers, close_loggers
 from dia.training.loss import channel_weights
 from dia.training.residual_dropout import add_residual_dropout
 from dia.training.run_folder import PreparedRun, RunState, begin_run, finish_run, run_lock
+from dia.training.run_inputs import RunInputs, write_inputs
 from dia.training.trainer import build_trainer
 
 logger = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ def _train(config: TrainConfig, codec: Codec, splits: Mapping[str, Dataset], pre
     require_same_base(state.folder, model.base)
     if prepared.processes.rank == 0:
         begin_run(state.folder, as_yaml(config))
+        write_inputs(state.folder, RunInputs(prepared.fingerprint.data, codec.name, codec.fingerprint))
         write_base(state.folder, model.base)
         write_marginal(state.folder, train, validation, config)
     use_ema = config.ema.decay > 0

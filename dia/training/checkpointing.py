@@ -12,6 +12,8 @@ import json
 import logging
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -23,16 +25,25 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.fabric.utilities.types import _PATH
 from lightning.pytorch.callbacks import Checkpoint
 
-from dia.files import file_sha256, remove, sync, write_text
+from dia.documents import read_json_object
+from dia.files import (
+    file_sha256,
+    inside,
+    make_folder,
+    remove,
+    require_regular_file,
+    storing,
+    sync,
+    write_text,
+)
+from dia.interrupts import Interrupted, handle_signals, signal_name
+from dia.tensor_files import write_pickled
+from dia.training.distributed import distributed_env
 from dia.training.resume import RunFingerprint
 
 CHECKPOINTS = "checkpoints"
 RETAINED = 2
 logger = logging.getLogger(__name__)
-
-
-class Stopped(Exception):
-    """Training stopped on SIGUSR1 after it had saved a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +64,13 @@ class SavedCheckpoint:
 
 
 class ResumableCheckpoint(Checkpoint):
-    """Saves the state every ``every`` optimizer steps, after the last step, and on SIGUSR1.
+    """Saves the state every ``every`` optimizer steps, after the last step, and after a signal.
 
-    After SIGUSR1 it raises :class:`Stopped`. A signal reaches the processes of a run at different steps; all
-    stop at the first step at which any of them has received it. A step with a validation (every
-    ``validate_every`` steps, 0: never) is saved after the validation, because early stopping and other
-    decisions of the validation belong to the state.
+    After SIGUSR1, SIGTERM or Ctrl-C it raises :class:`Interrupted` when it has saved. A signal reaches the
+    processes of a run at different steps; all stop at the first step at which any of them has received one. A
+    second Ctrl-C stops at once, without saving. A step with a validation (every ``validate_every`` steps, 0:
+    never) is saved after the validation, because early stopping and other decisions of the validation belong
+    to the state.
     """
 
     def __init__(
@@ -67,14 +79,17 @@ class ResumableCheckpoint(Checkpoint):
         self.folder, self.every, self.fingerprint = folder, every, fingerprint
         self.validate_every = validate_every
         self.last_step = 0
-        self.signal_received = False
+        self.received = 0  # the number of the first signal
         self.due = False
-        self.stopping = False
+        self.stopped_by = 0  # the number of a signal that any process received
 
     def on_train_start(self, trainer: L.Trainer, task: L.LightningModule) -> None:
-        """Handle SIGUSR1, which SLURM sends before a job's time limit."""
+        """Handle signals. Lightning restores the handlers before when training has ended.
+
+        They replace Lightning's handler of SIGTERM, which ends training without saving, as if it were done.
+        """
         self.last_step = trainer.global_step
-        signal.signal(signal.SIGUSR1, self._on_signal)
+        handle_signals(self._on_signal)
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         """Save when a checkpoint is due. A batch that only accumulated gradients changes nothing."""
@@ -82,8 +97,8 @@ class ResumableCheckpoint(Checkpoint):
         if step == self.last_step:
             return
         self.last_step = step
-        self.stopping = trainer.strategy.reduce_boolean_decision(self.signal_received, all=False)
-        self.due = self.stopping or step % self.every == 0 or step == trainer.max_steps
+        self.stopped_by = self._agree(trainer)
+        self.due = bool(self.stopped_by) or step % self.every == 0 or step == trainer.max_steps
         if not self.validate_every or step % self.validate_every:
             self._save_if_due(trainer)
 
@@ -95,30 +110,58 @@ class ResumableCheckpoint(Checkpoint):
         if self.due:
             save(trainer, self.folder, self.fingerprint)
         self.due = False
-        if self.stopping:
-            raise Stopped(f"stopped at step {trainer.global_step}; run the same command again to resume")
+        if self.stopped_by:
+            raise Interrupted(self.stopped_by, f"saved and stopped at step {trainer.global_step}")
+
+    def _agree(self, trainer: L.Trainer) -> int:
+        """Return the number of a signal that any process of the run has received, 0 for none."""
+        number = torch.tensor(self.received, device=trainer.strategy.root_device)
+        return int(trainer.strategy.reduce(number, reduce_op="max"))
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self.signal_received = True
+        # a launcher repeats the Ctrl-C that the terminal has sent to every process
+        if number == self.received == signal.SIGINT and not distributed_env().launcher:
+            raise Interrupted(number, "stopped without saving")
+        if not self.received and distributed_env().rank == 0:
+            # not through logging, whose stream this handler may have interrupted
+            again = "; Ctrl-C again stops at once" if number == signal.SIGINT else ""
+            os.write(2, f"{signal_name(number)}: training stops after this step{again}\n".encode())
+        self.received = self.received or number
 
 
 def save(trainer: L.Trainer, folder: Path, fingerprint: RunFingerprint) -> None:
-    """Write a checkpoint of the trainer's step; every rank must call it. Raises ``OSError``."""
+    """Write a checkpoint of the trainer's step; every rank must call it.
+
+    Raises :class:`StorageError` when it cannot be written; nothing of it remains then.
+    """
     final = folder / f"step-{trainer.global_step:08d}.ckpt"
     partial = folder / f".{final.name}"
-    if trainer.is_global_zero:
-        folder.mkdir(parents=True, exist_ok=True)
-        remove(partial)
-    trainer.strategy.barrier("checkpoint folder is ready")
-    trainer.save_checkpoint(partial)  # waits for every rank
-    checksums = _checksums(partial, trainer.global_rank, trainer.world_size)
-    if trainer.is_global_zero:
-        for path in (final.with_suffix(".json"), final):  # an earlier one of this step is not intact
-            remove(path)
-        os.replace(partial, final)
-        _write_manifest(final.with_suffix(".json"), Manifest(trainer.global_step, checksums, fingerprint))
-        _remove_older(folder)
+    with storing(final), _removed_on_error(partial, final):
+        if trainer.is_global_zero:
+            make_folder(folder)
+            remove(partial)
+        trainer.strategy.barrier("checkpoint folder is ready")
+        trainer.save_checkpoint(partial)  # waits for every rank
+        checksums = _checksums(partial, trainer.global_rank, trainer.world_size)
+        if trainer.is_global_zero:
+            for path in (final.with_suffix(".json"), final):  # an earlier one of this step is not intact
+                remove(path)
+            os.replace(partial, final)
+            _write_manifest(final.with_suffix(".json"), Manifest(trainer.global_step, checksums, fingerprint))
+            _remove_older(folder)
     trainer.strategy.barrier("checkpoint is written")
+
+
+@contextmanager
+def _removed_on_error(partial: Path, final: Path) -> Iterator[None]:
+    """Remove a checkpoint without a manifest when the block raises."""
+    try:
+        yield
+    except BaseException:
+        remove(partial)
+        if not final.with_suffix(".json").exists():
+            remove(final)
+        raise
 
 
 def newest(folder: Path) -> SavedCheckpoint | None:
@@ -151,7 +194,7 @@ class CheckpointFiles(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None
     ) -> None:
         """Write a checkpoint."""
-        torch.save(checkpoint, path)
+        write_pickled(checkpoint, path)
 
     def load_checkpoint(
         self, path: _PATH, map_location: Any | None = None, weights_only: bool | None = None
@@ -172,10 +215,12 @@ def _write_manifest(path: Path, manifest: Manifest) -> None:
 
 def _verified_manifest(path: Path) -> Manifest:
     """Return the manifest of a checkpoint. Raises ``ValueError`` if a file has another checksum."""
-    stored = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    manifest = Manifest(stored["step"], stored["files"], RunFingerprint.from_json(stored["facts"]))
+    stored = read_json_object(path.with_suffix(".json"))
+    manifest = Manifest(int(stored["step"]), dict(stored["files"]), RunFingerprint.from_json(stored["facts"]))
     for name, checksum in manifest.files.items():
-        if file_sha256(path / name if name else path) != checksum:
+        file = inside(path, name, str(path.with_suffix(".json"))) if name else path
+        require_regular_file(file)
+        if file_sha256(file) != checksum:
             raise ValueError(f"the checksum of {name or path.name} differs from the manifest")
     return manifest
 

@@ -19,7 +19,7 @@ from lightning.pytorch.plugins.environments import (
     SLURMEnvironment,
     TorchElasticEnvironment,
 )
-from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
+from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies import Strategy as LightningStrategy
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
@@ -29,6 +29,7 @@ from torch.distributed.tensor import DTensor
 
 from dia.config.trainer import TrainerConfig
 from dia.network import DiaNetwork
+from dia.training.sharded_strategy import ShardedStrategy
 
 TORCHRUN = ("WORLD_SIZE", "LOCAL_WORLD_SIZE", "RANK")
 SRUN = ("SLURM_NTASKS", "SLURM_NNODES", "SLURM_PROCID")
@@ -96,7 +97,7 @@ def _ddp(processes: Processes) -> LightningStrategy:
 
 
 def _fsdp2(processes: Processes) -> LightningStrategy:
-    return ModelParallelStrategy(data_parallel_size=processes.world_size, tensor_parallel_size=1)
+    return ShardedStrategy(data_parallel_size=processes.world_size, tensor_parallel_size=1)
 
 
 STRATEGIES: dict[str, Callable[[Processes], LightningStrategy | str]] = {

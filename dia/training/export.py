@@ -28,7 +28,7 @@ class Exporter:
     base: Base | None
 
     def __call__(self, config: DiaConfig, state: dict[str, Tensor]) -> None:
-        """Write the unsharded state dict of a network, adapters included. Raises ``OSError``."""
+        """Write the unsharded state dict of a network, adapters included. Raises :class:`StorageError`."""
         if self.lora.rank:
             assert self.base is not None, "LoRA needs a checkpoint to start from"
             adapter = adapter_of(state, self.lora, config, self.base)

@@ -8,7 +8,7 @@ from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from dia.config.trainer import LoggerConfig
-from dia.files import write_text
+from dia.files import make_folder, write_text
 from dia.training.metrics_file import MetricsFile
 from dia.training.run_folder import METRICS
 
@@ -62,6 +62,6 @@ def _wandb_id(folder: Path) -> str:
     """Return the run's id at W&B, created once; only rank 0 logs there."""
     path = folder / WANDB_ID
     if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         write_text(path, secrets.token_hex(4))
     return path.read_text(encoding="utf-8")

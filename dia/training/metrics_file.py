@@ -11,7 +11,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from dia.files import write_text
+from dia.files import make_folder, storing, write_text
 
 
 class MetricsFile(Logger):
@@ -35,16 +35,16 @@ class MetricsFile(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
-        """Write a row. Raises ``OSError`` when the file system refuses it."""
+        """Write a row. Raises :class:`StorageError` when the file system refuses it."""
         row = {"step": step} | {name: float(value) for name, value in metrics.items() if name != "step"}
         self.rows.append(row)
         new_columns = sorted(name for name in row if name not in self.columns)
         self.columns += new_columns
         if new_columns or len(self.rows) == 1:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             write_text(self.path, _as_csv(self.columns, self.rows, header=True))
             return
-        with self.path.open("a", encoding="utf-8", newline="") as file:
+        with storing(self.path), self.path.open("a", encoding="utf-8", newline="") as file:
             file.write(_as_csv(self.columns, [row], header=False))
 
     @rank_zero_only

@@ -37,6 +37,7 @@ IRRELEVANT_KEYS = (
     "trainer.devices",
     "trainer.nodes",
 )
+MAX_THREADS = 1024
 # keys of these that do change weights in some runs
 CONDITIONALLY_RELEVANT: dict[str, Callable[[dict[str, Any]], bool]] = {
     "sampling": lambda config: (
@@ -68,11 +69,15 @@ class RunFingerprint:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "RunFingerprint":
-        """Return a stored fingerprint with present keys. Raises ``TypeError`` or ``KeyError``."""
+        """Return a stored fingerprint with present keys. Raises ``TypeError``, ``ValueError`` or
+        ``KeyError``."""
         values = dict(stored)
         values["config"] = present_keys(values["config"])
         values["world_size"] = values.pop("world")
-        return cls(**values)
+        fingerprint = cls(**values)
+        if not 1 <= int(fingerprint.threads) <= MAX_THREADS:  # the run would start as many
+            raise ValueError(f"the checkpoint states {fingerprint.threads} threads")
+        return fingerprint
 
 
 def relevant(config: dict[str, Any]) -> dict[str, Any]:

@@ -2,29 +2,29 @@
 
 runs/<run_name>/config.yaml      the composed config
                 checkpoints/     for resuming (dia/training/checkpointing.py)
+                inputs.json      digests of the data and the codec (dia/training/run_inputs.py)
                 metrics.csv      logged metrics; metrics-1.csv ... of the parts before a resume
                 model/           the newest model, in the format that every other command opens
                 finished.json    written last: the number of steps
 """
 
 import csv
-import errno
-import fcntl
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from dia.errors import UserError
-from dia.files import remove, write_text
+from dia.files import make_folder, remove, write_text
+from dia.locks import file_lock
 from dia.training.checkpointing import CHECKPOINTS, SavedCheckpoint, manifests, newest
 from dia.training.distributed import Processes
 from dia.training.resume import RunFingerprint, incompatibilities, inexact_changes
+from dia.training.shards import shard_problem
 
 CONFIG, METRICS, FINISHED, LOCK = "config.yaml", "metrics.csv", "finished.json", ".lock"
-UNLOCKABLE = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # file systems without locks
 logger = logging.getLogger(__name__)
 
 
@@ -77,6 +77,8 @@ def acquire_run(folder: Path, resume: str, current: RunFingerprint) -> tuple[Run
         ]
     if saved is None:
         return RunState(folder), []  # it ended before its first checkpoint
+    if problem := shard_problem(saved.path):
+        return RunState(folder), [problem]
     stored = saved.manifest.fingerprint
     problems, changes = incompatibilities(stored, current), inexact_changes(stored, current)
     if resume == "auto" and changes:
@@ -119,25 +121,21 @@ def _occupied(folder: Path, resume: str) -> str:
 def run_lock(folder: Path) -> Iterator[None]:
     """Lock a run folder against other processes; the lock ends with the process, however that ends.
 
-    Raises :class:`UserError` when another process holds it.
+    A folder in which nothing was written is removed at the end.
+
+    Raises :class:`UserError` when another process holds it, or when the folder cannot be created.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(
-                f"another process trains in {folder}; wait for it, or choose another run_name"
-            ) from error
-        except OSError as error:
-            if error.errno not in UNLOCKABLE:
-                raise
-            logger.warning(
-                "%s cannot be locked (%s); make sure that only one process trains there",
-                folder,
-                error.strerror,
-            )
-        yield
+
+    def refuse() -> None:
+        raise UserError(f"another process trains in {folder}; wait for it, or choose another run_name")
+
+    make_folder(folder)
+    try:
+        with file_lock(folder / LOCK, refuse):
+            yield
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def begin_run(folder: Path, config_text: str) -> None:
@@ -172,8 +170,25 @@ def read_metrics(folder: Path) -> list[dict[str, str]]:
         complete = path.read_text(encoding="utf-8").rpartition("\n")[0]
         part = [row for row in csv.DictReader(complete.splitlines()) if None not in row.values()]
         if part:
-            rows = [row for row in rows if int(row["step"]) < int(part[0]["step"])] + part
+            rows = [row for row in rows if not _is_repeated(row, part)] + part
     return rows
+
+
+def _is_repeated(row: dict[str, str], part: list[dict[str, str]]) -> bool:
+    """Return whether a resumed part logged a row again.
+
+    A run that stops between a training step and its validation resumes with the validation: its row has the
+    step of a training row that is not logged again.
+    """
+    step, first = int(row["step"]), int(part[0]["step"])
+    if step != first:
+        return step > first
+    return any(_groups(other) & _groups(row) for other in part if int(other["step"]) == first)
+
+
+def _groups(row: dict[str, str]) -> set[str]:
+    """Return the groups of a row's values, such as `train` and `validation`."""
+    return {name.partition("/")[0] for name, value in row.items() if value and name != "step"}
 
 
 def _older_metrics(folder: Path) -> list[Path]:

@@ -14,12 +14,13 @@ import torch
 from safetensors.torch import load_file
 
 from dia.errors import UserError
-from dia.training.checkpointing import newest
+from dia.interrupts import Interrupted
+from dia.training.checkpointing import ResumableCheckpoint, newest
 from dia.training.resume import RunFingerprint, changed_data, incompatibilities, inexact_changes
 from dia.training.run_folder import begin_run, read_metrics, run_lock
-from tests.training.whole_runs import make_noise, start
+from tests.training.whole_runs import make_noise, start, start_two
 
-KILLS = 40
+KILLS = 12  # scripts/kill_runs.py kills more often
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def losses(folder, name):
     ]
 
 
-def test_forty_kills_do_not_change_the_weights(work):
+def test_kills_at_random_moments_do_not_change_the_weights(work):
     folder, seconds = work
     rng, kills, name, names = random.Random(0), 0, "killed-0", ["killed-0"]
     while True:
@@ -220,20 +221,77 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path):
         pass
 
 
-def test_a_signal_saves_and_stops(work):
-    folder = work[0]
-    process = start(folder, "signalled", "trainer.steps=200", "trainer.checkpoint_every=10")
-    while not list((folder / "runs").glob("signalled/checkpoints/*.json")):
-        assert process.is_alive(), (folder / "signalled.log").read_text()[-3000:]
+def signalled(folder, name, number, *overrides):
+    """Start a run, send it a signal after its first checkpoint, and return its exit code and its log."""
+    process = start(folder, name, *overrides)
+    while not list((folder / "runs").glob(f"{name}/checkpoints/*.json")):
+        assert process.is_alive(), (folder / f"{name}.log").read_text()[-3000:]
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGUSR1)
+    os.kill(process.pid, number)
     process.join()
-    assert process.exitcode == 75
-    latest = newest(folder / "runs" / "signalled" / "checkpoints")
-    assert f"stopped at step {latest.manifest.step}" in (folder / "signalled.log").read_text()
+    return process.exitcode, (folder / f"{name}.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [(signal.SIGUSR1, 75, "SIGUSR1"), (signal.SIGTERM, 143, "SIGTERM"), (signal.SIGINT, 130, "Ctrl-C")],
+)
+def test_a_signal_saves_and_stops(work, number, code, said):
+    folder, name = work[0], f"signalled-{code}"
+    long = ("trainer.steps=200", "trainer.checkpoint_every=10")
+    assert signalled(folder, name, number, *long)[0] == code
+    latest, log = newest(folder / "runs" / name / "checkpoints"), (folder / f"{name}.log").read_text()
+    assert f"saved and stopped at step {latest.manifest.step} by {said}; run the same command again" in log
+    assert not (folder / "runs" / name / "finished.json").exists() and "Traceback" not in log
+
+
+def test_a_terminated_run_resumes_to_the_same_weights(work):
+    folder = work[0]
+    assert signalled(folder, "terminated", signal.SIGTERM, "trainer.checkpoint_every=1")[0] == 143
+    assert finished(folder, "terminated", "trainer.checkpoint_every=1")
+    assert same_model(folder, "whole", "terminated") and same_optimizer(folder, "whole", "terminated")
+    assert losses(folder, "terminated") == losses(folder, "whole")
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+def test_a_signal_to_one_of_two_processes_saves_and_stops_both(work, strategy):
+    folder, name = work[0], f"both-{strategy}"
+    long = ("trainer.steps=2000", "trainer.checkpoint_every=5", f"trainer.strategy={strategy}")
+    both = start_two(folder, name, *long)
+    while not list((folder / "runs").glob(f"{name}/checkpoints/*.json")):
+        assert all(process.is_alive() for process in both), (folder / f"{name}.log").read_text()[-3000:]
+        time.sleep(0.01)
+    os.kill(both[1].pid, signal.SIGTERM)
+    for process in both:
+        process.join(60)
+    assert [process.exitcode for process in both] == [143, 143], (folder / f"{name}.log").read_text()[-3000:]
+    latest, log = newest(folder / "runs" / name / "checkpoints"), (folder / f"{name}.log").read_text()
+    assert log.count(f"saved and stopped at step {latest.manifest.step} by SIGTERM") == 1
+
+
+def test_a_second_ctrl_c_stops_at_once(tmp_path, monkeypatch):
+    checkpoint = ResumableCheckpoint(tmp_path, 1, facts())
+    checkpoint._on_signal(signal.SIGINT, None)
+    checkpoint._on_signal(signal.SIGTERM, None)
+    with pytest.raises(Interrupted) as stop:
+        checkpoint._on_signal(signal.SIGINT, None)
+    assert stop.value.code == 130 and "without saving" in str(stop.value)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    checkpoint._on_signal(signal.SIGINT, None)  # torchrun repeats what the terminal has sent
 
 
 def test_a_truncated_row_of_metrics_is_dropped(tmp_path):
     begin_run(tmp_path, "")
     (tmp_path / "metrics.csv").write_text("step,train/loss\n0,1.5\n1,1.25\n2,1.0")
     assert [row["step"] for row in read_metrics(tmp_path)] == ["0", "1"]
+
+
+def test_a_training_row_stays_when_a_resumed_part_begins_with_its_validation(tmp_path):
+    begin_run(tmp_path, "")
+    header = "step,train/loss,validation/loss\n"
+    (tmp_path / "metrics-1.csv").write_text(header + "4,1.5,\n5,1.25,\n5,,3.0\n6,9.0,\n")
+    (tmp_path / "metrics.csv").write_text(header + "5,,2.0\n6,1.0,\n")
+    rows = [(row["step"], row["train/loss"], row["validation/loss"]) for row in read_metrics(tmp_path)]
+    assert rows == [("4", "1.5", ""), ("5", "1.25", ""), ("5", "", "2.0"), ("6", "1.0", "")]

@@ -39,7 +39,8 @@ def test_a_model_that_reads_the_text_has_a_text_gain(tmp_path):
     clips = RandomClips([8, 6, 7, 5])
     batch = clips.batch(0, 1, 2, 3)
     module = task(150, learning_rate=3e-3)
-    fit(tmp_path / "train", [], 150, module, DataLoader(BatchList([batch] * 150), batch_size=None))
+    loader = DataLoader(BatchList([batch] * 150), batch_size=None)
+    fit(tmp_path / "train", [], 150, module, loader, checkpoint_every=150)
     assert gain_of(tmp_path / "validate", module, [batch])[0] > 0.5
 
 

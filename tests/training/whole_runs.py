@@ -7,13 +7,13 @@ other.
 import json
 import multiprocessing
 import os
+import signal
 import sys
 from pathlib import Path
 
 import numpy as np
 
 from dia.audio.files import write_audio
-from dia.errors import UserError
 from tests.processes import PRELOADED, rank_environments
 
 RATE = 16_000
@@ -54,22 +54,14 @@ def make_noise(folder: Path) -> None:
 def train(folder: Path, environment: dict[str, str], name: str, *overrides: str) -> None:
     """Train as the command line does, with the output in ``folder/name.log``."""
     os.environ.update(environment)
-    from omegaconf import OmegaConf
+    from dia.train import main
 
-    from dia.config.compose import compose
-    from dia.log import configure_logging
-    from dia.train import train as train_run
-
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
     os.chdir(folder)
     with open(f"{name}.log", "a") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-    configure_logging()
-    try:
-        train_run(OmegaConf.to_object(compose("train", [*TINY_RUN, f"run_name={name}", *overrides])))
-    except UserError as error:
-        print(error, flush=True)
-        sys.exit(2)
+    main([*TINY_RUN, f"run_name={name}", *overrides])
 
 
 def train_here(folder: Path, monkeypatch, *overrides: str) -> None:

@@ -3,16 +3,19 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
 from datasets import Dataset
 
+from dia.errors import UserError
 from dia.evaluation.cache import ContentCache
+from dia.evaluation.calibration import calibration_of
 from dia.evaluation.ground_truth import ground_truth
-from dia.judges.events import Calibration, EventDetector, calibrate
+from dia.judges.events import Calibration, calibrate
 from dia.judges.recording import Recording
+from dia.judges.sound_detectors import SoundDetector, open_detector
 from dia.judges.unavailable import JudgeUnavailable
 
 CALIBRATION_CLIPS = 200  # of the training split, in addition to all of validation
@@ -33,15 +36,20 @@ class CalibrationData:
     clips: int
 
 
-def load_calibration_data(splits: Mapping[str, Dataset] | None, cache: ContentCache) -> CalibrationData:
-    """Load voices and calibration from the validation split and the first clips of the training split."""
-    rows = [] if splits is None else [*splits["validation"], *_first(splits["train"], CALIBRATION_CLIPS)]
+def load_calibration_data(
+    splits: Mapping[str, Dataset] | None, cache: ContentCache, detector_folder: str = ""
+) -> CalibrationData:
+    """Load voices and calibration from the validation split and the first clips of the training split.
+
+    ``detector_folder`` is that of a trained detector, empty for YAMNet.
+    """
+    rows = [] if splits is None else _labelled(splits)
     recordings = [ground_truth(row) for row in rows if row["audio"]["bytes"] is not None]
     voices = tuple(recording for recording in recordings if recording.turn_times)[:VOICE_CLIPS]
     if not recordings:
         return CalibrationData(voices, {}, NO_DATA, 0)
     try:
-        detector = EventDetector()
+        detector = open_detector(detector_folder)
     except JudgeUnavailable as missing:
         return CalibrationData(voices, {}, str(missing), len(recordings))
     scores = [
@@ -52,8 +60,36 @@ def load_calibration_data(splits: Mapping[str, Dataset] | None, cache: ContentCa
     return CalibrationData(voices, calibrate(scores, tags), "", len(recordings))
 
 
-def _key(detector: EventDetector, recording: Recording) -> str:
-    known = [str(detector.provenance), detector.declared["tags"], recording.fingerprint]
+def thresholds(
+    labelled: CalibrationData, on_people: Mapping[str, Any] | None, detector_folder: str = ""
+) -> Mapping[str, Calibration]:
+    """Return the calibration that sets the thresholds: ``on_people`` where given, else that of the data.
+
+    Raises:
+        UserError: When ``on_people`` was measured with another detector.
+    """
+    if on_people is None:
+        return labelled.calibration
+    try:
+        present = asdict(open_detector(detector_folder).provenance)
+    except JudgeUnavailable:
+        return {}  # the metric states the reason
+    if on_people["detector"] != present:
+        raise UserError(
+            "the calibration is of another detector or version than this one; repeat "
+            "python -m dia.eval calibrate folder=SOUNDS"
+        )
+    return calibration_of(on_people)
+
+
+def _labelled(splits: Mapping[str, Dataset]) -> list[dict[str, Any]]:
+    """The rows of validation and the first of training; a data set may have only one of them."""
+    rows = list(splits["validation"]) if "validation" in splits else []
+    return [*rows, *(_first(splits["train"], CALIBRATION_CLIPS) if "train" in splits else ())]
+
+
+def _key(detector: SoundDetector, recording: Recording) -> str:
+    known = [str(detector.provenance), detector.definition, recording.fingerprint]
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
 

@@ -3,35 +3,61 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-import torch
-
-from dia.audio.files import resample
-from dia.codecs.protocol import Codec, pad_to_frames
+from dia.engines.run import Workers
 from dia.evaluation.ground_truth import REFERENCE
 from dia.evaluation.prompts import Prompt
 from dia.evaluation.suite_prompts import PromptItem
-from dia.evaluation.takes import ROUND_TRIP, SystemTakes
+from dia.evaluation.takes import MODEL, ROUND_TRIP, SystemTakes
 from dia.judges.recording import Recording
 from dia.pipelines.evaluation.generate_takes import TakeGenerator
+from dia.pipelines.evaluation.take_jobs import RoundTrip, TakeJob, Takes
+from dia.progress import Progress
 from dia.systems.read_recordings import RecordedSystem
 
 
 def collect_takes(
     items: Sequence[PromptItem],
     seeds: int,
-    codec: Codec | None,
     generators: Sequence[TakeGenerator],
     recorded: Sequence[RecordedSystem],
+    workers: Workers[TakeJob, Takes],
 ) -> list[SystemTakes]:
-    """Return the takes of every system on these prompts, without systems that have none."""
+    """Return the takes of every system on these prompts, without systems that have none.
+
+    ``workers`` make takes of the checkpoints of ``generators``. The codec of round trips is the model's.
+    """
     prompts = [item.prompt for item in items]
     references = [item.reference for item in items if item.reference]
     systems = [SystemTakes(REFERENCE, references)]
-    if codec is not None:
-        systems.append(SystemTakes(ROUND_TRIP, [round_trip(reference, codec) for reference in references]))
-    systems += [generator.generate(prompts, seeds) for generator in generators]
+    if any(generator.name == MODEL for generator in generators):
+        systems.append(SystemTakes(ROUND_TRIP, round_trips(references, workers)))
+    systems += [generator.generate(items, seeds, workers) for generator in generators]
     systems += [recorded_takes(system, prompts) for system in recorded]
     return [system for system in systems if system.recordings or system.failures]
+
+
+def round_trips(
+    recordings: Sequence[Recording], workers: Workers[TakeJob, Takes], system: str = MODEL
+) -> list[Recording]:
+    """Return recordings as the codec of a system encodes and decodes them."""
+    jobs = [
+        RoundTrip(number, system, recording.waveform, recording.sample_rate)
+        for number, recording in enumerate(recordings)
+    ]
+    decoded = {}
+    with Progress("encoding and decoding references", len(jobs), unit="recordings") as progress:
+        for number, (take,) in workers.run(jobs):
+            decoded[number] = take
+            progress.advance()
+    return [
+        replace(
+            recording,
+            system=ROUND_TRIP,
+            waveform=decoded[number].waveform,
+            sample_rate=decoded[number].sample_rate,
+        )
+        for number, recording in enumerate(recordings)
+    ]
 
 
 def recorded_takes(system: RecordedSystem, prompts: Sequence[Prompt]) -> SystemTakes:
@@ -61,12 +87,3 @@ def recording_problems(recorded: Sequence[RecordedSystem], items: Iterable[Promp
         for prompt in system.prompts
         if scripts.get(prompt.id, prompt.script) != prompt.script
     ]
-
-
-def round_trip(recording: Recording, codec: Codec) -> Recording:
-    """Return a recording encoded and decoded by the codec: the upper limit of a model's audio quality."""
-    waveform = resample(recording.waveform, recording.sample_rate, codec.sample_rate)
-    waveform_BL = torch.from_numpy(waveform)[None]
-    decoded_BL = codec.decode(codec.encode(pad_to_frames(waveform_BL, codec.hop)))
-    decoded = decoded_BL[0, : waveform_BL.shape[1]].cpu().numpy()
-    return replace(recording, system=ROUND_TRIP, waveform=decoded, sample_rate=codec.sample_rate)

@@ -2,57 +2,84 @@
 
 The steps, one module each: prompts (`dia/evaluation/suite_prompts.py`), takes (`collect_takes.py`,
 `generate_takes.py`), scores and comparisons (`dia/evaluation/score_suite.py`), results
-(`dia/evaluation/results.py`). Takes and scores are cached; the same seeds give the same scores.json.
+(`dia/evaluation/results.py`). Workers (`dia/engines`) make takes and scores, which are cached; the same seeds
+give the same scores.json with any number of workers.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
+from dia.config.checks import bullet_list
+from dia.config.choices import EngineKind
 from dia.config.eval import EvalConfig
+from dia.engines.gpus import visible_gpus
+from dia.engines.run import Workers
 from dia.errors import UserError
 from dia.evaluation.cache import ContentCache, open_cache
 from dia.evaluation.calibration import read_calibration
-from dia.evaluation.metrics.registry import build_metrics
+from dia.evaluation.clip_scorer import ClipScorer, open_metrics
 from dia.evaluation.not_measured import NotMeasured
 from dia.evaluation.results import CacheUse, DetectorResult, EvaluationResults
 from dia.evaluation.score_suite import score_suite
-from dia.evaluation.scoring import metric_origins, resolve_metrics
+from dia.evaluation.scoring import metric_origins
 from dia.evaluation.suite_prompts import NoPrompts, PromptItem, load_prompt_items
 from dia.evaluation.suites import Suite, load_suites
-from dia.evaluation.takes import BASELINE, MODEL
+from dia.evaluation.takes import BASELINE, IN_VOICES_OF_DATA, MODEL
 from dia.home import existing, in_home
 from dia.model import Dia
-from dia.pipelines.evaluation.calibration_data import CalibrationData, load_calibration_data
+from dia.pipelines.evaluation.calibration_data import load_calibration_data, thresholds
 from dia.pipelines.evaluation.collect_takes import collect_takes, recording_problems
 from dia.pipelines.evaluation.generate_takes import TakeGenerator, choose_voice, measure_speed
-from dia.pipelines.evaluation.load_inputs import EvaluationInputs, load_inputs, load_learning_curve
-from dia.systems.read_recordings import read_recorded
+from dia.pipelines.evaluation.load_inputs import (
+    EvaluationInputs,
+    checkpoint_source,
+    load_inputs,
+    load_learning_curve,
+)
+from dia.pipelines.evaluation.take_jobs import TakeJob, TakeMaker, Takes, device_type
+from dia.systems.read_recordings import read_recorded, with_distinct_names
 
 
 def evaluate(config: EvalConfig) -> EvaluationResults:
     """Return the results of an evaluation.
 
     Raises :class:`UserError` for a missing checkpoint, suite, codec or recording, before anything is
-    generated.
+    generated, and when a worker is lost; what is finished is stored.
     """
+    if problems := config.engine.problems():
+        raise UserError(bullet_list("the configuration has problems:", problems))
     suites = [suite.limited(config.prompts, config.seeds) for suite in load_suites(config.suite)]
     on_people = read_calibration(config.calibration) if config.calibration else None
-    recorded = [read_recorded(existing(folder)) for folder in config.systems]
+    recorded = with_distinct_names(
+        [read_recorded(existing(folder)) for folder in config.systems], config.systems, IN_VOICES_OF_DATA
+    )
     inputs = load_inputs(config, needs_data=any(suite.split for suite in suites))
     items_by_suite, not_measured = _load_prompts(suites, inputs)
     cache = open_cache(in_home(config.cache))
-    labelled = load_calibration_data(inputs.splits, cache)
-    metrics = resolve_metrics(build_metrics(config.judges, labelled.calibration))
-    generators = _take_generators(config, inputs, labelled, cache)
-
+    labelled = load_calibration_data(inputs.splits, cache, config.judges.events)
+    calibration = thresholds(labelled, on_people, config.judges.events)
+    build = partial(open_metrics, config.judges, calibration, tuple(config.metrics))
+    scorer = ClipScorer(build, labelled.voices, cache)
+    origins = metric_origins(scorer.metrics)
+    checkpoints = {
+        name: dia for name, dia in ((BASELINE, inputs.baseline), (MODEL, inputs.dia)) if dia is not None
+    }
+    generators = [
+        TakeGenerator(dia, cache, choose_voice(dia, labelled.voices, config.voice), name)
+        for name, dia in checkpoints.items()
+    ]
     results = []
-    for suite in suites:
-        items = items_by_suite.get(suite.name)
-        if items is not None:
-            codec = inputs.dia.codec if inputs.dia else None
-            takes = collect_takes(items, suite.seeds, codec, generators, recorded)
-            results.append(score_suite(suite, items, takes, metrics, labelled.voices, cache))
+    with (
+        _take_workers(config, checkpoints, cache) as take_workers,
+        Workers(config.engine, scorer, gpu=False) as workers,
+    ):
+        for suite in suites:
+            items = items_by_suite.get(suite.name)
+            if items is not None:
+                takes = collect_takes(items, suite.seeds, generators, recorded, take_workers)
+                results.append(score_suite(suite, items, takes, scorer, workers))
     if not any(result.systems for result in results):
         raise UserError(
             "no system has a take of these suites' prompts; give ckpt=..., or systems=[outputs/SYSTEM/RUN] "
@@ -66,12 +93,15 @@ def evaluate(config: EvalConfig) -> EvaluationResults:
         about_checkpoint=_about(inputs.dia),
         suites=tuple(results),
         suites_not_measured=not_measured,
-        detector=DetectorResult(labelled.clips, labelled.missing, labelled.calibration, on_people),
-        origins=metric_origins(metrics),
+        detector=DetectorResult(
+            labelled.clips, "" if on_people else labelled.missing, labelled.calibration, on_people
+        ),
+        origins=origins,
         problems=tuple(recording_problems(recorded, items)),
         learning=load_learning_curve(existing(config.ckpt)) if config.ckpt else None,
         speed=measure_speed(inputs.dia, items) if config.timing and inputs.dia else None,
         cache=CacheUse(str(cache.folder), cache.lookups, cache.hits),
+        baseline=config.baseline,
     )
 
 
@@ -91,14 +121,21 @@ def _load_prompts(
     return items, not_measured
 
 
-def _take_generators(
-    config: EvalConfig, inputs: EvaluationInputs, labelled: CalibrationData, cache: ContentCache
-) -> list[TakeGenerator]:
-    return [
-        TakeGenerator(dia, cache, choose_voice(dia, labelled.voices, config.voice), name)
-        for dia, name in ((inputs.baseline, BASELINE), (inputs.dia, MODEL))
-        if dia
-    ]
+def _take_workers(
+    config: EvalConfig, checkpoints: Mapping[str, Dia], cache: ContentCache
+) -> Workers[TakeJob, Takes]:
+    """Return the workers that make takes of checkpoints by system.
+
+    Local ones on GPUs are as many as there are GPUs; on a single one this process makes them.
+    """
+    names = {BASELINE: config.baseline, MODEL: config.ckpt}
+    sources = {system: checkpoint_source(config, names[system]) for system in checkpoints}
+    gpu = any(device_type(dia) == "cuda" for dia in checkpoints.values())
+    engine = config.engine
+    if gpu and engine.kind is EngineKind.local:
+        count = min(engine.workers, len(visible_gpus()))
+        engine = replace(engine, workers=count if count > 1 else 0)
+    return Workers(engine, TakeMaker(checkpoints, sources, cache), gpu=gpu)
 
 
 def _about(dia: Dia | None) -> Mapping[str, Any]:

@@ -2,15 +2,15 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
-
-import numpy as np
+from dataclasses import asdict, fields
+from itertools import starmap
 
 from dia.audio.files import resample
-from dia.checkpoint.adapter import weights_fingerprint
 from dia.codecs.protocol import frames_per_second
 from dia.dialogue import Script
 from dia.dialogue.lint import estimated_seconds
+from dia.dialogue.script import normalize_text
+from dia.engines.run import Workers
 from dia.errors import UserError
 from dia.evaluation.cache import ContentCache, Take, take_key
 from dia.evaluation.prompts import Prompt
@@ -20,11 +20,21 @@ from dia.evaluation.takes import MODEL, SystemTakes
 from dia.inference.voice import Voice
 from dia.judges.recording import Recording
 from dia.model import Dia
+from dia.pipelines.evaluation.take_jobs import (
+    GenerateBatch,
+    GenerateLong,
+    TakeJob,
+    TakeRequest,
+    Takes,
+    fingerprints,
+)
 from dia.progress import Progress
 
 BATCH = 8
 TIMED_PROMPTS = 4
+SHORTEST_PROMPT = 0.5  # seconds of a voice prompt
 VERSION = 2  # raise when generation changes for the same weights, text and seed
+NO_TRANSCRIPT = "the voice prompt has no transcript; a model needs one to speak in its voice: add prompt_text"
 NO_VOICE = (
     "the script is longer than the model's context, and there is no voice for its pieces; give voice=FILE "
     "(Dia.make_voice), or data with a recording of 5 to 10 s"
@@ -35,68 +45,128 @@ PromptAndSeed = tuple[Prompt, int]
 class TakeGenerator:
     """Generates the takes of a checkpoint under a system ``name``.
 
-    ``voice`` is that of scripts longer than the model's context; without one they fail.
+    A prompt with a voice prompt is spoken in that voice. ``voice`` is that of other scripts that are longer
+    than the model's context; without one they fail.
     """
 
     def __init__(self, dia: Dia, cache: ContentCache, voice: Voice | None, name: str = MODEL) -> None:
         self.dia, self.cache, self.voice, self.name = dia, cache, voice, name
+        self.voices: dict[str, Voice] = {}
         self._dependencies = {
             "version": VERSION,
-            "weights": weights_fingerprint(dia.network.state_dict().items()),
-            "codec": dia.codec.audio_fingerprint,
             "sampling": asdict(dia.default_sampling),
+            **fingerprints(dia),
         }
 
-    def generate(self, prompts: Sequence[Prompt], seeds: int) -> SystemTakes:
-        """Return a recording of every prompt and seed, and the prompts that cannot be generated."""
-        without_voice = [prompt for prompt in prompts if self._is_long(prompt) and self.voice is None]
-        failures = [(prompt, NO_VOICE) for prompt in without_voice for _ in range(seeds)]
-        pairs = [(prompt, seed) for prompt in prompts if prompt not in without_voice for seed in range(seeds)]
+    def generate(
+        self, items: Sequence[PromptItem], seeds: int, workers: Workers[TakeJob, Takes]
+    ) -> SystemTakes:
+        """Return a recording of every prompt and seed, and the prompts that cannot be generated.
+
+        ``workers`` apply a :class:`TakeMaker` that knows this system.
+        """
+        prompts = [item.prompt for item in items]
+        problems = self._open_voices(items)
+        problems |= {
+            prompt: NO_VOICE
+            for prompt in prompts
+            if self._is_long(prompt) and self._voice_of(prompt) is None and prompt not in problems
+        }
+        failures = [(prompt, problem) for prompt, problem in problems.items() for _ in range(seeds)]
+        pairs = [(prompt, seed) for prompt in prompts if prompt not in problems for seed in range(seeds)]
         cached = {pair: self.cache.load_take(self._key(*pair)) for pair in pairs}
-        generated = self._generate_missing([pair for pair, take in cached.items() if take is None])
+        missing = [pair for pair, take in cached.items() if take is None]
+        generated = self._generate_missing(missing, workers)
         recordings = [_recording(self.name, *pair, take or generated[pair]) for pair, take in cached.items()]
         return SystemTakes(self.name, recordings, failures)
 
-    def _generate_missing(self, pairs: Sequence[PromptAndSeed]) -> dict[PromptAndSeed, Take]:
+    def _open_voices(self, items: Sequence[PromptItem]) -> dict[Prompt, str]:
+        """Encode the voice prompts; return the prompts that cannot be spoken in theirs, and why."""
+        problems: dict[Prompt, str] = {}
+        opened: dict[str, Voice] = {}
+        for item in items:
+            if item.voice is None:
+                continue
+            if all(turn.silent for turn in item.voice.script.turns):
+                problems[item.prompt] = NO_TRANSCRIPT
+                continue
+            try:
+                key = item.voice.fingerprint
+                if key not in opened:
+                    opened[key] = open_voice(self.dia, item.voice)
+                opened[key].script(item.prompt.script)
+            except UserError as error:
+                problems[item.prompt] = str(error)
+            else:
+                self.voices[item.prompt.id] = opened[key]
+        return problems
+
+    def _voice_of(self, prompt: Prompt) -> Voice | None:
+        """Return the prompt's voice; without one, the voice of long scripts for a long script."""
+        return self.voices.get(prompt.id, self.voice if self._is_long(prompt) else None)
+
+    def _generate_missing(
+        self, pairs: Sequence[PromptAndSeed], workers: Workers[TakeJob, Takes]
+    ) -> dict[PromptAndSeed, Take]:
+        """Generate takes in batches, which do not depend on the workers, and long scripts one by one."""
         takes: dict[PromptAndSeed, Take] = {}
         if not pairs:
             return takes
         short = [pair for pair in pairs if not self._is_long(pair[0])]
+        batches = [short[begin : begin + BATCH] for begin in range(0, len(short), BATCH)]
+        batches += [[pair] for pair in pairs if self._is_long(pair[0])]
         with Progress(f"generating takes of {self.name}", len(pairs), unit="takes") as progress:
-            for begin in range(0, len(short), BATCH):
-                batch = short[begin : begin + BATCH]
-                takes |= self._generate_batch(batch)
-                progress.advance(len(batch))
-            for pair in pairs:
-                if self._is_long(pair[0]):
-                    takes[pair] = self.cache.store_take(self._key(*pair), self._generate_long(*pair))
-                    progress.advance()
+            for number, made in workers.run(starmap(self._job, enumerate(batches))):
+                takes |= zip(batches[number], made, strict=True)
+                progress.advance(len(made))
         return takes
 
-    def _generate_batch(self, pairs: Sequence[PromptAndSeed]) -> dict[PromptAndSeed, Take]:
-        """Generate without the guard, which would retry failures: an evaluation scores the first attempt."""
-        speeches = self.dia.synthesizer.synthesize(
-            [prompt.script for prompt, _ in pairs], [seed for _, seed in pairs], self.dia.default_sampling
+    def _job(self, number: int, batch: Sequence[PromptAndSeed]) -> TakeJob:
+        prompt, seed = batch[0]
+        if not self._is_long(prompt):
+            return GenerateBatch(number, self.name, tuple(self._request(*pair) for pair in batch))
+        voice = self._voice_of(prompt)
+        assert voice is not None
+        values = {field.name: getattr(voice, field.name) for field in fields(voice)}
+        codes_TC = values.pop("codes_TC").numpy()
+        text = normalize_text(prompt.script)
+        return GenerateLong(
+            number, self.name, TakeRequest(self._key(prompt, seed), text, seed, codes_TC), values
         )
-        takes = [Take(speech.waveform, speech.sample_rate, speech.ended) for speech in speeches]
-        return {
-            pair: self.cache.store_take(self._key(*pair), take)
-            for pair, take in zip(pairs, takes, strict=True)
-        }
 
-    def _generate_long(self, prompt: Prompt, seed: int) -> Take:
-        assert self.voice is not None
-        pieces = list(self.dia.speak_long(prompt.script, self.voice, seed, retries=0))
-        return Take(np.concatenate(pieces), self.dia.codec.sample_rate, True)
+    def _request(self, prompt: Prompt, seed: int) -> TakeRequest:
+        voice, text = self._voice_of(prompt), normalize_text(prompt.script)
+        return TakeRequest(
+            self._key(prompt, seed),
+            voice.script(text) if voice else text,
+            seed,
+            voice.codes_TC.numpy() if voice else None,
+        )
 
     def _is_long(self, prompt: Prompt) -> bool:
         """Return whether a script is longer than the model's context."""
         longest = self.dia.network.config.max_frames / frames_per_second(self.dia.codec)
+        if prompt.id in self.voices:
+            longest -= self.voices[prompt.id].seconds
         return estimated_seconds(Script.parse(prompt.script)) > longest
 
     def _key(self, prompt: Prompt, seed: int) -> str:
-        voice = self.voice.codes_TC.tolist() if self.voice is not None and self._is_long(prompt) else None
-        return take_key(script=prompt.script, seed=seed, voice=voice, **self._dependencies)
+        voice = self._voice_of(prompt)
+        codes = voice.codes_TC.tolist() if voice else None
+        transcript = {"transcript": voice.transcript} if prompt.id in self.voices and voice else {}
+        script = normalize_text(prompt.script)
+        return take_key(script=script, seed=seed, voice=codes, **transcript, **self._dependencies)
+
+
+def open_voice(dia: Dia, recording: Recording) -> Voice:
+    """Return the voice of a voice prompt, whose length may be any that the model can continue.
+
+    Raises:
+        UserError: When the recording cannot be a voice prompt of the model.
+    """
+    waveform = resample(recording.waveform, recording.sample_rate, dia.codec.sample_rate)
+    longest = dia.network.config.max_frames / frames_per_second(dia.codec)
+    return dia.make_voice(waveform, recording.script.render(), SHORTEST_PROMPT, longest, lint="off")
 
 
 def choose_voice(dia: Dia, recordings: Sequence[Recording], file: str) -> Voice | None:
@@ -112,7 +182,7 @@ def choose_voice(dia: Dia, recordings: Sequence[Recording], file: str) -> Voice 
     for recording in most_speakers_first:
         try:
             waveform = resample(recording.waveform, recording.sample_rate, dia.codec.sample_rate)
-            return dia.make_voice(waveform, recording.script.render())
+            return dia.make_voice(waveform, recording.script.render(), lint="off")
         except UserError:  # not 5 to 10 s
             continue
     return None
@@ -120,12 +190,21 @@ def choose_voice(dia: Dia, recordings: Sequence[Recording], file: str) -> Voice 
 
 def _recording(system: str, prompt: Prompt, seed: int, take: Take) -> Recording:
     script = Script.parse(prompt.script)
-    return Recording(prompt.id, system, script, take.waveform, take.sample_rate, seed, ended=take.ended)
+    return Recording(
+        prompt.id,
+        system,
+        script,
+        take.waveform,
+        take.sample_rate,
+        seed,
+        ended=take.ended,
+        language=prompt.language,
+    )
 
 
 def measure_speed(dia: Dia, items: Sequence[PromptItem]) -> GenerationSpeed:
     """Return how many times faster than real time a checkpoint generates, one prompt at a time, uncached."""
-    scripts = [item.prompt.script for item in items][:TIMED_PROMPTS]
+    scripts = [normalize_text(item.prompt.script) for item in items][:TIMED_PROMPTS]
     dia.synthesizer.synthesize(scripts[:1], [0], dia.default_sampling)  # loads what is loaded once
     start, seconds = time.perf_counter(), 0.0
     for script in scripts:

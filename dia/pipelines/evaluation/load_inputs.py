@@ -1,23 +1,20 @@
 """Load the inputs of an evaluation: the checkpoint, and the data of the run that trained it."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from datasets import Dataset
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from dia.config.data import DataConfig
 from dia.config.eval import EvalConfig
-from dia.data.prepare import prepare
+from dia.data.integrity import code_problems
 from dia.data.prepared import open_prepared
+from dia.documents import read_json_object
 from dia.errors import UserError, one_line
 from dia.evaluation.results import LearningCurve
-from dia.home import existing
 from dia.model import Dia
+from dia.pipelines.evaluation.run_data import find_data
+from dia.pipelines.evaluation.take_jobs import CheckpointSource
 from dia.training.run_folder import read_metrics
 
 
@@ -35,7 +32,10 @@ class EvaluationInputs:
 
 
 def load_inputs(config: EvalConfig, *, needs_data: bool) -> EvaluationInputs:
-    """Load checkpoints and data. Data is prepared only where a suite needs a split, or where it is the run's.
+    """Load checkpoints and prepared data: those of the run, or of the command line where a suite needs a
+    split.
+
+    Nothing is prepared: a checkpoint may come from someone else, and its config may name any program.
 
     Raises :class:`UserError` as its parts do.
     """
@@ -43,31 +43,19 @@ def load_inputs(config: EvalConfig, *, needs_data: bool) -> EvaluationInputs:
         if config.baseline:
             raise UserError(f"baseline={config.baseline} is scored beside a checkpoint; give ckpt=... too")
         return EvaluationInputs(None, None)
-    dia = _load_checkpoint(config, config.ckpt)
-    baseline = _load_checkpoint(config, config.baseline) if config.baseline else None
-    run_config = existing(config.ckpt) / "config.yaml"
-    if not needs_data and not run_config.is_file():
+    dia = checkpoint_source(config, config.ckpt).open()
+    baseline = checkpoint_source(config, config.baseline).open() if config.baseline else None
+    folder = find_data(config, dia.codec, needed=needs_data)
+    if folder is None:
         return EvaluationInputs(dia, None, baseline)
-    return EvaluationInputs(
-        dia, open_prepared(prepare(_data_config(config, run_config), dia.codec)), baseline
-    )
+    if problems := code_problems(folder, dia.codec.channels, dia.codec.codebook_size):
+        raise UserError("; ".join(problems))
+    return EvaluationInputs(dia, open_prepared(folder), baseline)
 
 
-def _load_checkpoint(config: EvalConfig, name: str) -> Dia:
-    dia = Dia.from_pretrained(name, codec=config.codec.name or None, quantization=config.quantization)
-    dia.sampling(**asdict(config.sampling))
-    return dia
-
-
-def _data_config(config: EvalConfig, run_config: Path) -> DataConfig:
-    """Return the data of the run, so that its own test split is used; without a run, that of ``config``."""
-    if not run_config.is_file():
-        return config.data
-    try:
-        merged = OmegaConf.merge(OmegaConf.structured(DataConfig), OmegaConf.load(run_config).data)
-    except OmegaConfBaseException as error:
-        raise UserError(f"{run_config} has no data config of this version: {one_line(error)}") from error
-    return cast(DataConfig, OmegaConf.to_object(merged))
+def checkpoint_source(config: EvalConfig, name: str) -> CheckpointSource:
+    """Return how any process opens a checkpoint of an evaluation."""
+    return CheckpointSource(name, config.codec.name, config.quantization, config.sampling)
 
 
 def load_learning_curve(run_folder: Path) -> LearningCurve | None:
@@ -79,5 +67,10 @@ def load_learning_curve(run_folder: Path) -> LearningCurve | None:
         [(int(row["step"]), float(row[key])) for row in rows if row.get(key)]
         for key in ("train/loss", "validation/loss")
     )
-    loss = json.loads(marginal.read_text(encoding="utf-8"))["loss"]
+    try:
+        loss = float(read_json_object(marginal)["loss"])
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{marginal} is damaged ({one_line(error)}); copy the run again, or remove the file"
+        ) from error
     return LearningCurve(training, validation, loss) if training else None

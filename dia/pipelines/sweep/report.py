@@ -18,7 +18,7 @@ from dia.codecs.registry import load_codec
 from dia.config.choices import MonitorMode, SearchSampler
 from dia.config.compose import compose, typed
 from dia.config.sweep import SET_BY_SWEEP, SweepConfig
-from dia.config.train import RunConfig
+from dia.config.train import DataRunConfig, RunConfig
 from dia.data.prepare import prepare
 from dia.errors import UserError, one_line
 from dia.files import write_text
@@ -63,6 +63,8 @@ def prepare_once(trainings: list[RunConfig]) -> None:
     once.
     """
     for training in trainings:
+        if not isinstance(training, DataRunConfig):
+            continue
         codec = load_codec(training.codec_name) if training.codec_name else None
         prepare(training.data, codec, training.engine)
 

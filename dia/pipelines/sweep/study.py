@@ -5,39 +5,42 @@ sweeps/<name>/study.db          Optuna's record of all trials
               trial-0003.log    its output
 """
 
+import itertools
 import json
 import math
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import OperationalError
 
 from dia.config.aliases import TRAIN_ALIASES, rename_arguments, rename_flat
-from dia.config.choices import MonitorMode, SearchSampler, TrialValue
+from dia.config.choices import MonitorMode, SearchSampler
 from dia.config.sweep import DEFAULT_TRIALS, SweepConfig
-from dia.errors import UserError
-from dia.pipelines.sweep.space import Axis, Choices
-from dia.pipelines.sweep.trial import TrialFailed, Trials
+from dia.errors import StorageError, UserError, one_line
+from dia.files import make_folder
+from dia.pipelines.sweep.space import Axis
 
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 STUDY = "study.db"
 SAMPLERS: dict[str, Callable[[int, list[Axis]], optuna.samplers.BaseSampler]] = {
     "tpe": lambda seed, axes: optuna.samplers.TPESampler(seed=seed),
     "random": lambda seed, axes: optuna.samplers.RandomSampler(seed=seed),
-    "grid": lambda seed, axes: optuna.samplers.GridSampler(
-        {axis.key: axis.literals for axis in axes if isinstance(axis, Choices)}, seed=seed
-    ),
+    # its trials wait in the queue; Optuna's sampler of grids does not resume interrupted trials
+    "grid": lambda seed, axes: optuna.samplers.RandomSampler(seed=seed),
 }
 
 
 def open_study(config: SweepConfig, axes: list[Axis], overrides: list[str], folder: Path) -> optuna.Study:
     """Create or load the study in a sweep's folder.
 
-    Raises :class:`UserError` when the stored study has other settings.
+    Raises :class:`UserError` when the stored study has other settings, or when it cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         storage=f"sqlite:///{folder / STUDY}",
@@ -61,7 +64,22 @@ def open_study(config: SweepConfig, axes: list[Axis], overrides: list[str], fold
             "or repeat the same command to resume it"
         )
     study.set_user_attr("request", current)
+    if config.sampler is SearchSampler.grid:
+        _enqueue_grid(study, axes, config.seed)
     return study
+
+
+@contextmanager
+def reported(folder: Path) -> Iterator[None]:
+    """Raise :class:`StorageError` when the block cannot write the study of a sweep's folder."""
+    try:
+        yield
+    except (StorageInternalError, OperationalError) as error:
+        reason = one_line(error.__cause__ if isinstance(error.__cause__, Exception) else error, 200)
+        raise StorageError(
+            f"{folder / STUDY} cannot be written ({reason}); free space or change its permissions, and run "
+            "the same command again"
+        ) from error
 
 
 def same_request(stored: str, current: str) -> bool:
@@ -73,19 +91,13 @@ def same_request(stored: str, current: str) -> bool:
     return before == now
 
 
-def search(study: optuna.Study, config: SweepConfig, axes: list[Axis], trials: Trials) -> None:
-    """Run trials until the study has the configured number. Raises as :meth:`Trials.require_ended` does."""
-    for interrupted in study.get_trials(states=(TrialState.RUNNING,)):
-        name = run_of(interrupted)
-        trials.require_ended(name)
-        study.tell(interrupted.number, state=TrialState.FAIL)
-        study.enqueue_trial(interrupted.params, user_attrs={"run": name})
-    missing = (
-        wanted(config, axes) - len(outcomes(study)) + len(study.get_trials(states=(TrialState.WAITING,)))
-    )
-    if missing > 0:
-        objective = _objective(config, axes, trials)
-        study.optimize(objective, n_trials=missing, n_jobs=len(config.devices) or 1, catch=(TrialFailed,))
+def _enqueue_grid(study: optuna.Study, axes: list[Axis], seed: int) -> None:
+    """Queue all combinations of a grid that the study does not have, in random order."""
+    combinations = list(itertools.product(*(axis.examples for axis in axes)))
+    random.Random(seed).shuffle(combinations)
+    for values in combinations:
+        chosen = {axis.key: value for axis, value in zip(axes, values, strict=True)}
+        study.enqueue_trial(chosen, skip_if_exists=True)
 
 
 def wanted(config: SweepConfig, axes: list[Axis]) -> int:
@@ -105,38 +117,3 @@ def outcomes(study: optuna.Study) -> list[FrozenTrial]:
 def run_of(trial: FrozenTrial | optuna.Trial) -> str:
     """Return the name of a trial's run."""
     return str(trial.user_attrs.get("run", f"trial-{trial.number:04d}"))
-
-
-def _objective(config: SweepConfig, axes: list[Axis], trials: Trials) -> Callable[[optuna.Trial], float]:
-    """Return the function that Optuna calls for each trial."""
-
-    def run_trial(trial: optuna.Trial) -> float:
-        chosen = [f"{axis.key}={axis.suggest(trial)}" for axis in axes]
-        name = run_of(trial)
-        trial.set_user_attr("run", name)
-        pruned, seen = False, 0
-
-        def report_and_prune(metrics: list[tuple[int, float]]) -> bool:
-            nonlocal pruned, seen
-            for step, value in metrics[seen:]:
-                trial.report(value, step)
-            pruned = config.prune and len(metrics) > seen and trial.should_prune()
-            seen = len(metrics)
-            return pruned
-
-        try:
-            metrics = trials.run(name, chosen, report_and_prune)
-        except TrialFailed as failure:
-            trial.set_user_attr("failure", str(failure))
-            raise
-        if pruned:
-            raise optuna.TrialPruned
-        return taken([value for _, value in metrics], config)
-
-    return run_trial
-
-
-def taken(values: list[float], config: SweepConfig) -> float:
-    """Return the value of a trial: the last or the best of its logged metrics."""
-    best: Callable[[list[float]], Any] = min if config.mode is MonitorMode.min else max
-    return values[-1] if config.select is TrialValue.last else float(best(values))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dia.interrupts import Interrupted, signal_of_exit
 from dia.training.run_folder import CONFIG, FINISHED, read_metrics, run_lock
 
 CHECK_EVERY = 1.0  # seconds between two readings of a run's metrics
@@ -33,7 +34,7 @@ class Trials:
 
     def __post_init__(self) -> None:
         self.running: set[subprocess.Popen[bytes]] = set()
-        self.ended = False
+        self.stopped: Interrupted | None = None
         self.free: queue.Queue[int] = queue.Queue()
         for device in self.devices:
             self.free.put(device)
@@ -44,20 +45,25 @@ class Trials:
         """Start or resume the run ``name`` with the ``chosen`` values; return its (step, metric) pairs.
 
         ``look`` receives the pairs repeatedly, and stops the run by returning True.
-        Raises :class:`TrialFailed` when the run fails or does not log the metric.
+        Raises :class:`TrialFailed` when the run fails or does not log the metric, and
+        :class:`Interrupted` when a signal ended it: it has no result yet, and can be resumed.
         """
         command = [*self.program, *self.overrides, *chosen, f"runs={self.folder}", f"run_name={name}"]
         if not (self.folder / name / CONFIG).is_file():
             shutil.rmtree(self.folder / name, ignore_errors=True)  # it was interrupted before it started
         device = self.free.get() if self.devices else None
         try:
+            if self.stopped:
+                raise self.stopped
             done = (self.folder / name / FINISHED).is_file()  # it ended while no sweep was running
             code = 0 if done else self._watch(command, name, device, look)
         finally:
             if device is not None:
                 self.free.put(device)
-        if self.ended:
-            raise SystemExit(code)  # the trial stays unfinished in the study
+        if (number := signal_of_exit(code)) is not None:  # what stopped this trial stops the others as well
+            self.end(number, f"{name} was stopped")
+        if self.stopped:
+            raise self.stopped  # the trial stays unfinished in the study
         if code:
             raise TrialFailed(f"exit code {code}: {_last_line(self.folder / f'{name}.log')}")
         metrics = figures(self.folder / name, self.figure)
@@ -67,9 +73,9 @@ class Trials:
             raise TrialFailed(f"{self.figure} is not a number")
         return metrics
 
-    def end(self) -> None:
-        """Terminate all runs; they can be resumed."""
-        self.ended = True
+    def end(self, number: int, state: str = "stopped") -> None:
+        """Terminate all runs, which save and can be resumed; now :meth:`run` raises ``Interrupted``."""
+        self.stopped = self.stopped or Interrupted(number, state)
         for process in list(self.running):
             process.terminate()
 
@@ -91,11 +97,15 @@ class Trials:
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
         self.running.add(process)
+        if self.stopped:  # while it was started
+            process.terminate()
         try:
             while True:
                 try:
                     return process.wait(CHECK_EVERY)
                 except subprocess.TimeoutExpired:
+                    if self.stopped:
+                        return _end(process)
                     if look(figures(self.folder / name, self.figure)):
                         return 0
         finally:
@@ -108,14 +118,15 @@ def figures(run: Path, figure: str) -> list[tuple[int, float]]:
     return [(int(row["step"]), float(row[figure])) for row in read_metrics(run) if row.get(figure)]
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """End a run, with force where it does not end by itself, and return its exit code."""
     if process.poll() is None:
         process.terminate()
-        try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    try:
+        return process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 def _last_line(log: Path) -> str:

@@ -11,6 +11,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 
 from dia.checkpoint.adapter import merge_tensors
 from dia.codecs.protocol import Codec
+from dia.errors import UserError
 from dia.inference import Sampling, Speech, Synthesizer
 from dia.network import DiaNetwork
 from dia.training.callbacks.audio_logging import log_audio
@@ -59,12 +60,20 @@ class GenerateSamples(L.Callback):
             return
         network = unsharded_network(task.network, needed_here=trainer.is_global_zero)
         if network is not None:
-            with isolate_rng():
-                speech = self._generate(network)
-                metrics, not_measured = self.score(speech)
-            self._log(trainer, metrics, speech)
-            self._report(not_measured)
+            try:
+                self._generate_and_log(trainer, network)
+            except (
+                UserError
+            ) as error:  # such as logits that are not finite, of which the divergence guard decides
+                logger.warning("no samples at step %s: %s", f"{trainer.global_step:,}", error)
         trainer.strategy.barrier("samples are generated")
+
+    def _generate_and_log(self, trainer: L.Trainer, network: DiaNetwork) -> None:
+        with isolate_rng():
+            speech = self._generate(network)
+            metrics, not_measured = self.score(speech)
+        self._log(trainer, metrics, speech)
+        self._report(not_measured)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the number of validations, so that a resumed run generates at the same steps."""
@@ -78,13 +87,14 @@ class GenerateSamples(L.Callback):
         training = network.training
         network.eval()
         seeds = list(range(len(self.scripts)))
-        # layers compiled for training would be compiled again for every length
-        with torch.compiler.set_stance("force_eager"):
-            speech = Synthesizer(network, self.codec).synthesize(
-                self.scripts, seeds, self.sampling, self.max_tokens
-            )
-        network.train(training)
-        return speech
+        try:
+            # layers compiled for training would be compiled again for every length
+            with torch.compiler.set_stance("force_eager"):
+                return Synthesizer(network, self.codec).synthesize(
+                    self.scripts, seeds, self.sampling, self.max_tokens
+                )
+        finally:
+            network.train(training)
 
     def _log(self, trainer: L.Trainer, metrics: dict[str, float], speech: list[Speech]) -> None:
         named = {f"validation/{name}": value for name, value in metrics.items()}

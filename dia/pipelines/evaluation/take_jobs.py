@@ -1,0 +1,198 @@
+"""Jobs that make the takes of checkpoints in any process, in which each checkpoint is opened once.
+
+Legend: B take, L samples, T codec frame, C codec channel.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dia.audio.files import resample
+from dia.checkpoint.adapter import weights_fingerprint
+from dia.codecs.protocol import pad_to_frames
+from dia.codecs.registry import portable_name
+from dia.config.sampling import SamplingOverrides
+from dia.errors import UserError
+from dia.evaluation.cache import ContentCache, Take
+from dia.home import existing
+from dia.inference.voice import Voice
+from dia.model import Dia
+from dia.resources import SHIPPED_CHECKPOINTS
+from dia.types import Waveform
+
+Codes = NDArray[np.int64]  # (T, C); a tensor would be sent to a worker as shared memory
+
+
+@dataclass(frozen=True)
+class CheckpointSource:
+    """How any process opens a checkpoint. ``codec`` is empty for that of the checkpoint."""
+
+    name: str
+    codec: str
+    quantization: str | None
+    sampling: SamplingOverrides
+
+    def open(self, device: str | None = None) -> Dia:
+        """Open the checkpoint. Raises :class:`UserError` when it is missing or damaged."""
+        codec = self.codec or None
+        dia = Dia.from_pretrained(self.name, device=device, codec=codec, quantization=self.quantization)
+        return dia.sampling(**asdict(self.sampling))
+
+    def portable(self, dia: Dia) -> "CheckpointSource":
+        """Return the source of ``dia`` for a process with another working directory."""
+        is_path = self.name not in SHIPPED_CHECKPOINTS and existing(self.name).exists()
+        name = str(existing(self.name).absolute()) if is_path else self.name
+        return replace(self, name=name, codec=portable_name(dia.codec.name))
+
+
+def fingerprints(dia: Dia) -> dict[str, str]:
+    """Return what identifies the weights of a checkpoint and the sound of its codec."""
+    weights = weights_fingerprint(dia.network.state_dict().items())
+    return {"weights": weights, "codec": dia.codec.audio_fingerprint}
+
+
+class TakeJob(Protocol):
+    """Work of one checkpoint, named by its system; ``number`` identifies it among the jobs of a run."""
+
+    @property
+    def number(self) -> int:
+        """The number of the job."""
+        ...
+
+    @property
+    def system(self) -> str:
+        """The system of the checkpoint."""
+        ...
+
+    def make(self, dia: Dia, cache: ContentCache) -> list[Take]:
+        """Return the takes, which are stored in the cache where a later evaluation needs them."""
+        ...
+
+
+@dataclass(frozen=True)
+class TakeRequest:
+    """A take to generate: its key in the cache, its text (after the voice's transcript), seed and prompt."""
+
+    key: str
+    text: str
+    seed: int
+    prompt_TC: Codes | None
+
+
+@dataclass(frozen=True)
+class GenerateBatch:
+    """Generate takes together, without the guard: an evaluation scores the first attempt."""
+
+    number: int
+    system: str
+    requests: tuple[TakeRequest, ...]
+
+    def make(self, dia: Dia, cache: ContentCache) -> list[Take]:
+        """Return a take of each request."""
+        speeches = dia.synthesizer.synthesize(
+            [request.text for request in self.requests],
+            [request.seed for request in self.requests],
+            dia.default_sampling,
+            prompts=[
+                None if request.prompt_TC is None else torch.from_numpy(request.prompt_TC)
+                for request in self.requests
+            ],
+        )
+        return [
+            cache.store_take(request.key, Take(speech.waveform, speech.sample_rate, speech.ended))
+            for request, speech in zip(self.requests, speeches, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class GenerateLong:
+    """Generate a script longer than the model's context in pieces, each once, in one voice.
+
+    ``voice`` holds the values of a :class:`Voice` but its codes, which are ``prompt_TC`` of the request.
+    """
+
+    number: int
+    system: str
+    request: TakeRequest
+    voice: Mapping[str, Any]
+
+    def make(self, dia: Dia, cache: ContentCache) -> list[Take]:
+        """Return the take."""
+        voice = Voice(**self.voice, codes_TC=torch.from_numpy(self.request.prompt_TC))
+        pieces = list(dia.speak_long(self.request.text, voice, self.request.seed, retries=0, lint="off"))
+        take = Take(np.concatenate(pieces), dia.codec.sample_rate, True)
+        return [cache.store_take(self.request.key, take)]
+
+
+@dataclass(frozen=True)
+class RoundTrip:
+    """Encode and decode a recording by the codec: the upper limit of a model's audio quality."""
+
+    number: int
+    system: str
+    waveform: Waveform
+    sample_rate: int
+
+    def make(self, dia: Dia, cache: ContentCache) -> list[Take]:
+        """Return the decoded recording, which is not stored."""
+        waveform_L = resample(self.waveform, self.sample_rate, dia.codec.sample_rate)
+        waveform_BL = torch.from_numpy(waveform_L)[None]
+        decoded_BL = dia.codec.decode(dia.codec.encode(pad_to_frames(waveform_BL, dia.codec.hop)))
+        decoded = decoded_BL[0, : len(waveform_L)].cpu().numpy()
+        return [Take(decoded, dia.codec.sample_rate, True)]
+
+
+Takes = tuple[int, list[Take]]  # the number of a job, and its takes
+
+
+class TakeMaker:
+    """Makes takes; an engine sends it to its workers, each of which opens the checkpoints that it needs.
+
+    ``checkpoints`` has the opened checkpoint of each system, ``sources`` how another process opens it.
+    """
+
+    def __init__(
+        self, checkpoints: Mapping[str, Dia], sources: Mapping[str, CheckpointSource], cache: ContentCache
+    ) -> None:
+        self.cache = cache
+        self._opened, self._sources = dict(checkpoints), dict(sources)
+        self._expected: dict[str, dict[str, str]] = {}  # what identifies the checkpoints, in a worker
+        self._devices: dict[str, str] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        opened = self._opened.items()
+        return {
+            "cache": ContentCache(self.cache.folder.absolute()),
+            "_opened": {},
+            "_sources": {system: self._sources[system].portable(dia) for system, dia in opened},
+            "_expected": {system: fingerprints(dia) for system, dia in opened},
+            "_devices": {system: device_type(dia) for system, dia in opened},
+        }
+
+    def __call__(self, job: TakeJob) -> Takes:
+        """Return the takes of a job."""
+        return job.number, job.make(self._checkpoint(job.system), self.cache)
+
+    def _checkpoint(self, system: str) -> Dia:
+        """Return a system's checkpoint.
+
+        Raises :class:`UserError` for one with other weights than in the command, such as on another machine.
+        """
+        if system not in self._opened:
+            dia = self._sources[system].open(self._devices[system])
+            if fingerprints(dia) != self._expected[system]:
+                raise UserError(
+                    f"a worker opens other weights as {self._sources[system].name} than this command; "
+                    "give it the same files, and do not change them during an evaluation"
+                )
+            self._opened[system] = dia
+        return self._opened[system]
+
+
+def device_type(dia: Dia) -> str:
+    """Return `cpu` or `cuda`."""
+    return next(dia.network.parameters()).device.type
