@@ -8,10 +8,12 @@ declaration and implements :class:`dia.systems.protocol.System`.
 import importlib
 import importlib.util
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 from dia.errors import UserError
+from dia.redaction import make_redactor
 from dia.systems.declaration import SystemDeclaration
 from dia.systems.protocol import System
 
@@ -55,6 +57,11 @@ def read_api_key(declaration: SystemDeclaration) -> str:
             f"it is not set: export {declaration.key}=..."
         )
     return key
+
+
+def redactor_of(declaration: SystemDeclaration) -> Callable[[str], str]:
+    """Return a function that replaces a system's API key in a text (:mod:`dia.redaction`)."""
+    return make_redactor(os.environ.get(declaration.key, "").strip() if declaration.key else "")
 
 
 def _import_client(name: str, declaration: SystemDeclaration) -> ModuleType:

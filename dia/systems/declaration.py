@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from dia.dialogue.tags import known_tags
 from dia.errors import UserError
+from dia.files import is_plain_name
 from dia.resources import declaration as read_resource
 
 SEEDS = {"honoured": True, "best effort": None, "none": False}  # stored as `seed_honoured` in each row
@@ -18,6 +19,9 @@ UNITS = ("character", "second")
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 SPEAKER = re.compile(r"S[1-9][0-9]*")
 REQUIRED = ("name", "client", "model", "format", "seeds", "licence")
+# formats without a header, whose name states the sample rate (`pcm_24000`), and their subtypes of libsndfile
+RAW_FORMATS = {"pcm": "PCM_16", "ulaw": "ULAW", "alaw": "ALAW"}
+UNREADABLE_FORMATS = ("aac", "m4a", "webm", "wma", "amr")  # libsndfile cannot decode them
 # keys of access and billing, which do not change the audio and therefore not the fingerprint
 ACCESS_KEYS = ("key", "concurrency", "timeout_seconds", "price", "cost_header", "request_id_header", "stops")
 
@@ -41,7 +45,7 @@ class SystemDeclaration:
     model: str
     """Model id that requests name; for a local model a folder or a Hub id."""
     format: str
-    """Audio format in the vendor's notation: `wav`, `wav_24000`, `mp3_44100_128`, `pcm_24000` (mono)."""
+    """Audio format in the vendor's notation: `wav`, `mp3_44100_128`, `opus`, `pcm_24000` (mono)."""
     seeds: str
     """Whether a seed reproduces the audio: `honoured`, `best effort` or `none`."""
     licence: str
@@ -67,7 +71,7 @@ class SystemDeclaration:
     """Environment variable that holds the API key; empty when none is needed."""
     base_url: str = ""
     path: str = ""
-    """Folder of recordings, for `client: folder`."""
+    """Folder of recordings, or their table (JSONL), for `client: folder`."""
     turn_gap_seconds: float = 0.2
     """Silence between turns that are requested separately."""
     concurrency: int = 1
@@ -148,12 +152,14 @@ def _value_problems(content: Mapping[str, Any]) -> list[str]:
         for name in content.get("voices", {})
         if not SPEAKER.fullmatch(name)
     ]
-    problems += _choice_problems(content) + _range_problems(content)
+    problems += _choice_problems(content) + _range_problems(content) + _format_problems(content["format"])
     if (key := content.get("key", "")) and not VARIABLE.fullmatch(key):
         # the value may be the secret itself: do not repeat it
         problems.append(
             "key must name an environment variable such as OPENAI_API_KEY; never write a key into a file"
         )
+    if (name := content.get("name", "")) and not is_plain_name(name):
+        problems.append(f"name={name!r} must be a plain folder name: recordings lie in outputs/NAME/RUN_ID")
     address = urlsplit(content.get("base_url", ""))
     if address.username or address.password or address.query:
         problems.append("base_url must not contain credentials or a query: it is stored in every recording")
@@ -166,6 +172,16 @@ def _choice_problems(content: Mapping[str, Any]) -> list[str]:
         if content.get(key, allowed[0]) not in allowed:
             problems.append(f"{key}={content[key]!r} must be one of: {', '.join(allowed)}")
     return problems
+
+
+def _format_problems(audio_format: str) -> list[str]:
+    """Return why a response in this format could not be decoded: it is reported before one is paid for."""
+    kind, _, rate = audio_format.partition("_")
+    if kind in UNREADABLE_FORMATS:
+        return [f"format={audio_format!r} cannot be decoded; declare wav, flac, mp3, opus or another that is"]
+    if kind in RAW_FORMATS and not (rate.isdecimal() and int(rate)):
+        return [f"format={audio_format!r} needs the sample rate that the service documents, as in pcm_24000"]
+    return []
 
 
 def _range_problems(content: Mapping[str, Any]) -> list[str]:

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoProcessor, DiaForConditionalGeneration, set_seed
 
+from dia.checkpoint import read_config
+from dia.checkpoint.transformers_layout import require_transformers_generation
 from dia.systems.declaration import SystemDeclaration
 from dia.systems.local import (
     float_wav_bytes,
@@ -58,5 +61,7 @@ class DiaTransformersSystem:
 
     def _load(self) -> tuple[Any, Any]:
         name, revision = self.declaration.model, revision_arguments(self.declaration)
+        if Path(name).is_dir():
+            require_transformers_generation(read_config(name), name)
         network = DiaForConditionalGeneration.from_pretrained(name, **revision)
         return AutoProcessor.from_pretrained(name, **revision), place_network(network, self.declaration)

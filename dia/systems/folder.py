@@ -1,16 +1,19 @@
-"""Recordings that were made by hand (NotebookLM has no API): a folder of audio files with a table of prompts.
+"""Recordings that others made (NotebookLM has no API; demo pages, benchmarks): audio files and their table.
 
-`recordings.jsonl` has one object in each line: ``{"id": ..., "file": ..., "script": ..., "take": 0}``, with
-any other keys of a prompt. The files are copied, hashed and checked like the responses of a service.
+The table, `recordings.jsonl` or any other JSONL file, has one object in each line: ``{"id": ..., "file": ...,
+"script": ..., "take": 0}``, with any other keys of a prompt. ``file`` is relative to the folder of the table,
+so that several systems may share a folder, with a table each. The files are copied, hashed and checked like
+the responses of a service.
 """
 
-import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+from dia.documents import parse_json
 from dia.errors import UserError
 from dia.evaluation.prompts import Prompt, duplicates, read_prompt
+from dia.files import is_inside, read_regular_file
 from dia.systems.declaration import SystemDeclaration
 from dia.systems.protocol import RequestFailed, SystemRequest, SystemResponse
 from dia.systems.script_rendering import RenderedTurn
@@ -27,13 +30,15 @@ class FolderSystem:
     package = ""
 
     def __init__(self, declaration: SystemDeclaration) -> None:
-        """Reads the table on first use."""
-        self.root = Path(declaration.path)
+        """``path`` is a folder with `recordings.jsonl`, or a table (JSONL); it is read on first use."""
+        path = Path(declaration.path)
+        self.path = path if path.suffix == ".jsonl" else path / TABLE
+        self.root = self.path.parent
 
     @cached_property
     def table(self) -> dict[TakeKey, tuple[str, Prompt]]:
         """File and prompt by id and take. Raises :class:`UserError` that lists every problem of the table."""
-        return read_table(self.root)
+        return read_table(self.path)
 
     def provided_prompts(self) -> list[Prompt]:
         """Return the prompts of the table, in its order."""
@@ -57,25 +62,25 @@ class FolderSystem:
         name = request.body["file"]
         path = self.root / name
         if not name:
-            message = f"{TABLE} names no file for this take"
-        elif not path.resolve().is_relative_to(self.root.resolve()):
+            message = f"{self.path.name} names no file for this take"
+        elif not is_inside(self.root, name):
             message = f"{name} is outside of {self.root}; copy it into the folder"
         else:
             try:
-                return SystemResponse(path.read_bytes(), request.body)
+                return SystemResponse(read_regular_file(path), request.body)
             except OSError as error:
                 message = f"cannot read {path} ({error.strerror})"
         raise RequestFailed("missing_file", message, request=request.body)
 
 
-def read_table(root: Path) -> dict[TakeKey, tuple[str, Prompt]]:
-    """Read the table of a folder. Raises :class:`UserError` that lists every problem."""
-    path = root / TABLE
+def read_table(path: Path) -> dict[TakeKey, tuple[str, Prompt]]:
+    """Read a table of recordings. Raises :class:`UserError` that lists every problem."""
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
-            f"cannot read {path} ({error}); give system.path=FOLDER with the audio files and {TABLE}"
+            f"cannot read {path} ({error}); give system.path=FOLDER with the audio files and {TABLE}, "
+            "or system.path=TABLE.jsonl, a table beside them"
         ) from error
     entries: list[Entry] = []
     problems: list[str] = []
@@ -96,7 +101,7 @@ def _parse_entry(line: str) -> tuple[Entry | None, list[str]]:
     prompt, problems = read_prompt(line, EXTRA_KEYS)
     if prompt is None:
         return None, problems
-    content = json.loads(line)
+    content = parse_json(line)
     file, take = content.get("file"), content.get("take", 0)
     if not (isinstance(file, str) and file):
         problems.append("lacks file, the name of the audio file")

@@ -17,7 +17,6 @@ A value that is exactly one placeholder takes the placeholder's type (``seed`` s
 """
 
 import base64
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +25,7 @@ from typing import Any
 
 import httpx
 
+from dia.documents import parse_json
 from dia.errors import UserError, one_line
 from dia.systems.clients import read_api_key
 from dia.systems.declaration import SystemDeclaration
@@ -118,7 +118,7 @@ class HttpSystem:
 
     def _decode_field(self, response: SystemResponse) -> bytes:
         try:
-            value = json.loads(response.audio)
+            value = parse_json(response.audio)
             for name in self.settings["audio_field"].split("."):
                 value = value[int(name)] if isinstance(value, list) else value[name]
             return base64.b64decode(value, validate=True)

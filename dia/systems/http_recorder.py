@@ -6,6 +6,7 @@ the header that holds the API key.
 """
 
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from dia.errors import one_line
+from dia.systems.clients import redactor_of
 from dia.systems.declaration import SystemDeclaration
 from dia.systems.protocol import RequestFailed, SystemResponse
 
@@ -74,14 +76,15 @@ class HttpRecorder:
         exchange = self._thread.exchange
         exchange.status, exchange.headers = response.status_code, response.headers
         if not 200 <= response.status_code < 300:
-            exchange.text = response.read()[:2000].decode("utf-8", "replace")
+            # redacted before it is cut: a part of the key would not be found
+            exchange.text = redactor_of(self.declaration)(response.read().decode("utf-8", "replace"))[:2000]
 
     def _failure(self, error: Exception) -> RequestFailed:
         exchange = self._thread.exchange
         status: int | None = exchange.status
         fatal = status in FATAL_STATUS or any(word in exchange.text for word in self.declaration.stops)
         broken = status is None or 200 <= status < 300  # no response, or an incomplete one
-        text = exchange.text or f"{type(error).__name__}: {error}"
+        text = exchange.text or redactor_of(self.declaration)(f"{type(error).__name__}: {error}")
         return RequestFailed(
             kind="connection"
             if broken
@@ -90,24 +93,33 @@ class HttpRecorder:
             status=status,
             request_id=_request_id(exchange.headers, self.declaration),
             retry_after=parse_retry_after(exchange.headers),
-            retryable=not fatal and (broken or status in RETRYABLE_STATUS or (status or 0) >= 500),
+            retryable=not fatal and (broken or _may_succeed_later(status or 0, exchange.headers)),
             fatal=fatal,
             request=exchange.request,
         )
 
 
 def parse_retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
-    """Return the seconds of a Retry-After header (RFC 9110, 10.2.3: seconds or a date), None without one."""
-    text = headers.get("retry-after", "").strip()
-    if not text:
-        return None
-    if text.isdigit():
-        return float(text)
+    """Return the seconds that a response requests to wait, None when it does not.
+
+    `Retry-After` holds seconds or a date (RFC 9110, 10.2.3). As OpenAI's SDK, it reads fractions and
+    `retry-after-ms` before it.
+    """
+    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        seconds = _number(headers.get(name))
+        if seconds is not None and seconds >= 0:
+            return seconds / unit
     try:
-        until = parsedate_to_datetime(text).timestamp()
+        until = parsedate_to_datetime(headers.get("retry-after", "")).timestamp()
     except ValueError:
         return None
     return max(0.0, until - (time.time() if now is None else now))
+
+
+def _may_succeed_later(status: int, headers: Mapping[str, str]) -> bool:
+    """Return whether another attempt may succeed: as OpenAI's `x-should-retry` says, else by the status."""
+    advice = headers.get("x-should-retry")
+    return advice == "true" if advice in ("true", "false") else status in RETRYABLE_STATUS or status >= 500
 
 
 def _request_id(headers: Mapping[str, str], declaration: SystemDeclaration) -> str:
@@ -115,7 +127,9 @@ def _request_id(headers: Mapping[str, str], declaration: SystemDeclaration) -> s
 
 
 def _number(text: str | None) -> float | None:
+    """Return a header's finite number, None for a missing header and for other text."""
     try:
-        return None if text is None else float(text)
+        value = math.nan if text is None else float(text)
     except ValueError:
         return None
+    return value if math.isfinite(value) else None

@@ -8,6 +8,7 @@ import httpx
 from hume import HumeClient
 from hume.core.api_error import ApiError
 from hume.core.request_options import RequestOptions
+from hume.tts.client import TtsClient
 from hume.tts.types import PostedUtterance
 from pydantic import ValidationError
 
@@ -16,8 +17,10 @@ from dia.systems.declaration import SystemDeclaration
 from dia.systems.http_recorder import HttpRecorder
 from dia.systems.protocol import SystemRequest, SystemResponse
 from dia.systems.script_rendering import RenderedTurn
+from dia.systems.sdk_settings import require_settings
 
 SINGLE_ATTEMPT = RequestOptions(max_retries=0)  # `RequestSender` retries and logs each attempt
+RESERVED = ("utterances", "version", "format", "num_generations")  # settings that other keys determine
 
 
 class HumeOctave:
@@ -26,7 +29,8 @@ class HumeOctave:
     package = "hume"
 
     def __init__(self, declaration: SystemDeclaration) -> None:
-        """Connects in :meth:`send`."""
+        """Raises :class:`UserError` for unknown ``settings``. Connects in :meth:`send`."""
+        require_settings(declaration, RESERVED, TtsClient.synthesize_file)
         self.declaration = declaration
         self.recorder = HttpRecorder(declaration, (ApiError, ValidationError, httpx.RequestError))
 

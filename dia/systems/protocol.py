@@ -7,6 +7,9 @@ from typing import Any, Protocol, runtime_checkable
 from dia.evaluation.prompts import Prompt
 from dia.systems.script_rendering import RenderedTurn
 
+TurnTimes = tuple[tuple[float, float], ...]
+"""Start and end of each turn, in seconds."""
+
 
 @dataclass(frozen=True)
 class SystemRequest:
@@ -22,7 +25,8 @@ class SystemResponse:
     """One response with audio.
 
     ``audio`` are the bytes as received, ``request`` is the body as sent (without credentials), ``cost_units``
-    the cost that the response states, in the service's own unit.
+    the cost that the response states, in the service's own unit, and ``turn_times`` the times of the
+    request's turns that it states.
     """
 
     audio: bytes
@@ -30,6 +34,7 @@ class SystemResponse:
     status: int | None = None
     request_id: str = ""
     cost_units: float | None = None
+    turn_times: TurnTimes | None = None
 
 
 @dataclass(eq=False)  # exceptions compare by identity

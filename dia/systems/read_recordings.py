@@ -5,9 +5,9 @@ failed takes, like the takes that failed during recording.
 """
 
 import hashlib
-import json
 from collections import Counter
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ import numpy as np
 
 from dia.audio.files import waveform_from_bytes
 from dia.dialogue import Script
+from dia.documents import parse_json
 from dia.errors import UserError
 from dia.evaluation.prompts import Prompt
-from dia.judges.recording import Recording
+from dia.files import is_inside, read_regular_file
+from dia.judges.recording import ENGLISH, Recording
 from dia.systems.recording_files import JsonRow
 from dia.systems.recording_folder import OUTPUTS, read_manifest
 from dia.types import Waveform
@@ -84,10 +86,37 @@ def read_recorded(folder: str | Path) -> RecordedSystem:
     return RecordedSystem(str(rows[0]["system"]), manifest, prompts, recordings, failures, problems)
 
 
+def with_distinct_names(
+    recorded: Sequence[RecordedSystem], folders: Sequence[str], reserved: Sequence[str] = ()
+) -> list[RecordedSystem]:
+    """Return recorded systems whose names differ: a repeated or ``reserved`` one gets the name of its folder.
+
+    Two runs of one system, such as two of its voices, are compared like two systems.
+    """
+    counts = Counter(system.system for system in recorded)
+    runs = [Path(folder).name for folder in folders]
+    labels = runs if len({*runs}) == len(runs) else folders
+    names = [
+        f"{system.system} ({label})"
+        if counts[system.system] > 1 or system.system in reserved
+        else system.system
+        for system, label in zip(recorded, labels, strict=True)
+    ]
+    return [
+        system if name == system.system else _renamed(system, name)
+        for system, name in zip(recorded, names, strict=True)
+    ]
+
+
+def _renamed(system: RecordedSystem, name: str) -> RecordedSystem:
+    recordings = [replace(recording, system=name) for recording in system.recordings]
+    return replace(system, system=name, recordings=recordings)
+
+
 def _read_outputs(root: Path, manifest: dict[str, Any]) -> tuple[bytes, list[str]]:
     resume = "run the same record command again to complete it"
     try:
-        content = (root / OUTPUTS).read_bytes()
+        content = read_regular_file(root / OUTPUTS)
     except OSError as error:
         return b"", [f"cannot read {OUTPUTS} ({error.strerror}); the run was interrupted: {resume}"]
     problems = []
@@ -120,7 +149,7 @@ def _parse_rows(content: bytes) -> tuple[list[JsonRow], list[str]]:
 
 def _parse_row(line: str) -> tuple[JsonRow | None, list[str]]:
     try:
-        row = json.loads(line)
+        row = parse_json(line)
     except ValueError as error:
         return None, [f"is not JSON ({error})"]
     if not isinstance(row, dict):
@@ -143,7 +172,8 @@ def _key_problems(row: JsonRow, keys: dict[str, Types]) -> list[str]:
 
 def _prompt_problems(prompt: dict[str, Any]) -> list[str]:
     known = {field.name for field in fields(Prompt)}
-    texts = all(isinstance(value, str) for value in prompt.values())
+    texts = all(isinstance(value, str) for key, value in prompt.items() if key != "columns")
+    texts = texts and isinstance(prompt.get("columns", {}), dict)
     if not ({"id", "script"} <= {*prompt} <= known and texts):
         return ["has a prompt without id or script, with unknown keys, or with values that are not text"]
     try:
@@ -161,16 +191,17 @@ def _read_take(root: Path, row: JsonRow) -> Recording | FailedTake:
     if problem:
         return FailedTake(prompt_id, take, "unusable", problem)
     script, times = Script.parse(row["prompt"]["script"]), _turn_times(row, len(waveform) / rate)
-    return Recording(prompt_id, row["system"], script, waveform, rate, take, times)
+    language = row["prompt"].get("language", ENGLISH)
+    return Recording(prompt_id, row["system"], script, waveform, rate, take, times, language=language)
 
 
 def _read_waveform(root: Path, row: JsonRow) -> tuple[Waveform, int, str]:
     """Return the waveform, its sample rate in hertz, and the problem of its file (empty if there is none)."""
     path, empty = root / row["wav_path"], np.zeros(0, np.float32)
-    if not path.resolve().is_relative_to(root.resolve()):
+    if not is_inside(root, row["wav_path"]):
         return empty, 0, f"{row['wav_path']} is outside of the recording"
     try:
-        content = path.read_bytes()
+        content = read_regular_file(path)
     except OSError as error:
         return empty, 0, f"cannot read {row['wav_path']} ({error.strerror})"
     if hashlib.sha256(content).hexdigest() != row["wav_sha256"]:

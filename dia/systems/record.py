@@ -1,11 +1,11 @@
 """Record a system: estimate the cost, send the missing requests, write rows and manifest even on failure."""
 
-import os
 import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -14,17 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from dia.config.systems import RecordConfig
-from dia.errors import UserError
+from dia.errors import StorageError, UserError
 from dia.evaluation.prompts import Prompt, prompts_sha256, suite_prompts
 from dia.home import in_home
+from dia.interrupts import Interrupted
 from dia.resources import PACKAGE
-from dia.systems.clients import create_system
+from dia.systems.clients import create_system, redactor_of
 from dia.systems.declaration import SystemDeclaration, parse_declaration
 from dia.systems.planning import CostEstimate, TakeJob, estimate_cost, plan_takes
 from dia.systems.protocol import ProvidesPrompts, System
-from dia.systems.recording_files import JsonRow, make_redactor
+from dia.systems.recording_files import JsonRow
 from dia.systems.recording_folder import ATTEMPTS, RecordingFolder
 from dia.systems.request_sender import RequestSender, RunStopped
+from dia.systems.rescue import ResponseRescue
 from dia.systems.take_rows import TakeWriter
 
 Report = Callable[[str], None]
@@ -55,7 +57,7 @@ def record(config: RecordConfig, report: Report) -> RecordingSummary:
     fingerprint = sha256(identity.encode()).hexdigest()
     run_id = config.run_id or f"{Path(config.suite or 'own').stem}-{fingerprint[:10]}"
     path = in_home(config.out) / declaration.name / run_id
-    redact = make_redactor(os.environ.get(declaration.key, "").strip() if declaration.key else "")
+    redact = redactor_of(declaration)
     jobs = plan_takes(prompts, takes, system, declaration)
     folder = RecordingFolder(path, fingerprint, redact) if (path / ATTEMPTS).is_file() else None
     try:
@@ -89,8 +91,16 @@ class _RecordingSession:
         self.declaration, self.jobs, self.folder = declaration, jobs, folder
         self.stop = threading.Event()
         sdk_version = _package_version(system.package)
+        self.rescue = ResponseRescue(folder)
         self.sender = RequestSender(
-            system, folder, declaration.format, config.retry, folder.redact, self.stop, sdk_version
+            system,
+            folder,
+            declaration.format,
+            config.retry,
+            folder.redact,
+            self.stop,
+            sdk_version,
+            self.rescue,
         )
         self.writer = TakeWriter(folder, declaration)
         self.rows: dict[tuple[str, int], JsonRow] = {}
@@ -103,14 +113,19 @@ class _RecordingSession:
         folder.update_manifest(state="recording", sessions=folder.manifest.get("sessions", []))
 
     def run(self, report: Report) -> RecordingSummary:
-        """Record everything that is missing; write rows and manifest also when a request fails fatally."""
-        state = "stopped"
+        """Record everything that is missing; write rows and manifest also when a request fails fatally.
+
+        They can be rebuilt from the log and the responses, so that a folder which cannot be written is
+        reported only where nothing else is.
+        """
         try:
             self._record_all(report)
-            state = "complete"
-        finally:
-            failed = self._write_results(state)
-        return RecordingSummary(self.folder.path, len(self.jobs), failed)
+        except BaseException:
+            with suppress(StorageError):
+                self._write_results("stopped")
+            self.rescue.require_unused()
+            raise
+        return RecordingSummary(self.folder.path, len(self.jobs), self._write_results("complete"))
 
     def _record_all(self, report: Report) -> None:
         with ThreadPoolExecutor(self.declaration.concurrency) as pool:
@@ -118,9 +133,10 @@ class _RecordingSession:
             try:
                 for number, future in enumerate(as_completed(futures), start=1):
                     self._finish_take(future, futures[future], number, report)
-            except BaseException:
+            except BaseException as error:
                 self.stop.set()
-                # requests in flight are billed: wait for their responses
+                if isinstance(error, Interrupted):
+                    report("stopping: waiting for the responses to requests that are sent and billed")
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
 

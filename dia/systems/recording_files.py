@@ -1,17 +1,19 @@
 """Files of a recording that survive a crash: written once and completely, or an append-only log."""
 
-import fcntl
 import hashlib
 import json
 import os
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from dia.documents import parse_json
 from dia.errors import UserError
-from dia.files import sync
+from dia.files import remove, storing, sync
+from dia.locks import try_lock
 
 JsonRow = dict[str, Any]
 
@@ -19,19 +21,21 @@ JsonRow = dict[str, Any]
 def write_once(path: Path, content: bytes) -> str:
     """Write a file that is never overwritten, and return its sha256.
 
-    Writing the same content again is allowed. Raises ``FileExistsError`` when the content differs.
+    Writing the same content again is allowed. Raises ``FileExistsError`` when the content differs, and
+    :class:`StorageError` when the file cannot be written.
     """
     temporary = path.with_name(f".{uuid.uuid4().hex}")
-    temporary.write_bytes(content)
-    sync(temporary)
-    try:
-        os.link(temporary, path)
-        sync(path.parent)
-    except FileExistsError:
-        if path.read_bytes() != content:
-            raise
-    finally:
-        temporary.unlink(missing_ok=True)
+    with storing(path):
+        try:
+            temporary.write_bytes(content)
+            sync(temporary)
+            with suppress(FileExistsError):
+                os.link(temporary, path)
+            sync(path.parent)
+        finally:
+            remove(temporary)
+    if path.read_bytes() != content:
+        raise FileExistsError(f"{path} exists with another content")
     return bytes_sha256(content)
 
 
@@ -44,17 +48,19 @@ class AppendOnlyLog:
     """An append-only JSONL file for one process at a time; :meth:`append` syncs each line to disk."""
 
     def __init__(self, path: Path, redact: Callable[[str], str]) -> None:
-        """Open for appending. Raises :class:`UserError` when another process has it open."""
+        """Open for appending.
+
+        Raises :class:`UserError` when another process has it open, or when it cannot be written.
+        """
         self.path, self.redact = path, redact
         self._lock = threading.Lock()
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        with storing(path):
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        if not try_lock(self._file, path):
             os.close(self._file)
             raise UserError(
                 f"another command is recording into {path.parent}; wait until it ends, or give run_id=..."
-            ) from error
+            )
         self._remove_incomplete_line()
 
     def rows(self) -> list[JsonRow]:
@@ -62,7 +68,7 @@ class AppendOnlyLog:
         rows = []
         for number, line in enumerate(self.path.read_text(encoding="utf-8").split("\n")[:-1], start=1):
             try:
-                rows.append(json.loads(line))
+                rows.append(parse_json(line))
             except ValueError as error:
                 raise UserError(
                     f"{self.path} line {number} is not JSON ({error}); "
@@ -71,11 +77,24 @@ class AppendOnlyLog:
         return rows
 
     def append(self, row: JsonRow) -> None:
-        """Write a row and sync it to disk."""
+        """Write a row and sync it to disk. Raises :class:`StorageError`; nothing of the row remains then."""
+        content = self.line_of(row)
+        with self._lock, storing(self.path):
+            end = os.fstat(self._file).st_size
+            try:
+                written = 0
+                while written < len(content):
+                    written += os.write(self._file, content[written:])
+                os.fsync(self._file)
+            except BaseException:
+                with suppress(OSError):
+                    os.ftruncate(self._file, end)
+                raise
+
+    def line_of(self, row: JsonRow) -> bytes:
+        """Return a row as it stands in the file."""
         line = self.redact(json.dumps(row, ensure_ascii=False, allow_nan=False)) + "\n"
-        with self._lock:
-            os.write(self._file, line.encode("utf-8", "replace"))
-            os.fsync(self._file)
+        return line.encode("utf-8", "replace")
 
     def close(self) -> None:
         """Close the file, which releases the lock."""
@@ -86,15 +105,3 @@ class AppendOnlyLog:
         content = self.path.read_bytes()
         if content and not content.endswith(b"\n"):
             os.ftruncate(self._file, content.rfind(b"\n") + 1)
-
-
-def make_redactor(secret: str) -> Callable[[str], str]:
-    """Return a function that replaces a secret in a text, as plain text and in both JSON notations."""
-    notations = {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]} - {""}
-
-    def redact(text: str) -> str:
-        for notation in notations:
-            text = text.replace(notation, "[key]")
-        return text
-
-    return redact

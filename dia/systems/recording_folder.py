@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dia.documents import read_json
 from dia.errors import UserError
-from dia.files import write_bytes
+from dia.files import is_inside, make_folder, write_bytes
 from dia.systems.recording_files import AppendOnlyLog, JsonRow, bytes_sha256, write_once
 
 MANIFEST, OUTPUTS, ATTEMPTS = "manifest.json", "outputs.jsonl", "attempts.jsonl"
@@ -38,13 +39,19 @@ class RecordingFolder:
                 "give another run_id"
             )
         for folder in ("raw", "wav"):
-            (path / folder).mkdir(parents=True, exist_ok=True)
+            make_folder(path / folder)
         self.log = AppendOnlyLog(path / ATTEMPTS, redact)
         self.responses: dict[RequestKey, JsonRow] = {}
         self._attempts: dict[RequestKey, int] = {}
-        for row in self.log.rows():
-            self._replay(row)
-        self._verify_raw()
+        try:
+            for row in self.log.rows():
+                self._replay(row)
+            self._verify_raw()
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{path / ATTEMPTS} has a row that no recording writes ({error!r}); restore it, "
+                "or give another run_id"
+            ) from error
 
     def attempts_before(self, key: tuple[str, int], index: int) -> int:
         """Return the number of times that a request was sent before this run."""
@@ -93,13 +100,14 @@ class RecordingFolder:
         elif event == SUCCEEDED:
             self.responses[key] = row
 
+    def _is_stored(self, row: JsonRow) -> bool:
+        """Whether the file of a response is there and unchanged."""
+        path = self.path / row["raw_path"]
+        is_file = is_inside(self.path, row["raw_path"]) and path.is_file()
+        return is_file and bytes_sha256(path.read_bytes()) == str(row["raw_sha256"])
+
     def _verify_raw(self) -> None:
-        changed = [
-            row["raw_path"]
-            for row in self.responses.values()
-            if not (self.path / row["raw_path"]).is_file()
-            or bytes_sha256((self.path / row["raw_path"]).read_bytes()) != row["raw_sha256"]
-        ]
+        changed = [row["raw_path"] for row in self.responses.values() if not self._is_stored(row)]
         if changed:
             listed = "\n".join(f"  - {name}" for name in changed)
             raise UserError(
@@ -111,7 +119,7 @@ class RecordingFolder:
 def read_manifest(path: Path) -> dict[str, Any]:
     """Return a recording's manifest. Raises :class:`UserError` when it is missing or damaged."""
     try:
-        content = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        content = read_json(path / MANIFEST)
     except (OSError, ValueError) as error:
         raise UserError(
             f"cannot read {path / MANIFEST} ({error}); give the folder of a recording, outputs/SYSTEM/RUN_ID"

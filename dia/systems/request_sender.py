@@ -4,15 +4,16 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from dia.config.systems import RetryConfig
-from dia.errors import UserError
+from dia.errors import StorageError, UserError
 from dia.systems.planning import TakeJob
 from dia.systems.protocol import RequestFailed, System, SystemResponse
-from dia.systems.recording_files import JsonRow
+from dia.systems.recording_files import JsonRow, bytes_sha256
 from dia.systems.recording_folder import FAILED, SENT, SUCCEEDED, RecordingFolder
+from dia.systems.rescue import ResponseRescue
 from dia.systems.response_audio import InvalidAudio, decode_audio, file_extension
 
 
@@ -45,13 +46,15 @@ class RequestSender:
     redact: Callable[[str], str]
     stop: threading.Event
     sdk_version: str
+    rescue: ResponseRescue
     not_before: float = 0.0
     """Seconds of `time.monotonic`; a delay that the service requests applies to all threads."""
 
     def send(self, job: TakeJob, index: int) -> JsonRow:
         """Return the log row of the response, or of the last failure.
 
-        Raises :class:`RunStopped` when the run is ending, and ``UserError`` for a fatal failure.
+        Raises :class:`RunStopped` when the run is ending, and ``UserError`` for a fatal failure and when the
+        folder cannot be written.
         """
         earlier = self.folder.attempts_before(job.key, index)
         for attempt in range(1, self.retry.attempts + 1):
@@ -87,7 +90,7 @@ class RequestSender:
         self.folder.log.append({"event": SENT, **row})
         start = time.perf_counter()
         try:
-            response = self.system.send(job.requests[index])
+            response = self._redacted(self.system.send(job.requests[index]))
         except RequestFailed as failure:
             row |= {
                 "latency_ms": _milliseconds_since(start),
@@ -98,24 +101,36 @@ class RequestSender:
                 "message": failure.message,
             }
             return {"event": FAILED, **row}, failure
-        row |= {"latency_ms": _milliseconds_since(start)} | self._store(job, index, attempt, response)
+        content = response.audio
+        name = f"{self.folder.file_name(job.prompt.id)}-take{job.take}-part{index}-try{attempt}"
+        name = f"{name}.{file_extension(content, self.format) or 'bin'}"
+        row |= {"latency_ms": _milliseconds_since(start)} | self._describe(
+            job, index, response, name, content
+        )
         try:
-            decode_audio(response.audio, self.format)
-        except InvalidAudio as error:
-            # not retryable: the response was billed, and a second one would be billed as well
-            invalid = RequestFailed(error.kind, str(error), response.status)
-            return {"event": FAILED, **row, "error_kind": error.kind, "message": str(error)}, invalid
-        self.folder.log.append({"event": SUCCEEDED, **row})
+            self.folder.write_raw(name, content)
+            try:
+                decode_audio(response.audio, self.format)
+            except InvalidAudio as error:
+                # not retryable: the response was billed, and a second one would be billed as well
+                invalid = RequestFailed(error.kind, str(error), response.status)
+                return {"event": FAILED, **row, "error_kind": error.kind, "message": str(error)}, invalid
+            self.folder.log.append({"event": SUCCEEDED, **row})
+        except StorageError as error:
+            self.stop.set()
+            self.rescue.save(name, content, self.folder.log.line_of({"event": SUCCEEDED, **row}), error)
+            raise
         self.folder.responses[(*job.key, index)] = row
         return row, None
 
-    def _store(self, job: TakeJob, index: int, attempt: int, response: SystemResponse) -> JsonRow:
-        # an error page may repeat the key; latin-1 maps all bytes, so other content does not change
-        content = self.redact(response.audio.decode("latin-1")).encode("latin-1")
-        name = f"{self.folder.file_name(job.prompt.id)}-take{job.take}-part{index}-try{attempt}"
-        path, digest = self.folder.write_raw(
-            f"{name}.{file_extension(content, self.format) or 'bin'}", content
-        )
+    def _redacted(self, response: SystemResponse) -> SystemResponse:
+        """Return a response without the key, which an error page may repeat; messages quote parts of it."""
+        content = response.audio.decode("latin-1")  # maps all bytes, so that other content does not change
+        return replace(response, audio=self.redact(content).encode("latin-1"))
+
+    def _describe(
+        self, job: TakeJob, index: int, response: SystemResponse, name: str, content: bytes
+    ) -> JsonRow:
         cost = response.cost_units
         return {
             "http_status": response.status,
@@ -123,8 +138,9 @@ class RequestSender:
             "request": response.request,
             "cost_units": float(job.requests[index].characters) if cost is None else cost,
             "cost_from": "characters sent" if cost is None else "response",
-            "raw_path": path,
-            "raw_sha256": digest,
+            "turn_times": response.turn_times,
+            "raw_path": f"raw/{name}",
+            "raw_sha256": bytes_sha256(content),
             "bytes": len(content),
         }
 

@@ -8,6 +8,7 @@ import soundfile
 
 from dia.audio.files import waveform_from_bytes
 from dia.errors import UserError
+from dia.systems.declaration import RAW_FORMATS
 from dia.types import Waveform
 
 MAGIC = ((b"RIFF", "wav"), (b"RF64", "wav"), (b"fLaC", "flac"), (b"OggS", "ogg"), (b"ID3", "mp3"))
@@ -33,7 +34,7 @@ class DecodedAudio:
 
 
 def decode_audio(content: bytes, audio_format: str) -> DecodedAudio:
-    """Decode a response in the requested format (``wav_24000``, ``pcm_24000``, ``any``).
+    """Decode a response in the requested format (``wav_24000``, ``pcm_24000``, ``ulaw_8000``, ``any``).
 
     Raises :class:`InvalidAudio` for an empty response, for text or a web page, and for truncated audio.
     """
@@ -43,8 +44,8 @@ def decode_audio(content: bytes, audio_format: str) -> DecodedAudio:
         excerpt = content[:120].decode("utf-8", "replace")
         raise InvalidAudio("not_audio", f"the response is text, not audio: {excerpt!r}")
     kind, _, rate = audio_format.partition("_")
-    if kind == "pcm":
-        return _decode_pcm(content, int(rate))
+    if kind in RAW_FORMATS:
+        return _decode_raw(content, RAW_FORMATS[kind], int(rate))
     try:
         waveform, sample_rate = waveform_from_bytes(content)
     except UserError as error:
@@ -81,13 +82,22 @@ def pcm16_wav_bytes(waveform: Waveform, sample_rate: int) -> bytes:
     return file.getvalue()
 
 
-def _decode_pcm(content: bytes, sample_rate: int) -> DecodedAudio:
-    if len(content) % 2:
+def _decode_raw(content: bytes, subtype: str, sample_rate: int) -> DecodedAudio:
+    """Decode mono samples without a header: 16-bit little-endian PCM, or G.711 of 8 bits."""
+    if subtype == "PCM_16" and len(content) % 2:
         raise InvalidAudio(
             "damaged_audio",
             f"the response is cut short: {len(content)} bytes are not a whole number of 16-bit samples",
         )
-    waveform = np.frombuffer(content, "<i2").astype(np.float32) / np.float32(32768)
+    waveform, _ = soundfile.read(
+        io.BytesIO(content),
+        dtype="float32",
+        samplerate=sample_rate,
+        channels=1,
+        format="RAW",
+        subtype=subtype,
+        endian="LITTLE",
+    )
     return DecodedAudio(waveform, sample_rate, 1)
 
 

@@ -1,7 +1,7 @@
 """Build a take from its responses: one waveform, and one row of `outputs.jsonl` even for a failed take."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -69,7 +69,7 @@ class TakeWriter:
         return {
             "prompt_id": job.prompt.id,
             "take": job.take,
-            "prompt": asdict(job.prompt),
+            "prompt": job.prompt.to_json(),
             "system": self.declaration.name,
             "model_id": self.declaration.model,
             "client": self.declaration.client,
@@ -87,12 +87,11 @@ class TakeWriter:
                 decode_audio((self.folder.path / part["raw_path"]).read_bytes(), self.declaration.format)
                 for part in parts
             ]
-            waveform, rate, times = join_segments(segments, self.declaration.turn_gap_seconds)
+            waveform, rate, spans = join_segments(segments, self.declaration.turn_gap_seconds)
         except InvalidAudio as error:
             return NO_AUDIO, error.kind, str(error)
         name = f"{self.folder.file_name(job.prompt.id)}-take{job.take}.wav"
         path, digest = self.folder.write_wav(name, pcm16_wav_bytes(waveform, rate))
-        request_per_turn = all(len(request.turns) == 1 for request in job.requests)
         row = {
             "wav_path": path,
             "wav_sha256": digest,
@@ -100,7 +99,7 @@ class TakeWriter:
             "channels": max(segment.channels for segment in segments),
             "duration_s": round(len(waveform) / rate, 6),
             "loudness_lufs": integrated_loudness(waveform, rate),
-            "turn_times": times if request_per_turn and not _dropped_turns(job) else None,
+            "turn_times": None if _dropped_turns(job) else _turn_times(job, parts, spans),
         }
         return row, "", ""
 
@@ -129,6 +128,20 @@ def join_segments(
         times.append([position / rate, (position + len(segment.waveform)) / rate])
         position += len(segment.waveform)
     return np.concatenate(pieces), rate, times
+
+
+def _turn_times(job: TakeJob, parts: list[JsonRow], spans: list[list[float]]) -> list[list[float]] | None:
+    """Return each turn's start and end in seconds, None when a response of several turns has none."""
+    times: list[list[float]] = []
+    for request, part, span in zip(job.requests, parts, spans, strict=True):
+        stated = part.get("turn_times")
+        if len(request.turns) == 1:
+            times.append(span)
+        elif stated and len(stated) == len(request.turns):
+            times += [[span[0] + start, min(span[0] + end, span[1])] for start, end in stated]
+        else:
+            return None
+    return times
 
 
 def _dropped_turns(job: TakeJob) -> bool:

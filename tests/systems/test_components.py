@@ -4,6 +4,7 @@ import io
 import json
 import math
 from email.utils import formatdate
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,13 +19,14 @@ from dia.config.systems import RecordConfig, RetryConfig
 from dia.dialogue import Script
 from dia.dialogue.tags import known_tags
 from dia.errors import UserError
+from dia.redaction import make_redactor
 from dia.resources import resource
 from dia.systems.clients import create_system
 from dia.systems.declaration import parse_declaration
-from dia.systems.http_recorder import parse_retry_after
+from dia.systems.http_recorder import HttpRecorder, parse_retry_after
 from dia.systems.protocol import RequestFailed
 from dia.systems.record import record
-from dia.systems.recording_files import AppendOnlyLog, make_redactor, write_once
+from dia.systems.recording_files import AppendOnlyLog, write_once
 from dia.systems.recording_folder import RecordingFolder
 from dia.systems.request_sender import retry_delay
 from dia.systems.response_audio import DecodedAudio, InvalidAudio, decode_audio, file_extension
@@ -230,6 +232,24 @@ def test_a_key_is_removed_from_json_in_every_notation(secret, other):
         assert secret not in redact(line) or secret in "[key]" + other
 
 
+@pytest.mark.parametrize("before", [0, 280, 295, 1985, 1999, 2001])
+def test_a_key_is_removed_from_an_error_page_before_the_page_is_cut(before, monkeypatch):
+    key = "sk-0123456789abcdef"
+    monkeypatch.setenv("ELEVENLABS_API_KEY", key)
+    declaration = parse_declaration(load_declared("elevenlabs") | {"key": "ELEVENLABS_API_KEY"})
+    recorder = HttpRecorder(declaration, (ValueError,))
+    page = b"x" * before + key.encode() + b"y" * 100
+
+    def send():
+        recorder._on_response(SimpleNamespace(status_code=401, headers={}, read=lambda: page))
+        raise ValueError("refused")
+
+    with pytest.raises(RequestFailed) as failed:
+        recorder.send(send)
+    text = failed.value.message + recorder._thread.exchange.text
+    assert not any(key[: size + 1] in text for size in range(5, len(key)))
+
+
 @given(st.lists(st.text(min_size=1), unique=True, max_size=20))
 def test_file_names_are_plain_and_unique(ids):
     names = [RecordingFolder.file_name(prompt_id) for prompt_id in ids]
@@ -268,11 +288,25 @@ def test_recordings_made_by_hand_get_the_same_layout(tmp_path):
     assert two.takes == 6 and two.failed == {"missing_file": 4}  # the table has two takes of the first prompt
 
 
+def test_systems_may_share_a_folder_with_a_table_each(tmp_path):
+    content = write_hand_made(tmp_path / "page", {"id": "one", "file": "a.wav", "script": "[S1] Hello."})
+    table = tmp_path / "page" / "other.jsonl"
+    table.write_text(json.dumps({"id": "one", "file": "b.flac", "script": "Hello."}) + "\n")
+    seconds = {}
+    for name, path in (("first", content["path"]), ("second", str(table))):
+        config = RecordConfig(system=content | {"name": name, "path": path}, out=str(tmp_path / "out"))
+        (row,) = read_rows(record(config, lambda _: None).folder / "outputs.jsonl")
+        seconds[name] = (row["duration_s"], row["prompt"]["script"])
+    assert seconds == {"first": (1.0, "[S1] Hello."), "second": (0.5, "[S1] Hello.")}
+    with pytest.raises(UserError, match="a table beside them"):
+        record(RecordConfig(system=content | {"path": str(tmp_path / "none.jsonl")}), lambda _: None)
+
+
 def test_all_problems_of_a_table_are_reported_at_once(tmp_path):
     content = write_hand_made(
         tmp_path / "mine",
         {"id": "a", "script": "[S1] Hi."},
-        {"id": "b", "file": "a.wav", "script": "Hi."},
+        {"id": "b", "file": "a.wav", "script": "Hi. [S2] Hi."},
         {"id": "c", "file": "a.wav", "script": "[S1] Hi.", "take": -1},
         {"id": "d", "file": "a.wav", "script": "[S1] Hi."},
         {"id": "d", "file": "a.wav", "script": "[S1] Ho."},

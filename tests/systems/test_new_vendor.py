@@ -36,7 +36,7 @@ HTTP_VENDOR = """
     key: ACME_API_KEY
     price: {unit: character, dollars: 0.001, source: a test}
     base_url: http://127.0.0.1:1
-    cost_header: x-character-count
+    cost_header: character-cost
 """
 SDK_VENDOR = """
     name: acme_sdk

@@ -57,6 +57,18 @@ def serving(vendor):
         thread.join()
 
 
+def _error(path, status, message):
+    """Return the body of an error in the notation that the vendor of a path documents."""
+    if path.startswith("/v1/audio"):
+        return {"error": {"message": message, "type": "refused", "param": None, "code": "refused"}}
+    if status == 422:
+        return {"detail": [{"loc": ["body", "text"], "msg": message, "type": "value_error"}]}
+    if path.startswith("/v0"):
+        return {"error": "refused", "message": message, "code": "refused"}
+    detail = {"type": "refused", "code": "refused", "status": "refused", "message": message}
+    return {"detail": {**detail, "request_id": "request-0", "param": None}}
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -81,13 +93,10 @@ class _Handler(BaseHTTPRequestHandler):
             headers = {
                 "request-id": f"request-{number}",
                 "x-request-id": f"request-{number}",
-                "x-character-count": "42",
+                "character-cost": "42",
             }
             return self._respond(200, self.vendor.content_type, self.vendor.audio, headers)
-        content = {
-            "detail": {"status": "refused", "message": f"no, {key}"},
-            "error": {"message": f"no, {key}", "code": "refused"},
-        }
+        content = _error(self.path, status, f"no, {key}")
         return self._respond(status, "application/json", json.dumps(content).encode(), self.vendor.headers)
 
     def _html(self, _, key, number):
