@@ -12,6 +12,8 @@ PYTEST := $(BIN)/pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-load
 
 export WANDB_MODE ?= offline
 export TOKENIZERS_PARALLELISM ?= false
+# images set it; without bytecode every process of the tests compiles the package again
+unexport PYTHONDONTWRITEBYTECODE
 # model files that tests and the evaluation may use, when they lie beside the checkout (see dia/judges/events.py)
 ifneq ($(wildcard ../shared/models/.),)
 export DIA_MODELS ?= $(abspath ../shared/models)

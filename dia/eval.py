@@ -3,6 +3,7 @@
 ==================================  ==================================================================
 ``dia-eval runs/nano suite=quick``  Evaluate a checkpoint: scores.json, clips.parquet, report.html.
 ``dia-eval systems=[RUN]``          Evaluate recorded systems, alone or beside a checkpoint.
+``dia-eval compare RUN RUN``         Print which of several runs is better, and how sure that is.
 ``dia-eval record system=NAME``     Record what another system generates from a suite's prompts.
 ``dia-eval listen RUN RUN``         Write a blind listening test of recorded systems as one static page.
 ``dia-eval votes FILE key=KEY``     Analyse the answers of its listeners.
@@ -26,16 +27,18 @@ from dia.errors import EXIT_INCOMPLETE, UserError
 from dia.files import write_text
 
 if TYPE_CHECKING:
-    from dia.config.eval import EvalConfig
+    from dia.config.eval import CompareConfig, EvalConfig
     from dia.config.judges import CalibrateConfig
     from dia.config.listening_test import ListenConfig, VotesConfig
     from dia.config.systems import RecordConfig
+    from dia.evaluation.results import EvaluationResults
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; ``arguments`` None takes those of the process."""
     tasks: dict[str, Task] = {
         "": evaluate_systems,
+        "compare": compare,
         "record": record,
         "listen": listen,
         "votes": votes,
@@ -54,6 +57,26 @@ def evaluate_systems(config: "EvalConfig") -> None:
     results = evaluate(config)
     report = write_results(results_folder(config), results)
     print_results(results, report)
+    _exit_if_incomplete(results)
+
+
+def compare(config: "CompareConfig") -> None:
+    """Print the report of several runs; exit with 3 when something is left out. Raises ``UserError``."""
+    from dia.evaluation.published import load_published
+    from dia.evaluation.terminal_report import print_report
+    from dia.pipelines.evaluation.compare import evaluation_of
+    from dia.pipelines.evaluation.evaluate import evaluate
+    from dia.pipelines.evaluation.write_results import write_results
+
+    results = evaluate(evaluation_of(config))
+    print_report(results, load_published())
+    if config.out:
+        print(f"The report with audio is {write_results(Path(config.out), results).resolve()}")
+    _exit_if_incomplete(results)
+
+
+def _exit_if_incomplete(results: "EvaluationResults") -> None:
+    """Exit with 3, after a list of it, when something was left out."""
     if left_out := results.left_out():
         print(f"left out, {len(left_out)}:", *(f"  - {line}" for line in left_out), sep="\n", file=sys.stderr)
         sys.exit(EXIT_INCOMPLETE)
@@ -82,7 +105,9 @@ def calibrate(config: "CalibrateConfig") -> None:
         )
     if not Path(config.out).absolute().parent.is_dir():
         raise UserError(f"the folder of out={config.out} is missing; make it, or write elsewhere")
-    result = calibrate_on_real(config.folder, config.labels)
+    if not 1 <= config.seconds <= 60:
+        raise UserError(f"seconds={config.seconds} must be from 1 to 60, the length of the clips to evaluate")
+    result = calibrate_on_real(config.folder, config.labels, config.seconds, config.detector)
     write_text(Path(config.out), json.dumps(result, indent=2, allow_nan=False) + "\n")
     print(*describe_calibration(result), sep="\n")
     print(f"wrote {config.out}")

@@ -1,14 +1,15 @@
 """The command ``python -m dia.generate`` (``dia-generate``): generate speech from a script."""
 
 import os
-import re
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dia.cli.run import run
 from dia.config.checks import below, bullet_list
+from dia.config.choices import LintLevel
+from dia.config.hub import parse_hub_path
 from dia.errors import UserError
 from dia.home import existing
 from dia.resources import SHIPPED_CHECKPOINTS
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from dia.config.generate import GenerateConfig
     from dia.model import Dia
     from dia.types import Waveform
-
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -45,8 +44,10 @@ def generate(config: "GenerateConfig") -> None:
         adapter=config.adapter or None,
     )
     dia.sampling(**asdict(config.sampling))
+    text = dia.check_text(config.text, lint=config.lint, one_pass=not config.voice)
+    checked = replace(config, text=text, lint=LintLevel.off)  # its warnings are logged once for all seeds
     for seed, out in output_files(config).items():
-        waveform = stretch(_waveform(dia, config, seed), dia.codec.sample_rate, config.speed)
+        waveform = stretch(_waveform(dia, checked, seed), dia.codec.sample_rate, config.speed)
         dia.save_audio(str(out), waveform)
         print(f"wrote {out}: {len(waveform) / dia.codec.sample_rate:.1f} s at {dia.codec.sample_rate} Hz")
 
@@ -70,12 +71,14 @@ def configuration_problems(config: "GenerateConfig") -> list[str]:
 
 
 def _text_problems(config: "GenerateConfig") -> list[str]:
-    from dia.dialogue.lint import Limits, lint
+    from dia.dialogue.check import refused
+    from dia.dialogue.lint import NO_LIMITS, Limits, lint
 
     if not config.text:
         return ['text is empty; write a script: "[S1] Hello there. [S2] Hello!"']
-    limits = Limits(shortest_seconds=0, longest_seconds=float("inf"))  # the model sets them when it is loaded
-    return [] if config.voice else lint(config.text, limits)
+    # the model limits the length when it is loaded, and a voice the speakers
+    limits = NO_LIMITS if config.voice else Limits(0.0, float("inf"))
+    return list(refused(lint(config.text, limits), config.lint))
 
 
 def _out_problems(out: Path) -> list[str]:
@@ -120,7 +123,7 @@ def _file_problems(config: "GenerateConfig") -> list[str]:
     if config.adapter and not existing(config.adapter).exists():
         problems.append(f"adapter={config.adapter} does not exist; name a run or the folder of an adapter")
     name = config.ckpt
-    if not (name in SHIPPED_CHECKPOINTS or existing(name).exists() or HUB_ID.fullmatch(name)):
+    if not (name in SHIPPED_CHECKPOINTS or existing(name).exists() or parse_hub_path(name)):
         from dia.cli.arguments import checkpoints
 
         listed = ", ".join(checkpoints())
@@ -138,15 +141,17 @@ def _waveform(dia: "Dia", config: "GenerateConfig", seed: int) -> "Waveform":
     from dia.inference import Voice
 
     if config.voice:
-        pieces = dia.speak_long(config.text, Voice.load(config.voice), seed, retries=config.retries)
+        voice = Voice.load(config.voice)
+        pieces = dia.speak_long(config.text, voice, seed, retries=config.retries, lint=config.lint)
         return np.concatenate([np.zeros(0, dtype=np.float32), *pieces])
-    dia.require_script(config.text)
     steps = dia.network.config.decoder.max_positions
     if config.max_seconds:
         frames = round(config.max_seconds * frames_per_second(dia.codec))
-        steps = min(steps, frames + 2 + max(dia.network.config.delays))
+        steps = min(steps, dia.network.config.steps_for(frames))
     prompt = config.audio_prompt or None
-    speech: Any = dia.generate(config.text, steps, audio_prompt=prompt, seed=seed, retries=config.retries)
+    speech: Any = dia.generate(
+        config.text, steps, audio_prompt=prompt, seed=seed, retries=config.retries, lint=config.lint
+    )
     waveform: Waveform = speech
     return waveform
 

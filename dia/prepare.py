@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dia.cli.run import run
-from dia.errors import EXIT_INCOMPLETE
+from dia.errors import EXIT_INCOMPLETE, UserError
 
 if TYPE_CHECKING:
     from dia.config.train import RunConfig
@@ -27,12 +27,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def prepare_data(config: "RunConfig") -> None:
     """Prepare the data of a configuration, verify checksums, and print statistics. Raises ``UserError``."""
     from dia.codecs.registry import load_codec
+    from dia.config.train import DataRunConfig
     from dia.data.prepare import prepare
     from dia.data.prepared import read_card, require_intact
     from dia.pipelines.check_config import complete, validate
 
     config = complete(config)
     validate(config)
+    if not isinstance(config, DataRunConfig):
+        raise UserError(
+            f"task={config.task} has no data to prepare; run python -m dia.train with these arguments"
+        )
     codec = load_codec(config.codec_name) if config.codec_name else None
     folder = prepare(config.data, codec, config.engine)
     require_intact(folder)  # also when it exists already

@@ -3,10 +3,7 @@
 Every trial is a training run in its own process. The same command resumes an interrupted sweep.
 """
 
-import signal
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from types import FrameType
 
 from dia.cli.arguments import refuse_options
@@ -23,6 +20,7 @@ from dia.config.aliases import (
 from dia.config.sweep import SweepConfig
 from dia.errors import UserError
 from dia.home import in_home
+from dia.interrupts import signals_handled
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -31,10 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def sweep(arguments: list[str]) -> None:
-    """Run a sweep. Raises :class:`UserError` for wrong arguments, and when no trial has a value."""
+    """Run a sweep.
+
+    Raises :class:`UserError` for wrong arguments, and when no trial has a value; ``Interrupted`` after a
+    signal to this process or to a trial.
+    """
     refuse_options(commands_of("sweep")[""], arguments)
     try:
-        from dia.pipelines.sweep import report, study
+        from dia.pipelines.sweep import report, search, study
         from dia.pipelines.sweep.trial import Trials
     except ModuleNotFoundError as error:
         if error.name != "optuna":
@@ -45,28 +47,16 @@ def sweep(arguments: list[str]) -> None:
     if len(config.devices) > 1:
         report.prepare_once(trainings)
     folder = in_home(config.folder).absolute() / config.name
-    opened = study.open_study(config, axes, overrides, folder)
+    with study.reported(folder):
+        opened = study.open_study(config, axes, overrides, folder)
     trials = Trials(folder, overrides, config.metric, config.devices)
 
-    with ended_by_signals(trials.end):
-        study.search(opened, config, axes, trials)
+    def end_trials(number: int, frame: FrameType | None) -> None:
+        trials.end(number)  # each saves; raising here could lose one that is being started
+
+    with signals_handled(end_trials), study.reported(folder):
+        search.search(opened, config, axes, trials)
     report.show(opened, config, overrides, folder)
-
-
-@contextmanager
-def ended_by_signals(end: Callable[[], None]) -> Iterator[None]:
-    """Call ``end`` before SIGTERM or Ctrl-C ends this process, so that no child process outlives it."""
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        end()
-        sys.exit(128 + number)
-
-    usual = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in usual.items():
-            signal.signal(number, handler)
 
 
 def read_arguments(arguments: list[str]) -> tuple[SweepConfig, list[str]]:

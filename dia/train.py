@@ -1,10 +1,9 @@
-"""The command ``python -m dia.train`` (``dia-train``): train a model or a codec.
+"""The command ``python -m dia.train`` (``dia-train``): train a model, a codec, or a detector of sounds.
 
 It prepares the data unless it exists, trains, and saves the model. The same command resumes an interrupted
-run. Exit codes: 0 trained, 2 refused, 75 stopped by SIGUSR1 and saved.
+run. Exit codes: 0 trained, 2 refused; saved and stopped: 75 by SIGUSR1, 143 by SIGTERM, 130 by Ctrl-C.
 """
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -12,9 +11,7 @@ from typing import TYPE_CHECKING, cast
 from dia.cli.run import run
 
 if TYPE_CHECKING:
-    from dia.config.train import CodecTrainConfig, RunConfig, TrainConfig
-
-EXIT_STOPPED = 75  # EX_TEMPFAIL: run the same command again
+    from dia.config.train import CodecTrainConfig, EventDetectorTrainConfig, RunConfig, TrainConfig
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -23,20 +20,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def train(config: "RunConfig") -> None:
-    """Train, or print the plan of a run. Raises ``UserError`` as its parts do."""
+    """Train, or print the plan of a run. Raises ``UserError``, and ``Interrupted`` after a signal."""
     from dia.pipelines.check_config import complete
     from dia.pipelines.plan import plan
-    from dia.training.checkpointing import Stopped
     from dia.training.distributed import distributed_env
 
     config = complete(config)
     if config.plan:
         return plan(config)
-    try:
-        folder = run_task(config)
-    except Stopped as stopped:
-        print(stopped, file=sys.stderr)
-        sys.exit(EXIT_STOPPED)
+    folder = run_task(config)
     if distributed_env().rank == 0:
         print(f"trained: {folder}")
 
@@ -46,9 +38,12 @@ def run_task(config: "RunConfig") -> Path:
     from dia.config.choices import Task
     from dia.pipelines.train_codec import train_codec
     from dia.pipelines.train_dia import train_dia
+    from dia.pipelines.train_event_detector import train_event_detector
 
     if config.task is Task.codec:
         return train_codec(cast("CodecTrainConfig", config))
+    if config.task is Task.event_detector:
+        return train_event_detector(cast("EventDetectorTrainConfig", config))
     return train_dia(cast("TrainConfig", config))
 
 

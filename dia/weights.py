@@ -1,15 +1,11 @@
 """The command ``python -m dia.weights`` (``dia-weights``): describe, convert and consolidate checkpoints."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from dia.cli.arguments import choose_command, is_word, refuse_options
-from dia.cli.commands import Command
-from dia.cli.help import nearest
+from dia.cli.plain import parse_plain
 from dia.cli.run import run_arguments
-from dia.config.checks import bullet_list
 from dia.config.weights import ConsolidateConfig, ConvertConfig, DoctorConfig
 from dia.errors import UserError
 from dia.home import existing
@@ -22,36 +18,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run_command(arguments: Sequence[str]) -> None:
     """Run a command. Raises :class:`UserError` for wrong arguments, and as its parts do."""
-    command, config = parse(arguments)
+    command, config = parse_plain("weights", arguments)
     tasks: dict[str, Callable[[Any], None]] = {
         "doctor": doctor,
         "convert": convert,
         "consolidate": consolidate,
     }
     tasks[command.word](config)
-
-
-def parse(arguments: Sequence[str]) -> tuple[Command, Any]:
-    """Return the command and its configuration. Raises :class:`UserError` with everything that is wrong."""
-    command, rest = choose_command("weights", arguments)
-    refuse_options(command, rest)
-    schema = command.load_schema()
-    known = [field.name for field in fields(schema)]
-    words = [argument for argument in rest if is_word(argument)]
-    values = dict(argument.split("=", 1) for argument in rest if not is_word(argument))
-    problems = [f"{word!r} is no KEY=VALUE" for word in words[1:]]
-    problems += [
-        f"{key} is unknown{nearest(key, known)}; there are: {', '.join(known)}"
-        for key in values
-        if key not in known
-    ]
-    config = schema(**{key: value for key, value in values.items() if key in known})
-    if words:
-        config.path = words[0]
-    problems += config.problems()
-    if problems:
-        raise UserError(bullet_list(f"{command.name} cannot run:", problems))
-    return command, config
 
 
 def doctor(config: DoctorConfig) -> None:
@@ -83,7 +56,7 @@ def consolidate(config: ConsolidateConfig) -> None:
     """Write the newest checkpoint of a run as a model. Raises ``UserError`` as its parts do."""
     from dia.pipelines.consolidate import consolidate as consolidate_run
 
-    step = consolidate_run(existing(config.path), Path(config.out))
+    step = consolidate_run(existing(config.path), Path(config.out), config.codec)
     print(f"wrote {config.out}: step {step} of {config.path}")
 
 

@@ -1,5 +1,7 @@
 """The order of the tests and their markers, tiny networks and codecs."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from hypothesis import settings
@@ -17,6 +19,7 @@ LONGEST = (
     "tests/test_recipes.py",
     "tests/end_to_end/test_front_doors.py",
     "tests/end_to_end/test_drop_in.py",
+    "tests/end_to_end/test_programs.py",
     "tests/data/test_prepare_kills.py",
     "tests/data/test_prepare.py",
     "tests/training/test_resume.py",
@@ -25,6 +28,8 @@ LONGEST = (
     "tests/evaluation/test_evaluation.py",
     "tests/test_docs.py",
     "tests/test_sweep.py",
+    "tests/test_interruptions.py",
+    "tests/end_to_end/test_storage.py",
     "tests/benchmark/test_benchmark.py",
     "tests/benchmark/test_preparation.py",
     "tests/benchmark/test_training.py",
@@ -44,6 +49,7 @@ LONGEST = (
     "tests/systems/test_local.py",
     "tests/evaluation/test_validation_metrics.py",
     "tests/pipelines/test_generate_takes.py",
+    "tests/pipelines/test_evaluation_workers.py",
     "tests/gpu/test_gpu.py",
     "tests/end_to_end/test_notebook.py",
 )
@@ -93,7 +99,7 @@ TINY_CODEC = SpectralCodecConfig(
 def tiny() -> DiaNetwork:
     """A random network whose weights are large enough that its logits differ clearly."""
     torch.manual_seed(0)
-    network = DiaNetwork(TINY).eval()
+    network = DiaNetwork(deepcopy(TINY)).eval()  # a test may change the config of its network
     for parameter in network.parameters():
         if parameter.ndim > 1:
             parameter.data *= 3

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import yaml
 
-from dia import sweep, weights
+from dia import sweep
 from dia.cli.arguments import choose_command, name_words
+from dia.cli.plain import parse_plain
 from dia.cli.run import information, read_config
 from dia.config.train import TrainConfig
 from dia.errors import UserError
@@ -23,7 +24,7 @@ from dia.resources import SHIPPED_CHECKPOINTS
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 DIRECTIVES = {"bash": {"shell"}, "python": {"network", "gpu"}}
-DOORS = ("train", "eval", "generate", "prepare", "sweep", "bench", "weights")
+DOORS = ("train", "eval", "generate", "prepare", "sweep", "bench", "weights", "voice")
 PLAIN = {
     "apt-get", "cat", "cd", "cp", "curl", "du", "echo", "eval", "exit", "export", "git", "head", "ls",
     "mkdir", "mkdocs", "mypy", "nvidia-smi", "open", "pre-commit", "rm", "ruff", "source", "squeue",
@@ -141,8 +142,8 @@ def door_problem(door: str, arguments: list[str]) -> str | None:
 
 
 def _compose_door(door: str, arguments: list[str]) -> None:
-    if door == "weights":
-        weights.parse(arguments)
+    if door in ("weights", "voice"):
+        parse_plain(door, arguments)
         return
     if door == "sweep":
         door, arguments = "train", sweep.read_arguments(arguments)[1]

@@ -9,10 +9,12 @@ import multiprocessing
 import os
 import runpy
 import shutil
+import signal
 import socket
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection, forkserver, resource_tracker
 from pathlib import Path
@@ -25,6 +27,7 @@ PRELOADED = [  # front doors, and what they import when they need it
     "dia.prepare",
     "dia.sweep",
     "dia.weights",
+    "dia.voice",
     "dia.model",
     "dia.pipelines.train_dia",
     "dia.pipelines.train_codec",
@@ -36,6 +39,10 @@ PRELOADED = [  # front doors, and what they import when they need it
     "distributed",
     "tests.processes",
 ]
+# The server imports this package whatever the working folder in which the first test starts it.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(Path(__file__).parents[1]), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+)
 # The package preloads fewer modules for its workers. In a process of tests both share one server.
 forkserver.set_forkserver_preload(PRELOADED)
 forkserver.set_forkserver_preload = lambda modules: None
@@ -105,6 +112,32 @@ def run_door(
 ) -> Finished:
     """Run ``python -m dia.DOOR ARGUMENTS`` to its end."""
     return start_door(door, *arguments, cwd=cwd, environment=environment).wait(timeout)
+
+
+def children(pid: int) -> list[int]:
+    """Return the process ids of the children of a process."""
+    lists: list[str] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            lists += path.read_text().split()
+        except OSError:
+            continue  # the thread has ended
+    return [int(child) for child in lists]
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the process ids of all processes below a process."""
+    return [item for child in children(pid) for item in (child, *descendants(child))]
+
+
+def kill_tree(process: multiprocessing.Process) -> None:
+    """Kill a process and everything below it, as the end of a cluster's job does."""
+    assert process.pid is not None
+    for pid in descendants(process.pid):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.kill()
+    process.join()
 
 
 def run_script(

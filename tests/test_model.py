@@ -1,5 +1,6 @@
 """What people hand to Dia that it cannot use: each gets a clear error or a defined result."""
 
+import inspect
 from functools import cache
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from dia.codecs.spectral import SpectralCodec
 from dia.codecs.spectral_network import SpectralNetwork
+from dia.errors import UserError
 from dia.inference import Sampling
 from dia.model import Dia
 from dia.network import DiaNetwork
@@ -22,7 +24,9 @@ NOISE = (0.1 * np.random.default_rng(0).standard_normal(16_000)).astype(np.float
 @cache
 def speaker():
     torch.manual_seed(0)
-    return Dia(DiaNetwork(TINY).eval(), SpectralCodec(SpectralNetwork(TINY_CODEC), "tiny"), Sampling())
+    return Dia.from_network(
+        DiaNetwork(TINY).eval(), SpectralCodec(SpectralNetwork(TINY_CODEC), "tiny"), Sampling()
+    )
 
 
 @pytest.fixture
@@ -87,11 +91,110 @@ def test_a_prompt_of_another_rate_and_in_stereo_is_taken(dia, tmp_path):
     assert codes[0].shape == (25, 4) and torch.equal(*codes)
 
 
+@cache
+def shared_speaker():
+    return speaker()
+
+
 @given(st.text(max_size=60))
 def test_any_text_is_generated_or_refused_with_a_reason(text):
     try:
-        waveform = speaker().generate(text, 8, seed=0)
+        waveform = shared_speaker().generate(text, 8, seed=0)
     except ValueError as error:
         assert "text" in str(error)
     else:
         assert waveform.dtype == np.float32 and np.isfinite(waveform).all()
+
+
+def test_a_prompt_may_be_a_rate_and_samples_or_one_row(dia):
+    """What Gradio's audio component gives, and the (1, L) of nari-labs/dia's `_encode`."""
+    wanted = dia.encode_prompt(NOISE)
+    sixteen = (NOISE * 32_767).round().astype(np.int16)
+    stereo = np.stack([sixteen, sixteen], axis=1)
+    for prompt in (
+        NOISE[None],
+        torch.from_numpy(NOISE)[None],
+        (16_000, NOISE),
+        (16_000, NOISE[:, None]),
+        wanted,
+        wanted.numpy(),
+    ):
+        assert torch.equal(dia.encode_prompt(prompt), wanted)
+    for prompt in (sixteen, (16_000, sixteen), (16_000, stereo)):
+        assert (dia.encode_prompt(prompt) == wanted).float().mean() > 0.95  # rounded to 16 bits
+    assert len(dia.encode_prompt((8_000, stereo))) == 2 * len(wanted)
+    generated = [
+        dia.generate("[S1] Yes.", 60, audio_prompt=prompt, seed=1) for prompt in (NOISE, (16_000, NOISE))
+    ]
+    assert np.array_equal(*generated)
+    for prompt in ((16_000, NOISE.reshape(4, -1)), (16_000, NOISE[:16])):
+        with pytest.raises(UserError):
+            dia.encode_prompt(prompt)
+
+
+def test_the_default_seed_comes_from_the_global_random_numbers(dia):
+    def made(seed=None, count=1):
+        return dia.generate(["[S1] Yes."] * count, 30, seed=seed, temperature=1.5)
+
+    torch.manual_seed(42)
+    first = [*made(), *made(count=2), *made(-1)]
+    torch.manual_seed(42)
+    again = [*made(), *made(count=2), *made([-1])]
+    assert all(np.array_equal(*pair) for pair in zip(first, again, strict=True))
+    assert len({waveform.tobytes() for waveform in first}) == 4, "every take has its own seed"
+    torch.manual_seed(1)
+    exact = made(7)
+    torch.manual_seed(2)
+    assert np.array_equal(exact[0], made(7)[0]), "a given seed does not depend on the global random numbers"
+    drawn = torch.random.get_rng_state()
+    made(7)
+    assert torch.equal(drawn, torch.random.get_rng_state()), "nor does it draw from them"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"cfg_scale": 4.0, "temperature": 0.9, "top_p": 0.8, "cfg_filter_top_k": 20},
+        {"audio_prompt": NOISE},
+        {"audio_prompt_path": (16_000, NOISE), "use_cfg_filter": True, "verbose": True},
+        {"speed": 0.8},
+        {"retries": 1},
+        {"text_to_generate_size": 9},
+    ],
+)
+def test_a_stream_takes_what_generate_takes_and_gives_the_same(dia, options):
+    values = {"max_tokens": 60, "seed": 3} | options
+    whole = dia.generate("[S1] Yes, I do.", **values)
+    chunks = list(dia.stream("[S1] Yes, I do.", **values))
+    assert sum(map(len, chunks)) == len(whole) > 0
+    np.testing.assert_allclose(np.concatenate(chunks), whole, atol=1e-4)
+    torch.manual_seed(5)
+    drawn = dia.generate("[S1] Yes, I do.", 60)
+    torch.manual_seed(5)
+    np.testing.assert_allclose(np.concatenate(list(dia.stream("[S1] Yes, I do.", 60))), drawn, atol=1e-4)
+
+
+def test_the_parameters_of_generate_and_stream_are_the_same():
+    generate, stream = (
+        list(inspect.signature(method).parameters.values()) for method in (Dia.generate, Dia.stream)
+    )
+    assert [(item.name, item.kind, item.default) for item in generate] == [
+        (item.name, item.kind, item.default) for item in stream
+    ]
+
+
+def test_a_stream_of_several_texts_is_refused(dia):
+    with pytest.raises(UserError, match="a stream has one text"):
+        dia.stream(["[S1] One.", "[S1] Two."])
+
+
+def test_the_shape_is_described_by_the_config_of_nari(dia):
+    config = dia.config
+    assert config.decoder_config.max_position_embeddings == 64 and config.delay_pattern == TINY.delays
+    assert config.shape() == TINY and dia.compute_dtype is torch.float32
+    with pytest.raises(AttributeError, match="is no DAC"):
+        dia.dac_model  # noqa: B018
+    codes_TC = dia._encode(torch.from_numpy(NOISE)[None])
+    assert torch.equal(codes_TC, dia.encode_prompt(NOISE))
+    assert torch.equal(dia._decode(codes_TC), dia.codec.decode(codes_TC[None])[0])

@@ -3,6 +3,7 @@ without.
 """
 
 import csv
+import signal
 import sys
 from pathlib import Path
 
@@ -15,9 +16,11 @@ from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
 from dia.config.sweep import SweepConfig
-from dia.errors import UserError
+from dia.errors import StorageError, UserError
+from dia.interrupts import Interrupted
+from dia.pipelines.sweep.search import search
 from dia.pipelines.sweep.space import Choices, Range, literal, read_space
-from dia.pipelines.sweep.study import STUDY, open_study, outcomes, search
+from dia.pipelines.sweep.study import STUDY, open_study, outcomes, reported
 from dia.pipelines.sweep.trial import TrialFailed, Trials
 from dia.sweep import read_arguments, sweep
 from dia.training.run_folder import run_lock
@@ -87,6 +90,35 @@ def swept(folder, told, **settings):
     trials = Pretended(folder, told)
     search(study, config, axes, trials)
     return study, trials
+
+
+@pytest.mark.parametrize("begun", [1, 2, 3])
+def test_a_grid_resumes_whichever_trial_was_interrupted(tmp_path, begun):
+    """The sampler of a grid stops a study after its last trial."""
+    config = SweepConfig(space={"batch.max_frames": [150, 200, 250]}, sampler="grid")
+    axes, _ = read_space(config.space)
+    study = open_study(config, axes, [], tmp_path)
+    for _ in range(begun):
+        trial = study.ask()
+        trial.set_user_attr("run", f"trial-{trial.number:04d}")
+        axes[0].suggest(trial)
+    study = open_study(config, axes, [], tmp_path)
+    search(study, config, axes, Pretended(tmp_path, [[1.0], [2.0], [3.0]]))
+    ended = outcomes(study)
+    assert sorted(trial.params["batch.max_frames"] for trial in ended) == ["150", "200", "250"]
+    assert all(trial.state == TrialState.COMPLETE for trial in ended)
+
+
+def test_no_queued_trial_is_run_twice(tmp_path):
+    """SQLite has no locks of rows: Optuna gives threads that ask at the same time the same queued trial."""
+    devices = list(range(8))
+    config = SweepConfig(space={"batch.max_frames": list(range(150, 182))}, sampler="grid", devices=devices)
+    axes, _ = read_space(config.space)
+    study = open_study(config, axes, [], tmp_path)
+    trials = Pretended(tmp_path, [[1.0]] * 40)
+    search(study, config, axes, trials)
+    assert sorted(trials.names) == [f"trial-{number:04d}" for number in range(32)]
+    assert [trial.state for trial in outcomes(study)] == [TrialState.COMPLETE] * 32
 
 
 def test_failures_count_and_the_rest_goes_on(tmp_path):
@@ -163,6 +195,50 @@ def test_a_run_goes_on_where_it_was_and_one_that_ended_unseen_is_not_made_again(
     (run / "metrics.csv").write_text("step,validation/loss\n3,2.5\n")
     (run / "finished.json").touch()
     assert trials.run(run.name, ["a=2"], lambda found: False) == [(3, 2.5)] and not Path("arguments").exists()
+
+
+@pytest.mark.parametrize("code", [143, 130, 75, -signal.SIGTERM])
+@pytest.mark.parametrize("devices", [[], [0, 1]])
+def test_a_trial_that_a_signal_ended_is_not_complete_and_resumes(tmp_path, code, devices):
+    """`scancel` and preemption reach the trial, whether or not they reach the sweep."""
+    leave = f"os.kill(os.getpid(), {-code})" if code < 0 else f"sys.exit({code})"
+    program = """import os, sys, pathlib
+arguments = dict(item.partition("=")[::2] for item in sys.argv[1:])
+run = pathlib.Path(arguments["runs"], arguments["run_name"])
+run.mkdir(exist_ok=True)
+(run / "config.yaml").touch()
+(run / "metrics.csv").write_text("step,validation/loss\\n3,2.5\\n")
+if run.name == "trial-0001" and not (run / "begun").exists():
+    (run / "begun").touch()
+    LEAVE
+""".replace("LEAVE", leave)
+    config = SweepConfig(space=SPACE, trials=3, devices=devices)
+    axes, _ = read_space(config.space)
+    opened = open_study(config, axes, [], tmp_path)
+    with pytest.raises(Interrupted):
+        search(
+            opened,
+            config,
+            axes,
+            Trials(tmp_path, [], config.metric, devices, (sys.executable, "-c", program)),
+        )
+    assert TrialState.COMPLETE not in [
+        trial.state for trial in opened.get_trials() if trial.user_attrs["run"] == "trial-0001"
+    ]
+    opened = open_study(config, axes, [], tmp_path)
+    search(
+        opened, config, axes, Trials(tmp_path, [], config.metric, devices, (sys.executable, "-c", program))
+    )
+    assert [trial.state for trial in outcomes(opened)] == [TrialState.COMPLETE] * 3
+    assert len(list(tmp_path.glob("trial-????"))) == 3 and (tmp_path / "trial-0001").is_dir()
+
+
+def test_a_study_that_cannot_be_written_is_reported(tmp_path):
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / STUDY).mkdir()
+    config = SweepConfig(space=SPACE)
+    with pytest.raises(StorageError, match=r"study\.db cannot be written"), reported(tmp_path / "sweep"):
+        open_study(config, read_space(config.space)[0], [], tmp_path / "sweep")
 
 
 def test_all_problems_of_a_sweep_are_reported_at_once():

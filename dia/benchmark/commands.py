@@ -21,6 +21,7 @@ from dia.benchmark.training_report import print_training_report, training_result
 from dia.benchmark.variants import Variant
 from dia.checkpoint import load_checkpoint
 from dia.checkpoint.locate import resolve_checkpoint
+from dia.codecs.registry import load_stated_codec
 from dia.config.bench import BenchConfig, BenchPrepareConfig, BenchTrainConfig
 from dia.errors import UserError
 from dia.files import write_text
@@ -137,4 +138,4 @@ def _codec_of(weights: str) -> str:
     named = load_checkpoint(weights).codec
     if named is None:
         raise UserError(f"{weights} names no codec; set codec.name=...")
-    return named.name
+    return load_stated_codec(named.name, named.fingerprint, weights).name

@@ -196,7 +196,7 @@ def _measure_batch(
 
 
 def _steps(plan: BenchmarkPlan, codec: Codec, config: DiaConfig) -> int:
-    steps = round(plan.seconds * codec.sample_rate / codec.hop) + 2 + max(config.delays)
+    steps = config.steps_for(round(plan.seconds * codec.sample_rate / codec.hop))
     return min(steps, config.decoder.max_positions) if plan.seconds else config.decoder.max_positions
 
 

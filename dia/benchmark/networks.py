@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from dia.benchmark.variants import DIA, DTYPES, Variant
 from dia.checkpoint import load_checkpoint, transformers_layout
 from dia.checkpoint.source import DEFAULT_SAMPLING
+from dia.config.config_json import to_config_json
 from dia.errors import UserError
 from dia.inference.quantization import LAYERS, quantize, replace_linears
 from dia.network import DiaConfig, DiaNetwork
@@ -86,7 +87,8 @@ def transformers_model(network: DiaNetwork) -> Any:
         raise UserError(
             "the benchmark needs transformers, which is not installed: pip install 'dia-framework[bench]'"
         ) from error
-    config = transformers.DiaConfig.from_dict(transformers_layout.to_config_json(network.config, {}))
+    transformers_layout.require_transformers_generation(network.config, "the network of this benchmark")
+    config = transformers.DiaConfig.from_dict(to_config_json(network.config, {}))
     with no_init_weights():
         model: Any = transformers.DiaForConditionalGeneration(config)
     model.load_state_dict(transformers_layout.to_tensors(network.state_dict()), assign=True)

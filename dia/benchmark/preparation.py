@@ -122,6 +122,7 @@ def prepare_command(plan: PreparationPlan, codec: str, name: str, *overrides: st
         f"codec.name={codec}",
         f"engine.workers={plan.config.workers}",
         f"data.shard_units={SHARD_UNITS}",
+        "data.held_out=0",
         f"data.sample_rate={load_codec(codec).sample_rate}",
         *overrides,
     ]

@@ -9,7 +9,6 @@ Legend: B batch, L samples, T codec frames, C codec channels.
 
 import inspect
 import math
-import pickle
 import zipfile
 from functools import partial
 from pathlib import Path
@@ -26,14 +25,24 @@ from dia.codecs.protocol import (
     fingerprint,
     fold_weight_norm,
     require_codes,
+    require_finite,
     require_whole_frames,
 )
 from dia.errors import UserError, one_line
+from dia.tensor_files import read_pickled, tensor_problems
 
 if TYPE_CHECKING:
     import dac
 
 WEIGHTS = "weights.pth"
+MAX_SETTING = 1 << 18
+MOST = {
+    "encoder_rates": 8,
+    "decoder_rates": 8,
+    "n_codebooks": 64,
+    "encoder_dim": 1024,
+    "codebook_size": 1 << 16,
+}
 PUBLISHED = {
     "dac_44khz": CodecShape(channels=9, codebook_size=1024, sample_rate=44_100, hop=512),
     "dac_24khz": CodecShape(channels=32, codebook_size=1024, sample_rate=24_000, hop=320),
@@ -135,33 +144,53 @@ def load_dac(path: Path, name: str, device: str = "cpu") -> DacCodec:
         UserError: When the file is missing, damaged, or no DAC model.
     """
     path = path / WEIGHTS if path.is_dir() else path
-    content = _read(path, device)
+    content = _read(path)
     parameters = inspect.signature(dac_package().DAC).parameters
     settings = {key: value for key, value in content["metadata"]["kwargs"].items() if key in parameters}
+    if problems := [*_settings_problems(settings), *tensor_problems(content["state_dict"])]:
+        raise UserError(f"{path} is not a DAC file: {problems[0]}; copy or download it again")
     try:
-        model = build_dac(**settings)
-        model.load_state_dict(content["state_dict"])
+        with torch.device("meta"):  # the weights take no memory before they are known to fit
+            model = build_dac(**settings)
+        model.load_state_dict(content["state_dict"], assign=True)
     except (RuntimeError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             f"the weights in {path} do not fit the settings beside them: {one_line(error)}; copy the file "
             "again"
         ) from error
+    require_finite(model, path)
     return DacCodec(model.to(device), name)
 
 
-def _read(path: Path, device: str) -> dict[str, Any]:
+def _settings_problems(settings: dict[str, Any]) -> list[str]:
+    """Return which settings are no sizes of a DAC model; the published ones are far below the limits."""
+    sizes = {
+        f"{name}[{place}]" if isinstance(value, list | tuple) else name: size
+        for name, value in settings.items()
+        for place, size in enumerate(value if isinstance(value, list | tuple) else [value])
+    }
+    problems = [
+        f"{name}={size!r} is no number from 0 to {MAX_SETTING}"
+        for name, size in sizes.items()
+        if size is not None and not (isinstance(size, int | float) and 0 <= size <= MAX_SETTING)
+    ]
+    if problems:
+        return problems
+    counts = {name: settings.get(name) or 0 for name in MOST}
+    lengths = {
+        name: len(value) if isinstance(value, list | tuple) else value for name, value in counts.items()
+    }
+    return [f"{name} is above {MOST[name]}" for name, value in lengths.items() if value > MOST[name]]
+
+
+def _read(path: Path) -> dict[str, Any]:
     """Return what ``save(path, package=False)`` wrote: ``state_dict``, and ``metadata`` with ``kwargs``."""
-    if _is_torch_package(path):
+    if path.is_file() and _is_torch_package(path):
         raise UserError(
             f"{path} is a torch package, which holds code; save the model again with save(path, "
             "package=False)"
         )
-    try:
-        content = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError) as error:
-        raise UserError(
-            f"{path} is damaged or not a DAC file ({type(error).__name__}); copy or download it again"
-        ) from error
+    content = read_pickled(path, mmap=False)
     metadata = content.get("metadata") if isinstance(content, dict) else None
     complete = (
         isinstance(metadata, dict)

@@ -4,7 +4,6 @@ Legend: B batch, L samples, T codec frames, C codec channels.
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dia.errors import UserError
+from dia.documents import read_json
+from dia.errors import UserError, one_line
+from dia.tensor_files import not_finite
 
 CONFIG = "config.json"
 Module = TypeVar("Module", bound=nn.Module)
@@ -103,10 +104,10 @@ def read_codec_config(folder: Path) -> dict[str, Any]:
         UserError: When the file is missing, damaged, or names no type.
     """
     try:
-        content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        content = read_json(folder / CONFIG)
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{folder / CONFIG} is missing or damaged ({error}); give the folder of a codec"
+            f"{folder / CONFIG} is missing or damaged ({one_line(error)}); give the folder of a codec"
         ) from error
     if isinstance(content, dict) and "kind" in content:
         content.setdefault("type", content.pop("kind"))
@@ -167,6 +168,16 @@ def require_codec(codec: Codec, expected: str, owner: str) -> None:
             f"the codec {codec.name} (sha256 {codec.fingerprint[:12]}) is not the one that {owner} was "
             "made with "
             f"(sha256 {expected[:12]}); give that codec with codec.name=..."
+        )
+
+
+def require_finite(module: nn.Module, path: Path) -> None:
+    """Raise :class:`UserError` that names the first of the weights with values that are not finite."""
+    if problems := not_finite(module.state_dict()):
+        raise UserError(
+            f"the weights in {path} cannot be used: {problems[0]}, {len(problems)} tensors in "
+            "all; copy the codec "
+            "again, or train it again"
         )
 
 

@@ -11,7 +11,7 @@ file is a DAC model as the package descript-audio-codec saves it.
 from pathlib import Path
 
 from dia.codecs.dac import DAC
-from dia.codecs.protocol import Codec, CodecShape, CodecType, read_codec_config
+from dia.codecs.protocol import Codec, CodecShape, CodecType, read_codec_config, require_codec
 from dia.codecs.spectral import SPECTRAL
 from dia.errors import UserError
 from dia.home import existing
@@ -50,6 +50,33 @@ def load_codec(name: str, device: str = "cpu") -> Codec:
     return _type_of(path).load(path, name, device)
 
 
+def load_stated_codec(name: str, fingerprint: str, owner: str, device: str = "cpu") -> Codec:
+    """Open the codec that a checkpoint names.
+
+    A path leads wherever the author of the checkpoint wants. It is followed only together with the
+    fingerprint of the codec there, which training writes beside it.
+
+    Args:
+        name: Name or path of the codec.
+        fingerprint: Its fingerprint; empty when the checkpoint has none.
+        owner: The checkpoint, for messages.
+        device: Device of the codec.
+
+    Raises:
+        UserError: For a path without a fingerprint, for another codec than the stated one, and as
+            :func:`load_codec` does.
+    """
+    if not fingerprint and not is_known_codec(name):
+        raise UserError(
+            f"{owner} names the codec {name!r} without its fingerprint; give codec.name={name}, "
+            "if you trust it"
+        )
+    codec = load_codec(name, device)
+    if fingerprint:
+        require_codec(codec, fingerprint, owner)
+    return codec
+
+
 def codec_shape(name: str) -> CodecShape | None:
     """Return a codec's shape without reading its weights, or None when only the weights hold it.
 
@@ -79,9 +106,14 @@ def codec_path(name: str) -> Path:
     return path
 
 
+def is_known_codec(name: str) -> bool:
+    """Return whether a name is that of a shipped or published codec, not a path."""
+    return name in SHIPPED_CODECS or _published_type(name) is not None
+
+
 def portable_name(name: str) -> str:
     """Return a name that opens the same codec from any working directory: paths become absolute."""
-    if name in SHIPPED_CODECS or _published_type(name) is not None:
+    if is_known_codec(name):
         return name
     return str(existing(name).resolve())
 

@@ -8,13 +8,10 @@ import json
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import cast
 
 import torch
-from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from dia.codecs.protocol import (
@@ -25,12 +22,15 @@ from dia.codecs.protocol import (
     fold_weight_norm,
     read_codec_config,
     require_codes,
+    require_finite,
     require_whole_frames,
 )
 from dia.codecs.spectral_network import SpectralNetwork
 from dia.config.codec import SpectralCodecConfig
+from dia.config.values import typed
 from dia.errors import UserError, one_line
-from dia.files import atomic_write, write_text
+from dia.files import atomic_write, make_folder, write_text
+from dia.tensor_files import read_safetensors
 
 TYPE = "spectral"
 WEIGHTS = "model.safetensors"
@@ -88,7 +88,7 @@ def save_spectral(network: SpectralNetwork, folder: Path) -> None:
     """Write a codec folder, each file atomically; the folder is created when it is missing.
 
     Raises:
-        OSError: As the file system does.
+        StorageError: When the folder cannot be written.
         ValueError: When the network belongs to a :class:`SpectralCodec`, which folded its weight norm.
     """
     if not hasattr(network.quantizer.quantizers[0].in_proj, "weight_g"):
@@ -97,7 +97,7 @@ def save_spectral(network: SpectralNetwork, folder: Path) -> None:
             "before "
             "a SpectralCodec takes it"
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     tensors = {
         name: tensor.contiguous().half() if name.startswith(SAVED_IN_HALF) else tensor.contiguous()
         for name, tensor in network.state_dict().items()
@@ -119,15 +119,17 @@ def load_network(folder: Path) -> SpectralNetwork:
     Raises:
         UserError: When a file is missing, damaged, or of another shape than config.json.
     """
-    network = SpectralNetwork(read_config(folder))
-    try:
-        network.load_state_dict(load_file(folder / WEIGHTS))
-    except (OSError, SafetensorError) as error:
+    config, tensors = read_config(folder), read_safetensors(folder / WEIGHTS)
+    if config.fewest_weights > sum(tensor.numel() for tensor in tensors.values()):
         raise UserError(
-            f"{folder / WEIGHTS} is missing or damaged ({error}); copy it again or train it again"
-        ) from error
+            f"{folder / WEIGHTS} holds fewer weights than {CONFIG} beside it describes; copy both again"
+        )
+    network = SpectralNetwork(config)
+    try:
+        network.load_state_dict(tensors)
     except RuntimeError as error:
         raise UserError(f"{folder / WEIGHTS} does not fit {CONFIG} beside it: {one_line(error)}") from error
+    require_finite(network, folder / WEIGHTS)
     return network
 
 
@@ -143,10 +145,12 @@ def read_config(folder: Path) -> SpectralCodecConfig:
             f"{folder / CONFIG} describes a codec of type {type_name!r}; give the folder of a {TYPE} codec"
         )
     try:
-        config = OmegaConf.merge(OmegaConf.structured(SpectralCodecConfig), content)
-    except OmegaConfBaseException as error:
+        config = typed(SpectralCodecConfig, content)
+    except (OmegaConfBaseException, ValueError, TypeError) as error:
         raise UserError(f"{folder / CONFIG} describes no {TYPE} codec: {one_line(error)}") from error
-    return cast(SpectralCodecConfig, OmegaConf.to_object(config))
+    if problems := config.problems():
+        raise UserError(f"{folder / CONFIG} describes no {TYPE} codec: {'; '.join(problems)}")
+    return config
 
 
 def _shape_of(config: SpectralCodecConfig) -> CodecShape:

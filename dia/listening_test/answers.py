@@ -1,11 +1,11 @@
 """Read listeners' answers: report the problems of all files, and identify listeners who failed checks."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dia.documents import read_json
 from dia.errors import UserError
 from dia.listening_test.key import KEY_FORMAT, upgrade_key
 
@@ -114,7 +114,7 @@ def _verify_key(key: dict[str, Any]) -> None:
 def _read_json(path: Path) -> tuple[dict[str, Any], str]:
     """Return a file's JSON object, or the problem of the file."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except OSError as error:
         return {}, f"cannot read {path} ({error.strerror}); check the path"
     except ValueError as error:

@@ -5,7 +5,6 @@ only the key maps them to systems. The page opens no network connection, and its
 forbids any.
 """
 
-import base64
 import hashlib
 import json
 import random
@@ -19,13 +18,12 @@ from dia.config.choices import AudioPlacement
 from dia.config.listening_test import ListenConfig
 from dia.dialogue import Script
 from dia.errors import UserError
-from dia.html import render_page
+from dia.html import flac_url, render_page
 from dia.listening_test.clip_audio import SAMPLE_RATE
 from dia.listening_test.clip_set import DEGRADED, ClipSet, prepare_clips
 from dia.listening_test.design import Form, Trial, build_forms, pairwise_trials, split_into_blocks
 from dia.listening_test.key import RandomNames, build_key
 from dia.listening_test.read_runs import RecordedRun
-from dia.resources import resource
 
 
 @dataclass(frozen=True)
@@ -100,21 +98,15 @@ def _script_lines(script: str) -> list[str]:
 
 
 def _render(data: dict[str, Any], clips: dict[str, bytes], config: ListenConfig) -> str:
-    """Return the page with its style, script and data inside, and a policy that allows nothing else."""
+    """Return the page with the data of the test inside."""
     addresses = {name: _clip_address(name, clips[name], config) for name in sorted(clips)}
     content = json.dumps(data | {"clips": addresses}).replace("<", "\\u003c")  # cannot end its element
-    style, script = (
-        resource(f"templates/listening_test.{kind}").read_text(encoding="utf-8") for kind in ("css", "js")
-    )
-    policy = (
-        f"default-src 'none'; script-src {_source_hash(script)}; style-src {_source_hash(style)}; "
-        "media-src 'self' data: file:; base-uri 'none'; form-action 'none'"
-    )
     return render_page(
         "listening_test.html.j2",
-        policy=Markup(policy),
-        style=Markup(style),
-        script=Markup(script),
+        styles=("listening_test.css",),
+        script="listening_test.js",
+        media="'self' data: file:",
+        title="Listening test",
         test=Markup(content),
     )
 
@@ -122,8 +114,4 @@ def _render(data: dict[str, Any], clips: dict[str, bytes], config: ListenConfig)
 def _clip_address(name: str, flac: bytes, config: ListenConfig) -> str:
     if config.audio is AudioPlacement.beside:
         return f"{config.audio_folder.name}/{name}.flac"
-    return f"data:audio/flac;base64,{base64.b64encode(flac).decode()}"
-
-
-def _source_hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    return flac_url(flac)

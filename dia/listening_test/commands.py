@@ -9,7 +9,7 @@ from rich.console import Console
 from dia.config.choices import AudioPlacement
 from dia.config.listening_test import ListenConfig, VotesConfig
 from dia.errors import UserError
-from dia.files import write_bytes
+from dia.files import make_folder, write_bytes
 from dia.home import existing
 from dia.listening_test.answers import CollectedAnswers, read_answers
 from dia.listening_test.build import ListeningTest, build_test
@@ -23,7 +23,7 @@ def write_test(config: ListenConfig) -> ListeningTest:
     runs = read_runs([str(existing(folder)) for folder in (*config.folders, config.reference) if folder])
     test = build_test(runs, config, runs[-1].name if config.reference else "")
     if config.audio is AudioPlacement.beside:
-        config.audio_folder.mkdir()
+        make_folder(config.audio_folder)
         for name, flac in test.clips.items():
             write_bytes(config.audio_folder / f"{name}.flac", flac)
     write_bytes(config.key, (json.dumps(test.key, indent=1) + "\n").encode())

@@ -6,14 +6,15 @@ success.
 """
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dia.documents import parse_json, read_json
 from dia.errors import UserError
+from dia.files import is_inside
 
 FIELDS: dict[str, tuple[type, ...]] = {
     "prompt_id": (str,),
@@ -89,7 +90,7 @@ def _manifest_problems(folder: Path, content: bytes) -> list[str]:
     """Return where the manifest contradicts the rows, or states an incomplete recording."""
     path = folder / "manifest.json"
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = read_json(path)
     except OSError as error:
         return [f"cannot read {path} ({error.strerror}); copy the run again"]
     except ValueError as error:
@@ -114,7 +115,7 @@ def _parse_rows(path: Path, content: bytes, problems: list[str]) -> Iterator[dic
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError as error:
             problems.append(f"{path}, line {number}: not JSON ({error}); record again, or remove the line")
             continue
@@ -153,7 +154,7 @@ def _read_clip(folder: Path, row: dict[str, Any], problems: list[str]) -> Record
     if clip.failure:
         return clip
     path = (folder / row["wav_path"]).resolve()
-    if not path.is_relative_to(folder.resolve()):
+    if not is_inside(folder, row["wav_path"]):
         problems.append(
             f"{folder}: {row['wav_path']} of {clip.prompt_id} is outside of the run; copy it into the run"
         )

@@ -30,13 +30,15 @@ echo "rejected jobs, jobs that never start and jobs that fail at once are report
 import time
 
 from dia.config.engine import EngineConfig, SlurmConfig
-from dia.data.engines.run import run_jobs
+from dia.engines.run import Workers
 
 config = EngineConfig("dask", 1, "slurm", SlurmConfig(memory="1GB", interface="lo"))
-assert sorted(run_jobs(config, abs, iter([-1, -2]), gpu=True)) == [1, 2]
+with Workers(config, abs, gpu=True) as workers:
+    assert sorted(workers.run([-1, -2])) == [1, 2]
 print("a worker with a GPU in SLURM's configuration runs jobs that require one")
 config = EngineConfig("dask", 1, "slurm", SlurmConfig(memory="1GB", interface="lo", walltime="00:01:00"))
 start = time.monotonic()
-assert len(list(run_jobs(config, time.sleep, iter([4.0] * 25), gpu=False))) == 25
+with Workers(config, time.sleep, gpu=False) as workers:
+    assert len(list(workers.run([4.0] * 25))) == 25
 print(f"jobs with a walltime of a minute did 100 s of work in {time.monotonic() - start:.0f} s: expired jobs are replaced")
 PYTHON

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 folder=$1 transcripts=$2 python=${PYTHON:-.venv/bin/python}
-bash scripts/recordings/sounds.sh "$folder/sounds"
+bash scripts/recordings/sounds.sh "$folder/sounds" hedgewars asterisk
 "$python" -m dia.prepare +recipe=recordings "data.path=$folder/sounds" "data.root=$folder/prepared" \
     "data.recordings.measures=$folder/measures" data.dialogue.shortest=0.3 data.dialogue.pause=30 data.shard_units=16 data.tokens=false
 "$python" scripts/recordings/score.py "$folder" "$transcripts"

@@ -136,8 +136,8 @@ def test_files_that_are_no_dac_checkpoint_are_reported(dac_file, tmp_path):
     for name, message in (
         ("none", "lacks"),
         ("list", "lacks"),
-        ("mistyped", "do not fit the settings"),
-        ("text", "not a DAC"),
+        ("mistyped", "encoder_dim='four' is no number"),
+        ("text", "missing or damaged"),
         ("packed", "package=False"),
     ):
         with pytest.raises(UserError, match=message) as caught:

@@ -120,7 +120,8 @@ def test_an_evaluation_measures_or_says_why_and_the_second_finds_everything(work
     page = (folder / "report.html").read_text()
     assert "What was not measured" in page and "data:audio/flac" in page and 'src="http' not in page
     first = (folder / "scores.json").read_bytes()
-    other = dia("eval", *command, "cache=elsewhere", "out=elsewhere/report", cwd=work)
+    in_one_process = ["engine.workers=0", "cache=elsewhere", "out=elsewhere/report"]
+    other = dia("eval", *command, *in_one_process, cwd=work)
     assert other.returncode == 0 and (work / "elsewhere" / "report" / "scores.json").read_bytes() == first
 
 
@@ -198,7 +199,8 @@ def test_the_run_speaks_a_long_script_in_a_voice(work):
         ("eval", ["calibrate", "folder=nowhere"], "there is no folder nowhere"),
         ("eval", ["calibrat"], "there are: calibrate"),
         ("generate", ["ckpt=missing", "text=[S1] Hello there."], "no checkpoint"),
-        ("generate", ["ckpt=runs/whole", "text=[S1] Hello (foo) there."], "(foo) is not a tag"),
+        ("generate", ["ckpt=runs/whole", "text=[S1] Hello (foo).", "lint=error"], "(foo) is not a tag"),
+        ("generate", ["ckpt=runs/whole", "text=[S1] Hello there. [S3] No."], "[S3] is not a speaker"),
         ("generate", ["ckpt=runs/whole", "text=[S1] Hello there.", "audio_prompt=cut.wav"], "truncated"),
     ],
 )

@@ -31,6 +31,8 @@ ROOT = Path(__file__).parents[2]
         ("dia-eval dia", ["dia_nano"]),
         ("dia-bench tr", ["train"]),
         ("dia-weights convert runs/nano to=", ["to=nari", "to=transformers"]),
+        ("dia-voice m", ["make"]),
+        ("dia-voice make anna.wav co", ["codec="]),
         ("dia-sweep sweep.sa", ["sweep.sampler="]),
         ("dia-sweep optim.l", ["optim.learning_rate="]),
         ("dia-generate quantization=i", ["quantization=int4", "quantization=int8"]),

@@ -77,9 +77,10 @@ def test_an_unwritable_output_is_refused(tmp_path, monkeypatch):
     assert any("is a folder" in item for item in problems("[S1] Hello.", f"out={tmp_path}"))
 
 
-def test_a_script_with_an_unknown_tag_is_refused_before_loading():
-    assert any("(foo) is not a tag" in item for item in problems("[S1] Hello (foo)."))
-    assert problems("[S1] Hello there.") == []
+def test_a_script_with_an_unknown_tag_is_refused_before_loading_where_warnings_are_errors():
+    assert any("(foo) is not a tag" in item for item in problems("[S1] Hello (foo).", "lint=error"))
+    assert problems("[S1] Hello (foo).") == [] == problems("[S1] Hello there.", "lint=error")
+    assert any("[S3] is not a speaker" in item for item in problems("[S1] Hello. [S3] No."))
 
 
 def test_each_seed_is_generated_by_one_loaded_model(tmp_path, monkeypatch, capsys):
@@ -98,6 +99,9 @@ def test_each_seed_is_generated_by_one_loaded_model(tmp_path, monkeypatch, capsy
 
         def sampling(self, **values):
             return self
+
+        def check_text(self, text, **settings):
+            return text
 
         def save_audio(self, path, waveform):
             (tmp_path / path).write_bytes(waveform.tobytes())

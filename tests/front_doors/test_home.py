@@ -13,7 +13,7 @@ def test_a_run_writes_below_the_home_folder_only(tmp_path):
     done = run_door("train", *TINY_RUN, *short, cwd=work, environment={"DIA_HOME": str(store)})
     assert done.returncode == 0, done.stderr[-3000:]
     assert sorted(work.rglob("*")) == before
-    assert {path.name for path in store.iterdir()} == {"prepared", "runs"}
+    assert {path.name for path in store.iterdir()} == {"outputs", "prepared", "runs"}
     assert (store / "runs" / "short" / "model" / "model.safetensors").is_file()
     spoken = run_door(
         "generate",

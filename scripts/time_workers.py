@@ -1,0 +1,45 @@
+"""Time an evaluation with one and with two local workers, and compare the scores byte for byte.
+
+    python scripts/time_workers.py dia_nano suite=full             # takes more than an hour on two cores
+    python scripts/time_workers.py dia_nano suite=quick prompts=8
+
+The arguments are those of `dia-eval`. Each evaluation begins with an empty cache. Exits with 1 when the
+scores differ.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+COUNTS = (1, 2)
+
+
+def main() -> None:
+    """Run the command line."""
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    seconds, scores = [], []
+    with tempfile.TemporaryDirectory(prefix="time-workers-") as folder:
+        for count in COUNTS:
+            begin = time.monotonic()
+            scores.append(evaluate(sys.argv[1:], count, Path(folder) / str(count)))
+            seconds.append(time.monotonic() - begin)
+            print(f"{count} local workers: {seconds[-1]:.0f} s", flush=True)
+    print(f"two workers take {seconds[1] / seconds[0]:.2f} of the time of one")
+    print(f"scores.json is {'the same' if scores[0] == scores[1] else 'DIFFERENT'}")
+    sys.exit(scores[0] != scores[1])
+
+
+def evaluate(arguments: list[str], workers: int, folder: Path) -> bytes:
+    """Return scores.json of an evaluation in local workers. Exits when it fails."""
+    command = [sys.executable, "-m", "dia.eval", *arguments, "engine=local", f"engine.workers={workers}"]
+    done = subprocess.run([*command, f"cache={folder}/cache", f"out={folder}/report", "timing=false"])
+    if done.returncode not in (0, 3):  # 3: takes failed, which counts in the scores
+        sys.exit(done.returncode)
+    return (folder / "report" / "scores.json").read_bytes()
+
+
+if __name__ == "__main__":
+    main()
