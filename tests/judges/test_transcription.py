@@ -1,9 +1,11 @@
 """Whisper invents no words for sounds without words, and the same sound always gives the same words."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from faster_whisper.tokenizer import Tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,7 +42,7 @@ def voiced_bursts(count):
 SOUNDS = {
     "silence": np.zeros(RATE * 5),
     "noise": 0.1 * np.random.default_rng(0).standard_normal(RATE * 5),
-    # for this chord Whisper repeats "see you in the next video" without its fallbacks
+    # for this chord Whisper repeats "see you in the next video" without its fallbacks, on some CPUs
     "music": tones(8, 220, 277, 330) * (np.sin(np.arange(RATE * 8) / RATE * 6) > 0),
     "breath": np.concatenate([0.1 * np.random.default_rng(0).standard_normal(RATE) * np.hanning(RATE)] * 5),
     "laughter": voiced_bursts(30),
@@ -81,14 +83,38 @@ def test_long_sounds_between_words_add_and_hide_none(name, whisper, voices):
     assert not any(begin + 0.5 < word.start and word.end < end - 0.5 for word in words)
 
 
-def test_the_fallbacks_end_a_loop_of_words(whisper, monkeypatch):
-    music = recording_of(SOUNDS["music"])
+def looping_at_temperature_zero(model):
+    """What Whisper decodes, but at temperature 0 a loop; whether a sound brings one depends on the CPU."""
+    generate = model.generate
+    begin = model.tokenizer.timestamp_begin
+    words = model.tokenizer.encode(" see you in the next video" * 12)
+
+    def looping(*inputs, **options):
+        result = generate(*inputs, **options)
+        if options.get("sampling_temperature"):
+            return result
+        tokens = [begin, *words, begin + 100]
+        return [SimpleNamespace(sequences_ids=[tokens], scores=[-0.1], no_speech_prob=0.0)]
+
+    return looping
+
+
+def test_the_fallbacks_end_a_loop_of_words(whisper, voices, monkeypatch):
+    speech = recording_of(voices[0], f"[S1] {FIRST}")
+    model = SimpleNamespace(
+        generate=whisper._model.model.generate,
+        tokenizer=Tokenizer(whisper._model.hf_tokenizer, multilingual=False),
+    )
+    monkeypatch.setattr(whisper._model.model, "generate", looping_at_temperature_zero(model))
+    assert word_errors(speech.script, transcript(whisper.words(speech))).errors <= 1
+    monkeypatch.setitem(SETTINGS, "temperature", 0.0)
+    assert is_looping(transcript(whisper.words(speech)))
+
+
+def test_a_chord_never_becomes_a_loop_of_words(whisper, monkeypatch):
     monkeypatch.setattr(transcription, "speech_pieces", lambda waveform: [(0, len(waveform))])
     monkeypatch.setitem(SETTINGS, "max_new_tokens", 120)
-    assert whisper.words(music) == []
-    monkeypatch.setitem(SETTINGS, "temperature", 0.0)
-    looping = transcript(whisper.words(music))
-    assert is_looping(looping) and len(looping.split()) > 30
+    assert not is_looping(transcript(whisper.words(recording_of(SOUNDS["music"]))))
 
 
 def test_drawn_words_depend_on_the_sound_only(whisper, voices, monkeypatch):
@@ -107,8 +133,11 @@ def test_drawn_words_depend_on_the_sound_only(whisper, voices, monkeypatch):
     assert whisper.words(recording) == first != []
     assert first == Whisper(threads=1).words(recording)
     assert len(set(seeds)) == 2
-    monkeypatch.setattr(sampling, "restart", lambda seed: type(sampling).restart(sampling, seed + 1))
-    assert whisper.words(recording) != first
+    others, restart = [], type(sampling).restart
+    for number in range(1, 9):  # one other seed may draw the same words
+        monkeypatch.setattr(sampling, "restart", lambda seed, by=number: restart(sampling, seed + by))
+        others.append(whisper.words(recording))
+    assert any(other != first for other in others)
 
 
 def test_long_recordings_are_cut_in_pauses_and_joined(whisper, voices):
