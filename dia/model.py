@@ -24,7 +24,7 @@ from dia.dialogue.vocabulary import Vocabulary
 from dia.errors import MissingFileError, as_unavailable
 from dia.home import existing
 from dia.inference.loading import ComputeDtype, default_device, open_checkpoint, open_codec, torch_dtype
-from dia.inference.speech import SpeechGeneration
+from dia.inference.long_form_speech import LongFormSpeech
 from dia.network import DiaNetwork
 
 __all__ = ["DEFAULT_SAMPLE_RATE", "SAMPLE_RATE_RATIO", "ComputeDtype", "Dia"]
@@ -35,7 +35,7 @@ SAMPLE_RATE_RATIO = 512
 _get_default_device = default_device  # the name that programs import from nari's `dia.model`
 
 
-class Dia(SpeechGeneration):
+class Dia(LongFormSpeech):
     """A Dia checkpoint with its codec, ready to generate speech.
 
     Without a codec (``load_dac=False``) it generates codes instead of audio.

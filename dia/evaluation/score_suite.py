@@ -10,7 +10,7 @@ from dia.evaluation.results import SuiteResult
 from dia.evaluation.scoring import ScoredClip, compare_systems, summarise_system
 from dia.evaluation.suite_prompts import PromptItem
 from dia.evaluation.suites import Suite
-from dia.evaluation.takes import IN_VOICES_OF_DATA, SystemTakes
+from dia.evaluation.takes import SystemTakes
 from dia.progress import Progress
 
 
@@ -47,8 +47,8 @@ def score_suite(
 def _jobs(suite: Suite, items: Sequence[PromptItem], systems: Sequence[SystemTakes]) -> Iterator[ClipJob]:
     """Yield a job for each take, system by system."""
     by_id = {item.prompt.id: item for item in items}
-    takes = [(system.name, recording) for system in systems for recording in system.recordings]
-    for number, (name, recording) in enumerate(takes):
+    takes = [(system, recording) for system in systems for recording in system.recordings]
+    for number, (system, recording) in enumerate(takes):
         item = by_id[recording.prompt_id]
         context = Context(item.prompt, (item.voice,) if item.voice else (), item.reference)
-        yield ClipJob(number, suite, recording, context, item.voice is None and name in IN_VOICES_OF_DATA)
+        yield ClipJob(number, suite, recording, context, item.voice is None and system.in_voices_of_data)

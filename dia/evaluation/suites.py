@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from dia.errors import UserError
+from dia.evaluation.generation_protocols import GenerationProtocol, protocol_problems, protocols_of
 from dia.resources import resource
 
 VERSIONS = ("", "tags", "arousal")
@@ -24,7 +25,8 @@ class Suite:
     ``seeds`` is the number of takes per prompt; the report plays ``shown`` prompts. ``versions``
     generates the clips of a split with their tag, without, with another (`tags`), or with high and with low
     arousal (`arousal`). ``without`` names metrics that are skipped to save time. ``primary`` names the few
-    scores that decide between systems; without it the headline scores do.
+    scores that decide between systems; without it the headline scores do. ``protocols`` are ways of
+    generating that are compared with each other: each is a system of its own.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Suite:
     versions: str = ""
     without: tuple[str, ...] = ()
     primary: tuple[str, ...] = ()
+    protocols: tuple[GenerationProtocol, ...] = ()
 
     def limited(self, prompts: int, seeds: int) -> "Suite":
         """Return the suite with at most ``prompts`` prompts and with ``seeds`` takes; 0 changes neither."""
@@ -73,7 +76,8 @@ def suite_of(name: str, content: object) -> Suite:
     if problems := _problems(content):
         raise UserError(f"eval/suites/{name}.yaml " + "; ".join(problems))
     lists = {key: tuple(content.get(key, ())) for key in LISTS}
-    return Suite(name, **content | lists)
+    protocols = protocols_of(content.get("protocols", {}))
+    return Suite(name, **content | lists | {"protocols": protocols})
 
 
 def _problems(content: dict[Any, Any]) -> list[str]:
@@ -93,6 +97,7 @@ def _problems(content: dict[Any, Any]) -> list[str]:
         value = content.get(key, [])
         if not (isinstance(value, list) and all(isinstance(name, str) for name in value)):
             problems.append(f"{key}={value!r} must be a list of {what}")
+    problems += protocol_problems(content.get("protocols", {}))
     if bool(content.get("split")) == bool(content.get("file")):
         problems.append(
             "must have either split (of the prepared data, such as test) or file (of eval/prompts), not both"

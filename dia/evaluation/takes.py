@@ -11,13 +11,17 @@ ROUND_TRIP = "codec round trip"
 BASELINE = "baseline"
 MODEL = "model"
 REFERENCES = (ROUND_TRIP, REFERENCE)  # compared with systems, and never tested against each other
-IN_VOICES_OF_DATA = (REFERENCE, ROUND_TRIP, BASELINE, MODEL)  # systems whose voices are those of the data
+OWN = (REFERENCE, ROUND_TRIP, BASELINE, MODEL)  # names that recorded systems may not have
 
 
 @dataclass(frozen=True)
 class SystemTakes:
-    """The recordings of a system on one suite, and the takes that failed, each with its prompt and reason."""
+    """The recordings of a system on one suite, and the takes that failed, each with its prompt and reason.
+
+    ``in_voices_of_data`` is whether the system speaks in the voices of the prepared data.
+    """
 
     name: str
     recordings: Sequence[Recording]
     failures: Sequence[tuple[Prompt, str]] = ()
+    in_voices_of_data: bool = False

@@ -1,4 +1,4 @@
-"""The methods of `Dia` that generate speech: one take, batches, streams, long scripts, and voices."""
+"""The methods of `Dia` that generate speech: one take, batches, streams, and voices."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,6 @@ from dia.inference.generation import (
     with_overrides,
 )
 from dia.inference.guard import GuardedSpeech, GuardLimits
-from dia.inference.long_form import join_waveforms, speaking_pieces, split_script
 from dia.inference.nari_interface import NariInterface
 from dia.inference.prompt import Prompt
 from dia.inference.streaming import in_chunks, reported
@@ -214,48 +213,6 @@ class SpeechGeneration(NariInterface):
         texts = self._checked(texts, voice, lint)
         task = GenerationTask(self.default_sampling, max_tokens, [None] * len(texts), voice, False)
         return self._generator.guarded_takes(texts, seeds, task, retries, limits)
-
-    def speak_long(
-        self,
-        text: str,
-        voice: Voice,
-        seed: int = 0,
-        batch: int = 8,
-        piece_seconds: float = 12.0,
-        pause: float = 0.25,
-        retries: int = 1,
-        lint: str = "warn",
-    ) -> Iterator[Waveform]:
-        """Yield the audio of a script of any length in one voice, piece by piece and without clicks.
-
-        Args:
-            text: The script; its speakers must speak in the voice's transcript too.
-            voice: The voice (:meth:`make_voice`).
-            seed: Seed of the first piece; the following pieces have the following seeds.
-            batch: Number of pieces that are generated together and held in memory.
-            piece_seconds: Longest estimated duration of a piece; less when the voice leaves less room.
-            pause: Seconds of silence between pieces.
-            retries: How often to generate a failed piece again (:meth:`speak`).
-            lint: What happens with a text that may not be spoken as meant (:meth:`check_text`).
-
-        Raises:
-            UserError: Before anything is generated, when the text is no script, has a speaker that the voice
-                lacks, or when the voice leaves no room.
-        """
-        checked = self.check_text(text, voice, lint, one_pass=False)
-        seconds = min(piece_seconds, voice.room_seconds(self.network.config.max_frames))
-        pieces = speaking_pieces(split_script(checked, seconds, voice.room_bytes))
-        for piece in pieces:
-            voice.script(piece)
-
-        def waveforms() -> Iterator[Waveform]:
-            for begin in range(0, len(pieces), batch):
-                some = pieces[begin : begin + batch]
-                seeds = list(range(seed + begin, seed + begin + len(some)))
-                for item in self.speak(some, seeds, voice=voice, retries=retries, lint="off"):
-                    yield item.speech.waveform
-
-        return join_waveforms(waveforms(), self.codec.sample_rate, pause)
 
     def make_voice(
         self,

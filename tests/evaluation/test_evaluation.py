@@ -118,6 +118,28 @@ def test_the_interval_of_a_detector_s_value_is_newcombe_s():
             ["versions, which apply to a split only"],
         ),
         ({"split": "test", "prompts": 1, "seeds": 1, "shown": 1, "versions": "loud"}, ["versions='loud'"]),
+        (
+            {
+                "file": "f",
+                "prompts": 1,
+                "seeds": 1,
+                "shown": 1,
+                "protocols": {
+                    "a": {"pieces": 3},
+                    "b": {"piece_seconds": -1, "retries": 0.5},
+                    "c": {"context": True},
+                    "d": {"context": 1},
+                },
+            },
+            [
+                "protocols.a has the unknown key pieces",
+                "b.piece_seconds=-1",
+                "b.retries=0.5",
+                "c has a context, which needs pieces",
+                "d.context=1",
+            ],
+        ),
+        ({"file": "f", "prompts": 1, "seeds": 1, "shown": 1, "protocols": ["a"]}, ["protocols must be"]),
     ],
 )
 def test_all_problems_of_a_suite_are_reported_at_once(content, problems):
@@ -136,9 +158,9 @@ def test_the_shipped_suites_load_and_full_contains_all_of_them():
     names = {metric.name for metric in build_metrics(JudgesConfig(), {})}
     assert all(set(suite.without) <= names for suite in [quick, *load_suites("full")])
     names = {path.stem for path in resource("eval/suites").glob("*.yaml")}
-    assert {suite.name for suite in load_suites("full")} == names - {"quick", "full"}
+    assert {suite.name for suite in load_suites("full")} == names - {"quick", "full", "protocols"}
     assert load_suites("mine/own.jsonl") == [Suite("own", 0, 3, 4, file="mine/own.jsonl", primary=PRIMARY)]
-    for suite in load_suites("full"):
+    for suite in [*load_suites("full"), *load_suites("protocols")]:
         assert not suite.file or suite_prompts(suite.file)
 
 
@@ -149,7 +171,7 @@ def test_every_suite_declares_a_few_primary_scores_that_have_a_direction():
         for result in metric.summarise([])
     }
     own = load_suites("mine/own.jsonl")
-    for suite in [*own, *load_suites("quick"), *load_suites("full")]:
+    for suite in [*own, *load_suites("quick"), *load_suites("full"), *load_suites("protocols")]:
         assert 1 < len(suite.primary) <= 5
         assert all(directions[name] for name in suite.primary), suite
 

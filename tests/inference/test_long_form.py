@@ -2,6 +2,7 @@
 
 import time
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from dia.dialogue.script import Script
 from dia.dialogue.tags import known_tags
 from dia.errors import UserError
 from dia.inference import Sampling
+from dia.inference.guard import Finding
 from dia.inference.long_form import faded, join_waveforms, split_script, trimmed
 from dia.model import Dia
 from dia.network import DiaNetwork
@@ -137,7 +139,21 @@ def dia():
 
 
 @pytest.fixture
+def roomy():
+    """A model in which a prompt leaves room for a piece, and a voice."""
+    torch.manual_seed(0)
+    shape = replace(TINY, decoder=replace(TINY.decoder, max_positions=400))
+    codec = SpectralCodec(SpectralNetwork(TINY_CODEC), "tiny")
+    dia = Dia.from_network(DiaNetwork(shape).eval(), codec, Sampling())
+    return dia, voice_of(dia)
+
+
+@pytest.fixture
 def voice(dia):
+    return voice_of(dia)
+
+
+def voice_of(dia):
     noise = (0.1 * np.random.default_rng(0).standard_normal(RATE // 2)).astype(np.float32)
     return dia.make_voice(noise, "[S1] Hi. [S2] Ho.", shortest=0.4)
 
@@ -149,6 +165,36 @@ def test_each_piece_equals_its_generation_alone_in_the_same_voice(dia, voice):
     assert len(pieces) > 3
     alone = [dia.generate(part, seed=5 + place, voice=voice) for place, part in enumerate(pieces)]
     assert np.array_equal(joined, np.concatenate(list(join_waveforms(alone, RATE))))
+
+
+@pytest.mark.parametrize("in_voice", [True, False])
+def test_in_context_each_piece_continues_the_piece_before_it(roomy, in_voice, monkeypatch):
+    """Each piece but the first equals its generation alone, prompted by text and codes of its predecessor."""
+    dia, voice = roomy
+    first = voice if in_voice else None
+    monkeypatch.setattr("dia.inference.guard.check_speech", lambda *_: [])  # random weights pass no check
+    text = "[S1] " + " ".join(f"Turn {place}." for place in range(8))
+    items = list(dia.speak_pieces(text, first, 5, piece_seconds=1.5, retries=0, context=True))
+    pieces = split_script(text, 1.5)
+    assert len(items) == len(pieces) > 2
+    for place, (piece, item) in enumerate(zip(pieces, items, strict=True)):
+        prompt = first
+        codes_TC = items[place - 1].speech.codes_TC
+        if place and len(codes_TC):  # a piece without sound is no prompt
+            prompt = replace(voice, transcript=pieces[place - 1], codes_TC=codes_TC)
+        (alone,) = dia.speak([piece], [5 + place], voice=prompt, lint="off")
+        assert np.array_equal(item.speech.waveform, alone.speech.waveform)
+
+
+@pytest.mark.parametrize("reason", ["a failed piece", "another speaker"])
+def test_a_piece_that_cannot_be_a_prompt_is_replaced_by_the_voice(roomy, reason, monkeypatch):
+    dia, voice = roomy
+    failed = [Finding("loop", "it repeats itself")] if reason == "a failed piece" else []
+    monkeypatch.setattr("dia.inference.guard.check_speech", lambda *_: failed)
+    pieces = ["[S1] Turn 1.", "[S1] Turn 2." if failed else "[S2] Turn 2."]
+    items = list(dia.speak_pieces(" ".join(pieces), voice, 5, piece_seconds=0.5, retries=0, context=True))
+    alone = dia.speak([pieces[1]], [6], voice=voice, lint="off")
+    assert np.array_equal(items[1].speech.waveform, alone[0].speech.waveform)
 
 
 def test_a_script_of_two_minutes_holds_one_batch_in_memory(dia, voice, monkeypatch):

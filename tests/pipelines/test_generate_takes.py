@@ -12,6 +12,7 @@ from dia.config.engine import EngineConfig
 from dia.dialogue import Script
 from dia.engines.run import Workers
 from dia.evaluation.cache import ContentCache
+from dia.evaluation.generation_protocols import GenerationProtocol
 from dia.evaluation.prompts import Prompt
 from dia.evaluation.suite_prompts import PromptItem
 from dia.inference import Sampling
@@ -87,6 +88,30 @@ def test_a_script_longer_than_the_model_needs_a_voice(dia, tmp_path):
     takes = generate(dia, ContentCache(tmp_path), items([LONG, SHORT[0]]), 2)
     assert {recording.prompt_id for recording in takes.recordings} == {"a"}
     assert takes.failures == [(LONG, NO_VOICE)] * 2
+
+
+def test_each_protocol_is_a_system_whose_takes_are_those_of_the_inference_core(dia, tmp_path):
+    script = Prompt("c", "[S1] Well, it went on and on. [S2] So it did. [S1] Until it ended.")
+    cache = ContentCache(tmp_path)
+    protocols = {
+        "one pass": GenerationProtocol("one pass"),
+        "retries": GenerationProtocol("retries", retries=2),
+        "pieces": GenerationProtocol("pieces", piece_seconds=1.5, retries=1),
+    }
+    takes = {}
+    with Workers(EngineConfig(workers=0), TakeMaker({"model": dia}, {}, cache), gpu=False) as workers:
+        for name, protocol in protocols.items():
+            generator = TakeGenerator(dia, cache, None, protocol=protocol)
+            takes[name] = generator.generate(items([script]), 1, workers)
+    assert [system.name for system in takes.values()] == [f"model: {name}" for name in protocols]
+    assert cache.hits == 0
+    once = dia.generate(script.script, seed=0, lint="off")
+    assert np.allclose(takes["one pass"].recordings[0].waveform, once, atol=1e-4)  # stored with 16 bits
+    (guarded,) = dia.speak([script.script], [0], retries=2, lint="off")
+    assert np.allclose(takes["retries"].recordings[0].waveform, guarded.speech.waveform, atol=1e-4)
+    assert takes["retries"].recordings[0].ended == guarded.speech.ended
+    pieces = list(dia.speak_long(script.script, None, 0, piece_seconds=1.5, retries=1, lint="off"))
+    assert np.allclose(takes["pieces"].recordings[0].waveform, np.concatenate(pieces), atol=1e-4)
 
 
 def test_a_voice_is_a_recording_of_five_to_ten_seconds_of_two_speakers():

@@ -28,9 +28,10 @@ def collect_takes(
     """
     prompts = [item.prompt for item in items]
     references = [item.reference for item in items if item.reference]
-    systems = [SystemTakes(REFERENCE, references)]
-    if any(generator.name == MODEL for generator in generators):
-        systems.append(SystemTakes(ROUND_TRIP, round_trips(references, workers)))
+    systems = [SystemTakes(REFERENCE, references, in_voices_of_data=True)]
+    if any(generator.checkpoint == MODEL for generator in generators):
+        decoded = round_trips(references, workers)
+        systems.append(SystemTakes(ROUND_TRIP, decoded, in_voices_of_data=True))
     systems += [generator.generate(items, seeds, workers) for generator in generators]
     systems += [recorded_takes(system, prompts) for system in recorded]
     return [system for system in systems if system.recordings or system.failures]

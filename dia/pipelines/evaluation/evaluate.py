@@ -26,8 +26,9 @@ from dia.evaluation.score_suite import score_suite
 from dia.evaluation.scoring import metric_origins
 from dia.evaluation.suite_prompts import NoPrompts, PromptItem, load_prompt_items
 from dia.evaluation.suites import Suite, load_suites
-from dia.evaluation.takes import BASELINE, IN_VOICES_OF_DATA, MODEL
+from dia.evaluation.takes import BASELINE, MODEL, OWN
 from dia.home import existing, in_home
+from dia.inference.voice import Voice
 from dia.model import Dia
 from dia.pipelines.evaluation.calibration_data import load_calibration_data, thresholds
 from dia.pipelines.evaluation.collect_takes import collect_takes, recording_problems
@@ -53,7 +54,7 @@ def evaluate(config: EvalConfig) -> EvaluationResults:
     suites = [suite.limited(config.prompts, config.seeds) for suite in load_suites(config.suite)]
     on_people = read_calibration(config.calibration) if config.calibration else None
     recorded = with_distinct_names(
-        [read_recorded(existing(folder)) for folder in config.systems], config.systems, IN_VOICES_OF_DATA
+        [read_recorded(existing(folder)) for folder in config.systems], config.systems, OWN
     )
     inputs = load_inputs(config, needs_data=any(suite.split for suite in suites))
     items_by_suite, not_measured = _load_prompts(suites, inputs)
@@ -66,10 +67,7 @@ def evaluate(config: EvalConfig) -> EvaluationResults:
     checkpoints = {
         name: dia for name, dia in ((BASELINE, inputs.baseline), (MODEL, inputs.dia)) if dia is not None
     }
-    generators = [
-        TakeGenerator(dia, cache, choose_voice(dia, labelled.voices, config.voice), name)
-        for name, dia in checkpoints.items()
-    ]
+    voices = {name: choose_voice(dia, labelled.voices, config.voice) for name, dia in checkpoints.items()}
     results = []
     with (
         _take_workers(config, checkpoints, cache) as take_workers,
@@ -78,6 +76,7 @@ def evaluate(config: EvalConfig) -> EvaluationResults:
         for suite in suites:
             items = items_by_suite.get(suite.name)
             if items is not None:
+                generators = _generators(suite, config, checkpoints, voices, cache)
                 takes = collect_takes(items, suite.seeds, generators, recorded, take_workers)
                 results.append(score_suite(suite, items, takes, scorer, workers))
     if not any(result.systems for result in results):
@@ -103,6 +102,26 @@ def evaluate(config: EvalConfig) -> EvaluationResults:
         cache=CacheUse(str(cache.folder), cache.lookups, cache.hits),
         baseline=config.baseline,
     )
+
+
+def _generators(
+    suite: Suite,
+    config: EvalConfig,
+    checkpoints: Mapping[str, Dia],
+    voices: Mapping[str, Voice | None],
+    cache: ContentCache,
+) -> list[TakeGenerator]:
+    """Return a generator of each checkpoint, or of each checkpoint and protocol of the suite.
+
+    A suite of protocols does not choose a voice from the data, which would take the room of long pieces.
+    """
+    if not suite.protocols:
+        return [TakeGenerator(dia, cache, voices[name], name) for name, dia in checkpoints.items()]
+    return [
+        TakeGenerator(dia, cache, voices[name] if config.voice else None, name, protocol)
+        for name, dia in checkpoints.items()
+        for protocol in suite.protocols
+    ]
 
 
 def _load_prompts(

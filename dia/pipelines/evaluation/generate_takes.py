@@ -1,4 +1,7 @@
-"""Generate the takes of a checkpoint: its first attempt at every prompt and seed, cached by content."""
+"""Generate the takes of a checkpoint: one of every prompt and seed, cached by content.
+
+A take is the first attempt, in one pass of the model or in pieces, unless a suite sets the protocol.
+"""
 
 import time
 from collections.abc import Sequence
@@ -13,16 +16,18 @@ from dia.dialogue.script import normalize_text
 from dia.engines.run import Workers
 from dia.errors import UserError
 from dia.evaluation.cache import ContentCache, Take, take_key
+from dia.evaluation.generation_protocols import GenerationProtocol
 from dia.evaluation.prompts import Prompt
 from dia.evaluation.results import GenerationSpeed
 from dia.evaluation.suite_prompts import PromptItem
 from dia.evaluation.takes import MODEL, SystemTakes
+from dia.inference.long_form_speech import PIECE_SECONDS
 from dia.inference.voice import Voice
 from dia.judges.recording import Recording
 from dia.model import Dia
 from dia.pipelines.evaluation.take_jobs import (
     GenerateBatch,
-    GenerateLong,
+    GenerateByProtocol,
     TakeJob,
     TakeRequest,
     Takes,
@@ -39,24 +44,39 @@ NO_VOICE = (
     "the script is longer than the model's context, and there is no voice for its pieces; give voice=FILE "
     "(Dia.make_voice), or data with a recording of 5 to 10 s"
 )
+IN_PIECES = GenerationProtocol("in pieces", piece_seconds=PIECE_SECONDS)  # of scripts beyond the context
 PromptAndSeed = tuple[Prompt, int]
 
 
 class TakeGenerator:
-    """Generates the takes of a checkpoint under a system ``name``.
+    """Generates the takes of a ``checkpoint`` by a protocol; None is the first attempt in one pass.
 
     A prompt with a voice prompt is spoken in that voice. ``voice`` is that of other scripts that are longer
-    than the model's context; without one they fail.
+    than the model's context, which fail without one; with a protocol it is that of all other scripts, and
+    None leaves it to the model.
     """
 
-    def __init__(self, dia: Dia, cache: ContentCache, voice: Voice | None, name: str = MODEL) -> None:
-        self.dia, self.cache, self.voice, self.name = dia, cache, voice, name
+    def __init__(
+        self,
+        dia: Dia,
+        cache: ContentCache,
+        voice: Voice | None,
+        checkpoint: str = MODEL,
+        protocol: GenerationProtocol | None = None,
+    ) -> None:
+        self.dia, self.cache, self.voice = dia, cache, voice
+        self.checkpoint, self.protocol = checkpoint, protocol
         self.voices: dict[str, Voice] = {}
         self._dependencies = {
             "version": VERSION,
             "sampling": asdict(dia.default_sampling),
             **fingerprints(dia),
         }
+
+    @property
+    def name(self) -> str:
+        """The name of the system in results."""
+        return self.checkpoint if self.protocol is None else f"{self.checkpoint}: {self.protocol.name}"
 
     def generate(
         self, items: Sequence[PromptItem], seeds: int, workers: Workers[TakeJob, Takes]
@@ -70,7 +90,7 @@ class TakeGenerator:
         problems |= {
             prompt: NO_VOICE
             for prompt in prompts
-            if self._is_long(prompt) and self._voice_of(prompt) is None and prompt not in problems
+            if self._needs_voice(prompt) and self._voice_of(prompt) is None and prompt not in problems
         }
         failures = [(prompt, problem) for prompt, problem in problems.items() for _ in range(seeds)]
         pairs = [(prompt, seed) for prompt in prompts if prompt not in problems for seed in range(seeds)]
@@ -78,7 +98,7 @@ class TakeGenerator:
         missing = [pair for pair, take in cached.items() if take is None]
         generated = self._generate_missing(missing, workers)
         recordings = [_recording(self.name, *pair, take or generated[pair]) for pair, take in cached.items()]
-        return SystemTakes(self.name, recordings, failures)
+        return SystemTakes(self.name, recordings, failures, in_voices_of_data=True)
 
     def _open_voices(self, items: Sequence[PromptItem]) -> dict[Prompt, str]:
         """Encode the voice prompts; return the prompts that cannot be spoken in theirs, and why."""
@@ -102,8 +122,16 @@ class TakeGenerator:
         return problems
 
     def _voice_of(self, prompt: Prompt) -> Voice | None:
-        """Return the prompt's voice; without one, the voice of long scripts for a long script."""
-        return self.voices.get(prompt.id, self.voice if self._is_long(prompt) else None)
+        """Return the prompt's voice; without one, the voice of scripts that are spoken by a protocol."""
+        return self.voices.get(prompt.id, self.voice if self._protocol_of(prompt) else None)
+
+    def _protocol_of(self, prompt: Prompt) -> GenerationProtocol | None:
+        """Return the protocol of a prompt; None for the first attempt in one pass."""
+        return self.protocol or (IN_PIECES if self._is_long(prompt) else None)
+
+    def _needs_voice(self, prompt: Prompt) -> bool:
+        """Return whether nothing but a voice holds the pieces of a script together."""
+        return self.protocol is None and self._is_long(prompt)
 
     def _generate_missing(
         self, pairs: Sequence[PromptAndSeed], workers: Workers[TakeJob, Takes]
@@ -112,9 +140,9 @@ class TakeGenerator:
         takes: dict[PromptAndSeed, Take] = {}
         if not pairs:
             return takes
-        short = [pair for pair in pairs if not self._is_long(pair[0])]
-        batches = [short[begin : begin + BATCH] for begin in range(0, len(short), BATCH)]
-        batches += [[pair] for pair in pairs if self._is_long(pair[0])]
+        together = [pair for pair in pairs if not self._protocol_of(pair[0])]
+        batches = [together[begin : begin + BATCH] for begin in range(0, len(together), BATCH)]
+        batches += [[pair] for pair in pairs if self._protocol_of(pair[0])]
         with Progress(f"generating takes of {self.name}", len(pairs), unit="takes") as progress:
             for number, made in workers.run(starmap(self._job, enumerate(batches))):
                 takes |= zip(batches[number], made, strict=True)
@@ -123,16 +151,15 @@ class TakeGenerator:
 
     def _job(self, number: int, batch: Sequence[PromptAndSeed]) -> TakeJob:
         prompt, seed = batch[0]
-        if not self._is_long(prompt):
-            return GenerateBatch(number, self.name, tuple(self._request(*pair) for pair in batch))
+        protocol = self._protocol_of(prompt)
+        if protocol is None:
+            requests = tuple(self._request(*pair) for pair in batch)
+            return GenerateBatch(number, self.checkpoint, requests)
         voice = self._voice_of(prompt)
-        assert voice is not None
-        values = {field.name: getattr(voice, field.name) for field in fields(voice)}
-        codes_TC = values.pop("codes_TC").numpy()
-        text = normalize_text(prompt.script)
-        return GenerateLong(
-            number, self.name, TakeRequest(self._key(prompt, seed), text, seed, codes_TC), values
-        )
+        values = {field.name: getattr(voice, field.name) for field in fields(Voice)} if voice else None
+        codes_TC = values.pop("codes_TC").numpy() if values else None
+        request = TakeRequest(self._key(prompt, seed), normalize_text(prompt.script), seed, codes_TC)
+        return GenerateByProtocol(number, self.checkpoint, request, values, protocol)
 
     def _request(self, prompt: Prompt, seed: int) -> TakeRequest:
         voice, text = self._voice_of(prompt), normalize_text(prompt.script)
@@ -154,8 +181,10 @@ class TakeGenerator:
         voice = self._voice_of(prompt)
         codes = voice.codes_TC.tolist() if voice else None
         transcript = {"transcript": voice.transcript} if prompt.id in self.voices and voice else {}
+        chosen = self._protocol_of(prompt)
+        protocol = {"protocol": chosen.settings} if chosen else {}
         script = normalize_text(prompt.script)
-        return take_key(script=script, seed=seed, voice=codes, **transcript, **self._dependencies)
+        return take_key(script=script, seed=seed, voice=codes, **transcript, **protocol, **self._dependencies)
 
 
 def open_voice(dia: Dia, recording: Recording) -> Voice:

@@ -18,7 +18,10 @@ from dia.codecs.registry import portable_name
 from dia.config.sampling import SamplingOverrides
 from dia.errors import UserError
 from dia.evaluation.cache import ContentCache, Take
+from dia.evaluation.generation_protocols import GenerationProtocol
 from dia.home import existing
+from dia.inference.guard import GuardedSpeech
+from dia.inference.long_form import join_waveforms
 from dia.inference.voice import Voice
 from dia.model import Dia
 from dia.resources import SHIPPED_CHECKPOINTS
@@ -56,7 +59,7 @@ def fingerprints(dia: Dia) -> dict[str, str]:
 
 
 class TakeJob(Protocol):
-    """Work of one checkpoint, named by its system; ``number`` identifies it among the jobs of a run."""
+    """Work of one checkpoint; ``number`` identifies it among the jobs of a run."""
 
     @property
     def number(self) -> int:
@@ -64,8 +67,8 @@ class TakeJob(Protocol):
         ...
 
     @property
-    def system(self) -> str:
-        """The system of the checkpoint."""
+    def checkpoint(self) -> str:
+        """The checkpoint: `model` or `baseline`."""
         ...
 
     def make(self, dia: Dia, cache: ContentCache) -> list[Take]:
@@ -88,7 +91,7 @@ class GenerateBatch:
     """Generate takes together, without the guard: an evaluation scores the first attempt."""
 
     number: int
-    system: str
+    checkpoint: str
     requests: tuple[TakeRequest, ...]
 
     def make(self, dia: Dia, cache: ContentCache) -> list[Take]:
@@ -109,23 +112,47 @@ class GenerateBatch:
 
 
 @dataclass(frozen=True)
-class GenerateLong:
-    """Generate a script longer than the model's context in pieces, each once, in one voice.
+class GenerateByProtocol:
+    """Generate one take by a protocol: a script in pieces or in one pass, with retries after the guard.
 
-    ``voice`` holds the values of a :class:`Voice` but its codes, which are ``prompt_TC`` of the request.
+    ``voice`` holds the values of a :class:`Voice` but its codes, which are ``prompt_TC`` of the request; None
+    leaves the voice to the model.
     """
 
     number: int
-    system: str
+    checkpoint: str
     request: TakeRequest
-    voice: Mapping[str, Any]
+    voice: Mapping[str, Any] | None
+    protocol: GenerationProtocol
 
     def make(self, dia: Dia, cache: ContentCache) -> list[Take]:
-        """Return the take."""
-        voice = Voice(**self.voice, codes_TC=torch.from_numpy(self.request.prompt_TC))
-        pieces = list(dia.speak_long(self.request.text, voice, self.request.seed, retries=0, lint="off"))
-        take = Take(np.concatenate(pieces), dia.codec.sample_rate, True)
+        """Return the take; it has ended when each of its pieces has."""
+        voice = None
+        if self.voice is not None:
+            voice = Voice(**self.voice, codes_TC=torch.from_numpy(self.request.prompt_TC))
+        speeches = [item.speech for item in self._speak(dia, voice)]
+        pieces = [speech.waveform for speech in speeches]
+        if self.protocol.in_pieces:
+            pieces = list(join_waveforms(pieces, dia.codec.sample_rate))
+        waveform = np.concatenate([np.zeros(0, dtype=np.float32), *pieces])
+        take = Take(waveform, dia.codec.sample_rate, all(speech.ended for speech in speeches))
         return [cache.store_take(self.request.key, take)]
+
+    def _speak(self, dia: Dia, voice: Voice | None) -> list[GuardedSpeech]:
+        text, seed, protocol = self.request.text, self.request.seed, self.protocol
+        if not protocol.in_pieces:
+            return dia.speak([text], [seed], voice=voice, retries=protocol.retries, lint="off")
+        return list(
+            dia.speak_pieces(
+                text,
+                voice,
+                seed,
+                piece_seconds=protocol.piece_seconds,
+                retries=protocol.retries,
+                lint="off",
+                context=protocol.context,
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -133,7 +160,7 @@ class RoundTrip:
     """Encode and decode a recording by the codec: the upper limit of a model's audio quality."""
 
     number: int
-    system: str
+    checkpoint: str
     waveform: Waveform
     sample_rate: int
 
@@ -152,7 +179,7 @@ Takes = tuple[int, list[Take]]  # the number of a job, and its takes
 class TakeMaker:
     """Makes takes; an engine sends it to its workers, each of which opens the checkpoints that it needs.
 
-    ``checkpoints`` has the opened checkpoint of each system, ``sources`` how another process opens it.
+    ``checkpoints`` has the opened checkpoints by name, ``sources`` how another process opens each.
     """
 
     def __init__(
@@ -168,29 +195,29 @@ class TakeMaker:
         return {
             "cache": ContentCache(self.cache.folder.absolute()),
             "_opened": {},
-            "_sources": {system: self._sources[system].portable(dia) for system, dia in opened},
-            "_expected": {system: fingerprints(dia) for system, dia in opened},
-            "_devices": {system: device_type(dia) for system, dia in opened},
+            "_sources": {name: self._sources[name].portable(dia) for name, dia in opened},
+            "_expected": {name: fingerprints(dia) for name, dia in opened},
+            "_devices": {name: device_type(dia) for name, dia in opened},
         }
 
     def __call__(self, job: TakeJob) -> Takes:
         """Return the takes of a job."""
-        return job.number, job.make(self._checkpoint(job.system), self.cache)
+        return job.number, job.make(self._checkpoint(job.checkpoint), self.cache)
 
-    def _checkpoint(self, system: str) -> Dia:
-        """Return a system's checkpoint.
+    def _checkpoint(self, name: str) -> Dia:
+        """Return the checkpoint of a name.
 
         Raises :class:`UserError` for one with other weights than in the command, such as on another machine.
         """
-        if system not in self._opened:
-            dia = self._sources[system].open(self._devices[system])
-            if fingerprints(dia) != self._expected[system]:
+        if name not in self._opened:
+            dia = self._sources[name].open(self._devices[name])
+            if fingerprints(dia) != self._expected[name]:
                 raise UserError(
-                    f"a worker opens other weights as {self._sources[system].name} than this command; "
+                    f"a worker opens other weights as {self._sources[name].name} than this command; "
                     "give it the same files, and do not change them during an evaluation"
                 )
-            self._opened[system] = dia
-        return self._opened[system]
+            self._opened[name] = dia
+        return self._opened[name]
 
 
 def device_type(dia: Dia) -> str:
