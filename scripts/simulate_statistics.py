@@ -71,6 +71,13 @@ def print_verdicts(experiments: int) -> None:
             print(
                 f"five equal systems, {prompts} x {seeds}: a difference is shown in {share:.1f} %", flush=True
             )
+            wrong = sum(_any_shown(prompts, seeds, seed, better=0.4) for seed in range(experiments))
+            share = 100 * wrong / experiments
+            print(
+                f"four equal systems and a better one, {prompts} x {seeds}: "
+                f"a difference of the equal ones is shown in {share:.1f} %",
+                flush=True,
+            )
         for better in (0.7, 0.5, 0.4):
             prompts = _prompts_needed(better)
             right = sum(_is_found(prompts, better, seed) for seed in range(experiments))
@@ -81,9 +88,11 @@ def print_verdicts(experiments: int) -> None:
             )
 
 
-def _any_shown(prompts: int, seeds: int, seed: int) -> bool:
-    values = five_systems(prompts, seeds, np.random.default_rng(seed))
-    return any(item.shown for item in compare_all(values, seed))
+def _any_shown(prompts: int, seeds: int, seed: int, better: float = 0.0) -> bool:
+    """Return whether a difference of two equal systems is shown; with ``better``, `a` is not one of them."""
+    values = five_systems(prompts, seeds, np.random.default_rng(seed), better)
+    compared = compare_all(values, seed)
+    return any(item.shown for item in compared if not better or "a" not in (item.first, item.second))
 
 
 def _prompts_needed(better: float) -> int:

@@ -11,9 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
+import numpy as np
+
 from dia.evaluation.clip_values import ClipValues, PromptMeans
-from dia.evaluation.paired import difference, holm, influence, interval
-from dia.evaluation.permutation import permutation_p, smallest_p
+from dia.evaluation.multiplicity import TestFamily, holm
+from dia.evaluation.paired import difference, influence, interval
+from dia.evaluation.permutation import permutation_p, prompt_moves, smallest_p
 from dia.evaluation.power import LEVEL, fewest_prompts, prompts_needed, smallest_difference
 
 
@@ -76,12 +79,15 @@ class Comparison:
         return self.prompts >= self.fewest_prompts
 
 
-def compare(first: ClipValues, second: ClipValues, seed: int = 0, tests: int = 1) -> Comparison:
+def compare(
+    first: ClipValues, second: ClipValues, seed: int = 0, tests: int = 1, effective: float = 1.0
+) -> Comparison:
     """Compare two systems by one score.
 
-    ``tests`` is the number of comparisons in the family, for which the numbers of prompts are corrected; 0
-    makes the comparison exploratory. ``p_holm`` is ``p``, a family of one. Raises ``ValueError`` when the
-    systems are scored differently or share no measured prompt.
+    ``tests`` is the number of comparisons in the family; 0 makes the comparison exploratory. ``effective`` is
+    their effective number (`multiplicity.py`), for which the numbers of prompts are corrected. ``p_holm`` is
+    ``p``, a family of one. Raises ``ValueError`` when the systems are scored differently or share no measured
+    prompt.
     """
     if (first.score, first.kind) != (second.score, second.kind):
         raise ValueError(
@@ -105,10 +111,10 @@ def compare(first: ClipValues, second: ClipValues, seed: int = 0, tests: int = 1
         left_out=left_out,
         seeds=(first.seeds, second.seeds),
         failures=(first.failures, second.failures),
-        prompts_needed=prompts_needed(apart, deviation, tests=max(tests, 1)),
-        smallest_difference=smallest_difference(prompts, deviation, tests=max(tests, 1)),
+        prompts_needed=prompts_needed(apart, deviation, tests=effective),
+        smallest_difference=smallest_difference(prompts, deviation, tests=effective),
         tests=tests,
-        fewest_prompts=fewest_prompts(max(tests, 1)),
+        fewest_prompts=fewest_prompts(effective),
     )
 
 
@@ -133,16 +139,35 @@ def compare_all(
         for pair, is_tested in zip(pairs, primary, strict=True)
     ]
     tested, tests = decidable_family(attainable)
+    family = _family([pair for pair, is_tested in zip(pairs, tested, strict=True) if is_tested], seed)
+    effective = family.effective() if family else float(tests)
     comparisons = [
-        compare(first, second, seed, tests if is_tested else 0)
+        compare(first, second, seed, tests if is_tested else 0, effective)
         for (first, second), is_tested in zip(pairs, primary, strict=True)
     ]
-    family = [item.p for item, is_tested in zip(comparisons, tested, strict=True) if is_tested]
-    adjusted = iter(holm([p for p in family if p is not None]))
+    p_values = [item.p for item, is_tested in zip(comparisons, tested, strict=True) if is_tested]
+    adjusted = iter(_adjusted([p for p in p_values if p is not None], family))
     return [
         replace(item, p_holm=next(adjusted) if is_tested else None if item.p is None else 1.0)
         for item, is_tested in zip(comparisons, tested, strict=True)
     ]
+
+
+def _family(pairs: Sequence[tuple[ClipValues, ClipValues]], seed: int) -> TestFamily | None:
+    """Return the tests of ``pairs``, which depend on each other; None where there are none."""
+    if not pairs:
+        return None
+    moves = [prompt_moves(*_select_shared(*pair)[:2]) for pair in pairs]
+    prompts = sorted(set().union(*moves))
+    return TestFamily(np.array([[test.get(prompt, 0.0) for test in moves] for prompt in prompts]), seed)
+
+
+def _adjusted(p_values: Sequence[float], family: TestFamily | None) -> list[float]:
+    """Return the corrected p-values of a family, in the same order."""
+    if family is None:
+        return []
+    order = np.argsort(p_values, kind="stable")
+    return holm(p_values, family.counts(order.tolist()))
 
 
 def decidable_family(attainable: Sequence[float]) -> tuple[list[bool], int]:

@@ -1,4 +1,4 @@
-"""Paired comparison of two systems on the same prompts: the difference, its 95 % interval, Holm's correction.
+"""Paired comparison of two systems on the same prompts: the difference and its 95 % interval.
 
 The last axis of every array is the prompts. A score is ``sum(numerators) / sum(denominators)``, also that of
 each resample: WER stays a ratio of sums, and where every denominator is 1 the score is a mean.
@@ -154,18 +154,6 @@ def _weight_of_take(first: PromptMeans, second: PromptMeans) -> float:
     of_one = between + float(np.mean(first.variances + second.variances)) * (1 - 1 / takes)
     effect = takes * between / of_one if of_one > 0 else takes
     return float(np.clip(effect, 1, takes)) / takes
-
-
-def holm(p_values: list[float]) -> list[float]:
-    """Return p-values adjusted for their family, in the same order.
-
-    Source: S. Holm, "A simple sequentially rejective multiple test procedure", 1979.
-    """
-    order = np.argsort(p_values, kind="stable")
-    steps = np.asarray(p_values, dtype=np.float64)[order] * np.arange(len(p_values), 0, -1)
-    adjusted = np.empty(len(p_values))
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
-    return adjusted.tolist()
 
 
 def _ratio(numerators: Floats, denominators: Floats) -> Floats:

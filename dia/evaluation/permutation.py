@@ -9,6 +9,7 @@ be. Source of the tilted distribution: S. Asmussen, P. W. Glynn, "Stochastic Sim
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import optimize
 
 from dia.evaluation.clip_values import Floats, PromptMeans
@@ -35,6 +36,22 @@ def smallest_p(first: PromptMeans, second: PromptMeans) -> float:
     return float(min(1.0, 2.0 ** (1 - len(_Pair.of(first, second).numerators))))
 
 
+def prompt_moves(first: PromptMeans, second: PromptMeans) -> dict[str, float]:
+    """Return by prompt how far it moves the difference of two systems, for prompts on which they differ."""
+    pair = _Pair.of(first, second)
+    moves = iter(pair.moves)
+    return {
+        prompt: float(next(moves))
+        for prompt, differs in zip(first.prompts, _differs(first, second), strict=True)
+        if differs
+    }
+
+
+def _differs(first: PromptMeans, second: PromptMeans) -> NDArray[np.bool_]:
+    """Return whether the systems differ on each prompt (prompts,)."""
+    return (first.numerators != second.numerators) | (first.denominators != second.denominators)
+
+
 @dataclass(frozen=True)
 class _Pair:
     """Two systems: their sums (2,), and the change of these sums by each prompt that differs (prompts,)."""
@@ -48,7 +65,7 @@ class _Pair:
     def of(cls, first: PromptMeans, second: PromptMeans) -> "_Pair":
         numerators = second.numerators - first.numerators
         denominators = second.denominators - first.denominators
-        differs = (numerators != 0) | (denominators != 0)
+        differs = _differs(first, second)
         return cls(
             np.array([first.numerators.sum(), second.numerators.sum()]),
             np.array([first.denominators.sum(), second.denominators.sum()]),

@@ -17,7 +17,7 @@ POWER = 0.8
 LEVEL = 0.05
 
 
-def prompts_needed(difference: float, deviation: float, power: float = POWER, tests: int = 1) -> int | None:
+def prompts_needed(difference: float, deviation: float, power: float = POWER, tests: float = 1) -> int | None:
     """Return how many prompts detect a true ``difference`` with this power; None if 0 or constant."""
     if difference == 0 or not deviation > 0:
         return None
@@ -26,7 +26,7 @@ def prompts_needed(difference: float, deviation: float, power: float = POWER, te
     return max(needed, fewest_prompts(tests))
 
 
-def fewest_prompts(tests: int = 1) -> int:
+def fewest_prompts(tests: float = 1) -> int:
     """Return how many prompts a permutation test needs for a p-value below the level at all.
 
     Of ``n`` prompts that all favour one system the p-value is ``2 / 2**n``.
@@ -34,7 +34,9 @@ def fewest_prompts(tests: int = 1) -> int:
     return floor(log2(2 * tests / LEVEL)) + 1
 
 
-def smallest_difference(prompts: int, deviation: float, power: float = POWER, tests: int = 1) -> float | None:
+def smallest_difference(
+    prompts: int, deviation: float, power: float = POWER, tests: float = 1
+) -> float | None:
     """Return the difference that ``prompts`` detect with this power; None if too few or without variance."""
     outer, inner = _quantiles(power, tests)
     if prompts < fewest_prompts(tests) or prompts <= outer**2 / 2 or not deviation > 0:
@@ -53,5 +55,5 @@ def votes_needed(share: float, power: float = POWER) -> int | None:
     return ceil(((outer * 0.5 + inner * sqrt(share * (1 - share))) / (share - 0.5)) ** 2)
 
 
-def _quantiles(power: float, tests: int = 1) -> tuple[float, float]:
+def _quantiles(power: float, tests: float = 1) -> tuple[float, float]:
     return float(norm.ppf(1 - LEVEL / tests / 2)), float(norm.ppf(power))

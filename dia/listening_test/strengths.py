@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from dia.evaluation.clip_values import Floats
-from dia.evaluation.paired import holm
+from dia.evaluation.multiplicity import holm
 from dia.evaluation.power import votes_needed
 from dia.listening_test.answers import Vote
 from dia.listening_test.davidson import LIMIT, OUTCOMES, fit_davidson, system_pairs
