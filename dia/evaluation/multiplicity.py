@@ -33,8 +33,8 @@ def holm(p_values: Sequence[float], counts: Sequence[float] | None = None) -> li
     them they are those of Holm, from all tests down to one.
     """
     order = np.argsort(p_values, kind="stable")
-    counts = np.arange(len(p_values), 0, -1) if counts is None else counts
-    steps = np.asarray(p_values, dtype=np.float64)[order] * np.asarray(counts, dtype=np.float64)
+    factors = np.asarray(range(len(p_values), 0, -1) if counts is None else counts, dtype=np.float64)
+    steps = np.asarray(p_values, dtype=np.float64)[order] * factors
     adjusted = np.empty(len(p_values))
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return adjusted.tolist()

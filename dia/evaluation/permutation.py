@@ -49,7 +49,8 @@ def prompt_moves(first: PromptMeans, second: PromptMeans) -> dict[str, float]:
 
 def _differs(first: PromptMeans, second: PromptMeans) -> NDArray[np.bool_]:
     """Return whether the systems differ on each prompt (prompts,)."""
-    return (first.numerators != second.numerators) | (first.denominators != second.denominators)
+    is_other = (first.numerators != second.numerators) | (first.denominators != second.denominators)
+    return np.asarray(is_other)
 
 
 @dataclass(frozen=True)
