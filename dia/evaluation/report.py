@@ -24,7 +24,7 @@ from dia.evaluation.report_tables import (
     tag_table,
 )
 from dia.evaluation.results import EvaluationResults, SuiteResult
-from dia.evaluation.score_format import counted
+from dia.evaluation.score_format import counted, counted_range
 from dia.evaluation.score_table import PublishedBySystem, score_table
 from dia.evaluation.scoring import ScoredClip, SystemResult
 from dia.evaluation.sentences import explain, overall_sentence
@@ -80,7 +80,7 @@ def _suite_values(result: SuiteResult, published: PublishedBySystem) -> dict[str
     table = score_table(result, published)
     return {
         "name": result.suite.name,
-        "about": f"{counted(len(result.prompts), 'prompt')}, {counted(result.suite.seeds, 'take')} each",
+        "about": f"{counted(len(result.prompts), 'prompt')}, {counted_range(result.takes(), 'take')} each",
         "overall": overall_sentence(verdicts),
         "verdicts": [_verdict_values(item, result) for item in main],
         "other_verdicts": [_verdict_values(item, result) for item in verdicts[len(main) :]],

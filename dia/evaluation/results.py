@@ -9,6 +9,7 @@ from dia.evaluation.not_measured import NotMeasured
 from dia.evaluation.prompts import Prompt, prompts_sha256
 from dia.evaluation.scoring import MetricOrigin, SystemResult, clip_rows
 from dia.evaluation.suites import Suite
+from dia.evaluation.takes import REFERENCES
 from dia.judges.events import Calibration
 
 
@@ -20,6 +21,17 @@ class SuiteResult:
     prompts: tuple[Prompt, ...]
     systems: tuple[SystemResult, ...]
     comparisons: tuple[Comparison, ...]
+
+    def takes(self, *names: str) -> tuple[int, int]:
+        """Return the smallest and the largest number of takes of a prompt among the systems ``names``.
+
+        Recorded systems may have another number than the suite declares. Without names all systems count but
+        the references, which have one take.
+        """
+        takes = {system.name: system.takes for system in self.systems}
+        chosen = names or [name for name in takes if name not in REFERENCES] or list(takes)
+        counts = [takes[name] for name in chosen] or [self.suite.seeds]
+        return min(counts), max(counts)
 
     def to_json(self) -> dict[str, Any]:
         """Return the suite as scores.json stores it."""

@@ -82,6 +82,12 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
+def counted_range(ends: tuple[int, int], noun: str) -> str:
+    """Return a range of numbers with its noun, as "1 take" or "1 to 3 takes"."""
+    low, high = ends
+    return counted(high, noun) if low == high else f"{low:,} to {counted(high, noun)}"
+
+
 def _scale(unit: str) -> float:
     return 100.0 if unit in (PERCENT, POINTS) else 1.0
 

@@ -5,6 +5,7 @@ pair of systems is compared on each result for which higher or lower is better.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -53,6 +54,12 @@ class SystemResult:
     clips: tuple[ScoredClip, ...]
     failures: tuple[Failure, ...]
     metrics: Mapping[str, MetricResult]
+
+    @property
+    def takes(self) -> int:
+        """The largest number of takes of a prompt, failures included."""
+        ids = [clip.context.prompt.id for clip in self.clips] + [prompt.id for prompt, _ in self.failures]
+        return max(Counter(ids).values(), default=0)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dia.evaluation.results import SuiteResult
 from dia.evaluation.score_format import (
     counted,
+    counted_range,
     difference_unit,
     format_difference,
     format_ends,
@@ -156,8 +157,8 @@ def _basis(verdict: Verdict, result: SuiteResult) -> str:
     """Return the prompts, how they are counted, and what missing takes change."""
     if not verdict.differences:
         return ""
-    seeds = counted(result.suite.seeds, "take")
-    text = f"On what: {counted(verdict.prompts, 'prompt')} of the suite {result.suite.name}, {seeds} each"
+    takes = counted_range(result.takes(verdict.subject, verdict.other), "take")
+    text = f"On what: {counted(verdict.prompts, 'prompt')} of the suite {result.suite.name}, {takes} each"
     clusters = {prompt.cluster for prompt in result.prompts}
     if len(clusters) < len(result.prompts):
         text += f" ({len(result.prompts)} scripts; the versions of one text count as one prompt)"

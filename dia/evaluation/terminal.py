@@ -13,6 +13,7 @@ from dia.evaluation.coverage import coverage_sentences
 from dia.evaluation.results import EvaluationResults, SuiteResult
 from dia.evaluation.score_format import describe_unit, format_p, format_result
 from dia.evaluation.sentences import ALONE, explain
+from dia.evaluation.suites import Suite
 from dia.evaluation.verdicts import main_verdict
 
 WIDTH = 160  # characters of tables in a file or a pipe
@@ -84,7 +85,7 @@ def next_commands(results: EvaluationResults) -> list[str]:
         return [
             f"python -m dia.eval listen {recorded} out=listen.html",
             f"python -m dia.eval ckpt=dia_nano systems=[{','.join(results.recordings)}] "
-            f"suite={results.suites[0].suite.name}",
+            f"suite={shlex.quote(suite_argument(results.suites[0].suite))}",
             "python -m dia.eval record --help",
         ]
     checkpoint = shlex.quote(f"ckpt={results.checkpoint}")
@@ -93,6 +94,11 @@ def next_commands(results: EvaluationResults) -> list[str]:
         f"python -m dia.eval {checkpoint} suite=full",
         "python -m dia.train +recipe=voice data.path=FOLDER",
     ]
+
+
+def suite_argument(suite: Suite) -> str:
+    """Return the value of ``suite=`` that selects a suite: its name, or the path of its JSONL file."""
+    return suite.file if suite.file.endswith(".jsonl") else suite.name
 
 
 def headline_table(result: SuiteResult) -> Table:

@@ -1,6 +1,7 @@
 """Report, terminal and scores.json are rendered from one results object; the answer is in plain words."""
 
 import io
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from dia.evaluation.not_measured import NotMeasured
 from dia.evaluation.published import load_published
 from dia.evaluation.report import render_report
 from dia.evaluation.results import GenerationSpeed, LearningCurve
+from dia.evaluation.suites import Suite
 from dia.evaluation.terminal import headline_table, next_commands, print_results
 from dia.evaluation.verdicts import verdicts_of
 from tests.evaluation.loudness import prompt, results_of, system_of
@@ -106,6 +108,25 @@ def test_one_system_alone_has_nothing_to_compare_with(cache):
 def test_commands_after_recordings_alone_do_not_name_a_checkpoint_that_is_missing(cache):
     results = results_of(system_of("other", [0.2], cache), checkpoint="", recordings=("outputs/o/1",))
     assert next_commands(results)[0] == "python -m dia.eval listen outputs/o/1 out=listen.html"
+
+
+def test_commands_after_recordings_name_the_file_of_ones_own_prompts(cache):
+    results = results_of(system_of("other", [0.2], cache), checkpoint="", recordings=("outputs/o/1",))
+    (result,) = results.suites
+    own = Suite("my prompts", 0, 3, 4, file="a folder/my prompts.jsonl")
+    results = replace(results, suites=(replace(result, suite=own),))
+    assert next_commands(results)[1].endswith("suite='a folder/my prompts.jsonl'")
+
+
+def test_the_page_states_the_takes_that_exist_not_those_of_the_suite(cache):
+    results = results_of(
+        system_of("one", [0.2, 0.3], cache), system_of("other", [0.3], cache, [(prompt(1), "lost")] * 3)
+    )
+    (result,) = results.suites
+    own = replace(result, suite=Suite("own", 0, 3, 4, file="own.jsonl"))
+    page = render_report(replace(results, suites=(own,)), load_published())
+    assert "2 prompts, 1 to 3 takes each" in page
+    assert own.takes("one") == (1, 1) and own.takes() == (1, 3)
 
 
 def test_the_table_has_headline_results_only(cache):
