@@ -12,9 +12,9 @@ from dia.evaluation.comparison import Comparison
 from dia.evaluation.coverage import coverage_sentences
 from dia.evaluation.results import EvaluationResults, SuiteResult
 from dia.evaluation.score_format import describe_unit, format_p, format_result
-from dia.evaluation.sentences import ALONE, explain
+from dia.evaluation.sentences import ALONE, explain, overall_sentence
 from dia.evaluation.suites import Suite
-from dia.evaluation.verdicts import main_verdict
+from dia.evaluation.verdicts import main_verdict, verdicts_of
 
 WIDTH = 160  # characters of tables in a file or a pipe
 COLUMNS = (
@@ -56,6 +56,8 @@ def summary_lines(results: EvaluationResults, report: Path) -> Iterator[str]:
     yield ""
     yield measured_sentence(results)
     for result in results.suites:
+        if overall := overall_sentence(verdicts_of(result)):
+            yield f"{result.suite.name}: {overall}"
         yield answer_sentence(result)
         yield from (f"  {sentence}" for sentence in coverage_sentences(result))
     yield f"The report with audio is {report.resolve()}"

@@ -99,6 +99,13 @@ def test_the_terminal_ends_with_what_was_measured_the_answer_the_report_and_comm
     assert text.count("\n  python -m dia.") == 3 and "ckpt=runs/one" in text
 
 
+def test_the_terminal_states_which_of_three_systems_is_best(cache):
+    levels = np.linspace(0.2, 0.4, 12)
+    shifts = {"a": 0, "b": 0.3, "c": 0}
+    results = results_of(*(system_of(name, levels + shift, cache) for name, shift in shifts.items()))
+    assert "\nquick: b is better than every other system: a and c.\nquick: " in printed(results)
+
+
 def test_one_system_alone_has_nothing_to_compare_with(cache):
     results = results_of(system_of("model", [0.2, 0.3], cache))
     assert "no second system to compare with" in printed(results)
