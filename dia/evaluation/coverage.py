@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from dia.evaluation.not_measured import NOT_CHOSEN, NotMeasured
 from dia.evaluation.results import SuiteResult
 from dia.evaluation.scoring import SystemResult
 from dia.evaluation.takes import REFERENCES
@@ -23,6 +24,17 @@ def coverage_sentences(result: SuiteResult) -> list[str]:
     if systems and not missing:
         missing = ["Every system has all of its takes."]
     return missing + [sentence for system in systems for sentence in (*_failing(system), *_warnings(system))]
+
+
+def unmeasured_sentences(result: SuiteResult) -> list[str]:
+    """Return why a primary score has no value for any system, where ``metrics=`` does not leave it out."""
+    sentences = []
+    for name in result.suite.primary:
+        scores = [system.metrics[name] for system in result.systems if name in system.metrics]
+        reasons = [item.estimate.reason for item in scores if isinstance(item.estimate, NotMeasured)]
+        if reasons and len(reasons) == len(scores) and NOT_CHOSEN not in reasons:
+            sentences.append(f"{name} is not measured: {_most_common(Counter(reasons), counted=False)}.")
+    return sentences
 
 
 def _missing(system: SystemResult) -> Iterator[str]:
@@ -54,6 +66,6 @@ def _warnings(system: SystemResult) -> Iterator[str]:
             yield f"{system.name}: {words} {seen.value:.0%} of the clips."
 
 
-def _most_common(counts: Counter[str]) -> str:
-    listed = [f"{name} {count}" for name, count in counts.most_common(MOST_REASONS)]
+def _most_common(counts: Counter[str], *, counted: bool = True) -> str:
+    listed = [f"{name} {count}" if counted else name for name, count in counts.most_common(MOST_REASONS)]
     return ", ".join(listed) + (", ..." if len(counts) > MOST_REASONS else "")

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+NOT_CHOSEN = "metrics=... leaves it out"
+
 
 @dataclass(frozen=True)
 class NotMeasured:

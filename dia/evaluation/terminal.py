@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dia.evaluation.comparison import Comparison
-from dia.evaluation.coverage import coverage_sentences
+from dia.evaluation.coverage import coverage_sentences, unmeasured_sentences
 from dia.evaluation.results import EvaluationResults, SuiteResult
 from dia.evaluation.score_format import describe_unit, format_p, format_result
 from dia.evaluation.sentences import ALONE, explain, overall_sentence
@@ -59,7 +59,7 @@ def summary_lines(results: EvaluationResults, report: Path) -> Iterator[str]:
         if overall := overall_sentence(verdicts_of(result)):
             yield f"{result.suite.name}: {overall}"
         yield answer_sentence(result)
-        yield from (f"  {sentence}" for sentence in coverage_sentences(result))
+        yield from (f"  {line}" for line in (*coverage_sentences(result), *unmeasured_sentences(result)))
     yield f"The report with audio is {report.resolve()}"
     yield ""
     yield "Try next:"
@@ -81,11 +81,12 @@ def answer_sentence(result: SuiteResult) -> str:
 
 
 def next_commands(results: EvaluationResults) -> list[str]:
-    """Return three commands that follow from an evaluation."""
+    """Return two or three commands that follow from an evaluation; a listening test needs two recordings."""
     recorded = " ".join(map(shlex.quote, results.recordings))
     if not results.checkpoint:
+        listen = [f"python -m dia.eval listen {recorded} out=listen.html"] * (len(results.recordings) > 1)
         return [
-            f"python -m dia.eval listen {recorded} out=listen.html",
+            *listen,
             f"python -m dia.eval ckpt=dia_nano systems=[{','.join(results.recordings)}] "
             f"suite={shlex.quote(suite_argument(results.suites[0].suite))}",
             "python -m dia.eval record --help",

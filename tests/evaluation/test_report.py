@@ -10,14 +10,16 @@ import pytest
 from rich.console import Console
 
 from dia.evaluation.cache import ContentCache
-from dia.evaluation.not_measured import NotMeasured
+from dia.evaluation.coverage import unmeasured_sentences
+from dia.evaluation.metrics.unavailable import UnavailableMetric
+from dia.evaluation.not_measured import NOT_CHOSEN, NotMeasured
 from dia.evaluation.published import load_published
 from dia.evaluation.report import render_report
 from dia.evaluation.results import GenerationSpeed, LearningCurve
 from dia.evaluation.suites import Suite
 from dia.evaluation.terminal import headline_table, next_commands, print_results
 from dia.evaluation.verdicts import verdicts_of
-from tests.evaluation.loudness import prompt, results_of, system_of
+from tests.evaluation.loudness import METRICS, prompt, results_of, system_of
 
 
 @pytest.fixture
@@ -106,6 +108,18 @@ def test_the_terminal_states_which_of_three_systems_is_best(cache):
     assert "\nquick: b is better than every other system: a and c.\nquick: " in printed(results)
 
 
+def test_the_terminal_states_why_a_primary_score_has_no_value(cache):
+    results = results_of(*two_systems(cache, 0.1))
+    (result,) = results.suites
+    primary = replace(result.suite, primary=("loudness", "utmos"))
+    text = printed(replace(results, suites=(replace(result, suite=primary),)))
+    assert "\n  utmos is not measured: no model is named.\n" in text and "loudness is not" not in text
+    left_out = [*METRICS[:1], UnavailableMetric("utmos", NOT_CHOSEN)]
+    system = system_of("model", [0.2, 0.3], cache, metrics=left_out)
+    (result,) = results_of(system, metrics=left_out).suites
+    assert unmeasured_sentences(replace(result, suite=primary)) == []
+
+
 def test_one_system_alone_has_nothing_to_compare_with(cache):
     results = results_of(system_of("model", [0.2, 0.3], cache))
     assert "no second system to compare with" in printed(results)
@@ -113,8 +127,13 @@ def test_one_system_alone_has_nothing_to_compare_with(cache):
 
 
 def test_commands_after_recordings_alone_do_not_name_a_checkpoint_that_is_missing(cache):
+    results = results_of(system_of("other", [0.2], cache), checkpoint="", recordings=("outputs/o/1", "o/2"))
+    assert next_commands(results)[0] == "python -m dia.eval listen outputs/o/1 o/2 out=listen.html"
+
+
+def test_a_listening_test_is_suggested_for_two_recordings_not_for_one(cache):
     results = results_of(system_of("other", [0.2], cache), checkpoint="", recordings=("outputs/o/1",))
-    assert next_commands(results)[0] == "python -m dia.eval listen outputs/o/1 out=listen.html"
+    assert not any(" listen " in command for command in next_commands(results))
 
 
 def test_commands_after_recordings_name_the_file_of_ones_own_prompts(cache):
@@ -122,7 +141,7 @@ def test_commands_after_recordings_name_the_file_of_ones_own_prompts(cache):
     (result,) = results.suites
     own = Suite("my prompts", 0, 3, 4, file="a folder/my prompts.jsonl")
     results = replace(results, suites=(replace(result, suite=own),))
-    assert next_commands(results)[1].endswith("suite='a folder/my prompts.jsonl'")
+    assert next_commands(results)[0].endswith("suite='a folder/my prompts.jsonl'")
 
 
 def test_the_page_states_the_takes_that_exist_not_those_of_the_suite(cache):

@@ -24,6 +24,7 @@ from dia.evaluation.metrics import (
 from dia.evaluation.metrics.inputs import MetricInputs
 from dia.evaluation.metrics.protocol import Metric
 from dia.evaluation.metrics.unavailable import UnavailableMetric
+from dia.evaluation.not_measured import NOT_CHOSEN
 from dia.evaluation.shared_models import SharedModels
 from dia.judges.ctc import CtcModel
 from dia.judges.events import Calibration
@@ -90,6 +91,6 @@ def choose_metrics(metrics: Sequence[Metric], names: Sequence[str]) -> list[Metr
         )
     measured = (chosen or set(known)) - left_out
     return [
-        metric if metric.name in measured else UnavailableMetric(metric.name, "metrics=... leaves it out")
+        metric if metric.name in measured else UnavailableMetric(metric.name, NOT_CHOSEN)
         for metric in metrics
     ]
