@@ -1,4 +1,4 @@
-"""Compare systems pairwise: the difference, its interval, a p-value corrected by Holm, and the power.
+"""Compare systems pairwise: the difference, its interval, a corrected p-value, and the power.
 
 :class:`ClipValues` (per clip) -> :class:`PromptMeans` (`clip_values.py`) -> :class:`Comparison` (`paired.py`,
 `permutation.py`, `power.py`).
@@ -123,9 +123,9 @@ def compare_all(
 ) -> list[Comparison]:
     """Compare every pair of systems by every score for which they share a measured prompt.
 
-    Holm's correction is over the pairs that are primary (all, unless ``is_primary`` decides). A pair in which
-    too few prompts differ for any significant p-value is no test, so that it weakens no other. Scores and
-    systems keep the order of first appearance. Raises ``ValueError`` when two systems are scored differently.
+    The correction (`multiplicity.py`) is over the pairs that are primary (all, unless ``is_primary``
+    decides). A pair in which too few prompts differ for any significant p-value is no test, so that it
+    weakens no other. Scores and systems keep the order of first appearance. Raises ``ValueError`` when two systems are scored differently.
     """
     pairs = [
         (first, second)

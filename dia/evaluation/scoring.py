@@ -168,7 +168,7 @@ def _summarise_metric(
 def compare_systems(systems: Sequence[SystemResult], primary: Sequence[str] = ()) -> list[Comparison]:
     """Compare every pair of systems on each result for which higher or lower is better.
 
-    Results named in ``primary`` (without names: headline results) are tested, with Holm's correction over all
+    Results named in ``primary`` (without names: headline results) are tested, with a correction over all
     of their pairs; other results, and two references, are exploratory. A pair without a shared prompt is left
     out.
     """

@@ -22,7 +22,7 @@ COLUMNS = (
     "first - second",
     "difference",
     "p",
-    "p (Holm)",
+    "p (corrected)",
     "prompts",
     "seeds",
     "failures",
@@ -127,7 +127,7 @@ def headline_table(result: SuiteResult) -> Table:
 def comparison_table(comparisons: Sequence[Comparison]) -> Table:
     """Return comparisons as a table for the terminal."""
     table = Table(
-        title="differences, paired by prompt; 95 % intervals; p by permutation, Holm over tested rows"
+        title="differences, paired by prompt; 95 % intervals; p by permutation, corrected over tested rows"
     )
     for title in COLUMNS:
         table.add_column(title)
