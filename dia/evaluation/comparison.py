@@ -125,7 +125,8 @@ def compare_all(
 
     The correction (`multiplicity.py`) is over the pairs that are primary (all, unless ``is_primary``
     decides). A pair in which too few prompts differ for any significant p-value is no test, so that it
-    weakens no other. Scores and systems keep the order of first appearance. Raises ``ValueError`` when two systems are scored differently.
+    weakens no other. Scores and systems keep the order of first appearance. Raises ``ValueError`` when two
+    systems are scored differently.
     """
     pairs = [
         (first, second)

@@ -3,10 +3,10 @@
 For a two-sided paired test at 5 %, or at a ``tests``-th of it where that many differences are tested (the
 level of the first of Holm's steps: the power is at least the stated one). ``tests`` is an effective number
 and may be a fraction. ``deviation`` is the standard deviation over prompts of the difference (of its
-linearisation, for a ratio); more takes per prompt reduce it, more prompts do not. Source of the closed form: W. C. Guenther, "Sample size formulas for normal theory t
-tests", 1981; tests compare it with the noncentral t distribution. With the permutation test, simulated
-systems are distinguished 80 times in 100 on a scale, about 75 by hits and misses, 80 to 90 by skewed word
-errors.
+linearisation, for a ratio); more takes per prompt reduce it, more prompts do not. Source of the closed form:
+W. C. Guenther, "Sample size formulas for normal theory t tests", 1981; tests compare it with the noncentral t
+distribution. With the permutation test, simulated systems are distinguished 80 times in 100 on a scale, about
+75 by hits and misses, 80 to 90 by skewed word errors.
 """
 
 from math import ceil, floor, log2, sqrt
