@@ -27,7 +27,8 @@ SAMPLE_RATE = 16_000
 SHORTEST = 0.1  # seconds; shorter audio has no words, but Whisper hallucinates some
 SILENT = 1e-3  # peak of silence, for which Whisper hallucinates "You"
 COMPUTE_TYPE = "int8"
-DECODING = "2"  # changes whenever the words of the same sound may change
+LONGEST_WORD = 3.0  # seconds; a longer one stands for words that were not decoded
+DECODING = "3"  # changes whenever the words of the same sound may change
 SETTINGS: dict[str, Any] = {
     "beam_size": 5,
     "temperature": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
@@ -146,7 +147,22 @@ class Whisper:
             )
 
     def _transcribe(self, waveform: Waveform, offset: float, language: str) -> list[RecognisedWord]:
-        """The words of one piece, with times that begin at ``offset`` seconds."""
+        """The words of one piece, with times that begin at ``offset`` seconds.
+
+        Where Whisper stops early, the alignment extends one of its words over the speech that follows, and
+        faster-whisper continues after that word. The rest is decoded again from the start of such a word,
+        and the result that has more words is used.
+        """
+        words = self._decode(waveform, offset, language)
+        for place, word in enumerate(words):
+            start = round((word.start - offset) * SAMPLE_RATE)
+            if word.end - word.start > LONGEST_WORD and start >= SHORTEST * SAMPLE_RATE:
+                rest = self._transcribe(waveform[start:], offset + start / SAMPLE_RATE, language)
+                return words[:place] + max(words[place:], rest, key=len)
+        return words
+
+    def _decode(self, waveform: Waveform, offset: float, language: str) -> list[RecognisedWord]:
+        """What faster-whisper returns for one piece."""
         content = hashlib.sha256(np.ascontiguousarray(waveform, dtype="<f4").tobytes()).digest()
         self._model.model.restart(int.from_bytes(content[:4]) >> 1)
         segments, _ = self._model.transcribe(waveform, language=language, **SETTINGS)

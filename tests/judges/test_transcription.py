@@ -154,6 +154,44 @@ def test_long_recordings_are_cut_in_pauses_and_joined(whisper, voices):
     assert sum(start >= second - 0.5 for start in starts) == len(SECOND.split())
 
 
+def words_of(*spans):
+    """A segment as faster-whisper returns it."""
+    words = [
+        SimpleNamespace(word=f" {text}", start=start, end=end, probability=1.0) for text, start, end in spans
+    ]
+    return [SimpleNamespace(words=words)], None
+
+
+@pytest.mark.parametrize(
+    ("again", "text"),
+    [
+        (
+            [("there", 0.1, 0.4), ("are", 0.5, 0.7), ("more", 1, 2), ("words", 5, 6)],
+            "so there are more words",
+        ),
+        ([("laughter", 0.0, 6.0)], "so there is"),  # nothing was hidden: the first result stays
+    ],
+)
+def test_speech_that_a_word_of_many_seconds_hides_is_decoded_again(monkeypatch, again, text):
+    replies = [words_of(("so", 0.2, 0.5), ("there", 2.0, 8.0), ("is", 8.0, 8.0)), words_of(*again)]
+    seconds = []
+
+    def transcribe(waveform, **_):
+        seconds.append(len(waveform) / RATE)
+        return replies[len(seconds) - 1]
+
+    whisper = Whisper()
+    model = SimpleNamespace(restart=lambda seed: None)
+    whisper.__dict__["_model"] = SimpleNamespace(
+        model=model, transcribe=transcribe, supported_languages=["en"]
+    )
+    monkeypatch.setattr(transcription, "speech_pieces", lambda waveform: [(0, len(waveform))])
+    words = whisper.words(recording_of(tones(8.5, 220)))
+    assert transcript(words) == text
+    assert seconds == [8.5, 6.5]
+    assert words[1].start == pytest.approx(2.1 if "more" in text else 2.0)
+
+
 def test_speech_without_pauses_is_cut_within_thirty_seconds(voices):
     speech = np.tile(np.trim_zeros(voices[0]), 12)
     pieces = speech_pieces(speech)
