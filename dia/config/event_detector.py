@@ -17,6 +17,9 @@ class EventDetectorTraining:
     """Labels of the recordings: a shipped declaration, or the path of one."""
     tags: list[str] = field(default_factory=lambda: list(TAGS))
     """Tags to detect; recordings of other tags are not used."""
+    held_out: float = 0.4
+    """Share of the people whose recordings measure the validation loss and calibrate the trained head. A tag
+    is measurable only when ten of its recordings are held out."""
     clips: int = 800
     """Clips of running speech with sounds that are mixed for training."""
     clip_seconds: float = 27.0
@@ -58,6 +61,8 @@ class EventDetectorTraining:
             problems.append("event_detector.tags is empty; name the tags to detect")
         if not 0 <= self.dropout < 1:
             problems.append(f"event_detector.dropout={self.dropout} must be 0 or more, and below 1")
+        if not 0 < self.held_out < 1:
+            problems.append(f"event_detector.held_out={self.held_out} must be between 0 and 1")
         if self.window_seconds > self.clip_seconds:
             problems.append(
                 f"event_detector.window_seconds={self.window_seconds} must be at most clip_seconds="

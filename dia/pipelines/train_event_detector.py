@@ -1,6 +1,6 @@
 """Train a detector of nonverbal sounds: mixed clips, features, Trainer.fit, runs/<run_name>/model.
 
-One fifth of the people is held out: the validation loss and the calibration beside the model are theirs.
+Some people are held out: the validation loss and the calibration beside the model are theirs.
 """
 
 import json
@@ -27,7 +27,6 @@ from dia.training.loggers import build_loggers, close_loggers
 from dia.training.run_folder import PreparedRun, begin_run, finish_run, run_lock
 from dia.training.trainer import build_trainer
 
-HELD_OUT_FOLD = 0
 VALIDATION_SHARE = 8  # one validation clip for this many training clips
 CALIBRATION = "calibration.json"
 logger = logging.getLogger(__name__)
@@ -37,7 +36,7 @@ def train_event_detector(config: EventDetectorTrainConfig) -> Path:
     """Train a detector of nonverbal sounds and return the run folder. Raises :class:`UserError`."""
     prepared = preflight(config)
     read = read_labelled(config.event_detector.folder, config.event_detector.labels)
-    train, held_out = split_people(read, config.event_detector.tags)
+    train, held_out = split_people(read, config.event_detector.tags, config.event_detector.held_out)
     try:
         sources = EventFeatures().sources
     except JudgeUnavailable as missing:
@@ -49,18 +48,21 @@ def train_event_detector(config: EventDetectorTrainConfig) -> Path:
     return prepared.state.folder
 
 
-def split_people(read: ReadFiles, tags: list[str]) -> tuple[ReadFiles, ReadFiles]:
-    """Return the recordings of the people to train on, and of those held out.
+def split_people(read: ReadFiles, tags: list[str], share: float) -> tuple[ReadFiles, ReadFiles]:
+    """Return the recordings of the people to train on, and of a ``share`` of the people, which is held out.
 
+    At least one of the folds of people is held out, and one is trained on.
     Raises :class:`UserError` when fewer than two people speak, or when a tag lacks recordings.
     """
     try:
         folds = folds_of_people(read.recordings)
     except ValueError as error:
         raise UserError(f"the speech is not enough: {error}; add recordings of speech") from error
+    count = max(folds.values()) + 1
+    first_of_training = min(max(1, round(share * count)), count - 1)
     train, held_out = ReadFiles(), ReadFiles()
     for item in read.recordings:
-        (held_out if folds[item.person] == HELD_OUT_FOLD else train).recordings.append(item)
+        (train if folds[item.person] >= first_of_training else held_out).recordings.append(item)
     present = {tag for item in train.recordings for tag in item.tags}
     if missing := [tag for tag in tags if tag not in present]:
         raise UserError(
