@@ -1,6 +1,7 @@
 """Scripts of any length: split into pieces that fit one pass, generate them in one voice, join the audio.
 
-A piece may begin with [S2]: the voice's transcript precedes it in the text that the model reads.
+After a voice a piece may begin with [S2]: the voice's transcript precedes it in the text that the model
+reads.
 """
 
 import re
@@ -21,12 +22,15 @@ FADE = 0.005  # seconds over which a piece fades in and out
 SILENT_SHARE = 0.01  # share of a piece's peak below which it counts as silent
 
 
-def split_script(text: str, max_seconds: float, max_bytes: int = MAX_BYTES) -> list[str]:
+def split_script(
+    text: str, max_seconds: float, max_bytes: int = MAX_BYTES, exchanges: bool = False
+) -> list[str]:
     """Return scripts with the same words in the same order, each within ``max_seconds`` and ``max_bytes``.
 
     Whole turns stay together as far as they fit. A turn that is too long is split after sentences, then
     clauses, then words, and its parts keep its speaker; a single word is never split. A speaker tag without
-    words stays with what precedes it.
+    words stays with what precedes it. With ``exchanges`` a script begins with the first speaker, wherever the
+    answers to a turn fit behind it: models are trained on scripts that begin with [S1].
 
     Raises:
         UserError: When the text is no script.
@@ -37,7 +41,21 @@ def split_script(text: str, max_seconds: float, max_bytes: int = MAX_BYTES) -> l
         raise UserError(str(error)) from error
     turns = [turn.render() for turn in script.turns]
     parts = [part for turn in turns for part in _split_turn(turn, max_seconds, max_bytes)]
-    return _packed(parts, max_seconds, max_bytes)
+    return _packed(_joined(parts, max_seconds, max_bytes) if exchanges else parts, max_seconds, max_bytes)
+
+
+def _joined(parts: list[str], max_seconds: float, max_bytes: int) -> list[str]:
+    """Join each turn of the first speaker with the answers to it, as far as they fit."""
+    first, *following = parts
+    speaker = first.partition(" ")[0]
+    joined = [first]
+    for part in following:
+        answered = f"{joined[-1]} {part}"
+        if part.startswith(speaker) or not _fits(answered, max_seconds, max_bytes):
+            joined.append(part)
+        else:
+            joined[-1] = answered
+    return joined
 
 
 def speaking_pieces(pieces: list[str]) -> list[str]:

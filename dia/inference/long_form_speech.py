@@ -49,7 +49,10 @@ class LongFormSpeech(SpeechGeneration):
             retries: How often to generate a failed piece again (:meth:`speak`).
             lint: What happens with a text that may not be spoken as meant (:meth:`check_text`).
             context: Prompt each piece but the first with the piece before it, in place of the voice. A piece
-                whose predecessor lacks one of its speakers, or leaves no room, has the voice.
+                whose predecessor lacks one of its speakers, failed, or leaves no room, has the voice.
+
+        Without a voice, and with ``context``, a piece is a turn of the first speaker with the answers to it,
+        or several of these, where they fit into ``piece_seconds``.
 
         Raises:
             UserError: Before anything is generated, when the text is no script, has a speaker that the voice
@@ -79,7 +82,8 @@ class LongFormSpeech(SpeechGeneration):
         room_bytes = MAX_BYTES if voice is None else voice.room_bytes
         if context:  # transcript and text share the bytes of one pass
             room_bytes = min(room_bytes, MAX_BYTES // 2 - 1)
-        pieces = speaking_pieces(split_script(checked, min(piece_seconds, room), room_bytes))
+        exchanges = context or voice is None
+        pieces = speaking_pieces(split_script(checked, min(piece_seconds, room), room_bytes, exchanges))
         if voice is not None:
             for piece in pieces:
                 voice.script(piece)

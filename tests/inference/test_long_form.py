@@ -1,5 +1,6 @@
 """Long scripts: splitting loses and reorders nothing, and joints have no clicks."""
 
+import itertools
 import time
 import weakref
 from dataclasses import replace
@@ -55,6 +56,25 @@ def test_pieces_contain_the_whole_script_in_order_within_the_limits(turns, secon
         nonverbals = sum(len(turn.nonverbals) for turn in parsed.turns)
         assert all(nonverbal.tag in known_tags() for turn in parsed.turns for nonverbal in turn.nonverbals)
         assert len(parsed.words()) / 14.5 + nonverbals <= seconds + 1e-6
+
+
+@given(SCRIPTS, st.floats(2.0, 12.0))
+def test_exchanges_begin_with_the_first_speaker_wherever_the_answers_fit(turns, seconds):
+    text = " ".join(f"[S{speaker}] {' '.join(words)}" for speaker, words in turns)
+    pieces = split_script(text, seconds, exchanges=True)
+    assert content_by_speaker(Script.parse(" ".join(pieces))) == content_by_speaker(Script.parse(text))
+    for before, piece in itertools.pairwise(pieces):
+        assert len(Script.parse(piece).words()) / 14.5 <= seconds + 1e-6
+        answer = Script.parse(piece).turns[0]
+        if not piece.startswith(pieces[0][:4]) and not answer.silent:
+            joined = f"{before} {answer.render()}"
+            assert split_script(joined, seconds) != [joined]
+
+
+def test_an_exchange_is_a_piece():
+    text = "[S1] Is it far? [S2] Not at all. [S1] Then we walk. [S2] In this rain? [S1] Why not?"
+    pieces = ["[S1] Is it far? [S2] Not at all.", "[S1] Then we walk. [S2] In this rain?", "[S1] Why not?"]
+    assert split_script(text, 3.0, exchanges=True) == pieces
 
 
 def test_turns_stay_whole_where_they_fit():
