@@ -211,9 +211,8 @@ CHEATS = {
 
 def takes_of(system, performance, items):
     spoken = [(item.prompt, performance(item.prompt, place)) for place, item in enumerate(items)]
-    return SystemTakes(
-        system, [speak(prompt, system, tokens) for prompt, tokens in spoken if tokens is not None]
-    )
+    recordings = [speak(prompt, system, tokens) for prompt, tokens in spoken if tokens is not None]
+    return SystemTakes(system, recordings, in_voices_of_data=True)
 
 
 def compare_with_honest(performance, folder):
@@ -228,7 +227,6 @@ def compare_with_honest(performance, folder):
     voice = speak(Prompt("voice", VOICE_PROMPT), "voice", tokens_of(VOICE_PROMPT))
     voice = replace(voice, turn_times=((0.0, 1.6), (1.6, 3.2)))
     suite = Suite("cheats", 0, 1, 1, file="cheats", primary=PRIMARY)
-    # these names, because recorded systems are not compared with the voices of the data
     takes = [takes_of("model", performance, items), takes_of("baseline", honest, items)]
     return score_in_process(suite, items, takes, metrics, (voice,), folder)
 
