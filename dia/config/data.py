@@ -190,7 +190,7 @@ class DataConfig(SourceConfig):
     shard_units: int = 64
     """Units (dialogues, rows, recordings) per shard. A shard is prepared, or lost, as a whole."""
     device: Device = Device.cpu
-    """Device of the codec in preparation."""
+    """Device of the codec, and of Kokoro's voices, in preparation."""
     too_long: TooLong = RAISE_TOO_LONG
     """What happens to clips that are too long for the model: an error that names the texts, or `skip`, which
     drops long texts and long audio."""

@@ -79,7 +79,7 @@ def prepare(config: DataConfig, codec: Codec | None, engine: EngineConfig | None
     model's length, a lost worker or cluster, and when no clip could be read; :class:`StorageError` for a
     folder that cannot be written.
     """
-    source = open_source(config)
+    source = open_source(config, config.device)
     request = _request(config, source, codec)
     folder = folder_for(in_home(config.root), data_set_name(config), request)
     if folder.exists():

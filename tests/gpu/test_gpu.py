@@ -103,3 +103,13 @@ def test_a_gpu_trains_as_the_cpu_does(work, name):
         torch.testing.assert_close(
             there[key], tensor, rtol=0, atol=2e-3, msg=lambda text, key=key: f"{key}: {text}"
         )
+
+
+def test_kokoro_on_a_gpu_speaks_as_on_a_cpu():
+    pytest.importorskip("hibari")
+    from dia.data.sources.kokoro import Kokoro
+    from tests.data.test_onnx_graph import SENTENCE, distance
+
+    there, here = (Kokoro("am_michael", device).speak(SENTENCE, 1.0, 0) for device in ("cuda", "cpu:0"))
+    assert len(there) == pytest.approx(len(here), rel=0.02)
+    assert distance(there, here) < 3.5  # two voices differ by 14

@@ -22,6 +22,8 @@ class OpenEnglishSource:
     """
 
     config: OpenEnglishConfig
+    device: str = "cpu"
+    """Device of Kokoro's voices: with `cuda` they run in float32, and their audio differs slightly."""
 
     def request(self) -> dict[str, Any]:
         """Return the config and the version of the synthesis."""
@@ -41,4 +43,4 @@ class OpenEnglishSource:
 
     def read(self, unit: Unit, tally: Tally) -> list[Clip]:
         """Return the synthesized dialogue, at 24 kHz."""
-        return [render_clip(unit.content, "open_english", self.config.seed)]
+        return [render_clip(unit.content, "open_english", self.config.seed, self.device)]

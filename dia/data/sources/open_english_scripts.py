@@ -136,8 +136,12 @@ def _word_list(words: tuple[str, ...], rng: random.Random) -> str:
 
 
 def plan_open_clips(config: OpenEnglishConfig) -> Iterator[PlannedClip]:
-    """Yield the planned dialogues of all splits."""
-    for split in (name for name in SPLITS if name in config.clips):
+    """Yield the planned dialogues of all splits, training last.
+
+    The plan of fewer clips is the beginning of the plan of more, so that a set of training clips that was
+    interrupted is a smaller set.
+    """
+    for split in (name for name in reversed(SPLITS) if name in config.clips):
         rng = random.Random(f"open_english clips {split} {config.seed}")
         sentences = draw_sentences(split, config.seed)
         sizes = draw_turn_counts(f"open_english {split}", config.clips[split], config.turns, config.seed)

@@ -15,15 +15,15 @@ from dia.errors import UserError
 from dia.home import in_home
 
 
-def open_source(config: SourceConfig) -> Source:
-    """Return the configured source.
+def open_source(config: SourceConfig, device: str = "cpu") -> Source:
+    """Return the configured source; ``device`` is the one of synthesized voices that can use a GPU.
 
     Raises :class:`UserError` when it does not exist, or when its licence or declared uses do not permit it.
     """
     if config.corpus == "demo":
         return DemoSource(config.demo)
     if config.corpus == "open_english":
-        return OpenEnglishSource(config.open_english)
+        return OpenEnglishSource(config.open_english, device)
     path = (
         str(Path(config.path).resolve()) if config.path else ""
     )  # workers may have another working directory

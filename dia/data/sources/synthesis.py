@@ -22,15 +22,15 @@ PEAK = 0.85
 NONVERBAL_LEVEL = 10 ** (-22 / 20)
 
 
-def render_clip(clip: PlannedClip, source: str, seed: int) -> Clip:
-    """Synthesize one dialogue of the corpus ``source``, at 24 kHz."""
+def render_clip(clip: PlannedClip, source: str, seed: int, device: str = "cpu") -> Clip:
+    """Synthesize one dialogue of the corpus ``source``, at 24 kHz; ``device`` is that of Kokoro's voices."""
     random = np.random.default_rng(zlib.crc32(f"{clip.id} {seed}".encode()))
     parts: list[Waveform] = [_silence(random.uniform(0.04, 0.12))]
     turns, nonverbals = [], []
     for number, (turn, name, strength, voice_name) in enumerate(
         zip(clip.script.turns, clip.styles, clip.strengths, clip.voices, strict=True)
     ):
-        start, voice, style = _seconds(parts), open_voice(voice_name), STYLES[name].at(strength)
+        start, voice, style = _seconds(parts), open_voice(voice_name, device), STYLES[name].at(strength)
         for piece in _pieces(turn):
             begin = _seconds(parts)
             if isinstance(piece, Nonverbal):

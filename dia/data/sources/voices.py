@@ -130,16 +130,19 @@ class Shifted:
 
 
 @cache
-def open_voice(name: str) -> Voice:
-    """Return a voice, loaded once per process: `heart`, `joe`, a voice of Kokoro, or `NAME@SEMITONES`."""
+def open_voice(name: str, device: str = "cpu") -> Voice:
+    """Return a voice, loaded once per process: `heart`, `joe`, a voice of Kokoro, or `NAME@SEMITONES`.
+
+    ``device`` is where Kokoro's voices run; the others run on the CPU.
+    """
     base, _, semitones = name.partition("@")
     if semitones:
-        return Shifted(open_voice(base), float(semitones))
+        return Shifted(open_voice(base, device), float(semitones))
     if base in ("heart", "joe"):
         return Heart() if base == "heart" else Joe()
     from dia.data.sources.kokoro import Kokoro
 
-    return Kokoro(base)
+    return Kokoro(base, device)
 
 
 def speak_styled(voice: Voice, text: str, style: Style, seed: int) -> Waveform:
