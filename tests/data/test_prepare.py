@@ -20,6 +20,7 @@ from dia.data.prepared import README, open_prepared, parts_folder, read_card, re
 from dia.data.schema import FEATURES
 from dia.data.shards import ShardJob, StorageFormat, build_shard
 from dia.data.source import Unit
+from dia.data.without_audio import store_without_audio
 from dia.engines.run import Workers
 from dia.errors import StorageError, UserError
 from tests.data.gpu_job import gpu_of
@@ -111,6 +112,22 @@ def test_a_prepared_data_set_opens_with_load_dataset(uninterrupted, tmp_path):
         assert opened[split].to_list() == rows.to_list()
     streamed = datasets.load_dataset(str(folder), split="test", streaming=True)
     assert [row["id"] for row in streamed] == stored["test"]["id"]
+
+
+def test_a_copy_without_audio_is_what_a_preparation_without_audio_stores(uninterrupted, corpus, tmp_path):
+    folder = shutil.copytree(uninterrupted[0], tmp_path / "copied" / uninterrupted[0].name)
+    prepared = prepare(
+        config_for(corpus, tmp_path / "prepared", keep_audio=False),
+        load_codec("codec_nano"),
+        EngineConfig(workers=0),
+    )
+    for _ in range(2):  # the second time it exists
+        copy = store_without_audio(folder)
+        assert copy.name == prepared.name and digest(copy) == digest(prepared)
+    require_intact(copy)
+    assert open_prepared(copy)["train"][0]["audio"]["bytes"] is None
+    with pytest.raises(UserError, match="no prepared data set"):
+        store_without_audio(tmp_path / "absent")
 
 
 def test_a_data_set_without_a_readme_stays_valid(uninterrupted, corpus, tmp_path):
