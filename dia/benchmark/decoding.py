@@ -8,7 +8,8 @@ import torch
 from dia.benchmark.timing import now
 from dia.codecs.delay import delay
 from dia.inference import Request, Sampling
-from dia.inference.engine import DecodingBatch, encode_texts
+from dia.inference.batch import DecodingBatch
+from dia.inference.request import encode_texts
 from dia.network import DiaNetwork
 
 TEXT = (
@@ -46,8 +47,8 @@ def time_dia_steps_at(
     measured = {}
     for position in sorted(positions):
         batch.state.canvas_BTC[:, position] = 5
-        batch.row = position
-        batch.cache.position.fill_(position)
+        batch.items[0].row = position
+        batch.cache.position_B.fill_(position)
         batch.cache.reserve(position + 1)
         times = []
         for step in range(steps + 3):  # the first steps of a new shape may compile

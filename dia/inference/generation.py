@@ -14,9 +14,10 @@ from torch import Tensor
 from dia.codecs.protocol import require_codec
 from dia.config.sampling import Sampling
 from dia.errors import UnavailableError, UserError
-from dia.inference.engine import Generated, Request, generate_codes
+from dia.inference.engine import generate_codes
 from dia.inference.guard import GuardedSpeech, GuardLimits, synthesize_guarded
 from dia.inference.prompt import Prompt, encode_prompt, is_codes
+from dia.inference.request import Generated, Request
 from dia.inference.synthesizer import Speech, Synthesizer
 from dia.inference.voice import Voice
 from dia.network import DiaNetwork

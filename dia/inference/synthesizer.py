@@ -13,7 +13,8 @@ from torch import Tensor
 from dia.codecs.protocol import Codec
 from dia.config.sampling import Sampling
 from dia.errors import UserError
-from dia.inference.engine import Request, generate_codes, stream_codes
+from dia.inference.engine import generate_codes, stream_codes
+from dia.inference.request import Request
 from dia.inference.streaming import chunk_frames, decoded_waveforms, stream_waveforms
 from dia.network import DiaNetwork
 from dia.types import Waveform

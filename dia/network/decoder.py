@@ -79,7 +79,7 @@ class DecoderLayer(nn.Module):
         queries, keys, values = self.self_attention.queries_keys_values(self.pre_sa_norm(x_BTD))
         queries, keys = rotate(queries, context.angles), rotate(keys, context.angles)
         if cache is not None:
-            cache.write(context.positions_T, keys, values)
+            cache.write(context.positions_BT, keys, values)
             keys, values = (
                 cache.keys_BKTH[:, :, : context.visible],
                 cache.values_BKTH[:, :, : context.visible],
@@ -97,9 +97,12 @@ class DecoderLayer(nn.Module):
 
 @dataclass(frozen=True)
 class StepContext:
-    """The inputs that all layers share: positions, rotary angles and attention masks of the current steps."""
+    """The inputs that all layers share: positions, rotary angles and attention masks of the current steps.
 
-    positions_T: Tensor
+    ``positions_BT`` has one row for all items where they have the same positions.
+    """
+
+    positions_BT: Tensor
     angles: Angles
     cross_angles: Angles
     memory_angles: Angles
@@ -123,7 +126,7 @@ class Decoder(nn.Module):
         """Return features (B, T, D) of whole sequences; each step attends to itself and earlier ones."""
         positions_T = torch.arange(tokens_BTC.shape[1], device=tokens_BTC.device)
         context = StepContext(
-            positions_T,
+            positions_T[None],
             *self._angles(positions_T),
             self._memory_angles(memory_BSD),
             memory_mask_BS[:, None, None, :],
@@ -136,21 +139,29 @@ class Decoder(nn.Module):
         """Return an empty cache for encoded texts, of at most ``steps`` steps in blocks of ``block``."""
         size, batch = self.config.decoder, memory_BSD.shape[0]
         layers = [LayerCache(batch, size.key_value_heads, size.head_dim, memory_BSD) for _ in self.layers]
-        position = torch.zeros((), dtype=torch.long, device=memory_BSD.device)
+        position_B = torch.zeros(batch, dtype=torch.long, device=memory_BSD.device)
         return DecoderCache(
-            layers, self._memories(memory_BSD), memory_mask_BS[:, None, None, :], position, steps, block
+            layers, self._memories(memory_BSD), memory_mask_BS[:, None, None, :], position_B, steps, block
         )
 
     def next_features(self, tokens_BTC: Tensor, cache: DecoderCache) -> Tensor:
         """Return features (B, T, D) of the next T steps and advance the cache, which needs room for them."""
-        positions_T = cache.position + torch.arange(tokens_BTC.shape[1], device=tokens_BTC.device)
-        visible_TT = torch.arange(cache.visible, device=tokens_BTC.device) <= positions_T[:, None]
-        angles, cross_angles = self._angles(positions_T)
+        steps_T = torch.arange(tokens_BTC.shape[1], device=tokens_BTC.device)
+        positions_BT = cache.position_B[:, None] + steps_T
+        visible_T = torch.arange(cache.visible, device=tokens_BTC.device)
+        mask_B1TT = visible_T <= positions_BT[:, None, :, None]
+        angles, cross_angles = self._angles(positions_BT[:, None])
         context = StepContext(
-            positions_T, angles, cross_angles, cross_angles, cache.memory_mask_B11S, visible_TT, cache.visible
+            positions_BT,
+            angles,
+            cross_angles,
+            cross_angles,
+            cache.memory_mask_B11S,
+            mask_B1TT,
+            cache.visible,
         )
         features = self._run(tokens_BTC, context, cache.memory, cache.layers)
-        cache.position.add_(tokens_BTC.shape[1])
+        cache.position_B.add_(tokens_BTC.shape[1])
         return features
 
     def _memories(self, memory_BSD: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -170,11 +181,11 @@ class Decoder(nn.Module):
         out: Tensor = self.norm(x_BTD)
         return out
 
-    def _angles(self, positions_T: Tensor) -> tuple[Angles, Angles]:
+    def _angles(self, positions: Tensor) -> tuple[Angles, Angles]:
         """Return the rotary angles of self-attention and of cross-attention."""
         size, theta = self.config.decoder, self.config.rope_theta
-        return rotary_angles(positions_T, size.head_dim, theta), rotary_angles(
-            positions_T, size.cross_head_dim, theta
+        return rotary_angles(positions, size.head_dim, theta), rotary_angles(
+            positions, size.cross_head_dim, theta
         )
 
     def _memory_angles(self, memory_BSD: Tensor) -> Angles:

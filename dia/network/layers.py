@@ -58,10 +58,13 @@ def _use_autograd_ops() -> bool:
     return torch.is_grad_enabled() and not torch.compiler.is_compiling()
 
 
-def rotary_angles(positions_T: Tensor, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:
-    """Return cosine and sine (T, H) in fp32 for positions (T,); the two halves of a head share the angles."""
-    exponents = torch.arange(0, head_dim, 2, dtype=torch.float32, device=positions_T.device) / head_dim
-    angles = positions_T.float()[:, None] / theta**exponents
+def rotary_angles(positions: Tensor, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:
+    """Return cosine and sine (..., T, H) in fp32 for positions (..., T).
+
+    The two halves of a head share the angles. Positions (B, 1, T) give each item its own angles.
+    """
+    exponents = torch.arange(0, head_dim, 2, dtype=torch.float32, device=positions.device) / head_dim
+    angles = positions.float()[..., None] / theta**exponents
     angles = torch.cat((angles, angles), dim=-1)
     return angles.cos(), angles.sin()
 

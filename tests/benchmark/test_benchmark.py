@@ -98,7 +98,7 @@ def test_transformers_takes_the_requested_steps(tiny):
 def test_steps_are_timed_at_the_requested_positions(tiny):
     lengths, step = [], tiny.decoder.next_features
     tiny.decoder.next_features = lambda tokens, cache: (
-        lengths.append(int(cache.position)),
+        lengths.append(int(cache.position_B.max())),
         step(tokens, cache),
     )[1]
     measured = time_dia_steps_at(tiny, (40, 10), 5, False)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from dia.errors import UserError
 from dia.inference import Request, Sampling, generate_codes
 from dia.inference.compiled import compiled_step
-from dia.inference.engine import initial_canvas, stream_codes
+from dia.inference.engine import stream_codes
+from dia.inference.request import encode_texts, initial_canvas
 from dia.inference.sampling import (
     draw,
     forbid_specials,
@@ -216,8 +217,6 @@ def test_prompts_of_different_lengths_in_a_batch_continue_as_each_alone(tiny):
 def test_greedy_codes_match_a_loop_over_teacher_forcing(tiny):
     request = Request("[S1] Hello there.", 0)
     made = generate_codes(tiny, [request], Sampling(cfg_scale=0, temperature=0, cfg_filter_top_k=None), 20)[0]
-    from dia.inference.engine import encode_texts
-
     text, mask = encode_texts([request.text])
     canvas = initial_canvas(None, tiny.config.delays, tiny.config.decoder.bos, 20)
     with torch.no_grad():

@@ -12,7 +12,8 @@ from dia.codecs.spectral import SpectralCodec
 from dia.codecs.spectral_network import SpectralNetwork
 from dia.errors import UserError
 from dia.inference import Request, Sampling, generate_codes
-from dia.inference.engine import DecodingBatch, stream_codes
+from dia.inference.batch import DecodingBatch
+from dia.inference.engine import stream_codes
 from dia.inference.sampling import NOT_FINITE, sample
 from dia.model import Dia
 from dia.network import DiaNetwork

@@ -5,8 +5,8 @@ import torch
 
 from dia.checkpoint import save_checkpoint
 from dia.codecs.delay import delay, undelay
-from dia.inference import Sampling
-from dia.inference.engine import Request, encode_texts, generate_codes
+from dia.inference import Request, Sampling, generate_codes
+from dia.inference.request import encode_texts
 from dia.network.layers import rotary_angles, rotate
 
 TEXTS = ["[S1] Hello there.", "[S1] Hi. [S2] Yes, I do."]

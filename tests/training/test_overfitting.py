@@ -6,8 +6,7 @@ from torch.utils.data import DataLoader
 
 from dia.config.optimizer import OptimConfig, ScheduleConfig
 from dia.dialogue.text import encode_text
-from dia.inference import Sampling
-from dia.inference.engine import Request, generate_codes
+from dia.inference import Request, Sampling, generate_codes
 from dia.network import DiaNetwork
 from dia.training.dia_module import DiaModule
 from dia.training.objectives.cross_entropy import CrossEntropy
