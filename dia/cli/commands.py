@@ -299,6 +299,24 @@ SHOW_VOICE = Command(
     positional="voice",
 )
 
+SERVE = Command(
+    door="serve",
+    word="",
+    config="serve",
+    schema="dia.config.serve:ServeConfig",
+    summary="Serve a model over HTTP: OpenAI's speech endpoint, streamed, many requests at a time.",
+    examples=(
+        ("dia_nano", "serve a shipped model, a run or a checkpoint at http://127.0.0.1:8000"),
+        ("nari-labs/Dia-1.6B-0626 quantization=int8 port=9000", "serve Dia-1.6B on a CPU"),
+        (
+            "dia_nano host=0.0.0.0 voices=FOLDER",
+            "serve every network of the machine",
+        ),
+    ),
+    positional="ckpt",
+    notes="Needs `pip install '.[serve]'`. Where DIA_API_KEY is set, clients must send it as a bearer token.",
+)
+
 COMMANDS = (
     TRAIN,
     PREPARE,
@@ -318,6 +336,7 @@ COMMANDS = (
     CONSOLIDATE,
     MAKE_VOICE,
     SHOW_VOICE,
+    SERVE,
 )
 DOORS = tuple(dict.fromkeys(command.door for command in COMMANDS))
 

@@ -25,6 +25,7 @@ CONTINUE = {
     "train": "run the same command again to resume from the last checkpoint",
     "prepare": "finished shards are reused: run the same command again to resume",
     "sweep": "finished trials count and interrupted ones resume: run the same command again",
+    "serve": "requests that were being generated ended with an error",
     "eval": "takes, scores and responses so far are stored: run the same command again to continue",
 }
 AGAIN = "run the same command again; it starts from the beginning"

@@ -37,6 +37,7 @@ from dia.config.recipes import (
     register_recipe_files,
     store_recipe,
 )
+from dia.config.serve import ServeConfig
 from dia.config.system_file import is_system_file, register_system_file
 from dia.config.systems import RecordConfig
 from dia.config.train import TASKS
@@ -51,6 +52,7 @@ SCHEMAS: dict[str, type] = {
     **{RUNS[task.value]: schema for task, schema in TASKS.items()},
     "eval": EvalConfig,
     "generate": GenerateConfig,
+    "serve": ServeConfig,
     "bench": BenchConfig,
     "bench_prepare": BenchPrepareConfig,
     "bench_train": BenchTrainConfig,

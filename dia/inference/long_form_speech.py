@@ -77,6 +77,24 @@ class LongFormSpeech(SpeechGeneration):
 
         The arguments and errors are those of :meth:`speak_long`, which joins the takes.
         """
+        pieces = self.split_text(text, voice, piece_seconds, lint, context)
+        seeds = range(seed, seed + len(pieces))
+        if context:
+            return self._in_context(pieces, seeds, voice, retries)
+        return self._in_batches(pieces, seeds, voice, batch, retries)
+
+    def split_text(
+        self,
+        text: str,
+        voice: Voice | None,
+        piece_seconds: float = PIECE_SECONDS,
+        lint: str = "warn",
+        context: bool = False,
+    ) -> list[str]:
+        """Return the scripts of the pieces that :meth:`speak_pieces` speaks.
+
+        The arguments and errors are those of :meth:`speak_long`.
+        """
         checked = self.check_text(text, voice, lint, one_pass=False)
         room = self._piece_room(voice, context)
         room_bytes = MAX_BYTES if voice is None else voice.room_bytes
@@ -87,10 +105,7 @@ class LongFormSpeech(SpeechGeneration):
         if voice is not None:
             for piece in pieces:
                 voice.script(piece)
-        seeds = range(seed, seed + len(pieces))
-        if context:
-            return self._in_context(pieces, seeds, voice, retries)
-        return self._in_batches(pieces, seeds, voice, batch, retries)
+        return pieces
 
     def _piece_room(self, voice: Voice | None, context: bool) -> float:
         """Return the longest estimated duration of a piece that one pass can speak, in seconds."""

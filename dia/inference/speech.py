@@ -291,6 +291,10 @@ class SpeechGeneration(NariInterface):
         """Return the codes (T, C) of a voice prompt (:func:`dia.inference.prompt.encode_prompt`)."""
         return self._generator.encode_prompt(prompt)
 
+    def voice_codes(self, voice: Voice) -> torch.Tensor:
+        """Return a voice's codes (T, C). Raises :class:`UserError` when they are of another codec."""
+        return self._generator.voice_codes(voice)
+
     def save_audio(self, path: str, audio: Waveform) -> None:
         """Write a waveform of :meth:`generate` as WAV, FLAC, OGG or MP3, by the ending of ``path``.
 

@@ -9,6 +9,7 @@ Legend: T codec frame, C codec channel.
 
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -26,29 +27,62 @@ def chunk_frames(codec: Codec) -> int:
     return codec.context + round(FIRST_CHUNK * frames_per_second(codec))
 
 
-def stream_waveforms(codec: Codec, pieces: Iterable[Tensor]) -> Iterator[Waveform]:
-    """Yield the waveforms of codes that arrive in pieces (T, C); joined they are the audio of all codes.
+@dataclass(frozen=True)
+class Window:
+    """Codes (T, C) to decode, of which the audio of frames ``begin`` to ``end`` is wanted."""
+
+    codes_TC: Tensor
+    begin: int
+    end: int
+
+    def cut(self, waveform: Waveform, hop: int) -> Waveform:
+        """Return the wanted part of the audio of all codes."""
+        return waveform[self.begin * hop : self.end * hop]
+
+
+class StreamWindows:
+    """Cuts the codes of a stream, which arrive in pieces, into windows whose audio is final.
 
     Each piece costs the decoding of itself and twice the codec's context, however long the stream is.
     """
-    window_TC: Tensor | None = None
-    yielded = 0  # frames of the window whose audio has been yielded
+
+    def __init__(self, context: int) -> None:
+        self.context = context
+        self._codes_TC: Tensor | None = None
+        self._taken = 0  # frames of the stored codes whose audio was taken
+
+    def add(self, piece_TC: Tensor) -> None:
+        """Append complete codes (T, C)."""
+        self._codes_TC = piece_TC if self._codes_TC is None else torch.cat((self._codes_TC, piece_TC))
+
+    def take(self, ended: bool) -> Window | None:
+        """Return the next window, or None when no further audio is final; ``ended`` makes all of it final."""
+        if self._codes_TC is None:
+            return None
+        end = len(self._codes_TC) - (0 if ended else self.context)
+        if end <= self._taken:
+            return None
+        window = Window(self._codes_TC, self._taken, end)
+        dropped = max(0, end - self.context)
+        self._codes_TC = self._codes_TC[dropped:]
+        self._taken = end - dropped
+        return window
+
+
+def stream_waveforms(codec: Codec, pieces: Iterable[Tensor]) -> Iterator[Waveform]:
+    """Yield the waveforms of codes that arrive in pieces (T, C); joined they are the audio of all codes."""
+    windows = StreamWindows(codec.context)
     for piece_TC in pieces:
-        window_TC = piece_TC if window_TC is None else torch.cat((window_TC, piece_TC))
-        ready = len(window_TC) - codec.context
-        if ready > yielded:
-            yield _decode_frames(codec, window_TC, yielded, ready)
-            dropped = max(0, ready - codec.context)
-            window_TC = window_TC[dropped:]
-            yielded = ready - dropped
-    if window_TC is not None and len(window_TC) > yielded:
-        yield _decode_frames(codec, window_TC, yielded, len(window_TC))
+        windows.add(piece_TC)
+        if (window := windows.take(ended=False)) is not None:
+            yield decode_window(codec, window)
+    if (window := windows.take(ended=True)) is not None:
+        yield decode_window(codec, window)
 
 
-def _decode_frames(codec: Codec, codes_TC: Tensor, begin: int, end: int) -> Waveform:
-    """Return the audio of frames ``begin`` to ``end``, decoded with all codes as context."""
-    waveform: Waveform = decoded_waveforms(codec, codes_TC[None])[0]
-    return waveform[begin * codec.hop : end * codec.hop]
+def decode_window(codec: Codec, window: Window) -> Waveform:
+    """Return the wanted audio of a window."""
+    return window.cut(decoded_waveforms(codec, window.codes_TC[None])[0], codec.hop)
 
 
 def in_chunks(waveform: Waveform, sample_rate: int) -> Iterator[Waveform]:

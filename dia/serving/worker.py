@@ -1,0 +1,292 @@
+"""The thread that generates the speech of all requests, by continuous batching, and the one that decodes it.
+
+Requests with the same sampling values share a batch; batches with different values take turns, a step each.
+Codes become audio in a second thread, so that a codec's decoding does not delay the next step.
+
+Legend: T codec frame, C codec channel.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple, dataclass
+from typing import Any
+
+from torch import Tensor
+
+from dia.codecs.protocol import Codec, frames_per_second
+from dia.config.sampling import Sampling
+from dia.errors import UserError
+from dia.inference.continuous import ContinuousBatch
+from dia.inference.request import Generated, Request
+from dia.inference.streaming import StreamWindows, Window, chunk_frames
+from dia.inference.synthesizer import decode_all
+from dia.network import DiaNetwork
+from dia.types import Waveform
+
+LONGEST_PIECE = 2.0  # seconds of new codes that a stream decodes at a time; pieces grow to it by doubling
+logger = logging.getLogger(__name__)
+
+
+class QueueFullError(Exception):
+    """As many requests wait as the queue holds."""
+
+
+class WorkerEndedError(Exception):
+    """The worker has ended by a defect, or because the server stops."""
+
+
+class DeadlineError(Exception):
+    """A request was not finished before its deadline."""
+
+
+Values = tuple[Any, ...]  # of a Sampling
+Event = Waveform | Generated | Exception  # a chunk of audio, the end, or the error that is the end
+
+
+@dataclass(eq=False)
+class SpeechJob:
+    """A request with what happens to its audio.
+
+    Attributes:
+        request: Text, seed, prompt and length limit.
+        sampling: Sampling values.
+        deliver: Called from another thread with each chunk of audio, then with the codes; or with the error
+            that ended the request. It must return at once.
+        streamed: Whether audio is delivered while it is generated; otherwise in one chunk.
+        deadline: Time of ``time.monotonic`` at which the request is given up.
+    """
+
+    request: Request
+    sampling: Sampling
+    deliver: Callable[[Event], None]
+    streamed: bool = True
+    deadline: float = float("inf")
+
+
+@dataclass(eq=False)
+class _Running:
+    """The progress of a job: its number in its batch, its stream, and the frames of pieces.
+
+    ``piece`` frames are read next, after ``read`` that were. The first piece holds the codec's context as
+    well, so that ``fresh`` of its frames can be heard.
+    """
+
+    job: SpeechJob
+    number: int
+    windows: StreamWindows
+    piece: int
+    fresh: int
+    read: int = 0
+
+
+@dataclass
+class WorkerCounts:
+    """Totals since the start: requests by how they ended, and seconds of audio."""
+
+    finished: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    expired: int = 0
+    audio_seconds: float = 0.0
+
+
+@dataclass(eq=False)
+class _Decoding:
+    """Codes to decode for a job: a window of a stream or all codes; with a ``result`` the job ends."""
+
+    job: SpeechJob
+    window: Window | None
+    result: Generated | None = None
+
+
+class SpeechWorker:
+    """Generates speech for jobs that arrive from any thread.
+
+    Args:
+        network: The model, in eval mode.
+        codec: Its codec.
+        capacity: Requests with the same sampling values that run at a time.
+        waiting: Further requests that wait; more are refused.
+        compiled: Whether the decoder step is compiled.
+    """
+
+    def __init__(
+        self, network: DiaNetwork, codec: Codec, capacity: int, waiting: int, compiled: bool = False
+    ) -> None:
+        self.network, self.codec, self.compiled = network, codec, compiled
+        self.capacity, self.waiting = capacity, waiting
+        self.counts = WorkerCounts()
+        self._longest_piece = round(LONGEST_PIECE * frames_per_second(codec))
+        self._commands = queue.SimpleQueue[tuple[str, SpeechJob | None]]()
+        self._batches = dict[Values, ContinuousBatch]()
+        self._running = dict[SpeechJob, _Running]()
+        self._accepted = set[SpeechJob]()
+        self._lock = threading.Lock()
+        self._decoder = ThreadPoolExecutor(1, "dia-codec")
+        self._thread = threading.Thread(target=self._run, name="dia-worker", daemon=True)
+
+    def start(self) -> None:
+        """Start the threads."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the threads; jobs that run end with an error."""
+        self._commands.put(("stop", None))
+        self._thread.join()
+        self._decoder.shutdown()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the worker runs."""
+        return self._thread.is_alive()
+
+    def load(self) -> int:
+        """Return the number of requests that wait or run."""
+        return len(self._accepted)
+
+    def submit(self, job: SpeechJob) -> None:
+        """Add a job.
+
+        Raises:
+            QueueFullError: When as many wait as may.
+            WorkerEndedError: When the worker does not run.
+        """
+        with self._lock:
+            if not self.alive:
+                raise WorkerEndedError
+            if len(self._accepted) >= self.capacity + self.waiting:
+                raise QueueFullError
+            self._accepted.add(job)
+        self._commands.put(("add", job))
+
+    def cancel(self, job: SpeechJob) -> None:
+        """Remove a job whose client has gone; its place is free at the next step."""
+        self._commands.put(("cancel", job))
+
+    def _run(self) -> None:
+        try:
+            while self._read_commands():
+                self._expire()
+                for values, batch in list(self._batches.items()):
+                    self._step(values, batch)
+                self._read_streams()
+        except Exception as error:  # a defect: the clients must not wait for ever
+            logger.exception("the worker ended by an error")
+            self._fail_all(error)
+        else:
+            self._fail_all(WorkerEndedError())
+
+    def _read_commands(self) -> bool:
+        """Apply the commands that wait, or wait for one when there is nothing to do; return False at the
+        end."""
+        while True:
+            try:
+                command, job = self._commands.get(block=not self._running)
+            except queue.Empty:
+                return True
+            if job is None:
+                return False
+            if command == "add":
+                self._add(job)
+            elif self._drop(job):
+                self.counts.cancelled += 1
+
+    def _add(self, job: SpeechJob) -> None:
+        values = astuple(job.sampling)
+        if values not in self._batches:
+            self._batches[values] = ContinuousBatch(self.network, job.sampling, self.capacity, self.compiled)
+        number = self._batches[values].add(job.request)
+        windows = StreamWindows(self.codec.context)
+        first = chunk_frames(self.codec)
+        self._running[job] = _Running(job, number, windows, first, first - self.codec.context)
+
+    def _drop(self, job: SpeechJob) -> bool:
+        """Forget a job; return whether it was there."""
+        running = self._running.pop(job, None)
+        with self._lock:
+            self._accepted.discard(job)
+        if running is not None:
+            self._batches[astuple(job.sampling)].remove(running.number)
+        return running is not None
+
+    def _expire(self) -> None:
+        now = time.monotonic()
+        for job in [job for job in self._running if job.deadline < now]:
+            self._drop(job)
+            self.counts.expired += 1
+            job.deliver(DeadlineError())
+
+    def _step(self, values: Values, batch: ContinuousBatch) -> None:
+        finished = batch.step()
+        if not len(batch):
+            del self._batches[values]
+        if not finished:
+            return
+        by_number = {
+            item.number: item for item in self._running.values() if astuple(item.job.sampling) == values
+        }
+        decodings = [
+            decoding
+            for number, result in finished.items()
+            if number in by_number and (decoding := self._end(by_number[number], result)) is not None
+        ]
+        if decodings:
+            self._decoder.submit(self._decode, decodings)
+
+    def _end(self, running: _Running, result: Generated | UserError) -> _Decoding | None:
+        job = running.job
+        del self._running[job]
+        with self._lock:
+            self._accepted.discard(job)
+        if isinstance(result, UserError):
+            self.counts.failed += 1
+            job.deliver(result)
+            return None
+        if len(rest_TC := result.codes_TC[running.read :]):
+            running.windows.add(rest_TC)
+        self.counts.finished += 1
+        return _Decoding(job, running.windows.take(ended=True), result)
+
+    def _read_streams(self) -> None:
+        """Hand codes of streams to the decoder where a piece is complete."""
+        decodings = []
+        for running in self._running.values():
+            job = running.job
+            batch = self._batches[astuple(job.sampling)]
+            if not job.streamed or batch.frames(running.number) - running.read < running.piece:
+                continue
+            codes_TC: Tensor = batch.complete_codes(running.number, running.read)
+            running.read += len(codes_TC)
+            running.windows.add(codes_TC)
+            running.piece = running.fresh = min(2 * running.fresh, self._longest_piece)
+            if (window := running.windows.take(ended=False)) is not None:
+                decodings.append(_Decoding(job, window))
+        if decodings:
+            self._decoder.submit(self._decode, decodings)
+
+    def _decode(self, decodings: list[_Decoding]) -> None:
+        """Decode windows and deliver their audio (in the decoder's thread)."""
+        windows = [item.window for item in decodings if item.window is not None]
+        try:
+            decoded = iter(decode_all(self.codec, [window.codes_TC for window in windows]))
+            for item in decodings:
+                if item.window is not None:
+                    waveform = item.window.cut(next(decoded), self.codec.hop)
+                    self.counts.audio_seconds += len(waveform) / self.codec.sample_rate
+                    item.job.deliver(waveform)
+                if item.result is not None:
+                    item.job.deliver(item.result)
+        except Exception as error:
+            if not isinstance(error, UserError):
+                logger.exception("audio could not be decoded")
+            for item in decodings:
+                item.job.deliver(error)
+
+    def _fail_all(self, error: Exception) -> None:
+        for job in list(self._accepted):
+            self._drop(job)
+            job.deliver(error)
