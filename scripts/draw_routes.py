@@ -25,7 +25,7 @@ ROUTES: dict[str, list[Step]] = {
         ("Open checkpoint and codec", "dia/inference/loading.py", "network, codec, sampling values"),
         ("Check arguments and voice", "dia/model.py", "requests"),
         ("Build the prompt", "dia/inference/prompt.py", "text bytes, prompt tokens"),
-        ("Decode step by step", "dia/inference/engine.py", "delayed tokens (T, C)"),
+        ("Decode step by step", "dia/inference/batch.py", "delayed tokens (T, C)"),
         ("Undo the delay pattern", "dia/codecs/delay.py", "tokens (frames, channels)"),
         ("Decode to audio", "dia/inference/synthesizer.py", "waveform (samples,)"),
         ("Check quality, generate again", "dia/inference/guard.py", "waveform and findings"),
