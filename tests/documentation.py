@@ -24,7 +24,7 @@ from dia.resources import SHIPPED_CHECKPOINTS
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 DIRECTIVES = {"bash": {"shell"}, "python": {"network", "gpu"}}
-DOORS = ("train", "eval", "generate", "prepare", "sweep", "bench", "weights", "voice")
+DOORS = ("train", "eval", "generate", "prepare", "sweep", "bench", "weights", "voice", "serve")
 PLAIN = {
     "apt-get", "cat", "cd", "cp", "curl", "du", "echo", "eval", "exit", "export", "git", "head", "ls",
     "mkdir", "mkdocs", "mypy", "nvidia-smi", "open", "pre-commit", "rm", "ruff", "source", "squeue",
