@@ -68,15 +68,14 @@ def initial_problems(init: str, model: DiaConfig) -> list[str]:
     return [f"init_from={init} contradicts {listed}{more}; leave them out, and take model=checkpoint"]
 
 
-def initial_codec_problems(codec: str, shape: SpectralCodecConfig) -> list[str]:
-    """Return why a codec's decoder cannot be trained further: read errors, and values that contradict it."""
+def initial_codec_problems(key: str, codec: str, shape: SpectralCodecConfig) -> list[str]:
+    """Return why the codec that ``key`` names cannot be trained further, one sentence per problem."""
     try:
         own = asdict(read_codec_config(codec_path(codec)))
     except UserError as error:
-        return [f"codec_training.finetune_decoder_of={codec}: {error}"]
+        return [f"codec_training.{key}={codec}: {error}"]
     return [
-        f"codec_training.finetune_decoder_of={codec} has {key}={own[key]}, spectral.{key} is {value}; "
-        "leave it out"
-        for key, value in asdict(shape).items()
-        if own[key] != value
+        f"codec_training.{key}={codec} has {name}={own[name]}, spectral.{name} is {value}; leave it out"
+        for name, value in asdict(shape).items()
+        if own[name] != value
     ]

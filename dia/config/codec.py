@@ -148,13 +148,27 @@ class CodecTraining:
     finetune_decoder_of: str = ""
     """A spectral codec (a shipped name or a folder) whose decoder is trained further while its encoder and
     quantizer stay frozen, so that data sets and models of its codes remain valid."""
+    distill_refiner_of: str = ""
+    """A spectral codec whose flow is distilled to one Euler step, which decodes several times as fast;
+    everything else of it stays as it is. All `steps` are then of this kind."""
+    teacher_steps: int = 8
+    """Euler steps of the flow that is distilled."""
     weights: CodecLossWeights = field(default_factory=CodecLossWeights)
+
+    @property
+    def initial(self) -> str:
+        """The codec that training starts from; empty for none."""
+        return self.finetune_decoder_of or self.distill_refiner_of
 
     def problems(self) -> list[str]:
         """Return which values are out of range, one sentence per problem."""
-        positive = ("batch_size", "clip_samples", "learning_rate")
+        positive = ("steps", "batch_size", "clip_samples", "learning_rate", "teacher_steps")
         problems = not_positive((f"codec_training.{name}", getattr(self, name)) for name in positive)
-        if not 0 < self.refiner_start < self.steps:
+        if self.finetune_decoder_of and self.distill_refiner_of:
+            problems.append(
+                "codec_training.finetune_decoder_of and distill_refiner_of are two runs; choose one of them"
+            )
+        if not self.distill_refiner_of and not 0 < self.refiner_start < self.steps:
             problems.append(
                 f"codec_training.refiner_start={self.refiner_start} must lie between 0 and "
                 f"steps={self.steps}: the codec needs both stages"

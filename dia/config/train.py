@@ -115,7 +115,7 @@ class CodecTrainConfig(DataRunConfig):
     @property
     def codec_name(self) -> str:
         """The codec that the run's data are tokenized with; empty for none."""
-        return self.codec_training.finetune_decoder_of if self.data.tokens else ""
+        return self.codec_training.initial if self.data.tokens else ""
 
 
 @dataclass

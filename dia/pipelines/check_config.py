@@ -142,6 +142,7 @@ def _codec_problems(config: CodecTrainConfig) -> list[str]:
             f"codec_training.clip_samples={training.clip_samples} must be a multiple of "
             f"{frame}, a codec frame"
         )
-    if training.finetune_decoder_of:
-        problems += initial_codec_problems(training.finetune_decoder_of, config.spectral)
+    for key in ("finetune_decoder_of", "distill_refiner_of"):
+        if codec := getattr(training, key):
+            problems += initial_codec_problems(key, codec, config.spectral)
     return problems

@@ -32,7 +32,7 @@ def train_codec(config: CodecTrainConfig) -> Path:
 def _train(config: CodecTrainConfig, splits: DatasetDict, prepared: PreparedRun) -> Path:
     training, state = config.codec_training, prepared.state
     L.seed_everything(config.seed, verbose=False)
-    initial = training.finetune_decoder_of
+    initial = training.initial
     network = load_network(codec_path(initial)) if initial else SpectralNetwork(config.spectral)
     audio = load_split_audio(splits["train"], config.spectral.sample_rate)
     begin_run(state.folder, as_yaml(config))

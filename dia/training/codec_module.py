@@ -5,9 +5,15 @@ frozen, so that the codes of a data set stay valid, while the flow learns the de
 smooths away; the EMA of its weights is what is saved, as is usual for diffusion models. If only the decoder
 of an existing codec is trained further, encoder and quantizer are frozen in stage one too.
 
+A run of its own distills the flow to one Euler step: the student learns the spectra that the flow of many
+steps ends at. The start is noise that is a function of the codes, so that it has one right answer for each
+start (as in rectified flow's reflow, arXiv 2209.03003), and a regression does not blur it.
+
 Legend: B batch, L samples, F frames, K frequency bins, M latent dimensions, T codec frames, W features.
 """
 
+import copy
+from dataclasses import replace
 from typing import cast
 
 import lightning as L
@@ -15,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from dia.codecs.flow_refiner import frequency_weights
+from dia.codecs.flow_refiner import RESIDUAL_SCALE, DetailFlow, frequency_weights
 from dia.codecs.spectral_network import SpectralNetwork
 from dia.config.codec import CodecTraining
 from dia.config.optimizer import ScheduleConfig
@@ -36,6 +42,10 @@ class CodecModule(L.LightningModule):
         self.automatic_optimization = False
         self.network, self.training_config, self.schedule, self.seed = network, training, schedule, seed
         self.codes_frozen = bool(training.finetune_decoder_of)
+        self.teacher: DetailFlow | None = None
+        if training.distill_refiner_of:
+            self.teacher = copy.deepcopy(network.detail).requires_grad_(False)
+            network.config = replace(network.config, detail_steps=1)
         # its name is part of the checkpoint format
         self.averaged = AveragedModel(network.detail, multi_avg_fn=get_ema_multi_avg_fn(training.ema_decay))
         weights_K = frequency_weights(network.config.n_fft // 2 + 1, network.config.sample_rate)
@@ -57,8 +67,8 @@ class CodecModule(L.LightningModule):
         codes_optimizer, flow_optimizer = cast(list[torch.optim.Optimizer], self.optimizers())
         step = self.global_step
         torch.manual_seed(self.seed + step)  # a resumed run draws the same numbers
-        first_stage = step < self.training_config.refiner_start
-        losses = self._codes_losses(waveform_BL) if first_stage else self._flow_losses(waveform_BL)
+        first_stage = self.teacher is None and step < self.training_config.refiner_start
+        losses = self._codes_losses(waveform_BL) if first_stage else self._refiner_losses(waveform_BL)
         optimizer = codes_optimizer if first_stage else flow_optimizer
         rate = learning_rate(step, self.training_config, self.schedule)
         for group in optimizer.param_groups:
@@ -95,12 +105,28 @@ class CodecModule(L.LightningModule):
             "codebook": weights.codebook * codebook,
         }
 
-    def _flow_losses(self, waveform_BL: Tensor) -> dict[str, Tensor]:
+    def _refiner_losses(self, waveform_BL: Tensor) -> dict[str, Tensor]:
         self.network.quantizer.eval()  # all codebooks: quantizer dropout belongs to stage one
+        if self.teacher is not None:
+            return {"distillation": self._distillation_loss(waveform_BL, self.teacher)}
         with torch.no_grad():
             features_BFW, mean_BFK = self.network.decoder(self._quantized(waveform_BL)[0])
             target_BFK = self.network.log_magnitudes(waveform_BL)
         return {"detail": self.network.detail.loss(target_BFK, features_BFW, mean_BFK, self.weights_K)}
+
+    def _distillation_loss(self, waveform_BL: Tensor, teacher: DetailFlow) -> Tensor:
+        """Return the squared difference of one step of the student from all steps of the teacher."""
+        network, steps = self.network, self.training_config.teacher_steps
+        with torch.no_grad():
+            codes_BTC = network.encode(waveform_BL)
+            latents_BMT = network.quantizer.from_codes(codes_BTC.transpose(1, 2))[0]
+            features_BFW, mean_BFK = network.decoder(latents_BMT)
+            start_BFK = network.config.detail_noise * network.noise(codes_BTC)
+            target_BFK = teacher.sharpen(features_BFW, mean_BFK, start_BFK, steps)
+        made_BFK = network.detail.sharpen(features_BFW, mean_BFK, start_BFK, 1)
+        difference_BFK = (made_BFK - target_BFK).float() / RESIDUAL_SCALE
+        loss: Tensor = (difference_BFK.square() * self.weights_K).mean()
+        return loss
 
     def _quantized(self, waveform_BL: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return quantized latents and the commitment and codebook losses; fp32, else codes change."""
@@ -120,7 +146,8 @@ class CodecModule(L.LightningModule):
 
 def learning_rate(step: int, training: CodecTraining, schedule: ScheduleConfig) -> float:
     """Return the learning rate at a step; each stage has its own schedule."""
-    begin, end = 0, training.refiner_start
-    if step >= training.refiner_start:
-        begin, end = training.refiner_start, training.steps
+    begin, end = 0, training.steps
+    if not training.distill_refiner_of:
+        split = training.refiner_start
+        begin, end = (0, split) if step < split else (split, training.steps)
     return training.learning_rate * share_at(step - begin, end - begin, schedule)

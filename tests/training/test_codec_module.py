@@ -72,6 +72,29 @@ def test_stage_one_trains_the_codes_and_stage_two_does_not_change_them(tmp_path)
     assert changed(flow, task.network.detail)
 
 
+def test_distillation_changes_the_flow_only_and_nears_the_teacher(tmp_path):
+    task = fresh_task(steps=40, distill_refiner_of="a codec", learning_rate=3e-3)
+    torch.nn.init.normal_(task.teacher.write.weight, std=0.2)  # a new flow moves nothing
+    whole, flow = copied(task.network.decoder), copied(task.network.detail)
+    waveform = torch.from_numpy(SOUND.waveform[:6_400].astype(np.float32) / FULL_SCALE)[None]
+    task.network.eval()
+    before = float(task._distillation_loss(waveform, task.teacher))
+    train(task, tmp_path, 40)
+    finished = task.finished_network().eval()
+    assert not changed(whole, finished.decoder) and changed(flow, finished.detail)
+    assert float(task._distillation_loss(waveform, task.teacher)) < 0.8 * before
+    assert finished.config.detail_steps == 1
+
+
+@pytest.mark.parametrize("pause", [2, 4])
+def test_a_resumed_distillation_ends_in_the_same_weights(tmp_path, pause):
+    whole = train(fresh_task(distill_refiner_of="a codec"), tmp_path, 6)
+    train(fresh_task(distill_refiner_of="a codec"), tmp_path, pause)
+    resumed = train(fresh_task(distill_refiner_of="a codec"), tmp_path, 6, tmp_path / f"{pause}.ckpt", pause)
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
 def test_training_only_the_decoder_does_not_change_the_codes(tmp_path):
     task = fresh_task(finetune_decoder_of="a codec")
     codes, decoder = fingerprint(task.network.encoder, task.network.quantizer), copied(task.network.decoder)
