@@ -67,6 +67,7 @@ class DacCodec:
         self.channels = int(model.n_codebooks)
         self.codebook_size = int(model.codebook_size)
         self.context = decoder_context([int(rate) for rate in model.decoder_rates])
+        self.preview_context = self.context
         self.encode_context = encoder_context([int(rate) for rate in model.encoder_rates])
         self.model = fold_weight_norm(model.float().eval())
 

@@ -32,6 +32,8 @@ class Codec(Protocol):
         codebook_size: Number of codes of each channel.
         context: Frames on either side of a frame that its decoded audio depends on. A window of the codes
             that is longer by this context decodes to the same audio as the whole sequence.
+        preview_context: As ``context``, for audio that agrees to 50 dB: enough for the first chunk of a
+            stream, which should be heard soon.
         encode_context: Frames on either side of a frame that its codes depend on, likewise for windows of
             the waveform.
         fingerprint: SHA-256 of the weights that decide what a code means (encoder and quantizer). Stored
@@ -45,6 +47,7 @@ class Codec(Protocol):
     channels: int
     codebook_size: int
     context: int
+    preview_context: int
     encode_context: int
     fingerprint: str
     audio_fingerprint: str

@@ -38,6 +38,7 @@ WEIGHTS = "model.safetensors"
 # more on either side agrees with the whole to 50 dB, with 1.6 s to 114 dB (codec_nano, largest difference
 # 1e-6).
 CONTEXT = 1.6
+PREVIEW_CONTEXT = 0.6
 # Modules saved in half precision and computed in fp32; the encoder and quantizer, which decide the codes,
 # are saved in fp32.
 SAVED_IN_HALF = ("decoder.", "detail.")
@@ -64,6 +65,7 @@ class SpectralCodec:
         self.channels = shape.channels
         self.codebook_size = shape.codebook_size
         self.context = math.ceil(CONTEXT * self.sample_rate / self.hop)
+        self.preview_context = math.ceil(PREVIEW_CONTEXT * self.sample_rate / self.hop)
         # in log-mel frames: convolutions of width 7, and half a window
         reach = 3 * (config.encoder_layers + 1) + config.n_fft / 2 / config.hop
         self.encode_context = math.ceil(reach / config.stride) + 1

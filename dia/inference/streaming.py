@@ -43,11 +43,13 @@ class Window:
 class StreamWindows:
     """Cuts the codes of a stream, which arrive in pieces, into windows whose audio is final.
 
-    Each piece costs the decoding of itself and twice the codec's context, however long the stream is.
+    Each piece costs the decoding of itself and twice the codec's context, however long the stream is. The
+    first window needs ``first_context`` later frames only.
     """
 
-    def __init__(self, context: int) -> None:
+    def __init__(self, context: int, first_context: int | None = None) -> None:
         self.context = context
+        self._following = context if first_context is None else first_context
         self._codes_TC: Tensor | None = None
         self._taken = 0  # frames of the stored codes whose audio was taken
 
@@ -59,9 +61,10 @@ class StreamWindows:
         """Return the next window, or None when no further audio is final; ``ended`` makes all of it final."""
         if self._codes_TC is None:
             return None
-        end = len(self._codes_TC) - (0 if ended else self.context)
+        end = len(self._codes_TC) - (0 if ended else self._following)
         if end <= self._taken:
             return None
+        self._following = self.context
         window = Window(self._codes_TC, self._taken, end)
         dropped = max(0, end - self.context)
         self._codes_TC = self._codes_TC[dropped:]

@@ -22,11 +22,12 @@ from dia.config.sampling import Sampling
 from dia.errors import UserError
 from dia.inference.continuous import ContinuousBatch
 from dia.inference.request import Generated, Request
-from dia.inference.streaming import StreamWindows, Window, chunk_frames
+from dia.inference.streaming import StreamWindows, Window
 from dia.inference.synthesizer import decode_all
 from dia.network import DiaNetwork
 from dia.types import Waveform
 
+FIRST_CHUNK = 0.4  # seconds of audio in a stream's first chunk: about as long as the second takes
 LONGEST_PIECE = 2.0  # seconds of new codes that a stream decodes at a time; pieces grow to it by doubling
 logger = logging.getLogger(__name__)
 
@@ -71,8 +72,8 @@ class SpeechJob:
 class _Running:
     """The progress of a job: its number in its batch, its stream, and the frames of pieces.
 
-    ``piece`` frames are read next, after ``read`` that were. The first piece holds the codec's context as
-    well, so that ``fresh`` of its frames can be heard.
+    ``piece`` frames are read next, after ``read`` that were; ``fresh`` of them can be heard then. The first
+    piece holds a short context as well, and the second what the whole context has in addition.
     """
 
     job: SpeechJob
@@ -81,6 +82,7 @@ class _Running:
     piece: int
     fresh: int
     read: int = 0
+    heard: bool = False
 
 
 @dataclass
@@ -200,9 +202,9 @@ class SpeechWorker:
         if values not in self._batches:
             self._batches[values] = ContinuousBatch(self.network, job.sampling, self.capacity, self.compiled)
         number = self._batches[values].add(job.request)
-        windows = StreamWindows(self.codec.context)
-        first = chunk_frames(self.codec)
-        self._running[job] = _Running(job, number, windows, first, first - self.codec.context)
+        windows = StreamWindows(self.codec.context, self.codec.preview_context)
+        fresh = round(FIRST_CHUNK * frames_per_second(self.codec))
+        self._running[job] = _Running(job, number, windows, self.codec.preview_context + fresh, fresh)
 
     def _drop(self, job: SpeechJob) -> bool:
         """Forget a job; return whether it was there."""
@@ -262,7 +264,9 @@ class SpeechWorker:
             codes_TC: Tensor = batch.complete_codes(running.number, running.read)
             running.read += len(codes_TC)
             running.windows.add(codes_TC)
-            running.piece = running.fresh = min(2 * running.fresh, self._longest_piece)
+            missing = 0 if running.heard else self.codec.context - self.codec.preview_context
+            running.fresh, running.heard = min(2 * running.fresh, self._longest_piece), True
+            running.piece = running.fresh + missing
             if (window := running.windows.take(ended=False)) is not None:
                 decodings.append(_Decoding(job, window))
         if decodings:
