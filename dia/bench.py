@@ -1,7 +1,7 @@
 """The command ``python -m dia.bench`` (``dia-bench``): measure speed and memory.
 
-It measures generation, data preparation or training. Variants take turns in one run. Medians and their
-ratios are compared, never times of different runs.
+It measures generation, data preparation, training or the server. Variants take turns in one run. Medians and
+their ratios are compared, never times of different runs.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from dia.cli.run import run
 
 if TYPE_CHECKING:
-    from dia.config.bench import BenchConfig, BenchPrepareConfig, BenchTrainConfig
+    from dia.config.bench import BenchConfig, BenchPrepareConfig, BenchServeConfig, BenchTrainConfig
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; ``arguments`` None takes those of the process."""
-    run("bench", {"": generation, "prepare": preparation, "train": training}, arguments)
+    run("bench", {"": generation, "prepare": preparation, "train": training, "serve": serving}, arguments)
 
 
 def generation(config: "BenchConfig") -> None:
@@ -37,6 +37,13 @@ def training(config: "BenchTrainConfig") -> None:
     from dia.benchmark.commands import bench_training
 
     bench_training(config)
+
+
+def serving(config: "BenchServeConfig") -> None:
+    """Measure the server. Raises ``UserError`` for impossible settings."""
+    from dia.benchmark.commands import bench_serving
+
+    bench_serving(config)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from dia.benchmark.measure import BenchmarkPlan, measure
 from dia.benchmark.preparation import PreparationPlan, codec_weights, compare_with_dac, measure_scaling
 from dia.benchmark.preparation_report import preparation_results, print_preparation_report
 from dia.benchmark.report import print_report, results
+from dia.benchmark.serving import as_dict, measure_server, report_of
 from dia.benchmark.training import TrainingPlan, measure_training
 from dia.benchmark.training_data import LengthDistribution
 from dia.benchmark.training_report import print_training_report, training_results
@@ -22,7 +23,7 @@ from dia.benchmark.variants import Variant
 from dia.checkpoint import load_checkpoint
 from dia.checkpoint.locate import resolve_checkpoint
 from dia.codecs.registry import load_stated_codec
-from dia.config.bench import BenchConfig, BenchPrepareConfig, BenchTrainConfig
+from dia.config.bench import BenchConfig, BenchPrepareConfig, BenchServeConfig, BenchTrainConfig
 from dia.errors import UserError
 from dia.files import write_text
 
@@ -66,6 +67,20 @@ def bench_training(config: BenchTrainConfig) -> None:
     machine = describe_machine(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     print_training_report(plan, measurements, machine, console)
     _write(config.out, training_results(plan, measurements, machine), console)
+
+
+def bench_serving(config: BenchServeConfig) -> None:
+    """Measure the server, as :func:`bench_generation` does."""
+    problems = config.problems() + _out_problems(config.out)
+    if missing := [
+        name for name in ("fastapi", "uvicorn", "httpx") if importlib.util.find_spec(name) is None
+    ]:
+        problems.append(f"{', '.join(missing)} are not installed; install them: pip install '.[serve]'")
+    _raise_problems(problems)
+    console, figures = Console(width=160), measure_server(config)
+    machine = describe_machine(torch.device("cpu"))
+    console.print(report_of(figures, config))
+    _write(config.out, {"figures": as_dict(figures), "machine": machine}, console)
 
 
 def _training_plan(config: BenchTrainConfig) -> TrainingPlan:

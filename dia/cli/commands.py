@@ -231,6 +231,18 @@ BENCH_TRAIN = Command(
         ("out=train.json", "write the numbers as JSON"),
     ),
 )
+BENCH_SERVE = Command(
+    door="bench",
+    word="serve",
+    config="bench_serve",
+    schema="dia.config.bench:BenchServeConfig",
+    summary="Measure the server: first audio, sound a second alone and together, and a mixed load.",
+    examples=(
+        ("", "measure the shipped model with eight clients"),
+        ("ckpt=runs/finetune streams=16", "measure a run with sixteen clients"),
+        ("requests=0 out=serve.json", "leave out the mixed load and write the numbers as JSON"),
+    ),
+)
 DOCTOR = Command(
     door="weights",
     word="doctor",
@@ -331,6 +343,7 @@ COMMANDS = (
     BENCH,
     BENCH_PREPARE,
     BENCH_TRAIN,
+    BENCH_SERVE,
     DOCTOR,
     CONVERT,
     CONSOLIDATE,

@@ -1,4 +1,4 @@
-"""Keys of `python -m dia.bench`, `python -m dia.bench prepare` and `python -m dia.bench train`."""
+"""Keys of `python -m dia.bench`, and of its commands `prepare`, `train` and `serve`."""
 
 import os
 from dataclasses import dataclass, field
@@ -162,3 +162,24 @@ class BenchTrainConfig:
         for name, minimum in minima.items():
             problems += below(minimum, [(name, getattr(self, name))])
         return problems + unknown(("precision", self.precision, (FULL_PRECISION, BF16_MIXED)))
+
+
+@dataclass
+class BenchServeConfig:
+    """Everything that `python -m dia.bench serve` reads."""
+
+    ckpt: str = "dia_nano"
+    """A shipped model, a run, a checkpoint in any layout, or a Hub id."""
+    streams: int = 8
+    """Clients that speak at a time, and the server's `capacity`."""
+    rounds: int = 5
+    """Requests of each client, and requests whose first audio is timed."""
+    requests: int = 1000
+    """Requests of a mixed load, a tenth of which are cut off and a tenth wrong; 0 leaves it out."""
+    out: str = ""
+    """JSON file of the results; empty writes none."""
+
+    def problems(self) -> list[str]:
+        """Return which values are out of range, one sentence per problem."""
+        minima = (("streams", 1), ("rounds", 1), ("requests", 0))
+        return [problem for name, least in minima for problem in below(least, [(name, getattr(self, name))])]

@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from dia.config.aliases import ALIASES, rename_arguments, rename_nested, warn_of_old_names
-from dia.config.bench import BenchConfig, BenchPrepareConfig, BenchTrainConfig
+from dia.config.bench import BenchConfig, BenchPrepareConfig, BenchServeConfig, BenchTrainConfig
 from dia.config.checks import bullet_list
 from dia.config.command_line import Argument, several_values, split_arguments
 from dia.config.eval import CompareConfig, EvalConfig
@@ -56,6 +56,7 @@ SCHEMAS: dict[str, type] = {
     "bench": BenchConfig,
     "bench_prepare": BenchPrepareConfig,
     "bench_train": BenchTrainConfig,
+    "bench_serve": BenchServeConfig,
     "calibrate": CalibrateConfig,
     "compare": CompareConfig,
     "listen": ListenConfig,
