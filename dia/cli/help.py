@@ -101,7 +101,7 @@ def named_values(command: Command, key: str) -> list[str]:
     if key not in folders:
         return []
     names = sorted(path.stem for path in resource(folders[key]).glob("*.yaml"))
-    return ["demo", "recordings", *names] if key == "data.corpus" else names
+    return ["demo", "open_english", "recordings", "prepared", *names] if key == "data.corpus" else names
 
 
 def composes_training(command: Command) -> bool:

@@ -20,6 +20,7 @@ from dia.files import is_plain_name
 from dia.resources import declaration, resource
 
 SYNTHESIZED = ("demo", "open_english")
+RECORDINGS, PREPARED = "recordings", "prepared"  # raw recordings; a data set that was prepared before
 DECLARATION_SUFFIXES = (".yaml", ".yml")
 
 
@@ -127,10 +128,11 @@ class SourceConfig:
 
     corpus: str = "demo"
     """`demo`, `open_english`, `recordings`, a name of data/corpora (`local` is your own folder with a table),
-    or the path of a YAML declaration of your own."""
+    the path of a YAML declaration of your own, or `prepared`: a data set that was prepared before, for
+    another codec or sample rate."""
     path: str = ""
-    """Folder of the recordings, of `local` (or one table in it), or of a local copy of a corpus; empty reads
-    from the Hugging Face Hub."""
+    """Folder of the recordings, of `local` (or one table in it), of a prepared data set, or of a local copy
+    of a corpus; empty reads from the Hugging Face Hub."""
     outside: bool = False
     """Permit a table, or links in the folder, to name files outside of the folder."""
     labels: dict[str, str | None] = field(default_factory=dict)
@@ -202,7 +204,7 @@ class DataConfig(SourceConfig):
     def problems(self) -> list[str]:
         """Return which values are out of range, one sentence per problem."""
         problems = []
-        known = (*SYNTHESIZED, "recordings", *corpora())
+        known = (*SYNTHESIZED, RECORDINGS, PREPARED, *corpora())
         if is_declaration_file(self.corpus):
             if not Path(self.corpus).is_file():
                 problems.append(
@@ -216,8 +218,10 @@ class DataConfig(SourceConfig):
             )
         if self.limit < 0:
             problems.append(f"data.limit={self.limit} must be 0 (all) or more")
-        if self.corpus == "recordings":
+        if self.corpus == RECORDINGS:
             problems += self.recordings.problems()
+        if self.corpus == PREPARED and not self.path:
+            problems.append("data.corpus=prepared needs data.path=FOLDER, a prepared data set with its audio")
         if self.corpus in SYNTHESIZED:
             problems += self.synthesis.problems(f"data.{self.corpus}")
         problems += self.dialogue.problems() + self.label_problems()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dia.config.choices import EmotionLabels, EngineKind, NonverbalLabels, ScheduleKind, Strategy, WandbMode
-from dia.config.data import SYNTHESIZED
+from dia.config.data import PREPARED, RECORDINGS, SYNTHESIZED
 
 LOCAL = "data=corpus data.corpus=local data.path=FOLDER for a folder with a table of texts"
 RAW = "data=recordings data.path=FOLDER for raw recordings"
@@ -33,7 +33,7 @@ def _corpus(config: Any) -> str:
 
 
 def _declared(config: Any) -> bool:
-    return _corpus(config) not in (*SYNTHESIZED, "recordings")
+    return _corpus(config) not in (*SYNTHESIZED, RECORDINGS, PREPARED)
 
 
 READERS = (
@@ -58,7 +58,7 @@ READERS = (
     ),
     Reader(
         ("data.recordings",),
-        lambda config: _corpus(config) == "recordings",
+        lambda config: _corpus(config) == RECORDINGS,
         ("data", "data.corpus"),
         f"is read by raw recordings only; use {RAW}, or leave it out",
     ),

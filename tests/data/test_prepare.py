@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -15,7 +16,7 @@ from dia.audio.files import write_audio
 from dia.codecs.registry import load_codec
 from dia.config.data import DataConfig
 from dia.config.engine import EngineConfig
-from dia.data.prepare import prepare
+from dia.data.prepare import folder_of_request, prepare
 from dia.data.prepared import README, open_prepared, parts_folder, read_card, require_intact
 from dia.data.schema import FEATURES
 from dia.data.shards import ShardJob, StorageFormat, build_shard
@@ -128,6 +129,29 @@ def test_a_copy_without_audio_is_what_a_preparation_without_audio_stores(uninter
     assert open_prepared(copy)["train"][0]["audio"]["bytes"] is None
     with pytest.raises(UserError, match="no prepared data set"):
         store_without_audio(tmp_path / "absent")
+
+
+def test_a_prepared_data_set_is_tokenized_again(uninterrupted, tmp_path):
+    folder, before = uninterrupted[0], open_prepared(uninterrupted[0])
+    config = DataConfig(corpus="prepared", name="again", path=str(folder), root=str(tmp_path), shard_units=5)
+    without = prepare(config, None, EngineConfig(workers=2))
+    for split, rows in open_prepared(without).items():
+        for row, stored in zip(rows, before[split], strict=True):
+            changed = {"codes": [], "frames": 0, "codec": "none"}
+            assert row == stored | changed
+    stored = prepare(
+        replace(config, name="other", path=str(without)), load_codec("codec_nano"), EngineConfig()
+    )
+    assert open_prepared(stored)["train"].to_list() == before["train"].to_list()
+    assert folder_of_request(config, None) != folder_of_request(replace(config, path=str(stored)), None)
+
+
+def test_a_data_set_without_audio_cannot_be_tokenized_again(uninterrupted, tmp_path):
+    folder = store_without_audio(shutil.copytree(uninterrupted[0], tmp_path / uninterrupted[0].name))
+    config = DataConfig(corpus="prepared", name="again", path=str(folder), root=str(tmp_path))
+    with pytest.raises(UserError, match="has no audio"):
+        prepare(config, None, EngineConfig(workers=0))
+    assert "needs data.path" in DataConfig(corpus="prepared").problems()[0]
 
 
 def test_a_data_set_without_a_readme_stays_valid(uninterrupted, corpus, tmp_path):

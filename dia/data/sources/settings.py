@@ -4,13 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from dia.config.choices import CorpusUse
-from dia.config.data import SourceConfig
+from dia.config.data import PREPARED, RECORDINGS, SourceConfig
 from dia.config.recordings import RecordingsConfig
 from dia.data.source import Source
 from dia.data.sources.corpus import CorpusSource
 from dia.data.sources.declaration import read_declaration
 from dia.data.sources.demo import DemoSource
 from dia.data.sources.open_english import OpenEnglishSource
+from dia.data.sources.prepared_set import PreparedSource
 from dia.errors import UserError
 from dia.home import in_home
 
@@ -27,7 +28,9 @@ def open_source(config: SourceConfig, device: str = "cpu") -> Source:
     path = (
         str(Path(config.path).resolve()) if config.path else ""
     )  # workers may have another working directory
-    if config.corpus == "recordings":
+    if config.corpus == PREPARED:
+        return PreparedSource(path)
+    if config.corpus == RECORDINGS:
         from dia.data.recordings.source import RecordingsSource  # its models are an extra
 
         return RecordingsSource(
