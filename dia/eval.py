@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dia.cli.arguments import checkpoints
-from dia.cli.commands import program
+from dia.cli.command import program
 from dia.cli.run import Task, run
 from dia.errors import EXIT_INCOMPLETE, UserError
 from dia.files import write_text

@@ -154,11 +154,11 @@ async def _mixed_load(
     async def one_client() -> None:
         nonlocal done
         for number in pending:
-            chance = rng.random()
-            if chance < BAD_INPUT:
+            draw = rng.random()
+            if draw < BAD_INPUT:
                 answer = await client.speak(number, **rng.choice(BAD))
             else:
-                answer = await client.speak(number, cut_off=chance < BAD_INPUT + CUT_OFF)
+                answer = await client.speak(number, cut_off=draw < BAD_INPUT + CUT_OFF)
             statuses[str(answer.status)] += 1
             done += 1
             if done == EARLY:

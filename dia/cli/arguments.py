@@ -6,7 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dia.cli.commands import Command, commands_of, program
+from dia.cli.command import Command, program
+from dia.cli.commands import commands_of
 from dia.cli.help import composes_training, group_choices, groups, nearest
 from dia.config.command_line import quoted
 from dia.config.hub import parse_hub_path

@@ -6,7 +6,8 @@ script calls the command with ``--complete LINE``, which prints one candidate pe
 
 from pathlib import Path
 
-from dia.cli.commands import DOORS, Command, commands_of
+from dia.cli.command import Command
+from dia.cli.commands import DOORS, commands_of
 from dia.cli.help import composes_training, group_choices, groups, named_values
 from dia.errors import UserError
 from dia.resources import SHIPPED_CHECKPOINTS, SHIPPED_CODECS

@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from dia.cli.commands import Command, commands_of
+from dia.cli.command import Command
+from dia.cli.commands import commands_of
 from dia.cli.keys import Group, Key, groups_of
 from dia.config.train import TASKS
 from dia.config.weights import LAYOUTS

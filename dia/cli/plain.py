@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dia.cli.arguments import choose_command, is_word, read_script, refuse_options
-from dia.cli.commands import Command
+from dia.cli.command import Command
 from dia.cli.help import nearest
 from dia.config.checks import bullet_list
 from dia.config.keys import key_types

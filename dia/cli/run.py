@@ -12,7 +12,8 @@ from typing import Any
 
 import dia
 from dia.cli.arguments import choose_command, name_words, read_script
-from dia.cli.commands import Command, commands_of, program
+from dia.cli.command import Command, program
+from dia.cli.commands import commands_of
 from dia.cli.completion import candidates, completion_script
 from dia.cli.help import help_text
 from dia.errors import EXIT_USER_ERROR, UserError, one_line

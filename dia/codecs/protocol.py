@@ -33,7 +33,7 @@ class Codec(Protocol):
         context: Frames on either side of a frame that its decoded audio depends on. A window of the codes
             that is longer by this context decodes to the same audio as the whole sequence.
         preview_context: As ``context``, for audio that agrees to 50 dB: enough for the first chunk of a
-            stream, which should be heard soon.
+            stream, which should come soon.
         encode_context: Frames on either side of a frame that its codes depend on, likewise for windows of
             the waveform.
         fingerprint: SHA-256 of the weights that decide what a code means (encoder and quantizer). Stored

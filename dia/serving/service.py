@@ -1,7 +1,7 @@
 """From a text to the events of its speech: the steps between the HTTP endpoint and the worker.
 
 A text that fits one pass of the model is streamed while it is generated. A longer one is split into pieces
-(:mod:`dia.inference.long_form`), of which the next is generated while the last is heard. Another speed, and
+(:mod:`dia.inference.long_form`), of which the next is generated while the last is played. Another speed, and
 retries after the guard, need the whole take.
 """
 

@@ -72,7 +72,7 @@ class SpeechJob:
 class _Running:
     """The progress of a job: its number in its batch, its stream, and the frames of pieces.
 
-    ``piece`` frames are read next, after ``read`` that were; ``fresh`` of them can be heard then. The first
+    ``piece`` frames are read next, after ``read`` that were; ``fresh`` of them can be played then. The first
     piece holds a short context as well, and the second what the whole context has in addition.
     """
 
@@ -82,7 +82,7 @@ class _Running:
     piece: int
     fresh: int
     read: int = 0
-    heard: bool = False
+    started: bool = False
 
 
 @dataclass
@@ -264,8 +264,8 @@ class SpeechWorker:
             codes_TC: Tensor = batch.complete_codes(running.number, running.read)
             running.read += len(codes_TC)
             running.windows.add(codes_TC)
-            missing = 0 if running.heard else self.codec.context - self.codec.preview_context
-            running.fresh, running.heard = min(2 * running.fresh, self._longest_piece), True
+            missing = 0 if running.started else self.codec.context - self.codec.preview_context
+            running.fresh, running.started = min(2 * running.fresh, self._longest_piece), True
             running.piece = running.fresh + missing
             if (window := running.windows.take(ended=False)) is not None:
                 decodings.append(_Decoding(job, window))

@@ -15,7 +15,7 @@ from dia.config.generate import GenerateConfig
 from dia.dialogue import Vocabulary
 from dia.errors import UserError
 from dia.generate import configuration_problems, main
-from dia.inference import Sampling, engine, loading
+from dia.inference import Sampling, batch, loading
 from dia.model import Dia
 from dia.network import DiaNetwork
 from tests.conftest import TINY, TINY_CODEC
@@ -47,13 +47,13 @@ def voice(dia):
 @pytest.fixture
 def reads(monkeypatch):
     """The texts that the model reads."""
-    texts, encode = [], engine.encode_texts
+    texts, encode = [], batch.encode_texts
 
     def watched(some):
         texts.extend(some)
         return encode(some)
 
-    monkeypatch.setattr(engine, "encode_texts", watched)
+    monkeypatch.setattr(batch, "encode_texts", watched)
     return texts
 
 
