@@ -277,18 +277,28 @@ class SpeechWorker:
         windows = [item.window for item in decodings if item.window is not None]
         try:
             decoded = iter(decode_all(self.codec, [window.codes_TC for window in windows]))
-            for item in decodings:
-                if item.window is not None:
-                    waveform = item.window.cut(next(decoded), self.codec.hop)
-                    self.counts.audio_seconds += len(waveform) / self.codec.sample_rate
-                    item.job.deliver(waveform)
-                if item.result is not None:
-                    item.job.deliver(item.result)
         except Exception as error:
-            if not isinstance(error, UserError):
-                logger.exception("audio could not be decoded")
+            self._decoding_failed(decodings, error)
+            return
+        for item in decodings:
+            if item.window is not None:
+                waveform = item.window.cut(next(decoded), self.codec.hop)
+                self.counts.audio_seconds += len(waveform) / self.codec.sample_rate
+                item.job.deliver(waveform)
+            if item.result is not None:
+                item.job.deliver(item.result)
+
+    def _decoding_failed(self, decodings: list[_Decoding], error: Exception) -> None:
+        """Decode each window alone; end the job whose window cannot be decoded."""
+        if len(decodings) > 1:
             for item in decodings:
-                item.job.deliver(error)
+                self._decode([item])
+            return
+        if not isinstance(error, UserError):
+            logger.error("audio could not be decoded", exc_info=error)
+        job = decodings[0].job
+        self.cancel(job)
+        job.deliver(error)
 
     def _fail_all(self, error: Exception) -> None:
         for job in list(self._accepted):

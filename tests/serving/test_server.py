@@ -14,7 +14,9 @@ import numpy as np
 import openai
 import pytest
 import soundfile
+import torch
 
+from dia.errors import UserError
 from dia.inference.long_form import join_waveforms
 from dia.serving.encoding import FORMATS, PCM_RATE, as_int16, open_encoder
 from dia.serving.worker import FIRST_CHUNK
@@ -279,6 +281,36 @@ def test_a_defect_of_the_worker_ends_the_requests_and_is_seen(monkeypatch):
             with pytest.raises(openai.InternalServerError):
                 speak(client_of(address), extra_body={"seed": 27})
         assert httpx.get(f"{address}/health").status_code == 503
+
+
+def test_audio_that_cannot_be_decoded_ends_its_request_only(monkeypatch):
+    damaged = make_dia()
+    decode = damaged.codec.decode
+
+    def failing(codes):
+        if (codes == 3).all(-1).any():  # the codes of one request
+            raise UserError("the codec gives samples that are not finite")
+        return decode(codes)
+
+    with serving(damaged) as (address, app):
+        worker = app.state.server.worker
+        complete = worker._end
+
+        def marked(running, result):
+            if running.job.request.seed == 27 and not isinstance(result, Exception):
+                result = replace(result, codes_TC=torch.full_like(result.codes_TC, 3))
+            return complete(running, result)
+
+        monkeypatch.setattr(damaged.codec, "decode", failing)
+        monkeypatch.setattr(worker, "_end", marked)
+        with ThreadPoolExecutor(3) as pool:
+            asked = [
+                pool.submit(speak, client_of(address), TEXT, "wav", extra_body={"seed": seed, "speed": 1.1})
+                for seed in (1, 27, 2)
+            ]
+            assert isinstance(asked[1].exception(), openai.BadRequestError)
+            assert asked[0].result()[:4] == asked[2].result()[:4] == b"RIFF"
+        assert worker.load() == 0 and httpx.get(f"{address}/health").status_code == 200
 
 
 def test_configuration_problems_are_told_at_once(server):
