@@ -88,7 +88,8 @@ def test_a_kill_loses_no_finished_work(victim, world, alone, tmp_path):
     command = arguments(tmp_path, *ENGINES["local"])
     running = start_door("eval", *command, cwd=world)
     pid = running.process.pid
-    while len(list(tmp_path.rglob("*.flac"))) < 8:
+    # most takes are missing: on a busy machine the others may be ready before the signal arrives
+    while len(list(tmp_path.rglob("*.flac"))) < 3:
         assert running.process.exitcode is None, running.wait().stderr
         time.sleep(0.01)
     workers = [worker for child in children(pid) for worker in children(child)]
