@@ -178,20 +178,22 @@ def synthesize_guarded(
         if not failed:
             break
         for place in failed:
-            _warn(texts[place], best[place], seeds[place] + retry)
+            warn_of_retry(texts[place], best[place], seeds[place] + retry)
         takes = synthesize(failed, [seeds[place] + retry for place in failed])
         for place, speech in zip(failed, takes, strict=True):
             take = GuardedSpeech(speech, check_speech(speech, texts[place], limits), attempts=retry + 1)
-            best[place] = _better(best[place], take)
+            best[place] = better_take(best[place], take)
     return best
 
 
-def _warn(text: str, item: GuardedSpeech, seed: int) -> None:
+def warn_of_retry(text: str, item: GuardedSpeech, seed: int) -> None:
+    """Log why a take is generated again, and with which seed."""
     findings = "; ".join(finding.message for finding in item.findings)
     logger.warning("%r, attempt %d: %s; trying seed %d", text[:40], item.attempts, findings, seed)
 
 
-def _better(before: GuardedSpeech, after: GuardedSpeech) -> GuardedSpeech:
+def better_take(before: GuardedSpeech, after: GuardedSpeech) -> GuardedSpeech:
+    """Return the take with fewer findings, the earlier of equals, with the number of attempts so far."""
     if len(after.findings) < len(before.findings):
         return after
     return replace(before, attempts=after.attempts)

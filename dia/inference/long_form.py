@@ -132,13 +132,23 @@ def join_waveforms(
     """
     first = True
     for waveform in waveforms:
-        piece = faded(trimmed(waveform, sample_rate), sample_rate)
+        piece = edged(waveform, sample_rate)
         if not len(piece):
             continue
         if not first:
-            yield np.zeros(round(pause * sample_rate), dtype=np.float32)
+            yield silence(pause, sample_rate)
         first = False
         yield piece
+
+
+def edged(waveform: Waveform, sample_rate: int) -> Waveform:
+    """Return a piece with 50 ms of silence around it at most, and faded ends; an empty one for silence."""
+    return faded(trimmed(waveform, sample_rate), sample_rate)
+
+
+def silence(seconds: float, sample_rate: int) -> Waveform:
+    """Return silence."""
+    return np.zeros(round(seconds * sample_rate), dtype=np.float32)
 
 
 def trimmed(waveform: Waveform, sample_rate: int) -> Waveform:

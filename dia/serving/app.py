@@ -4,7 +4,7 @@ import base64
 import json
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ import dia as package
 from dia.config.serve import ServeConfig
 from dia.errors import UserError
 from dia.inference.generation import with_overrides
+from dia.inference.speech import OVERRIDES
 from dia.model import Dia
 from dia.serving.encoding import FORMATS, open_encoder
 from dia.serving.errors import add_error_handlers
@@ -29,7 +30,6 @@ from dia.serving.voices import NO_VOICE, VoiceFolder
 from dia.serving.worker import SpeechWorker
 from dia.types import Waveform
 
-OVERRIDES = ("cfg_scale", "temperature", "top_p", "cfg_filter_top_k")
 JSON_ROOM = 4  # a byte of text may need this many in JSON, and the other fields need little
 
 
@@ -108,7 +108,7 @@ async def speech(body: SpeechBody, server: ServerOf) -> Response:
     try:
         first = await anext(audio, None)  # errors are answered before the response begins
     except BaseException:
-        await audio.aclose()  # type: ignore[attr-defined]
+        await audio.aclose()
         raise
     encoded = _encoded(first, audio, body.response_format, server.dia.codec.sample_rate)
     if body.stream_format == "sse":
@@ -117,7 +117,7 @@ async def speech(body: SpeechBody, server: ServerOf) -> Response:
 
 
 async def _encoded(
-    first: Waveform | None, following: AsyncIterator[Waveform], name: str, sample_rate: int
+    first: Waveform | None, following: AsyncGenerator[Waveform, None], name: str, sample_rate: int
 ) -> AsyncIterator[bytes]:
     """Yield the bytes of audio in a format; stop the generation when the client goes away."""
     encoder = open_encoder(name, sample_rate)
@@ -130,7 +130,7 @@ async def _encoded(
         if data := encoder.finish():
             yield data
     finally:
-        await following.aclose()  # type: ignore[attr-defined]
+        await following.aclose()
 
 
 async def _as_events(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from dia.errors import StorageError, UserError
-from dia.serving.worker import DeadlineError, QueueFullError, WorkerEndedError
+from dia.serving.job import DeadlineError, QueueFullError, WorkerEndedError
 
 RETRY_AFTER = 5  # seconds
 TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}

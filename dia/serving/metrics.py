@@ -1,4 +1,4 @@
-"""Figures for Prometheus, read from the worker when they are asked for."""
+"""Figures for Prometheus, read from the worker at each scrape."""
 
 from collections.abc import Iterator
 

@@ -8,24 +8,24 @@ retries after the guard, need the whole take.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 import numpy as np
 
 from dia.audio.stretch import require_speed, stretch
 from dia.config.sampling import Sampling
-from dia.dialogue.lint import estimated_seconds
-from dia.dialogue.script import SPEAKER, Script
+from dia.dialogue.script import SPEAKER
 from dia.errors import UserError
 from dia.inference.generation import one_seed_each
-from dia.inference.guard import GuardLimits, check_speech
-from dia.inference.long_form import faded, trimmed
+from dia.inference.guard import GuardedSpeech, better_take, check_speech, warn_of_retry
+from dia.inference.long_form import edged, silence
 from dia.inference.request import Generated, Request
 from dia.inference.synthesizer import Speech
-from dia.inference.voice import ROOM_SHARE, Voice
+from dia.inference.voice import Voice
 from dia.model import Dia
-from dia.serving.worker import Event, SpeechJob, SpeechWorker
+from dia.serving.job import Event, SpeechJob
+from dia.serving.worker import SpeechWorker
 from dia.types import Waveform
 
 PAUSE = 0.25  # seconds of silence between the pieces of a long text
@@ -74,22 +74,11 @@ class SpeechService:
             raise UserError("; ".join(problems))
         text = order.text if SPEAKER.match(order.text.lstrip()) else f"[S1] {order.text}"
         text = self.dia.check_text(text, order.voice, order.lint, one_pass=False)
-        if estimated_seconds(Script.read(text)) <= self._room(order.voice) and self._fits(text, order.voice):
+        if len(self.dia.split_text(text, order.voice, piece_seconds=float("inf"), lint="off")) == 1:
             return [text]
         return self.dia.split_text(text, order.voice, lint="off")
 
-    def _room(self, voice: Voice | None) -> float:
-        """Return the estimated seconds of a script that one pass can speak."""
-        frames = self.dia.network.config.max_frames
-        if voice is not None:
-            return voice.room_seconds(frames)
-        return frames * self.dia.codec.hop / self.dia.codec.sample_rate * ROOM_SHARE
-
-    @staticmethod
-    def _fits(text: str, voice: Voice | None) -> bool:
-        return voice is None or len(text.encode()) <= voice.room_bytes
-
-    async def speak(self, order: SpeechOrder) -> AsyncIterator[Waveform]:
+    async def speak(self, order: SpeechOrder) -> AsyncGenerator[Waveform, None]:
         """Yield the audio of an order; nothing of it is generated any longer when the caller stops.
 
         Raises:
@@ -109,22 +98,25 @@ class SpeechService:
 
     async def _takes(
         self, pieces: list[str], seed: int, order: SpeechOrder, end: float
-    ) -> AsyncIterator[Waveform]:
+    ) -> AsyncGenerator[Waveform, None]:
         """Yield the takes of pieces in their order, stretched and with pauses between them."""
         rate = self.dia.codec.sample_rate
         running: list[asyncio.Task[Speech]] = []
+        spoken = False
         try:
             for number in range(len(pieces)):
                 while len(running) < AHEAD and number + len(running) < len(pieces):
                     ahead = number + len(running)
                     take = self._take(pieces[ahead], seed + ahead, order, end)
                     running.append(asyncio.create_task(take))
-                waveform = (await running[0]).waveform
-                del running[0]
+                waveform = (await running.pop(0)).waveform
                 if len(pieces) > 1:
-                    waveform = faded(trimmed(waveform, rate), rate)
-                if number:
-                    yield np.zeros(round(PAUSE * rate), dtype=np.float32)
+                    waveform = edged(waveform, rate)
+                    if not len(waveform):
+                        continue
+                    if spoken:
+                        yield silence(PAUSE, rate)
+                spoken = True
                 yield await asyncio.to_thread(stretch, waveform, rate, order.speed)
         finally:
             for task in running:
@@ -132,17 +124,17 @@ class SpeechService:
 
     async def _take(self, text: str, seed: int, order: SpeechOrder, end: float) -> Speech:
         """Return the take of a piece with the fewest failures of ``1 + order.retries``."""
-        best: Speech | None = None
-        fewest = 0
-        for attempt in range(1 + order.retries):
-            speech = await self._whole(text, seed + attempt, order, end)
-            findings = check_speech(speech, text, GuardLimits()) if order.retries else []
-            if best is None or len(findings) < fewest:
-                best, fewest = speech, len(findings)
-            if not fewest:
+        speech = await self._whole(text, seed, order, end)
+        if not order.retries:
+            return speech
+        best = GuardedSpeech(speech, check_speech(speech, text), attempts=1)
+        for retry in range(1, 1 + order.retries):
+            if not best.findings:
                 break
-        assert best is not None
-        return best
+            warn_of_retry(text, best, seed + retry)
+            speech = await self._whole(text, seed + retry, order, end)
+            best = better_take(best, GuardedSpeech(speech, check_speech(speech, text), retry + 1))
+        return best.speech
 
     async def _whole(self, text: str, seed: int, order: SpeechOrder, end: float) -> Speech:
         chunks, result = list[Waveform](), None
@@ -162,7 +154,7 @@ class SpeechService:
 
     async def _events(
         self, request: Request, order: SpeechOrder, end: float, *, streamed: bool
-    ) -> AsyncIterator[Waveform | Generated]:
+    ) -> AsyncGenerator[Waveform | Generated, None]:
         """Yield what the worker delivers for a request, and cancel it when the caller stops."""
         loop, events = asyncio.get_running_loop(), asyncio.Queue[Event]()
 

@@ -10,7 +10,6 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from typing import Any
@@ -18,54 +17,20 @@ from typing import Any
 from torch import Tensor
 
 from dia.codecs.protocol import Codec, frames_per_second
-from dia.config.sampling import Sampling
 from dia.errors import UserError
 from dia.inference.continuous import ContinuousBatch
-from dia.inference.request import Generated, Request
+from dia.inference.request import Generated
 from dia.inference.streaming import StreamWindows, Window
 from dia.inference.synthesizer import decode_all
 from dia.network import DiaNetwork
-from dia.types import Waveform
+from dia.serving.job import DeadlineError, QueueFullError, SpeechJob, WorkerEndedError
 
 FIRST_CHUNK = 0.4  # seconds of audio in a stream's first chunk: about as long as the second takes
 LONGEST_PIECE = 2.0  # seconds of new codes that a stream decodes at a time; pieces grow to it by doubling
 logger = logging.getLogger(__name__)
 
 
-class QueueFullError(Exception):
-    """As many requests wait as the queue holds."""
-
-
-class WorkerEndedError(Exception):
-    """The worker has ended by a defect, or because the server stops."""
-
-
-class DeadlineError(Exception):
-    """A request was not finished before its deadline."""
-
-
 Values = tuple[Any, ...]  # of a Sampling
-Event = Waveform | Generated | Exception  # a chunk of audio, the end, or the error that is the end
-
-
-@dataclass(eq=False)
-class SpeechJob:
-    """A request with what happens to its audio.
-
-    Attributes:
-        request: Text, seed, prompt and length limit.
-        sampling: Sampling values.
-        deliver: Called from another thread with each chunk of audio, then with the codes; or with the error
-            that ended the request. It must return at once.
-        streamed: Whether audio is delivered while it is generated; otherwise in one chunk.
-        deadline: Time of ``time.monotonic`` at which the request is given up.
-    """
-
-    request: Request
-    sampling: Sampling
-    deliver: Callable[[Event], None]
-    streamed: bool = True
-    deadline: float = float("inf")
 
 
 @dataclass(eq=False)

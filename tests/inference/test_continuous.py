@@ -1,5 +1,6 @@
 """Requests join and leave a running batch, and each gets the codes that it would get alone."""
 
+import copy
 from dataclasses import replace
 from functools import cache
 
@@ -15,21 +16,12 @@ from dia.inference.continuous import ContinuousBatch
 from dia.inference.quantization import quantize
 from dia.network import DiaNetwork
 from tests.conftest import TINY
-from tests.inference.test_engine import EOS
+from tests.inference.test_engine import ending_network
 from tests.inference.test_not_finite import broken
 
 TEXTS = ("[S1] Hi.", "[S1] Hello there.", "[S1] A much longer text than the others. [S2] Yes! (laughs)")
 STEPS = 200
 LONG = replace(TINY, decoder=replace(TINY.decoder, max_positions=STEPS))
-
-
-def long_network():
-    """Return a random network of 200 steps whose channel 0 ends with a high probability."""
-    torch.manual_seed(0)
-    network = DiaNetwork(LONG).eval()
-    network.logits_dense.weight.data *= 30
-    network.logits_dense.weight.data[EOS] = network.logits_dense.weight.data[9] * 1.2
-    return network
 
 
 @pytest.fixture
@@ -38,12 +30,9 @@ def tiny():
     return DiaNetwork(LONG).eval()
 
 
-fp32_network = cache(long_network)
-
-
 @cache
 def int8_network():
-    network = long_network()
+    network = copy.deepcopy(ending_network(STEPS))
     quantize(network, "int8")
     return network
 
@@ -86,7 +75,7 @@ def run_all(batch, arrivals):
     st.sampled_from([Sampling(), Sampling(cfg_scale=0.0), Sampling(temperature=0.0)]),
 )
 def test_each_request_gets_the_codes_that_it_gets_alone(arrivals, capacity, sampling):
-    network = fp32_network()
+    network = ending_network(STEPS)
     results = run_all(ContinuousBatch(network, sampling, capacity), arrivals)
     for (_, request), result in zip(arrivals, results, strict=True):
         alone = generate_codes(network, [request], sampling, request.max_tokens or STEPS)[0]

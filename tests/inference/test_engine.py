@@ -28,10 +28,10 @@ EOS = 32
 
 
 @cache
-def ending_network():
-    """Return a random network whose channel 0 ends with a high probability."""
+def ending_network(steps=TINY.decoder.max_positions):
+    """Return a random network of ``steps`` steps whose channel 0 ends with a high probability."""
     torch.manual_seed(0)
-    network = DiaNetwork(TINY).eval()
+    network = DiaNetwork(replace(TINY, decoder=replace(TINY.decoder, max_positions=steps))).eval()
     network.logits_dense.weight.data *= 30
     network.logits_dense.weight.data[EOS] = network.logits_dense.weight.data[9] * 1.2
     return network
