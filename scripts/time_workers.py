@@ -1,6 +1,6 @@
-"""Time an evaluation with one and with two local workers, and compare the scores byte for byte.
+"""Time an evaluation with one and with two local workers and on Dask, and compare the scores byte for byte.
 
-    python scripts/time_workers.py dia_nano suite=full             # takes more than an hour on two cores
+    python scripts/time_workers.py dia_nano suite=full             # takes more than two hours on two cores
     python scripts/time_workers.py dia_nano suite=quick prompts=8
 
 The arguments are those of `dia-eval`. Each evaluation begins with an empty cache. Exits with 1 when the
@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-COUNTS = (1, 2)
+ENGINES = (("local", 1), ("local", 2), ("dask", 2))
 
 
 def main() -> None:
@@ -22,19 +22,22 @@ def main() -> None:
         sys.exit(__doc__)
     seconds, scores = [], []
     with tempfile.TemporaryDirectory(prefix="time-workers-") as folder:
-        for count in COUNTS:
+        for engine, workers in ENGINES:
             begin = time.monotonic()
-            scores.append(evaluate(sys.argv[1:], count, Path(folder) / str(count)))
+            scores.append(evaluate(sys.argv[1:], engine, workers, Path(folder) / f"{engine}-{workers}"))
             seconds.append(time.monotonic() - begin)
-            print(f"{count} local workers: {seconds[-1]:.0f} s", flush=True)
-    print(f"two workers take {seconds[1] / seconds[0]:.2f} of the time of one")
-    print(f"scores.json is {'the same' if scores[0] == scores[1] else 'DIFFERENT'}")
-    sys.exit(scores[0] != scores[1])
+            print(
+                f"engine={engine} engine.workers={workers}: {seconds[-1]:.0f} s, "
+                f"{seconds[-1] / seconds[0]:.2f} of the time of one local worker, "
+                f"scores.json {'the same' if scores[-1] == scores[0] else 'DIFFERENT'}",
+                flush=True,
+            )
+    sys.exit(len(set(scores)) > 1)
 
 
-def evaluate(arguments: list[str], workers: int, folder: Path) -> bytes:
-    """Return scores.json of an evaluation in local workers. Exits when it fails."""
-    command = [sys.executable, "-m", "dia.eval", *arguments, "engine=local", f"engine.workers={workers}"]
+def evaluate(arguments: list[str], engine: str, workers: int, folder: Path) -> bytes:
+    """Return scores.json of an evaluation. Exits when it fails."""
+    command = [sys.executable, "-m", "dia.eval", *arguments, f"engine={engine}", f"engine.workers={workers}"]
     done = subprocess.run([*command, f"cache={folder}/cache", f"out={folder}/report", "timing=false"])
     if done.returncode not in (0, 3):  # 3: takes failed, which counts in the scores
         sys.exit(done.returncode)

@@ -83,13 +83,17 @@ class ClipScorer:
         return self._score(job, ContentCache(self.cache.folder))
 
     def score(self, jobs: Sequence[ClipJob], workers: Workers[ClipJob, ClipResult]) -> Iterator[ClipResult]:
-        """Yield the results of jobs, stored ones first, and the others in order of completion."""
+        """Yield the results of jobs, stored ones first, and the others in order of completion.
+
+        The longest clips are scored first: a long one at the end would leave the other workers idle.
+        """
         missing = []
         for job in jobs:
             try:
                 yield self._counted(self._score(job, StoredValues(self.cache.folder)))
             except NotStored:
                 missing.append(job)
+        missing.sort(key=lambda job: -job.recording.seconds)
         yield from map(self._counted, workers.run(missing))
 
     def context_of(self, job: ClipJob) -> Context:

@@ -136,15 +136,19 @@ class TakeGenerator:
     def _generate_missing(
         self, pairs: Sequence[PromptAndSeed], workers: Workers[TakeJob, Takes]
     ) -> dict[PromptAndSeed, Take]:
-        """Generate takes in batches, which do not depend on the workers, and long scripts one by one."""
+        """Generate takes in batches, which do not depend on the workers, and long scripts one by one.
+
+        The longest come first: a long one at the end would leave the other workers idle.
+        """
         takes: dict[PromptAndSeed, Take] = {}
         if not pairs:
             return takes
         together = [pair for pair in pairs if not self._protocol_of(pair[0])]
         batches = [together[begin : begin + BATCH] for begin in range(0, len(together), BATCH)]
         batches += [[pair] for pair in pairs if self._protocol_of(pair[0])]
+        longest_first = sorted(enumerate(batches), key=lambda batch: -_estimated_seconds(batch[1]))
         with Progress(f"generating takes of {self.name}", len(pairs), unit="takes") as progress:
-            for number, made in workers.run(starmap(self._job, enumerate(batches))):
+            for number, made in workers.run(starmap(self._job, longest_first)):
                 takes |= zip(batches[number], made, strict=True)
                 progress.advance(len(made))
         return takes
@@ -215,6 +219,11 @@ def choose_voice(dia: Dia, recordings: Sequence[Recording], file: str) -> Voice 
         except UserError:  # not 5 to 10 s
             continue
     return None
+
+
+def _estimated_seconds(batch: Sequence[PromptAndSeed]) -> float:
+    """Return the estimated length of the speech of a batch."""
+    return sum(estimated_seconds(Script.parse(prompt.script)) for prompt, _ in batch)
 
 
 def _recording(system: str, prompt: Prompt, seed: int, take: Take) -> Recording:
