@@ -8,6 +8,7 @@ their hashes, and nothing else: what an escape might miss still does not run.
 
 import base64
 import hashlib
+import json
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -21,32 +22,38 @@ STYLE = "page.css"  # of every page
 
 
 def render_page(
-    template: str, *, styles: Sequence[str] = (), script: str = "", media: str = "data:", **values: Any
+    template: str,
+    *,
+    styles: Sequence[str] = (),
+    scripts: Sequence[str] = (),
+    media: str = "data:",
+    connect: str = "'none'",
+    **values: Any,
 ) -> str:
     """Return the page that ``template`` (a file name, `preview.html.j2`) makes of ``values``.
 
-    ``styles`` and ``script`` name further files of the folder of templates; ``media`` are the sources of
-    audio that the page may play. Raises :class:`jinja2.UndefinedError` for a value that the template uses and
-    that is not given.
+    ``styles`` and ``scripts`` name further files of the folder of templates, which are joined; ``media`` are
+    the sources of audio that the page may play, and ``connect`` those that its scripts may request. Raises
+    :class:`jinja2.UndefinedError` for a value that the template uses and that is not given.
     """
     style = "".join(_read(name) for name in (STYLE, *styles))
-    code = _read(script) if script else ""
-    page = (
-        _environment()
-        .get_template(template)
-        .render(
-            policy=Markup(_policy(style, code, media)), style=Markup(style), script=Markup(code), **values
-        )
-    )
-    return page + "\n"
+    code = "".join(map(_read, scripts))
+    policy = Markup(_policy(style, code, media, connect))
+    page = _environment().get_template(template)
+    return page.render(policy=policy, style=Markup(style), script=Markup(code), **values) + "\n"
 
 
-def _policy(style: str, code: str, media: str) -> str:
+def data_block(values: Any) -> Markup:
+    """Return JSON that can stand in a script element of a page: no text in it can end the element."""
+    return Markup(json.dumps(values).replace("<", "\\u003c"))
+
+
+def _policy(style: str, code: str, media: str, connect: str) -> str:
     """Return the content security policy of a page."""
     script = f"script-src {_source_hash(code)}; " if code else ""
     return (
         f"default-src 'none'; {script}style-src {_source_hash(style)}; img-src data:; media-src {media}; "
-        "base-uri 'none'; form-action 'none'"
+        f"connect-src {connect}; base-uri 'none'; form-action 'none'"
     )
 
 

@@ -39,7 +39,10 @@ def serve(config: "ServeConfig") -> None:
             f"the server needs the package {error.name}; install `pip install '.[serve]'`"
         ) from error
     from dia.model import Dia
+    from dia.serving.page import missing_pages
 
+    if problems := missing_pages(config.pages):
+        raise UserError(bullet_list("the server cannot start:", problems))
     with _listen(config.host, config.port) as listener:
         port: int = listener.getsockname()[1]
         dia = Dia.from_pretrained(
@@ -49,7 +52,7 @@ def serve(config: "ServeConfig") -> None:
             adapter=config.adapter or None,
         )
         app = create_app(dia, replace(config, port=port))
-        print(f"serving {config.ckpt} at http://{config.host}:{port} (documentation: /docs)", flush=True)
+        print(f"serving {config.ckpt} at http://{config.host}:{port} (API: /docs)", flush=True)
         settings = uvicorn.Config(
             app,
             log_level="warning",

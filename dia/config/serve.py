@@ -37,6 +37,9 @@ class ServeConfig:
     """Longest text in bytes."""
     max_upload: float = 25.0
     """Largest uploaded recording in megabytes."""
+    pages: list[str] = field(default_factory=list)
+    """Reports and listening tests (HTML files) that the page links to; whoever reaches the server can read
+    them, with or without a key."""
     compile: bool = False
     """Compile the decoder step; the first requests then take about a minute."""
 

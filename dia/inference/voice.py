@@ -225,6 +225,11 @@ def _judged(transcript: str) -> LintResult:
     return judge(transcript, Limits(0.0, float("inf")))
 
 
+def transcript_warnings(transcript: str) -> tuple[str, ...]:
+    """Return what a model may not read as meant in a transcript, one sentence each with its remedy."""
+    return _judged(transcript).warnings
+
+
 def voice_problems(
     transcript: str, seconds: float, shortest: float = SHORTEST, longest: float = LONGEST
 ) -> list[str]:
@@ -293,7 +298,7 @@ def make_voice(
 def describe_voice(voice: Voice) -> list[str]:
     """Return lines about a voice: transcript, recording, codec, pace, room for text, and what is unusual."""
     frames, channels = voice.codes_TC.shape
-    problems = [*voice_problems(voice.transcript, voice.seconds), *_judged(voice.transcript).warnings]
+    problems = [*voice_problems(voice.transcript, voice.seconds), *transcript_warnings(voice.transcript)]
     pace = _pace(voice.transcript, voice.seconds)
     return [
         f"transcript  {voice.transcript}",

@@ -6,19 +6,16 @@ forbids any.
 """
 
 import hashlib
-import json
 import random
 from dataclasses import dataclass
 from typing import Any
-
-from markupsafe import Markup
 
 from dia.audio.files import flac_bytes
 from dia.config.choices import AudioPlacement
 from dia.config.listening_test import ListenConfig
 from dia.dialogue import Script
 from dia.errors import UserError
-from dia.html import flac_url, render_page
+from dia.html import data_block, flac_url, render_page
 from dia.listening_test.clip_audio import SAMPLE_RATE
 from dia.listening_test.clip_set import DEGRADED, ClipSet, prepare_clips
 from dia.listening_test.design import Form, Trial, build_forms, pairwise_trials, split_into_blocks
@@ -100,14 +97,13 @@ def _script_lines(script: str) -> list[str]:
 def _render(data: dict[str, Any], clips: dict[str, bytes], config: ListenConfig) -> str:
     """Return the page with the data of the test inside."""
     addresses = {name: _clip_address(name, clips[name], config) for name in sorted(clips)}
-    content = json.dumps(data | {"clips": addresses}).replace("<", "\\u003c")  # cannot end its element
     return render_page(
         "listening_test.html.j2",
         styles=("listening_test.css",),
-        script="listening_test.js",
+        scripts=("listening_test.js",),
         media="'self' data: file:",
         title="Listening test",
-        test=Markup(content),
+        test=data_block(data | {"clips": addresses}),
     )
 
 

@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from dia.errors import StorageError, UserError
+from dia.judges.unavailable import JudgeUnavailable
 from dia.serving.job import DeadlineError, QueueFullError, WorkerEndedError
 
 RETRY_AFTER = 5  # seconds
@@ -33,6 +34,8 @@ def response_of(error: Exception) -> JSONResponse:
         return error_response(503, "the server stops, or must be started again; try again later")
     if isinstance(error, DeadlineError):
         return error_response(504, "the request was not finished in time; send a shorter text")
+    if isinstance(error, JudgeUnavailable):
+        return error_response(501, str(error))
     if isinstance(error, StorageError):
         return error_response(507, str(error))
     if isinstance(error, UserError):
@@ -57,7 +60,7 @@ def add_error_handlers(app: FastAPI) -> None:
         ]
         return error_response(400, "; ".join(problems))
 
-    for kind in (QueueFullError, DeadlineError, WorkerEndedError, UserError, Exception):
+    for kind in (QueueFullError, DeadlineError, WorkerEndedError, JudgeUnavailable, UserError, Exception):
         app.add_exception_handler(kind, known)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, body)

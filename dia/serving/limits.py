@@ -1,4 +1,4 @@
-"""Limits on requests: the size of a body, the time that it takes to arrive, and the key."""
+"""Limits on requests: the size of a body, the time until it has arrived, the page it comes from, the key."""
 
 import asyncio
 import hmac
@@ -50,6 +50,23 @@ class BodyLimits:
                 raise OverflowError
             if not message.get("more_body"):
                 return b"".join(parts)
+
+
+class SameOrigin:
+    """ASGI middleware that refuses requests that pages of other hosts make a browser send."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Compare the host of the header `Origin`, which only browsers send, with that of the request."""
+        headers = dict(scope["headers"]) if scope["type"] == "http" else {}
+        origin = headers.get(b"origin")
+        if origin is not None and origin.split(b"//")[-1] != headers.get(b"host"):
+            message = "the request comes from a page of another host; use the server's own page, or a program"
+            await error_response(403, message)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

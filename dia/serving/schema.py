@@ -29,3 +29,12 @@ class SpeechBody(BaseModel):
     cfg_filter_top_k: Annotated[int | None, Field(ge=1)] = None
     retries: Annotated[int, Field(ge=0, le=5, description="Failed takes are generated again.")] = 0
     lint: Literal["off", "warn", "error"] = "warn"
+
+
+class LintBody(BaseModel):
+    """The body of `POST /v1/audio/lint`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    input: str
+    voice: Annotated[str, Field(description="The voice that is to speak the text.")] = "default"

@@ -15,7 +15,8 @@ import numpy as np
 
 from dia.audio.stretch import require_speed, stretch
 from dia.config.sampling import Sampling
-from dia.dialogue.script import SPEAKER
+from dia.dialogue.lint import NO_LIMITS, estimated_seconds, lint
+from dia.dialogue.script import SPEAKER, Script
 from dia.errors import UserError
 from dia.inference.generation import one_seed_each
 from dia.inference.guard import GuardedSpeech, better_take, check_speech, warn_of_retry
@@ -57,6 +58,22 @@ class SpeechOrder:
     deadline: float = 300.0
 
 
+@dataclass(frozen=True)
+class TextReview:
+    """The judgement of a text: its errors and warnings, estimated seconds, and the number of its pieces."""
+
+    text: str
+    errors: tuple[str, ...]
+    warnings: tuple[str, ...]
+    seconds: float
+    pieces: int
+
+
+def as_script(text: str) -> str:
+    """Return a text as a script: words without a speaker are spoken by [S1]."""
+    return text if SPEAKER.match(text.lstrip()) else f"[S1] {text}"
+
+
 class SpeechService:
     """Speaks orders with a model and a worker. All methods run in one event loop."""
 
@@ -72,11 +89,26 @@ class SpeechService:
         require_speed(order.speed)
         if problems := order.sampling.problems():
             raise UserError("; ".join(problems))
-        text = order.text if SPEAKER.match(order.text.lstrip()) else f"[S1] {order.text}"
-        text = self.dia.check_text(text, order.voice, order.lint, one_pass=False)
-        if len(self.dia.split_text(text, order.voice, piece_seconds=float("inf"), lint="off")) == 1:
+        text = self.dia.check_text(as_script(order.text), order.voice, order.lint, one_pass=False)
+        return self._split(text, order.voice)
+
+    def review(self, text: str, voice: Voice | None) -> TextReview:
+        """Return the judgement of a text that a voice is to speak; nothing is generated."""
+        result = lint(as_script(text), NO_LIMITS, self.dia.vocabulary)
+        errors, pieces = list(result.errors), 0
+        if not errors:
+            try:
+                pieces = len(self._split(result.text, voice))
+            except UserError as error:
+                errors.append(str(error))
+        seconds = estimated_seconds(Script.read(result.text))
+        return TextReview(result.text, tuple(errors), result.warnings, seconds, pieces)
+
+    def _split(self, text: str, voice: Voice | None) -> list[str]:
+        """Return a text as one piece where one pass can speak it, else in pieces."""
+        if len(self.dia.split_text(text, voice, piece_seconds=float("inf"), lint="off")) == 1:
             return [text]
-        return self.dia.split_text(text, order.voice, lint="off")
+        return self.dia.split_text(text, voice, lint="off")
 
     async def speak(self, order: SpeechOrder) -> AsyncGenerator[Waveform, None]:
         """Yield the audio of an order; nothing of it is generated any longer when the caller stops.

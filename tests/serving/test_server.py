@@ -177,7 +177,12 @@ def test_a_recording_becomes_a_voice_that_speaks(server, dia, tmp_path):
     address = f"{server[0]}/v1/audio/voices"
     form = {"name": "anna", "transcript": transcript}
     answer = httpx.post(address, data=form, files={"file": (tmp_path / "anna.wav").open("rb")}, timeout=60)
-    assert answer.status_code == 201 and answer.json() == {"name": "anna", "seconds": 6.0}
+    assert answer.status_code == 201 and answer.json() == {
+        "name": "anna",
+        "seconds": 6.0,
+        "transcript": transcript,
+        "warnings": [],
+    }
     assert httpx.get(address).json() == {"voices": ["default", "anna"]}
     voice = dia.make_voice(str(tmp_path / "anna.wav"), transcript)
     content = speak(client_of(server[0]), "[S1] Yes.", "wav", voice="anna", extra_body={"seed": 2})
