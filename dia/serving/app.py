@@ -23,8 +23,11 @@ from dia.serving.worker import SpeechWorker
 JSON_ROOM = 4  # a byte of text may need this many in JSON, and the other fields need little
 
 
-def create_app(dia: Dia, config: ServeConfig) -> FastAPI:
-    """Return the application of an opened model; its worker starts and ends with it."""
+def create_app(dia: Dia, config: ServeConfig, recognition: SpeechRecognition | None = None) -> FastAPI:
+    """Return the application of an opened model; its worker starts and ends with it.
+
+    ``recognition`` None is that of Whisper.
+    """
     worker = SpeechWorker(dia.network, dia.codec, config.capacity, config.waiting, config.compile)
     server = Server(
         dia,
@@ -32,7 +35,7 @@ def create_app(dia: Dia, config: ServeConfig) -> FastAPI:
         worker,
         SpeechService(dia, worker),
         VoiceFolder(Path(config.voices)),
-        SpeechRecognition(),
+        recognition or SpeechRecognition(),
         Metrics(worker),
     )
 

@@ -17,6 +17,8 @@ FLAGS = (
     "--disable-sync",
     "--disable-dev-shm-usage",
     "--mute-audio",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
     "--window-size=900,1150",
 )
 MISSING = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]

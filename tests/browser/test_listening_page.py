@@ -1,56 +1,20 @@
 """The listening test in a browser, by keyboard only, with controls located by accessible role and name."""
 
 import json
-import time
 
 from rich.console import Console
 
 from dia.config.listening_test import ListenConfig, VotesConfig
 from dia.listening_test.commands import count_votes, write_test
 from tests.browser.chromium import chromium, needs_chromium
+from tests.browser.keyboard import KeyboardUser
 from tests.listening_test.recorded_runs import record
 
 pytestmark = needs_chromium
-TIMEOUT = 20.0  # seconds for the page to react
 
 
-class KeyboardUser:
-    """Operate the page by keys; locate controls by their accessible role and name."""
-
-    def __init__(self, driver):
-        self.driver = driver
-
-    def press(self, *keys):
-        from selenium.webdriver import ActionChains
-
-        ActionChains(self.driver).send_keys(*keys).perform()
-
-    @property
-    def focused(self):
-        element = self.driver.switch_to.active_element
-        return element.aria_role, element.accessible_name
-
-    def tab_to(self, role, name):
-        """Press Tab until a control has the focus; fail when Tab does not reach it."""
-        passed = []
-        for _ in range(15):
-            self.press("\ue004")
-            passed.append(self.focused)
-            if self.focused == (role, name):
-                return
-        raise AssertionError(f"{role} {name!r} is not reached by Tab, only {passed}")
-
-    def wait(self, condition, description):
-        until = time.monotonic() + TIMEOUT
-        while not condition():
-            assert time.monotonic() < until, (
-                f"timeout: {description}; the page's text is {self.text!r}; {self.driver.get_log('browser')}"
-            )
-            time.sleep(0.05)
-
-    @property
-    def text(self):
-        return self.driver.find_element("tag name", "main").text
+class Listener(KeyboardUser):
+    """Operate the page of a listening test."""
 
     @property
     def title(self):
@@ -90,7 +54,7 @@ def test_everything_by_keyboard_with_a_reload_midway(tmp_path):
     config, downloads = write(tmp_path), tmp_path / "downloads"
     downloads.mkdir()
     with chromium(tmp_path / "profile", downloads) as driver:
-        listener = KeyboardUser(driver)
+        listener = Listener(driver)
         driver.get((tmp_path / "page.html").as_uri())
         assert listener.focused[1] == "Before you start"
         listener.tab_to("textbox", "Listener number")
@@ -202,7 +166,7 @@ def check_answers(path, config):
 def test_clips_beside_the_page_play_a_missing_one_is_reported_and_an_answer_can_change(tmp_path):
     config = write(tmp_path, audio="beside")
     with chromium(tmp_path / "profile", tmp_path) as driver:
-        listener = KeyboardUser(driver)
+        listener = Listener(driver)
         driver.get((tmp_path / "page.html").as_uri())
         listener.tab_to("textbox", "Listener number")
         listener.press("1", "\ue007")

@@ -38,9 +38,9 @@ def make_dia():
 
 
 @contextmanager
-def serving(dia, **options):
+def serving(dia, recognition=None, **options):
     """Run the server in a thread; yields its address and its application."""
-    app = create_app(dia, ServeConfig(ckpt="tiny", **options))
+    app = create_app(dia, ServeConfig(ckpt="tiny", **options), recognition)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

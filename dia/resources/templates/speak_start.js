@@ -26,7 +26,7 @@ document.addEventListener("keydown", (event) => {
 
 /** Loads what the server has; repeated when the key changes. */
 async function begin() {
-  editor.changed();
+  editor.colour();
   try {
     await loadVoices();
     element("page-status").textContent = "";

@@ -8,6 +8,7 @@ async function loadVoices(chosen) {
   const select = element("voice"), value = chosen || select.value;
   select.replaceChildren(...voices.map((name) => new Option(name === "default" ? "the model chooses" : name, name)));
   select.value = voices.includes(value) ? value : "default";
+  editor.changed(); // what can be spoken depends on the voice
   await showVoice();
 }
 
