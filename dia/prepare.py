@@ -1,4 +1,4 @@
-"""The command ``python -m dia.prepare`` (``dia-prepare``): prepare a data set.
+"""The command ``python -m dia.prepare`` (``dia-prepare``): prepare a data set, and publish it.
 
 The same command resumes an interrupted preparation. Exit codes: 0 complete, 2 refused, 3 some inputs could
 not be read and were left out.
@@ -14,6 +14,7 @@ from dia.cli.run import run
 from dia.errors import EXIT_INCOMPLETE, UserError
 
 if TYPE_CHECKING:
+    from dia.config.publishing import PushDataConfig
     from dia.config.train import RunConfig
 
 LISTED = 20  # inputs that were left out and are named one by one
@@ -21,7 +22,7 @@ LISTED = 20  # inputs that were left out and are named one by one
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; ``arguments`` None takes those of the process."""
-    run("prepare", {"": prepare_data}, arguments)
+    run("prepare", {"": prepare_data, "push": push}, arguments)
 
 
 def prepare_data(config: "RunConfig") -> None:
@@ -48,6 +49,16 @@ def prepare_data(config: "RunConfig") -> None:
     if left_out := card["left_out"]:
         print(_left_out(left_out, folder), file=sys.stderr)
         sys.exit(EXIT_INCOMPLETE)
+
+
+def push(config: "PushDataConfig") -> None:
+    """Publish a prepared data set. Raises ``UserError`` for wrong keys, and as its parts do."""
+    from dia.config.checks import bullet_list
+    from dia.publishing.push import push_data
+
+    if problems := config.problems():
+        raise UserError(bullet_list("the data set cannot be published:", problems))
+    push_data(config)
 
 
 def _listed(name: str, statistics: Mapping[str, Any]) -> str:

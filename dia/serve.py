@@ -12,9 +12,6 @@ from dia.errors import UserError
 if TYPE_CHECKING:
     from dia.config.serve import ServeConfig
 
-MOST_CONNECTIONS = 256  # further ones are answered with 503
-KEEP_ALIVE = 10  # seconds that an idle connection stays open
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; ``arguments`` None takes those of the process."""
@@ -34,6 +31,7 @@ def serve(config: "ServeConfig") -> None:
         import uvicorn
 
         from dia.serving.app import create_app
+        from dia.serving.connections import server_settings
     except ModuleNotFoundError as error:
         raise UserError(
             f"the server needs the package {error.name}; install `pip install '.[serve]'`"
@@ -53,14 +51,7 @@ def serve(config: "ServeConfig") -> None:
         )
         app = create_app(dia, replace(config, port=port))
         print(f"serving {config.ckpt} at http://{config.host}:{port} (API: /docs)", flush=True)
-        settings = uvicorn.Config(
-            app,
-            log_level="warning",
-            limit_concurrency=MOST_CONNECTIONS,
-            timeout_keep_alive=KEEP_ALIVE,
-            timeout_graceful_shutdown=5,
-        )
-        uvicorn.Server(settings).run(sockets=[listener])
+        uvicorn.Server(server_settings(app)).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,4 +1,4 @@
-"""The command ``python -m dia.weights`` (``dia-weights``): describe, convert and consolidate checkpoints."""
+"""The command ``python -m dia.weights`` (``dia-weights``): describe, convert and publish checkpoints."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 from dia.cli.plain import parse_plain
 from dia.cli.run import run_arguments
+from dia.config.publishing import PushModelConfig
 from dia.config.weights import ConsolidateConfig, ConvertConfig, DoctorConfig
 from dia.errors import UserError
 from dia.home import existing
@@ -23,6 +24,7 @@ def run_command(arguments: Sequence[str]) -> None:
         "doctor": doctor,
         "convert": convert,
         "consolidate": consolidate,
+        "push": push,
     }
     tasks[command.word](config)
 
@@ -58,6 +60,13 @@ def consolidate(config: ConsolidateConfig) -> None:
 
     step = consolidate_run(existing(config.path), Path(config.out), config.codec)
     print(f"wrote {config.out}: step {step} of {config.path}")
+
+
+def push(config: PushModelConfig) -> None:
+    """Publish a checkpoint. Raises ``UserError`` as its parts do."""
+    from dia.publishing.push import push_model
+
+    push_model(config)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 DIRECTIVES = {"bash": {"shell"}, "python": {"network", "gpu"}}
 DOORS = ("train", "eval", "generate", "prepare", "sweep", "bench", "weights", "voice", "serve")
 PLAIN = {
-    "apt-get", "cat", "cd", "cp", "curl", "du", "echo", "eval", "exit", "export", "git", "head", "ls",
-    "mkdir", "mkdocs", "mypy", "nvidia-smi", "open", "pre-commit", "rm", "ruff", "source", "squeue",
+    "apt-get", "cat", "cd", "cp", "curl", "docker", "du", "echo", "eval", "exit", "export", "git", "head",
+    "ls",    "mkdir", "mkdocs", "mypy", "nvidia-smi", "open", "pre-commit", "rm", "ruff", "source", "squeue",
     "scancel", "tail", "tar", "tensorboard", "unzip", "wandb", "wget", "xdg-open", ".", "lint-imports",
     "ssh", "scp", "rsync", "which",
 }  # fmt: skip

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,14 @@ from dia.checkpoint.codec import CodecReference, codec_reference
 from dia.checkpoint.files import write_json
 from dia.checkpoint.hub import Selection
 from dia.checkpoint.model_card import model_card, processor_files
-from dia.checkpoint.names import CONFIG, FIRST_GENERATION_WEIGHTS, GENERATION, VOCABULARY, WEIGHTS
+from dia.checkpoint.names import (
+    CODEC_BESIDE,
+    CONFIG,
+    FIRST_GENERATION_WEIGHTS,
+    GENERATION,
+    VOCABULARY,
+    WEIGHTS,
+)
 from dia.checkpoint.source import DEFAULT_SAMPLING, Source, read_source
 from dia.config.config_json import to_config_json, to_nested_config
 from dia.dialogue.vocabulary import Vocabulary
@@ -145,8 +152,14 @@ def shape_problems(network: DiaNetwork, tensors: dict[str, Tensor]) -> list[str]
 
 
 def codec_of(source: Source) -> CodecReference | None:
-    """Return the codec of a source (:func:`dia.checkpoint.codec.codec_reference`)."""
-    return codec_reference(source.config, source.extra)
+    """Return the codec of a source (:func:`dia.checkpoint.codec.codec_reference`).
+
+    The name ``codec`` is that of the folder `codec` beside the config.
+    """
+    reference = codec_reference(source.config, source.extra)
+    if reference is None or reference.name != CODEC_BESIDE or source.located.config is None:
+        return reference
+    return replace(reference, name=str(source.located.config.parent / CODEC_BESIDE))
 
 
 def save_checkpoint(
@@ -190,13 +203,25 @@ def convert(source: Source, layout: str, folder: Path) -> None:
     if layout == "transformers":
         transformers_layout.require_transformers_generation(source.config, source.located.path)
     network_of(source)  # raises for weights that do not fit
+    write_folder(folder, lambda temporary: _write_source(CONVERTERS[layout], temporary, source))
 
-    def write(temporary: Path) -> None:
-        CONVERTERS[layout](temporary, source.config, source.tensors, source.extra, source.sampling)
-        if source.vocabulary is not None:
-            source.vocabulary.write(temporary / VOCABULARY)
 
-    write_folder(folder, write)
+def write_model_files(source: Source, folder: Path, codec: CodecReference | None) -> None:
+    """Write the files of a model into an existing folder, each tensor in its own type.
+
+    ``codec`` replaces the codec that the source names. Raises :class:`UserError` for weights that do not fit
+    the config.
+    """
+    network_of(source)
+    extra = source.extra | ({"codec": asdict(codec)} if codec else {})
+    write = _write_first_generation if source.config.cross_rope else _write_transformers
+    _write_source(write, folder, replace(source, extra=extra))
+
+
+def _write_source(write: Callable[..., None], folder: Path, source: Source) -> None:
+    write(folder, source.config, source.tensors, source.extra, source.sampling)
+    if source.vocabulary is not None:
+        source.vocabulary.write(folder / VOCABULARY)
 
 
 def write_folder(folder: Path, write: Callable[[Path], None]) -> None:

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dia.checkpoint.files import read_json
-from dia.checkpoint.names import CONFIG, GENERATION, INDEX, VOCABULARY, choose_weights
+from dia.checkpoint.names import CODEC_BESIDE, CONFIG, GENERATION, INDEX, VOCABULARY, WEIGHTS, choose_weights
 from dia.config.hub import WEIGHTS_ENDINGS, HubPath
 from dia.errors import UnavailableError
+
+CODEC_FILES = [f"{CODEC_BESIDE}/{name}" for name in (CONFIG, WEIGHTS)]
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Repository:
         """
         if not weights:
             return self._snapshot([CONFIG]), []
-        folder = self._snapshot([CONFIG, GENERATION, INDEX, VOCABULARY])
+        folder = self._snapshot([CONFIG, GENERATION, INDEX, VOCABULARY, *CODEC_FILES])
         names = [self.hub.file] if self.hub.file else self._weights_names(folder)
         files = [self._snapshot(names) / name for name in names]
         if missing := [path.name for path in files if not path.is_file()]:

@@ -93,24 +93,31 @@ def processor_files(config: DiaConfig, codec: CodecReference | None) -> dict[str
 
 
 def model_card(config: DiaConfig, codec: CodecReference | None, sampling: dict[str, Any]) -> str:
-    """Return the model card: what the model is, how it is opened, and what transformers does not honour."""
-    library = "dia-framework" if config.cross_rope else "transformers"
-    parts = [
-        FRONT_MATTER.format(library=library),
-        "# Dia\n",
-        _description(config, codec, sampling),
-        "## Use\n",
-        "With dia-framework:\n",
-        IN_PYTHON,
-    ]
+    """Return the model card of a saved model, in which `FOLDER` stands for its folder."""
+    title = f"{FRONT_MATTER.format(library=library(config))}\n# Dia\n"
+    parts = [title, describe_model(config, codec, sampling), how_to_use(config, codec, sampling)]
+    return "\n".join(parts)
+
+
+def library(config: DiaConfig) -> str:
+    """Return the library that the Hub shows for a model."""
+    return "dia-framework" if config.cross_rope else "transformers"
+
+
+def how_to_use(
+    config: DiaConfig, codec: CodecReference | None, sampling: dict[str, Any], name: str = "FOLDER"
+) -> str:
+    """Return the sections on how the model called ``name`` is opened, and what transformers ignores."""
+    parts = ["## Use\n", "With dia-framework:\n", IN_PYTHON.replace("FOLDER", name)]
     if config.cross_rope:
         return "\n".join([*parts, "## transformers\n", FIRST_GENERATION])
     if has_processor(config, codec):
-        parts += ["With transformers:\n", IN_TRANSFORMERS]
+        parts += ["With transformers:\n", IN_TRANSFORMERS.replace("FOLDER", name)]
     return "\n".join([*parts, "## What transformers does not honour\n", _limits(config, codec, sampling)])
 
 
-def _description(config: DiaConfig, codec: CodecReference | None, sampling: dict[str, Any]) -> str:
+def describe_model(config: DiaConfig, codec: CodecReference | None, sampling: dict[str, Any]) -> str:
+    """Return a paragraph about the architecture, the codec and the sampling values."""
     encoder, decoder = config.encoder, config.decoder
     name = codec.name if codec else "not named"
     values = ", ".join(f"{key} {value}" for key, value in sampling.items() if value is not None)

@@ -10,6 +10,7 @@ from dia.errors import UserError
 CONFIG = "config.json"
 GENERATION = "generation_config.json"
 VOCABULARY = "vocabulary.txt"  # of a model that was trained on few words; others have none
+CODEC_BESIDE = "codec"  # subfolder of a codec that is published with its model, and the codec's name then
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 # weights of the first generation have a name that transformers does not open: it would run them wrongly

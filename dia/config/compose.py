@@ -29,6 +29,7 @@ from dia.config.generate import GenerateConfig
 from dia.config.judges import CalibrateConfig
 from dia.config.keys import has_part, key_defaults, key_types, leaves, nearest_keys, type_of, unknown_key
 from dia.config.listening_test import ListenConfig, VotesConfig
+from dia.config.publishing import PushDataConfig
 from dia.config.reads import ineffective_keys
 from dia.config.recipes import (
     chosen_recipes,
@@ -62,6 +63,7 @@ SCHEMAS: dict[str, type] = {
     "listen": ListenConfig,
     "votes": VotesConfig,
     "record": RecordConfig,
+    "push_data": PushDataConfig,
 }
 
 

@@ -118,6 +118,8 @@ class LoggerConfig:
     """Mode of Weights & Biases."""
     project: str = "dia"
     """Project of Weights & Biases."""
+    tensorboard: bool = False
+    """Log to TensorBoard as well, in the subfolder `tensorboard` of the run."""
 
     def __post_init__(self) -> None:
         coerce_choices(self)

@@ -12,6 +12,8 @@ from dia.evaluation.suites import Suite
 from dia.evaluation.takes import REFERENCES
 from dia.judges.events import Calibration
 
+SCORES = "scores.json"  # the file of an evaluation that :meth:`EvaluationResults.to_json` describes
+
 
 @dataclass(frozen=True)
 class SuiteResult:

@@ -31,7 +31,7 @@ def build_callbacks(
         TextGain(),
     ]
     if config.validation.generate_every:
-        callbacks.append(generate_samples(config, codec, splits))
+        callbacks.append(generate_samples(config, folder, codec, splits))
     return callbacks
 
 
@@ -46,7 +46,9 @@ def watched_loaders(
     return training, WatchedLoader(validation, watchdog, "validation")
 
 
-def generate_samples(config: TrainConfig, codec: Codec, splits: Mapping[str, Dataset]) -> GenerateSamples:
+def generate_samples(
+    config: TrainConfig, folder: Path, codec: Codec, splits: Mapping[str, Dataset]
+) -> GenerateSamples:
     """Return the callback that generates and scores the first scripts of the validation split."""
     settings = config.validation
     clips = _first(splits["validation"], settings.scripts)
@@ -59,6 +61,7 @@ def generate_samples(config: TrainConfig, codec: Codec, splits: Mapping[str, Dat
         min(max_tokens, config.model.decoder.max_positions),
         settings.generate_every,
         ValidationMetrics(list(clips), concatenate_datasets(labelled)),
+        folder,
     )
 
 

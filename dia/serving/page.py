@@ -12,6 +12,7 @@ from fastapi.responses import FileResponse, HTMLResponse
 from dia.checkpoint.locate import locate, resolve_checkpoint
 from dia.codecs.protocol import frames_per_second
 from dia.config.voice import LONGEST, SHORTEST
+from dia.dialogue.examples import example_scripts
 from dia.dialogue.tags import known_tags
 from dia.errors import UserError
 from dia.html import data_block, render_page
@@ -29,11 +30,6 @@ SAMPLING_FIELDS = (  # name, label, lowest, highest, step
     ("temperature", "Temperature", 0, 3, 0.05),
     ("top_p", "Top p", 0.01, 1, 0.01),
     ("cfg_filter_top_k", "Top k", 1, 1000, 1),
-)
-EXAMPLES = (  # the first one that a model's vocabulary has is in the text field
-    "[S1] Hello there. (laughs) [S2] Hello!",
-    "[S1] I love rain in the morning. (laughs) [S2] Do you like soup?",
-    "[S1] ",
 )
 router = APIRouter()
 
@@ -94,7 +90,7 @@ def render_speak_page(server: Server, *, needs_key: bool) -> str:
         needs_key=needs_key,
         known_tags=known,
         other_tags=[tag for tag in known_tags() if tag not in known],
-        example=_example(dia),
+        example=next(iter(example_scripts(dia.vocabulary)), "[S1] "),
         sampling=sampling,
         sampling_fields=SAMPLING_FIELDS,
         recognition=missing,
@@ -130,12 +126,6 @@ def _limits(dia: Dia) -> list[str]:
         "A seed does not fix a voice: another text has another voice, unless you choose one.",
         "What it speaks is synthetic: say so where you publish it, and imitate nobody without consent.",
     ]
-
-
-def _example(dia: Dia) -> str:
-    return next(
-        example for example in EXAMPLES if dia.vocabulary is None or not dia.vocabulary.problems(example)
-    )
 
 
 @cache

@@ -1,10 +1,10 @@
-"""The loggers of a run: a CSV file in the run folder, and Weights & Biases unless it is disabled."""
+"""The loggers of a run: a CSV file in the run folder, and Weights & Biases and TensorBoard as configured."""
 
 import secrets
 from pathlib import Path
 
 import lightning as L
-from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from dia.config.trainer import LoggerConfig
@@ -16,10 +16,12 @@ WANDB_ID = ".wandb_id"  # in the run folder, so that a resumed run continues its
 
 
 def build_loggers(config: LoggerConfig, run_name: str, folder: Path) -> list[Logger]:
-    """Return the CSV logger, and the W&B logger unless it is disabled."""
+    """Return the CSV logger, and those of W&B and TensorBoard unless they are disabled."""
     loggers: list[Logger] = [MetricsFile(folder / METRICS)]
     if config.wandb != "disabled":
         loggers.append(_wandb_logger(config, run_name, folder))
+    if config.tensorboard:
+        loggers.append(TensorBoardLogger(folder, name="", version="tensorboard"))
     return loggers
 
 

@@ -18,9 +18,18 @@ from dia.inference import Sampling
 from dia.model import Dia
 from dia.network import DiaNetwork
 from dia.serving.app import create_app
+from dia.serving.connections import TimedProtocol, server_settings
 from tests.conftest import TINY, TINY_CODEC
 
 STEPS = 300
+
+
+class ImpatientProtocol(TimedProtocol):
+    """Waits as little as a test can."""
+
+    header_seconds, read_seconds = 1.0, 1.0
+
+
 EOS = TINY.decoder.eos
 
 
@@ -42,7 +51,7 @@ def serving(dia, recognition=None, **options):
     """Run the server in a thread; yields its address and its application."""
     app = create_app(dia, ServeConfig(ckpt="tiny", **options), recognition)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+        server = uvicorn.Server(server_settings(app, ImpatientProtocol))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         while not server.started:

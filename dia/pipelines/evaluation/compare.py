@@ -10,11 +10,11 @@ from pathlib import Path
 from dia.config.checks import bullet_list
 from dia.config.eval import CompareConfig
 from dia.errors import UserError
+from dia.evaluation.results import SCORES
 from dia.evaluation.suites import suite_names
 from dia.home import existing
 from dia.systems.recording_folder import OUTPUTS, read_manifest
 
-SCORES = "scores.json"
 DEFAULT_SUITE = "quick"
 
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from dia.config.eval import EvalConfig
 from dia.evaluation.published import load_published
 from dia.evaluation.report import render_report
-from dia.evaluation.results import EvaluationResults
+from dia.evaluation.results import SCORES, EvaluationResults
 from dia.files import atomic_write, make_folder, write_text
 from dia.home import existing, in_home
 
@@ -22,7 +22,7 @@ from dia.home import existing, in_home
 def write_results(folder: Path, results: EvaluationResults) -> Path:
     """Write all files, each atomically; return the path of the report."""
     make_folder(folder)
-    write_text(folder / "scores.json", json.dumps(results.to_json(), indent=2, allow_nan=False) + "\n")
+    write_text(folder / SCORES, json.dumps(results.to_json(), indent=2, allow_nan=False) + "\n")
     _write_parquet(folder / "clips.parquet", results.clip_rows())
     if results.speed:
         write_text(folder / "timing.json", json.dumps(asdict(results.speed), indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""Audio and spectrograms for Weights & Biases.
+"""Audio, spectrograms and attention over the text for Weights & Biases and TensorBoard.
 
 W&B tables are not used: they store their media outside the run folder until they are uploaded.
 """
@@ -6,7 +6,7 @@ W&B tables are not used: they store their media outside the run folder until the
 from collections.abc import Sequence
 
 import numpy as np
-from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from numpy.typing import NDArray
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
@@ -18,24 +18,68 @@ WINDOW, HOP = 512, 128  # samples
 DECIBELS = 80.0  # from black to white, below the loudest point
 
 
-def log_audio(logger: WandbLogger, scripts: Sequence[str], speech: Sequence[Speech], step: int) -> None:
-    """Log the audio and spectrogram of each script with a caption; empty audio becomes one silent sample."""
+def log_audio(
+    logger: Logger,
+    scripts: Sequence[str],
+    speech: Sequence[Speech],
+    attention: Sequence[NDArray[np.uint8]],
+    step: int,
+) -> None:
+    """Log the audio, spectrogram and attention (bytes, frames) of each script; other loggers take none.
+
+    Empty audio becomes one silent sample.
+    """
+    waveforms = [take.waveform if len(take.waveform) else np.zeros(1, dtype=np.float32) for take in speech]
+    waveforms = [np.clip(waveform, -1, 1) for waveform in waveforms]
+    spectrograms = [spectrogram(waveform) for waveform in waveforms]
+    if isinstance(logger, WandbLogger):
+        captions = [_caption(script, take) for script, take in zip(scripts, speech, strict=True)]
+        _log_to_wandb(logger, captions, speech, waveforms, spectrograms, attention, step)
+    if isinstance(logger, TensorBoardLogger):
+        _log_to_tensorboard(logger, scripts, speech, waveforms, spectrograms, attention, step)
+
+
+def _log_to_wandb(
+    logger: WandbLogger,
+    captions: Sequence[str],
+    speech: Sequence[Speech],
+    waveforms: Sequence[Waveform],
+    spectrograms: Sequence[NDArray[np.uint8]],
+    attention: Sequence[NDArray[np.uint8]],
+    step: int,
+) -> None:
     import wandb
 
-    captions = [_caption(script, take) for script, take in zip(scripts, speech, strict=True)]
-    waveforms = [take.waveform if len(take.waveform) else np.zeros(1, dtype=np.float32) for take in speech]
     sounds = [
-        wandb.Audio(np.clip(waveform, -1, 1), sample_rate=take.sample_rate, caption=caption)
+        wandb.Audio(waveform, sample_rate=take.sample_rate, caption=caption)
         for waveform, take, caption in zip(waveforms, speech, captions, strict=True)
     ]
-    pictures = [
-        wandb.Image(picture, mode="L", caption=caption)
-        for picture, caption in zip(
-            _of_one_width([spectrogram(each) for each in waveforms]), captions, strict=True
-        )
-    ]
-    media = {"validation/sound": sounds, "validation/spectrogram": pictures, "trainer/global_step": step}
-    logger.experiment.log(media)
+    pictures = {
+        f"validation/{name}": [
+            wandb.Image(picture, mode="L", caption=caption)
+            for picture, caption in zip(_of_one_size(images), captions, strict=True)
+        ]
+        for name, images in (("spectrogram", spectrograms), ("attention", attention))
+    }
+    logger.experiment.log({"validation/sound": sounds, **pictures, "trainer/global_step": step})
+
+
+def _log_to_tensorboard(
+    logger: TensorBoardLogger,
+    scripts: Sequence[str],
+    speech: Sequence[Speech],
+    waveforms: Sequence[Waveform],
+    spectrograms: Sequence[NDArray[np.uint8]],
+    attention: Sequence[NDArray[np.uint8]],
+    step: int,
+) -> None:
+    writer = logger.experiment
+    for number, (script, take) in enumerate(zip(scripts, speech, strict=True), start=1):
+        name = f"validation/{number}"
+        writer.add_text(f"{name}/script", script, step)
+        writer.add_audio(f"{name}/sound", waveforms[number - 1][None], step, take.sample_rate)
+        for kind, pictures in (("spectrogram", spectrograms), ("attention", attention)):
+            writer.add_image(f"{name}/{kind}", pictures[number - 1][None], step)
 
 
 def spectrogram(waveform: Waveform) -> NDArray[np.uint8]:
@@ -54,7 +98,10 @@ def _caption(script: str, speech: Speech) -> str:
     return f"{script} (seed {speech.seed}, {seconds:.1f} s{ending})"
 
 
-def _of_one_width(pictures: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
-    """Pad pictures with silence on the right: W&B warns about lists of different sizes."""
-    width = max((picture.shape[1] for picture in pictures), default=0)
-    return [np.pad(picture, ((0, 0), (0, width - picture.shape[1]))) for picture in pictures]
+def _of_one_size(pictures: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+    """Pad pictures with black at the bottom and the right: W&B warns about lists of different sizes."""
+    height, width = (max((picture.shape[axis] for picture in pictures), default=0) for axis in (0, 1))
+    return [
+        np.pad(picture, ((0, height - picture.shape[0]), (0, width - picture.shape[1])))
+        for picture in pictures
+    ]

@@ -2,19 +2,23 @@
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
-from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.seed import isolate_rng
+from numpy.typing import NDArray
 
 from dia.checkpoint.adapter import merge_tensors
 from dia.codecs.protocol import Codec
 from dia.errors import UserError
 from dia.inference import Sampling, Speech, Synthesizer
+from dia.inference.text_attention import text_attention
 from dia.network import DiaNetwork
 from dia.training.callbacks.audio_logging import log_audio
+from dia.training.callbacks.sample_page import store_samples
 from dia.training.dia_module import DiaModule
 from dia.training.distributed import is_sharded, whole_state
 from dia.training.lora import LoraLinear
@@ -27,8 +31,9 @@ logger = logging.getLogger(__name__)
 class GenerateSamples(L.Callback):
     """Generates fixed scripts at every ``every``-th validation and logs the metrics of ``score``.
 
-    The audio is logged to W&B as well. Rank 0 generates with the unsharded weights while the others wait.
-    Global random states stay unchanged.
+    Audio and attention over the text go to the page of the run folder (:mod:`.sample_page`), and to W&B and
+    TensorBoard where they log. Rank 0 generates with the unsharded weights while the others wait. Global
+    random states stay unchanged.
     """
 
     def __init__(
@@ -39,8 +44,9 @@ class GenerateSamples(L.Callback):
         max_tokens: int,
         every: int,
         score: Score,
+        folder: Path,
     ) -> None:
-        self.codec, self.scripts, self.sampling = codec, scripts, sampling
+        self.codec, self.scripts, self.sampling, self.folder = codec, scripts, sampling, folder
         self.max_tokens, self.every, self.score = max_tokens, every, score
         self.validations = 0
         self.reported: set[str] = set()
@@ -71,8 +77,12 @@ class GenerateSamples(L.Callback):
     def _generate_and_log(self, trainer: L.Trainer, network: DiaNetwork) -> None:
         with isolate_rng():
             speech = self._generate(network)
+            pictures = [
+                text_attention(network, script, take.codes_TC).picture()
+                for script, take in zip(self.scripts, speech, strict=True)
+            ]
             metrics, not_measured = self.score(speech)
-        self._log(trainer, metrics, speech)
+        self._log(trainer, metrics, speech, pictures)
         self._report(not_measured)
 
     def state_dict(self) -> dict[str, Any]:
@@ -96,12 +106,18 @@ class GenerateSamples(L.Callback):
         finally:
             network.train(training)
 
-    def _log(self, trainer: L.Trainer, metrics: dict[str, float], speech: list[Speech]) -> None:
+    def _log(
+        self,
+        trainer: L.Trainer,
+        metrics: dict[str, float],
+        speech: list[Speech],
+        pictures: list[NDArray[np.uint8]],
+    ) -> None:
         named = {f"validation/{name}": value for name, value in metrics.items()}
         for metrics_logger in trainer.loggers:
             metrics_logger.log_metrics(named, step=trainer.global_step)
-            if isinstance(metrics_logger, WandbLogger):
-                log_audio(metrics_logger, self.scripts, speech, trainer.global_step)
+            log_audio(metrics_logger, self.scripts, speech, pictures, trainer.global_step)
+        store_samples(self.folder, trainer.global_step, self.scripts, speech, pictures, named)
 
     def _report(self, not_measured: dict[str, str]) -> None:
         """Log once which metrics are missing, grouped by reason."""

@@ -1,0 +1,109 @@
+"""What a model reads while it speaks: the cross-attention of each codec frame over the bytes of the text.
+
+Legend: L layer, N head, T codec frame, S text byte, C codec channel, B batch, H head width.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dia.codecs.delay import delay
+from dia.inference.request import encode_texts
+from dia.network import DiaNetwork
+from dia.network.decoder import DecoderLayer
+from dia.network.layers import Attention
+
+
+@dataclass(frozen=True)
+class TextAttention:
+    """The attention weights of a take.
+
+    Attributes:
+        text: The text.
+        weights_LNTS: Weights (layers, heads, frames, bytes); those of a frame over the bytes have the sum 1.
+    """
+
+    text: str
+    weights_LNTS: Tensor
+
+    def focus_rates(self) -> Tensor:
+        """Return the focus rate (layers, heads): the mean over the frames of the largest weight.
+
+        A head that reads one place at a time has a rate near 1 (Ren et al., FastSpeech, 2019, section 3.3).
+        """
+        return self.weights_LNTS.amax(dim=-1).mean(dim=-1)
+
+    def reading_head(self) -> tuple[int, int]:
+        """Return layer and head with the highest focus rate."""
+        rates_LN = self.focus_rates()
+        layer, head = divmod(int(rates_LN.argmax()), rates_LN.shape[1])
+        return layer, head
+
+    def picture(self) -> NDArray[np.uint8]:
+        """Return a grey picture (bytes, frames) of the reading head, with the first byte at the top."""
+        layer, head = self.reading_head()
+        weights_TS = self.weights_LNTS[layer, head]
+        scaled_ST = (255 * weights_TS / weights_TS.amax().clamp(min=1e-9)).T
+        return scaled_ST.round().to(torch.uint8).cpu().numpy()
+
+
+@torch.inference_mode()
+def text_attention(network: DiaNetwork, text: str, codes_TC: Tensor) -> TextAttention:
+    """Return what the model attends to in ``text`` when it predicts each frame of codes (T, C).
+
+    The codes are those of a take, or of a recording of the text.
+
+    Raises:
+        UserError: For a text that cannot be encoded.
+    """
+    ids, device = network.config.decoder, next(network.parameters()).device
+    text_BS, mask_BS = (tensor.to(device) for tensor in encode_texts([text]))
+    bos_1C = torch.full((1, codes_TC.shape[1]), ids.bos, device=device)
+    canvas_BTC = torch.cat((bos_1C, codes_TC.to(device)))[None]
+    tokens_BTC = delay(canvas_BTC, network.config.delays, ids.bos, ids.pad)[:, : len(codes_TC)]
+    with recorded_cross_attention(network) as weights:
+        network(text_BS, mask_BS, tokens_BTC)
+    return TextAttention(text, torch.stack([weights_BNTS[0] for weights_BNTS in weights]))
+
+
+@contextmanager
+def recorded_cross_attention(network: DiaNetwork) -> Iterator[list[Tensor]]:
+    """Yield a list to which every layer appends its cross-attention weights (B, N, T, S) as it runs."""
+    recorded: list[Tensor] = []
+    with ExitStack() as stack:
+        for layer in cast(list[DecoderLayer], list(network.decoder.layers)):
+            stack.enter_context(_recording(layer.cross_attention, recorded))
+        yield recorded
+
+
+@contextmanager
+def _recording(attention: Attention, recorded: list[Tensor]) -> Iterator[None]:
+    attend = attention.attend
+
+    def attend_and_record(
+        queries_BNTH: Tensor, keys_BKSH: Tensor, values_BKSH: Tensor, mask: Tensor | None, causal: bool
+    ) -> Tensor:
+        recorded.append(attention_weights(queries_BNTH, keys_BKSH, mask))
+        return attend(queries_BNTH, keys_BKSH, values_BKSH, mask, causal)
+
+    attention.attend = attend_and_record  # type: ignore[method-assign]  # of this instance, until the end
+    try:
+        yield
+    finally:
+        del attention.attend
+
+
+def attention_weights(queries_BNTH: Tensor, keys_BKSH: Tensor, mask: Tensor | None) -> Tensor:
+    """Return the weights (B, N, T, S), fp32, of attention of scale 1; ``mask`` is true on keys to use."""
+    shared = queries_BNTH.shape[1] // keys_BKSH.shape[1]
+    keys_BNSH = keys_BKSH.float().repeat_interleave(shared, dim=1)
+    scores_BNTS = queries_BNTH.float() @ keys_BNSH.mT
+    if mask is not None:
+        scores_BNTS = scores_BNTS.masked_fill(~mask, float("-inf"))
+    return scores_BNTS.softmax(dim=-1)
