@@ -6,6 +6,7 @@
 Each runs in a temporary folder, so that nothing that it writes remains.
 """
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +16,8 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 TIMEOUT = 1800  # seconds of one cell
+# busy cores make two threads slower than one; warnings name paths of this machine
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 
 
 def execute(path: Path) -> nbformat.NotebookNode:
@@ -22,7 +25,10 @@ def execute(path: Path) -> nbformat.NotebookNode:
     notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
         resources = {"metadata": {"path": folder}}
-        NotebookClient(notebook, timeout=TIMEOUT, resources=resources, record_timing=False).execute()
+        client = NotebookClient(notebook, timeout=TIMEOUT, resources=resources, record_timing=False)
+        client.execute(
+            env=os.environ | {"OMP_NUM_THREADS": "1"}
+        )  # busy cores make two threads slower than one
     return notebook
 
 

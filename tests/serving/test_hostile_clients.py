@@ -58,7 +58,6 @@ def test_a_client_that_does_not_read_is_cut_off(server):
         connection.connect(address_of(server))
         request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
         connection.sendall(request)
-        before = len(server[1].state.server.worker.counts.__dict__)
         for _ in range(200):
             try:
                 connection.sendall(request)
@@ -74,7 +73,7 @@ def test_a_client_that_does_not_read_is_cut_off(server):
             lost = True
         except BlockingIOError:
             pass
-        assert lost or received < 200 * 40_000, (received, before)
+        assert lost or received < 200 * 40_000
     assert httpx.get(f"{server[0]}/health").status_code == 200
 
 
