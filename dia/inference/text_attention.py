@@ -39,10 +39,27 @@ class TextAttention:
         """
         return self.weights_LNTS.amax(dim=-1).mean(dim=-1)
 
+    def reading_scores(self) -> Tensor:
+        """Return how far each head (layers, heads) reads the text from its beginning to its end, 0 to 1.
+
+        The score is the product of the focus rate, of the correlation between time and the mean place in the
+        text (at least 0), and of the share of the text that is read: the perplexity of the mean weights.
+        """
+        weights = self.weights_LNTS.double()
+        frames, size = weights.shape[2:]
+        place_LNT = weights @ torch.arange(size, dtype=torch.double, device=weights.device)
+        time_T = torch.arange(frames, dtype=torch.double, device=weights.device)
+        place_LNT, time_T = place_LNT - place_LNT.mean(-1, keepdim=True), time_T - time_T.mean()
+        spread_LN = (place_LNT.square().sum(-1) * time_T.square().sum()).sqrt()
+        correlation_LN = (place_LNT @ time_T) / spread_LN.clamp(min=1e-9)
+        mean_LNS = weights.mean(dim=2)
+        read_LN = -torch.xlogy(mean_LNS, mean_LNS).sum(-1)
+        return self.focus_rates() * correlation_LN.clamp(min=0) * read_LN.exp() / size
+
     def reading_head(self) -> tuple[int, int]:
-        """Return layer and head with the highest focus rate."""
-        rates_LN = self.focus_rates()
-        layer, head = divmod(int(rates_LN.argmax()), rates_LN.shape[1])
+        """Return layer and head with the highest reading score."""
+        scores_LN = self.reading_scores()
+        layer, head = divmod(int(scores_LN.argmax()), scores_LN.shape[1])
         return layer, head
 
     def picture(self) -> NDArray[np.uint8]:

@@ -63,10 +63,14 @@ def test_recording_changes_no_logits_and_ends_with_the_block(network, codes_TC):
     assert len(recorded) == TINY.decoder.layers
 
 
-def test_the_reading_head_is_the_one_that_looks_at_one_place():
+def test_the_reading_head_is_the_one_that_reads_the_text_once():
+    """Other heads look everywhere, at one place only, or read from the end to the beginning."""
     weights = torch.full((2, 2, 4, 4), 0.25)
+    weights[0, 1] = torch.eye(4)[[2, 2, 2, 2]]
     weights[1, 0] = torch.eye(4)
+    weights[1, 1] = torch.eye(4).flip(0)
     result = TextAttention("abcd", weights)
     assert result.reading_head() == (1, 0)
-    assert result.focus_rates().tolist() == [[0.25, 0.25], [1.0, 0.25]]
+    assert result.focus_rates().tolist() == [[0.25, 1.0], [1.0, 1.0]]
+    torch.testing.assert_close(result.reading_scores(), torch.tensor([[0.0, 0.0], [1.0, 0.0]]).double())
     np.testing.assert_array_equal(result.picture(), 255 * np.eye(4, dtype=np.uint8))
