@@ -234,11 +234,16 @@ def test_words_that_only_look_like_laughter_remain(text):
         "Ho, ho, ho",
         "mwahaha",
         "Ahuhuhuhhh",
+        "Ah, ah, ah, ah, ah",
     ],
 )
 def test_laughter_is_removed(laughter):
     assert normalise(laughter) == ()
     assert normalise(f"Well, {laughter} then he said so") == ("well", "then", "he", "said", "so")
+
+
+def test_a_few_ahs_are_words():
+    assert normalise("Ah, ah, ah, you are late") == ("ah", "ah", "ah", "you", "are", "late")
 
 
 @pytest.mark.parametrize("wrong, count", [("1985", 1), ("1994", 1), ("2085", 3), ("nineteen eighty-five", 1)])

@@ -11,7 +11,7 @@ from typing import Any
 from dia.judges.normalisation.english import english_words
 from dia.judges.recording import ENGLISH
 
-VERSION = "3"  # changes whenever any text is normalised differently
+VERSION = "4"  # changes whenever any text is normalised differently
 WITHOUT_SPACES = ("zh", "yue", "ja", "th", "lo", "my")  # as Whisper's paper, appendix C
 TEXTS_CACHED = 10_000
 

@@ -1,7 +1,8 @@
 """Removal of laughter and fillers, which recognisers transcribe in different ways or not at all.
 
 "Ha", "hee" and syllables that are joined ("haha", "hohoho") are never another word. "He" and "ho" are, so
-they are laughter only in a row: "he he he" and "ho ho", but not "Did he? He said so" or "heave ho".
+they are laughter only in a row: "he he he" and "ho ho", but not "Did he? He said so" or "heave ho". Laughs and
+screams are transcribed as rows of "ah" as well.
 """
 
 import re
@@ -10,7 +11,7 @@ WORD = re.compile(r"(?<!\w)[^\W\d_]+(?:'[^\W\d_]+)*")
 FILLER = re.compile(r"u+h+|u+m+|h+m+|m+h+m+|mm+|e+r+m+")  # Whisper's fillers, of any length
 SYLLABLE = "h+(?:a+|e+|i+|o+|u+)"
 LAUGH = re.compile(rf"(?:b|mw|bw)?[au]*(?:{SYLLABLE}){{2,}}h*|ha+h*|he+h+|hee+")
-AMBIGUOUS = {"he": 3, "ho": 2}  # how many in a row are laughter
+AMBIGUOUS = {"he": 3, "ho": 2, "ah": 4}  # how many in a row are laughter, or a scream
 
 
 def without_laughter(text: str) -> str:
