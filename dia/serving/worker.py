@@ -1,12 +1,14 @@
 """The thread that generates the speech of all requests, by continuous batching, and the one that decodes it.
 
 Requests with the same sampling values share a batch; batches with different values take turns, a step each.
-Codes become audio in a second thread, so that a codec's decoding does not delay the next step.
+Codes become audio in a second thread, so that a codec's decoding does not delay the next step. The two share
+the cores: with a pool of threads for every core each, they would wait for each other in every operation.
 
 Legend: T codec frame, C codec channel.
 """
 
 import logging
+import os
 import queue
 import threading
 import time
@@ -14,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from dia.codecs.protocol import Codec, frames_per_second
@@ -28,6 +31,12 @@ from dia.serving.job import DeadlineError, QueueFullError, SpeechJob, WorkerEnde
 FIRST_CHUNK = 0.4  # seconds of audio in a stream's first chunk: about as long as the second takes
 LONGEST_PIECE = 2.0  # seconds of new codes that a stream decodes at a time; pieces grow to it by doubling
 logger = logging.getLogger(__name__)
+
+
+def shares_of_cores(cores: int) -> tuple[int, int]:
+    """Return how many threads the model and the codec compute with."""
+    decoding = max(1, cores // 4)
+    return max(1, cores - decoding), decoding
 
 
 Values = tuple[Any, ...]  # of a Sampling
@@ -93,7 +102,8 @@ class SpeechWorker:
         self._running = dict[SpeechJob, _Running]()
         self._accepted = set[SpeechJob]()
         self._lock = threading.Lock()
-        self._decoder = ThreadPoolExecutor(1, "dia-codec")
+        self._threads, decoding = shares_of_cores(os.cpu_count() or 1)
+        self._decoder = ThreadPoolExecutor(1, "dia-codec", torch.set_num_threads, (decoding,))
         self._thread = threading.Thread(target=self._run, name="dia-worker", daemon=True)
 
     def start(self) -> None:
@@ -135,6 +145,7 @@ class SpeechWorker:
         self._commands.put(("cancel", job))
 
     def _run(self) -> None:
+        torch.set_num_threads(self._threads)  # of this thread
         try:
             while self._read_commands():
                 self._expire()

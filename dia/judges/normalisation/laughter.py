@@ -1,8 +1,8 @@
 """Removal of laughter and fillers, which recognisers transcribe in different ways or not at all.
 
 "Ha", "hee" and syllables that are joined ("haha", "hohoho") are never another word. "He" and "ho" are, so
-they are laughter only in a row: "he he he" and "ho ho", but not "Did he? He said so" or "heave ho". Laughs and
-screams are transcribed as rows of "ah" as well.
+they are laughter only in a row: "he he he" and "ho ho", but not "Did he? He said so" or "heave ho". Laughs
+and screams are transcribed as rows of "ah" as well.
 """
 
 import re
