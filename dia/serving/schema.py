@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+RANDOM_SEED = -1  # of Dia-TTS-Server (devnen): draws a seed, as null does
 Format = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 
 
@@ -22,7 +23,7 @@ class SpeechBody(BaseModel):
     speed: Annotated[float, Field(ge=0.5, le=2.0)] = 1.0
     stream_format: Literal["audio", "sse"] = "audio"
 
-    seed: Annotated[int | None, Field(ge=0, lt=2**63)] = None
+    seed: Annotated[int | None, Field(ge=RANDOM_SEED, lt=2**63, description="-1 and null draw one.")] = None
     cfg_scale: float | None = None
     temperature: float | None = None
     top_p: float | None = None

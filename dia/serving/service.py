@@ -38,7 +38,7 @@ class SpeechOrder:
     """What a client wants to hear.
 
     Attributes:
-        text: A script, or words without a speaker, which [S1] speaks.
+        text: A script.
         voice: The voice, or None.
         sampling: Sampling values.
         seed: Seed; None draws one.
@@ -69,9 +69,9 @@ class TextReview:
     pieces: int
 
 
-def as_script(text: str) -> str:
-    """Return a text as a script: words without a speaker are spoken by [S1]."""
-    return text if SPEAKER.match(text.lstrip()) else f"[S1] {text}"
+def as_script(text: str, speaker: int = 1) -> str:
+    """Return a text as a script: words without a speaker are spoken by ``speaker``."""
+    return text if SPEAKER.match(text.lstrip()) else f"[S{speaker}] {text}"
 
 
 class SpeechService:
@@ -89,12 +89,12 @@ class SpeechService:
         require_speed(order.speed)
         if problems := order.sampling.problems():
             raise UserError("; ".join(problems))
-        text = self.dia.check_text(as_script(order.text), order.voice, order.lint, one_pass=False)
+        text = self.dia.check_text(order.text, order.voice, order.lint, one_pass=False)
         return self._split(text, order.voice)
 
     def review(self, text: str, voice: Voice | None) -> TextReview:
-        """Return the judgement of a text that a voice is to speak; nothing is generated."""
-        result = lint(as_script(text), NO_LIMITS, self.dia.vocabulary)
+        """Return the judgement of a script that a voice is to speak; nothing is generated."""
+        result = lint(text, NO_LIMITS, self.dia.vocabulary)
         errors, pieces = list(result.errors), 0
         if not errors:
             try:

@@ -13,9 +13,10 @@ from dia.errors import UserError
 from dia.inference.generation import with_overrides
 from dia.inference.speech import OVERRIDES
 from dia.serving.encoding import FORMATS, open_encoder
-from dia.serving.schema import LintBody, SpeechBody
+from dia.serving.schema import RANDOM_SEED, LintBody, SpeechBody
 from dia.serving.server import Server, ServerOf
-from dia.serving.service import SpeechOrder
+from dia.serving.service import SpeechOrder, as_script
+from dia.serving.voices import SPEAKERS
 from dia.types import Waveform
 
 router = APIRouter()
@@ -27,10 +28,10 @@ async def speech(body: SpeechBody, server: ServerOf) -> Response:
     _require_short(body.input, server)
     sampling = with_overrides(server.dia.default_sampling, {name: getattr(body, name) for name in OVERRIDES})
     order = SpeechOrder(
-        body.input,
+        as_script(body.input, SPEAKERS.get(body.voice, 1)),
         await run_in_threadpool(server.voices.open, body.voice),
         sampling,
-        body.seed,
+        None if body.seed == RANDOM_SEED else body.seed,
         body.speed,
         body.retries,
         body.lint,
@@ -87,7 +88,7 @@ async def lint(body: LintBody, server: ServerOf) -> dict[str, Any]:
     """Judge a text without speaking it: errors, warnings, estimated seconds, number of pieces."""
     _require_short(body.input, server)
     voice = await run_in_threadpool(server.voices.open, body.voice)
-    review = await run_in_threadpool(server.service.review, body.input, voice)
+    review = await run_in_threadpool(server.service.review, as_script(body.input), voice)
     return {
         "text": review.text,
         "errors": list(review.errors),

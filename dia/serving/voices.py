@@ -9,6 +9,8 @@ from dia.inference.voice import Voice
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 NO_VOICE = "default"  # the model chooses
+# names of Dia-TTS-Server (devnen) for that: a script, or words that the first or second speaker speaks
+SPEAKERS = {"dialogue": 1, "S1": 1, "S2": 2}
 SUFFIX = ".voice"
 
 
@@ -25,7 +27,7 @@ class VoiceFolder:
         return sorted(path.stem for path in paths if NAME.fullmatch(path.stem) and path.is_file())
 
     def open(self, name: str) -> Voice | None:
-        """Return a voice; None for ``default``.
+        """Return a voice; None for ``default`` and, unless there are voices of these names, ``SPEAKERS``.
 
         Raises:
             UserError: For a name without a file, and for a damaged file.
@@ -33,6 +35,8 @@ class VoiceFolder:
         if name == NO_VOICE:
             return None
         if name not in self.names():
+            if name in SPEAKERS:
+                return None
             known = ", ".join([NO_VOICE, *self.names()])
             raise UserError(f"there is no voice {name[:64]!r}; choose one of {known}")
         path = self.folder / f"{name}{SUFFIX}"

@@ -1,48 +1,20 @@
 """The server's page in a browser: a session by keyboard, the microphone, a key, hostile texts, screens."""
 
 import time
-from dataclasses import dataclass, field
 
 import httpx
 import pytest
 import soundfile
 
-from dia.judges.provenance import Provenance
-from dia.judges.transcription import RecognisedWord
-from dia.judges.unavailable import JudgeUnavailable
 from dia.serving.recognition import SpeechRecognition
 from tests.browser.chromium import chromium, needs_chromium
 from tests.browser.keyboard import ENTER, ESCAPE, TAB, KeyboardUser
 from tests.serving.conftest import make_dia, serving
+from tests.serving.recognisers import NotInstalled, ScriptReader
 
 pytestmark = [needs_chromium, pytest.mark.slow]
 SEED = 27  # with it the tiny model ends by itself
 TABS = 60  # more than the page has controls
-
-
-@dataclass
-class EveryWord:
-    """A recogniser that reads the script, except for the word "lost."."""
-
-    provenance: Provenance = Provenance("every word", "1", 16_000, "Apache-2.0", True, "")
-    calls: list[str] = field(default_factory=list)
-
-    def words(self, recording):
-        words = [word for turn in recording.script.turns for word in turn.text.split()]
-        self.calls.append(" ".join(words))
-        return [
-            RecognisedWord(word, 0.1 * number, 0.1 * number + 0.1, 1.0)
-            for number, word in enumerate(words)
-            if word != "lost."
-        ]
-
-
-class NotInstalled:
-    """A recogniser whose model is missing."""
-
-    @property
-    def provenance(self):
-        raise JudgeUnavailable("Whisper is not installed; install the extra `evaluation`")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +26,7 @@ def served(tmp_path_factory):
     (folder / "secret.txt").write_text("secret")
     with serving(
         make_dia(), voices=str(folder / "voices"), pages=[str(folder / "report.html")],
-        recognition=SpeechRecognition(EveryWord()),
+        recognition=SpeechRecognition(ScriptReader()),
     ) as (address, _):  # fmt: skip
         yield address, folder
 

@@ -341,3 +341,15 @@ def test_an_encoder_preserves_length_and_pitch(name, rate):
         samples = np.concatenate(frames).astype(np.float64)
     spectrum = np.abs(np.fft.rfft(samples[decoded_rate : 2 * decoded_rate]))
     assert spectrum.argmax() == pytest.approx(440, abs=1)
+
+
+@pytest.mark.parametrize(("voice", "script"), [("S1", "[S1] Yes."), ("S2", "[S2] Yes."), ("dialogue", TEXT)])
+def test_requests_of_dia_tts_server(server, dia, voice, script):
+    """Its documented body (devnen/Dia-TTS-Server, documentation.md, 13.2.1), with the modes of its voices."""
+    text = script if voice == "dialogue" else script.partition("] ")[2]
+    body = {"model": "dia-1.6b", "input": text, "voice": voice, "response_format": "wav", "speed": 1.0}
+    address = f"{server[0]}/v1/audio/speech"
+    answer = httpx.post(address, json=body | {"seed": 27}, timeout=60)
+    assert_same_audio(answer.content, dia.generate(script, seed=27, lint="off"))
+    drawn = httpx.post(address, json=body | {"seed": -1, "response_format": "opus"}, timeout=60)
+    assert drawn.status_code == 200 and seconds_of(drawn.content, "opus") > 0
