@@ -15,6 +15,7 @@ from dia.network import DiaConfig
 
 # the codec that transformers' processor assumes, and its weights on the Hub in transformers' layout
 DAC, DAC_ON_HUB = "dac_44khz", "descript/dac_44khz"
+GENERATED_TITLE = "# Dia"
 FRONT_MATTER = """\
 ---
 library_name: {library}
@@ -94,7 +95,7 @@ def processor_files(config: DiaConfig, codec: CodecReference | None) -> dict[str
 
 def model_card(config: DiaConfig, codec: CodecReference | None, sampling: dict[str, Any]) -> str:
     """Return the model card of a saved model, in which `FOLDER` stands for its folder."""
-    title = f"{FRONT_MATTER.format(library=library(config))}\n# Dia\n"
+    title = f"{FRONT_MATTER.format(library=library(config))}\n{GENERATED_TITLE}\n"
     parts = [title, describe_model(config, codec, sampling), how_to_use(config, codec, sampling)]
     return "\n".join(parts)
 

@@ -47,6 +47,7 @@ class CardContent:
         evaluations: Contents of scores.json files.
         samples: Scripts with their seeds and files.
         vocabulary: The words of the training; None for an open vocabulary.
+        own_card: The text of an earlier card that somebody wrote.
         on_hub: Whether ``name`` is a repository of the Hub.
     """
 
@@ -60,6 +61,7 @@ class CardContent:
     evaluations: Sequence[Mapping[str, Any]]
     samples: Sequence[tuple[str, int, str]]
     vocabulary: Vocabulary | None
+    own_card: str
     on_hub: bool
 
 
@@ -73,6 +75,7 @@ def published_card(content: CardContent) -> str:
         *_training(content.training),
         *_scores(content.evaluations),
         _limits(content),
+        *([f"## Notes\n\n{content.own_card}\n"] if content.own_card else []),
     ]
     return "\n".join(sections)
 

@@ -1,5 +1,6 @@
 """A checkpoint as a complete folder: weights, processor, codec, spoken samples and a card."""
 
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from dia.checkpoint import read_source
 from dia.checkpoint.codec import CodecReference
 from dia.checkpoint.folder import CARD, write_folder, write_model_files
 from dia.checkpoint.locate import resolve_checkpoint
+from dia.checkpoint.model_card import GENERATED_TITLE
 from dia.checkpoint.names import CODEC_BESIDE
 from dia.checkpoint.source import Source
 from dia.codecs.protocol import Codec
@@ -24,6 +26,7 @@ from dia.publishing.run_facts import evaluations_of, training_of
 from dia.resources import SHIPPED_CODECS
 
 SAMPLES = "samples"
+FRONT_MATTER_OF_FILE = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,22 @@ def write_model_folder(config: PushModelConfig, folder: Path) -> None:
             evaluations=evaluations,
             samples=[(sample.script, sample.seed, sample.file) for sample in samples],
             vocabulary=source.vocabulary,
+            own_card=own_card(source),
             on_hub=bool(config.repo),
         )
         write_text(temporary / CARD, published_card(content))
 
     write_folder(folder, write)
+
+
+def own_card(source: Source) -> str:
+    """Return the text of the card that lies beside the weights; empty for one that saving a model wrote."""
+    card = source.located.weights[0].parent / CARD
+    if not card.is_file():
+        return ""
+    text = card.read_text(encoding="utf-8", errors="replace")
+    text = FRONT_MATTER_OF_FILE.sub("", text, count=1).strip()
+    return "" if text.startswith(GENERATED_TITLE) else text
 
 
 def published_reference(codec: Codec) -> CodecReference:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -117,6 +118,15 @@ def test_the_data_set_opens_with_its_audio(world):
     assert card.data.task_categories == ["text-to-speech"] and card.data.license == "unknown"
     assert card.data.configs[0]["data_files"][0]["path"] == "data/train-*"
     assert "| `script` |" in card.text and "| laughs |" in card.text
+
+
+def test_a_card_that_somebody_wrote_is_part_of_the_published_one(world, tmp_path):
+    shutil.copytree(world / "runs/tiny/model", tmp_path / "mine")
+    (tmp_path / "mine/README.md").write_text("---\nlicense: mit\n---\n# Mine\n\nTrained on my own voice.\n")
+    done = run_door("weights", "push", "mine", "to=out", "license=mit", "samples=0", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    card = (tmp_path / "out/README.md").read_text()
+    assert "## Notes\n\n# Mine\n\nTrained on my own voice.\n" in card and card.count("license: mit") == 1
 
 
 def environment(hub, token=TOKEN):
