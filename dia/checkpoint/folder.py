@@ -154,12 +154,13 @@ def shape_problems(network: DiaNetwork, tensors: dict[str, Tensor]) -> list[str]
 def codec_of(source: Source) -> CodecReference | None:
     """Return the codec of a source (:func:`dia.checkpoint.codec.codec_reference`).
 
-    The name ``codec`` is that of the folder `codec` beside the config.
+    The name ``codec`` is that of the folder `codec` beside the config, where there is one.
     """
-    reference = codec_reference(source.config, source.extra)
-    if reference is None or reference.name != CODEC_BESIDE or source.located.config is None:
+    reference, config = codec_reference(source.config, source.extra), source.located.config
+    if reference is None or reference.name != CODEC_BESIDE or config is None:
         return reference
-    return replace(reference, name=str(source.located.config.parent / CODEC_BESIDE))
+    beside = config.parent / CODEC_BESIDE
+    return replace(reference, name=str(beside)) if (beside / CONFIG).is_file() else reference
 
 
 def save_checkpoint(

@@ -66,8 +66,16 @@ def local_workers(
             worker.terminate()  # a job may take minutes, and is repeated as a whole
         raise
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        _shut_down(pool)
         results.cleanup()
+
+
+def _shut_down(pool: ProcessPoolExecutor) -> None:
+    """End the workers after their current jobs."""
+    try:
+        pool.shutdown(wait=True, cancel_futures=True)
+    except RuntimeError:  # a signal arrived while the pool started its thread, which cannot be joined yet
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def start_method(gpu: bool) -> str:

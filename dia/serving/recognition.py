@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from dia.audio.files import waveform_from_bytes
 from dia.dialogue.script import Script, normalize_text
-from dia.errors import UserError
 from dia.evaluation.shared_models import SharedModels
 from dia.evaluation.turn_alignment import ScriptWord, times_of_turns
 from dia.judges.recording import ENGLISH, Recording, Times
 from dia.judges.transcription import Recogniser, Whisper, transcript
 from dia.judges.unavailable import JudgeUnavailable
 from dia.serving.job import QueueFullError
+from dia.serving.uploads import require_short
 
 LONGEST = 600  # seconds of a recording
 WAITING = 4  # recordings that may wait; more are answered with 429
@@ -87,8 +87,7 @@ class SpeechRecognition:
 
 
 def _recording(content: bytes, script: str, language: str) -> Recording:
+    require_short(content, LONGEST)
     waveform, rate = waveform_from_bytes(content)
-    if len(waveform) > LONGEST * rate:
-        raise UserError(f"the recording is longer than {LONGEST} s; send it in parts")
     read = Script.read(normalize_text(script))
     return Recording("upload", "server", read, waveform, rate, language=language)

@@ -11,8 +11,12 @@ from dia.audio.files import flac_bytes
 from dia.inference.synthesizer import decode_all
 from dia.inference.voice import Voice, transcript_warnings
 from dia.serving.server import Server, ServerOf
+from dia.serving.uploads import require_short
 from dia.serving.voices import NO_VOICE
 
+LONGEST_UPLOAD = (
+    60  # seconds of a recording; that of a voice is shorter, which the voice's own message states
+)
 router = APIRouter()
 
 
@@ -34,6 +38,7 @@ async def add_voice(
     content = await file.read()
 
     def make() -> Voice:
+        require_short(content, LONGEST_UPLOAD)
         with tempfile.NamedTemporaryFile(suffix=Path(file.filename or "").suffix[:8]) as recording:
             recording.write(content)
             recording.flush()

@@ -60,7 +60,21 @@ def test_a_long_recording_is_refused(address):
     answer = httpx.post(
         f"{address}/v1/audio/transcriptions", files={"file": ("x.wav", wav(LONGEST + 1, 1000))}, timeout=60
     )
-    assert answer.status_code == 400 and "longer than" in answer.json()["error"]["message"]
+    assert answer.status_code == 400 and "send at most" in answer.json()["error"]["message"]
+
+
+def test_hours_in_a_small_file_are_not_decoded(address, monkeypatch):
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(3 * 3600 * 8000, dtype=np.int16), 8000, format="FLAC")
+    assert len(file.getvalue()) < 1_000_000
+    monkeypatch.setattr("dia.serving.recognition.waveform_from_bytes", None)
+    monkeypatch.setattr("dia.audio.files._read", None)
+    form = {"name": "x", "transcript": "[S1] Hello."}
+    for path, data in (("transcriptions", {}), ("alignment", {"script": "[S1] x"}), ("voices", form)):
+        answer = httpx.post(
+            f"{address}/v1/audio/{path}", data=data, files={"file": ("x.flac", file.getvalue())}, timeout=60
+        )
+        assert answer.status_code == 400 and "10800 s long" in answer.json()["error"]["message"]
 
 
 def test_without_the_model_the_reason_is_answered(tmp_path):

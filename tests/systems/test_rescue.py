@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import threading
 
 import pytest
 
@@ -70,17 +71,18 @@ def test_a_full_disk_after_the_response_was_stored_rescues_its_row(
     from dia.systems.recording_files import AppendOnlyLog
 
     out = tmp_path / "out" / "elevenlabs" / "one"
-    usual = AppendOnlyLog.append
+    usual, lock = AppendOnlyLog.append, threading.Lock()
 
     def append(self, row):
-        if row["event"] != "succeeded":
-            return usual(self, row)
-        kept, self._file = self._file, os.open("/dev/full", os.O_WRONLY)
-        try:
-            return usual(self, row)
-        finally:
-            os.close(self._file)
-            self._file = kept
+        with lock:  # the rows of the other thread must not go to the full disk
+            if row["event"] != "succeeded":
+                return usual(self, row)
+            kept, self._file = self._file, os.open("/dev/full", os.O_WRONLY)
+            try:
+                return usual(self, row)
+            finally:
+                os.close(self._file)
+                self._file = kept
 
     monkeypatch.setattr(AppendOnlyLog, "append", append)
     with pytest.raises(UserError, match="responses that were paid for") as caught:
