@@ -26,6 +26,7 @@ from dia.interrupts import Interrupted
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+SECONDS_TO_END = 10  # of a worker that was terminated
 JOBS_PER_WORKER = 3  # submitted at a time: no worker is idle, and the list of jobs stays short
 RESUME_HINT = "finished work is stored: run the same command again to resume"
 
@@ -62,8 +63,11 @@ def local_workers(
     try:
         yield run
     except (Interrupted, KeyboardInterrupt):
-        for worker in set(multiprocessing.active_children()) - others:
+        workers = set(multiprocessing.active_children()) - others
+        for worker in workers:
             worker.terminate()  # a job may take minutes, and is repeated as a whole
+        for worker in workers:
+            worker.join(SECONDS_TO_END)
         raise
     finally:
         _shut_down(pool)
