@@ -63,10 +63,10 @@ def local_workers(
     try:
         yield run
     except (Interrupted, KeyboardInterrupt):
-        workers = set(multiprocessing.active_children()) - others
-        for worker in workers:
+        started = set(multiprocessing.active_children()) - others
+        for worker in started:
             worker.terminate()  # a job may take minutes, and is repeated as a whole
-        for worker in workers:
+        for worker in started:
             worker.join(SECONDS_TO_END)
         raise
     finally:
