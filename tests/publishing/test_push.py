@@ -16,6 +16,7 @@ from transformers import DiaForConditionalGeneration
 from dia import Dia
 from dia.audio.files import waveform_from_bytes
 from tests.data.test_prepare import digest
+from tests.processes import run_door
 from tests.publishing.hub_server import TOKEN, Hub, running_hub
 from tests.tiny_world import TinyWorld
 
@@ -46,10 +47,10 @@ def world(tmp_path_factory):
     return folder
 
 
-def run_door(door, *arguments, cwd, env=None):
+def run_alone(door, *arguments, cwd, env):
     """Run a command in a new interpreter: the Hub's client reads its environment when it is imported."""
     command = [sys.executable, "-m", f"dia.{door}", *arguments]
-    return subprocess.run(command, cwd=cwd, env=os.environ | (env or {}), capture_output=True, text=True)
+    return subprocess.run(command, cwd=cwd, env=os.environ | env, capture_output=True, text=True)
 
 
 def files_of(folder):
@@ -136,7 +137,7 @@ def environment(hub, token=TOKEN):
 def test_the_same_files_arrive_on_a_hub(world, model, tmp_path):
     with running_hub() as hub:
         command = ["push", "runs/tiny", "repo=me/tiny", "license=apache-2.0", "samples=1"]
-        done = run_door("weights", *command, cwd=world, env=environment(hub) | {"DIA_HOME": str(tmp_path)})
+        done = run_alone("weights", *command, cwd=world, env=environment(hub) | {"DIA_HOME": str(tmp_path)})
         assert done.returncode == 0 and f"{hub.address}/me/tiny" in done.stdout, done.stderr
         assert TOKEN not in done.stdout + done.stderr
         folder, files = tmp_path / "hub/me--tiny", hub.files["models/me/tiny"]
@@ -144,7 +145,7 @@ def test_the_same_files_arrive_on_a_hub(world, model, tmp_path):
         assert hub.visibility == {"models/me/tiny": "private"} and set(files) == MODEL_FILES
         assert b"https://huggingface.co/me/tiny/resolve/main/samples/1.flac" in files["README.md"]
         command = ["push", str(prepared(world)), "repo=me/data", "private=false"]
-        done = run_door("prepare", *command, cwd=world, env=environment(hub) | {"DIA_HOME": str(tmp_path)})
+        done = run_alone("prepare", *command, cwd=world, env=environment(hub) | {"DIA_HOME": str(tmp_path)})
         assert done.returncode == 0, done.stderr
         folder, files = tmp_path / "hub/me--data", hub.files["datasets/me/data"]
         assert {name: (folder / name).read_bytes() for name in files_of(folder)} == files
@@ -155,7 +156,7 @@ def test_the_same_files_arrive_on_a_hub(world, model, tmp_path):
 def test_a_hub_that_refuses_leaves_the_complete_folder(world, tmp_path, token):
     with running_hub() as hub:
         command = ["push", "runs/tiny", "repo=me/tiny", "license=apache-2.0", "samples=0"]
-        done = run_door(
+        done = run_alone(
             "weights", *command, cwd=world,
             env=environment(hub, token) | {"DIA_HOME": str(tmp_path), "HF_HOME": str(tmp_path / "hf")},
         )  # fmt: skip
@@ -166,7 +167,7 @@ def test_a_hub_that_refuses_leaves_the_complete_folder(world, tmp_path, token):
 def test_a_hub_that_does_not_answer(world, tmp_path):
     command = ["push", "runs/tiny", "repo=me/tiny", "license=apache-2.0", "samples=0"]
     env = environment(Hub("http://127.0.0.1:9")) | {"DIA_HOME": str(tmp_path)}
-    done = run_door("weights", *command, cwd=world, env=env)
+    done = run_alone("weights", *command, cwd=world, env=env)
     assert done.returncode == 2 and "cannot be reached" in done.stderr and "Traceback" not in done.stderr
 
 
@@ -184,7 +185,7 @@ def test_a_hub_that_does_not_answer(world, tmp_path):
 )
 def test_wrong_commands_write_nothing(world, door, command, problems, tmp_path):
     before = digest(world)
-    done = run_door(door, *command, cwd=world, env={"DIA_HOME": str(tmp_path / "home")})
+    done = run_door(door, *command, cwd=world, environment={"DIA_HOME": str(tmp_path / "home")})
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert all(problem in done.stderr for problem in problems), done.stderr
     assert digest(world) == before and not (tmp_path / "home/hub").exists()
