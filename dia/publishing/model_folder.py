@@ -1,9 +1,10 @@
 """A checkpoint as a complete folder: weights, processor, codec, spoken samples and a card."""
 
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+
+from huggingface_hub import ModelCard
 
 from dia.audio.files import flac_bytes
 from dia.checkpoint import read_source
@@ -15,6 +16,7 @@ from dia.checkpoint.names import CODEC_BESIDE
 from dia.checkpoint.source import Source
 from dia.codecs.protocol import Codec
 from dia.codecs.registry import codec_path, is_known_codec
+from dia.config.hub import parse_hub_path
 from dia.config.publishing import PushModelConfig
 from dia.dialogue.examples import example_scripts
 from dia.errors import UserError
@@ -26,7 +28,6 @@ from dia.publishing.run_facts import evaluations_of, training_of
 from dia.resources import SHIPPED_CODECS
 
 SAMPLES = "samples"
-FRONT_MATTER_OF_FILE = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,8 @@ def own_card(source: Source) -> str:
     card = source.located.weights[0].parent / CARD
     if not card.is_file():
         return ""
-    text = card.read_text(encoding="utf-8", errors="replace")
-    text = FRONT_MATTER_OF_FILE.sub("", text, count=1).strip()
+    content = card.read_text(encoding="utf-8", errors="replace")
+    text = str(ModelCard(content, ignore_metadata_errors=True).text).strip()
     return "" if text.startswith(GENERATED_TITLE) else text
 
 
@@ -99,8 +100,6 @@ def published_reference(codec: Codec) -> CodecReference:
 
 def base_on_hub(source: Source, base: str) -> str:
     """Return the name of the base model on the Hub; empty where it is not one of the Hub."""
-    from dia.config.hub import parse_hub_path
-
     parsed = parse_hub_path(base) if base and not existing(base).exists() else None
     return parsed.repository if parsed else ""
 

@@ -1,5 +1,6 @@
 """What a run folder says about its training, data and evaluations, for the card of its model."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,10 +85,7 @@ def _data_of(config: DataRunConfig) -> DataFacts:
 
 def data_facts(folder: Path, name: str) -> DataFacts:
     """Return the statistics and licences of a prepared data set; raises as :func:`open_prepared` does."""
-    licences: dict[str, int] = {}
-    for rows in open_prepared(folder).values():
-        for licence in rows["licence"]:
-            licences[licence] = licences.get(licence, 0) + 1
+    licences = Counter(licence for rows in open_prepared(folder).values() for licence in rows["licence"])
     return DataFacts(name, read_card(folder)["figures"], dict(sorted(licences.items())))
 
 
