@@ -4,6 +4,7 @@ W&B tables are not used: they store their media outside the run folder until the
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
@@ -18,6 +19,16 @@ WINDOW, HOP = 512, 128  # samples
 DECIBELS = 80.0  # from black to white, below the loudest point
 
 
+@dataclass(frozen=True)
+class SampleMedia:
+    """What is logged of a take: its audio, never empty, and pictures by kind."""
+
+    script: str
+    speech: Speech
+    waveform: Waveform
+    pictures: dict[str, NDArray[np.uint8]]
+
+
 def log_audio(
     logger: Logger,
     scripts: Sequence[str],
@@ -29,57 +40,48 @@ def log_audio(
 
     Empty audio becomes one silent sample.
     """
-    waveforms = [take.waveform if len(take.waveform) else np.zeros(1, dtype=np.float32) for take in speech]
-    waveforms = [np.clip(waveform, -1, 1) for waveform in waveforms]
-    spectrograms = [spectrogram(waveform) for waveform in waveforms]
     if isinstance(logger, WandbLogger):
-        captions = [_caption(script, take) for script, take in zip(scripts, speech, strict=True)]
-        _log_to_wandb(logger, captions, speech, waveforms, spectrograms, attention, step)
+        _log_to_wandb(logger, list(map(_media, scripts, speech, attention)), step)
     if isinstance(logger, TensorBoardLogger):
-        _log_to_tensorboard(logger, scripts, speech, waveforms, spectrograms, attention, step)
+        _log_to_tensorboard(logger, list(map(_media, scripts, speech, attention)), step)
 
 
-def _log_to_wandb(
-    logger: WandbLogger,
-    captions: Sequence[str],
-    speech: Sequence[Speech],
-    waveforms: Sequence[Waveform],
-    spectrograms: Sequence[NDArray[np.uint8]],
-    attention: Sequence[NDArray[np.uint8]],
-    step: int,
-) -> None:
+def _media(script: str, speech: Speech, attention: NDArray[np.uint8]) -> SampleMedia:
+    waveform = speech.waveform if len(speech.waveform) else np.zeros(1, dtype=np.float32)
+    waveform = np.clip(waveform, -1, 1)
+    return SampleMedia(
+        script, speech, waveform, {"spectrogram": spectrogram(waveform), "attention": attention}
+    )
+
+
+def _log_to_wandb(logger: WandbLogger, samples: Sequence[SampleMedia], step: int) -> None:
     import wandb
 
+    captions = [_caption(sample.script, sample.speech) for sample in samples]
     sounds = [
-        wandb.Audio(waveform, sample_rate=take.sample_rate, caption=caption)
-        for waveform, take, caption in zip(waveforms, speech, captions, strict=True)
+        wandb.Audio(sample.waveform, sample_rate=sample.speech.sample_rate, caption=caption)
+        for sample, caption in zip(samples, captions, strict=True)
     ]
     pictures = {
-        f"validation/{name}": [
+        f"validation/{kind}": [
             wandb.Image(picture, mode="L", caption=caption)
-            for picture, caption in zip(_of_one_size(images), captions, strict=True)
+            for picture, caption in zip(
+                _of_one_size([sample.pictures[kind] for sample in samples]), captions, strict=True
+            )
         ]
-        for name, images in (("spectrogram", spectrograms), ("attention", attention))
+        for kind in ("spectrogram", "attention")
     }
     logger.experiment.log({"validation/sound": sounds, **pictures, "trainer/global_step": step})
 
 
-def _log_to_tensorboard(
-    logger: TensorBoardLogger,
-    scripts: Sequence[str],
-    speech: Sequence[Speech],
-    waveforms: Sequence[Waveform],
-    spectrograms: Sequence[NDArray[np.uint8]],
-    attention: Sequence[NDArray[np.uint8]],
-    step: int,
-) -> None:
+def _log_to_tensorboard(logger: TensorBoardLogger, samples: Sequence[SampleMedia], step: int) -> None:
     writer = logger.experiment
-    for number, (script, take) in enumerate(zip(scripts, speech, strict=True), start=1):
+    for number, sample in enumerate(samples, start=1):
         name = f"validation/{number}"
-        writer.add_text(f"{name}/script", script, step)
-        writer.add_audio(f"{name}/sound", waveforms[number - 1][None], step, take.sample_rate)
-        for kind, pictures in (("spectrogram", spectrograms), ("attention", attention)):
-            writer.add_image(f"{name}/{kind}", pictures[number - 1][None], step)
+        writer.add_text(f"{name}/script", sample.script, step)
+        writer.add_audio(f"{name}/sound", sample.waveform[None], step, sample.speech.sample_rate)
+        for kind, picture in sample.pictures.items():
+            writer.add_image(f"{name}/{kind}", picture[None], step)
 
 
 def spectrogram(waveform: Waveform) -> NDArray[np.uint8]:
