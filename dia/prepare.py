@@ -29,9 +29,9 @@ def prepare_data(config: "RunConfig") -> None:
     """Prepare the data of a configuration, verify checksums, and print statistics. Raises ``UserError``."""
     from dia.codecs.registry import load_codec
     from dia.config.train import DataRunConfig
-    from dia.data.prepare import prepare
     from dia.data.prepared import read_card, require_intact
     from dia.pipelines.check_config import complete, validate
+    from dia.pipelines.prepare_data import prepare
 
     config = complete(config)
     validate(config)

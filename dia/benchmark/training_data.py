@@ -27,6 +27,8 @@ class LengthDistribution:
 class SyntheticClips:
     """See :class:`dia.data.batching.Clips`; the same seed gives the same clips."""
 
+    clips_per_sample = 1
+
     def __init__(self, count: int, lengths: LengthDistribution, config: DiaConfig, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
         lengths_in_frames = lengths.median * np.exp(lengths.deviation * rng.standard_normal(count))
@@ -37,21 +39,18 @@ class SyntheticClips:
     def __len__(self) -> int:
         return len(self.frames)
 
-    def example(self, index: int, rng: random.Random) -> Example:
+    def examples(self, index: int, rng: random.Random) -> list[Example]:
         """Return one clip."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + index)
         size = min(max(8, round(self.frames[index] * TEXT_BYTES)), self.config.encoder.max_positions)
         text_S = torch.randint(3, 256, (size,), generator=generator)
         shape = (self.frames[index], self.config.channels)
-        return Example(
-            f"clip-{index}",
-            text_S,
-            torch.randint(self.config.decoder.codebook_size, shape, generator=generator),
-        )
+        codes_TC = torch.randint(self.config.decoder.codebook_size, shape, generator=generator)
+        return [Example(f"clip-{index}", text_S, codes_TC)]
 
     def all_codes(self) -> Iterator[Tensor]:
         """Yield the codes of every clip."""
-        return (self.example(index, random.Random()).codes_TC for index in range(len(self)))
+        return (self.examples(index, random.Random())[0].codes_TC for index in range(len(self)))
 
 
 def budget_for(clips: SyntheticClips, per_batch: int) -> int:

@@ -89,5 +89,5 @@ def batches_of(job: TrainingJob) -> TrainingBatches | BatchList:
         span = Span(0, job.steps)
         return TrainingBatches(clips, job.config, budget_for(clips, job.per_step), Dropout(), SEED, span)
     rng = random.Random()
-    taken = [[clips.example(index, rng) for index in numbers] for numbers in job.equal_batches]
+    taken = [[clips.examples(index, rng)[0] for index in numbers] for numbers in job.equal_batches]
     return BatchList([collate(examples, [False] * len(examples), job.config) for examples in taken])

@@ -129,7 +129,7 @@ def _rows(job: TrainingJob) -> datasets.Dataset:
     """Return one row for each clip, or for each batch of ``job.equal``."""
     clips, rng = job.clips, random.Random()
     batches = job.equal_batches if job.equal else [[index] for index in range(len(clips))]
-    examples = [[clips.example(index, rng) for index in batch] for batch in batches]
+    examples = [[clips.examples(index, rng)[0] for index in batch] for batch in batches]
     rows = [
         {
             "clips": [{"text": clip.text_S.tolist(), "codes": clip.codes_TC.tolist()} for clip in batch],

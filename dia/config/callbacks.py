@@ -83,6 +83,31 @@ class DivergenceConfig:
 
 
 @dataclass
+class CollapseConfig:
+    """When a run that learns from preferences stops because its speech flattens or drifts: reward hacking.
+
+    The values are those of generated validation scripts, and those before the first step are the reference.
+    """
+
+    lowest: float = 0.75
+    """Share of its first value below which pitch spread, energy spread or similarity has collapsed; 0 never
+    stops a run."""
+    farthest_duration: float = 1.4
+    """Factor by which the duration may change, up or down."""
+    patience: int = 2
+    """Validations in a row with a collapse after which the run stops."""
+
+    def problems(self) -> list[str]:
+        """Return which values are out of range, one sentence per problem."""
+        problems = below(1, [("collapse.patience", self.patience)])
+        if not 0 <= self.lowest < 1:
+            problems.append(f"collapse.lowest={self.lowest} must be 0 (off) to below 1; usual is .75")
+        if self.farthest_duration <= 1:
+            problems.append(f"collapse.farthest_duration={self.farthest_duration} must be above 1")
+        return problems
+
+
+@dataclass
 class WatchdogConfig:
     """When a run stops because it makes no progress."""
 

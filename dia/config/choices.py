@@ -30,6 +30,42 @@ class ObjectiveKind(StrEnum):
 
     cross_entropy = "cross_entropy"
     guided_distillation = "guided_distillation"
+    dpo = "dpo"
+    ipo = "ipo"
+    simpo = "simpo"
+    rft = "rft"
+    grpo = "grpo"
+
+
+class TrainingData(StrEnum):
+    """What the samples of an objective are: clips; pairs of a preferred and a rejected take, or the preferred
+    ones alone; or groups of takes that the model generates during training."""
+
+    clips = "clips"
+    pairs = "pairs"
+    preferred = "preferred"
+    groups = "groups"
+
+    @property
+    def from_preferences(self) -> bool:
+        """Whether the samples are those of a preference data set."""
+        return self in (TrainingData.pairs, TrainingData.preferred)
+
+
+class PreferenceOrigin(StrEnum):
+    """Where preferences come from: a checkpoint's takes that the evaluation's metrics judge, the votes of a
+    listening test, or a table of pairs."""
+
+    takes = "takes"
+    votes = "votes"
+    table = "table"
+
+
+class LossNormalization(StrEnum):
+    """What the loss of a take is divided by: its own number of tokens, or that of all takes."""
+
+    sequence = "sequence"
+    token = "token"
 
 
 class Accelerator(StrEnum):

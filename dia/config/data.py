@@ -15,12 +15,14 @@ from dia.config.choices import (
     UnknownLabel,
     coerce_choices,
 )
+from dia.config.preference_data import PreferenceDataConfig
 from dia.config.recordings import RecordingsConfig
 from dia.files import is_plain_name
 from dia.resources import declaration, resource
 
 SYNTHESIZED = ("demo", "open_english")
 RECORDINGS, PREPARED = "recordings", "prepared"  # raw recordings; a data set that was prepared before
+PREFERENCES = "preferences"  # pairs of takes
 DECLARATION_SUFFIXES = (".yaml", ".yml")
 
 
@@ -128,8 +130,8 @@ class SourceConfig:
 
     corpus: str = "demo"
     """`demo`, `open_english`, `recordings`, a name of data/corpora (`local` is your own folder with a table),
-    the path of a YAML declaration of your own, or `prepared`: a data set that was prepared before, for
-    another codec or sample rate."""
+    the path of a YAML declaration of your own, `prepared`: a data set that was prepared before, for
+    another codec or sample rate, or `preferences`: pairs of takes (`data.preferences`)."""
     path: str = ""
     """Folder of the recordings, of `local` (or one table in it), of a prepared data set, or of a local copy
     of a corpus; empty reads from the Hugging Face Hub."""
@@ -154,6 +156,7 @@ class SourceConfig:
     demo: DemoConfig = field(default_factory=DemoConfig)
     open_english: OpenEnglishConfig = field(default_factory=OpenEnglishConfig)
     recordings: RecordingsConfig = field(default_factory=RecordingsConfig)
+    preferences: PreferenceDataConfig = field(default_factory=PreferenceDataConfig)
     dialogue: DialogueLimits = field(default_factory=DialogueLimits)
 
     def __post_init__(self) -> None:
@@ -204,7 +207,7 @@ class DataConfig(SourceConfig):
     def problems(self) -> list[str]:
         """Return which values are out of range, one sentence per problem."""
         problems = []
-        known = (*SYNTHESIZED, RECORDINGS, PREPARED, *corpora())
+        known = (*SYNTHESIZED, RECORDINGS, PREPARED, PREFERENCES, *corpora())
         if is_declaration_file(self.corpus):
             if not Path(self.corpus).is_file():
                 problems.append(
@@ -222,6 +225,8 @@ class DataConfig(SourceConfig):
             problems += self.recordings.problems()
         if self.corpus == PREPARED and not self.path:
             problems.append("data.corpus=prepared needs data.path=FOLDER, a prepared data set with its audio")
+        if self.corpus == PREFERENCES:
+            problems += self.preferences.problems()
         if self.corpus in SYNTHESIZED:
             problems += self.synthesis.problems(f"data.{self.corpus}")
         problems += self.dialogue.problems() + self.label_problems()

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 from dia.config.callbacks import (
+    CollapseConfig,
     DivergenceConfig,
     EarlyStoppingConfig,
     EMAConfig,
@@ -19,6 +20,8 @@ from dia.config.lora import LoraConfig
 from dia.config.model import DiaConfig
 from dia.config.optimizer import OptimConfig, ScheduleConfig
 from dia.config.planning import PlanConfig
+from dia.config.preference import GrpoConfig, PreferenceConfig
+from dia.config.rewards import RewardConfig
 from dia.config.sampling import Sampling
 from dia.config.trainer import BatchConfig, CurriculumConfig, LoggerConfig, TrainerConfig
 
@@ -76,8 +79,14 @@ class TrainConfig(DataRunConfig):
     dropout: float = 0.0
     """Residual dropout in training, for small models that see their data many times."""
     objective: ObjectiveKind = ObjectiveKind.cross_entropy
-    """`cross_entropy`; or `guided_distillation`, which trains one pass to give what `init_from` gives with
-    classifier-free guidance at `sampling.cfg_scale`."""
+    """`cross_entropy`; `guided_distillation`, which trains one pass to give what `init_from` gives with
+    classifier-free guidance at `sampling.cfg_scale`; `dpo`, `ipo`, `simpo` and `rft`, which learn from pairs
+    of takes (`data=preferences`); `grpo`, which learns from groups of its own takes (docs/preference.md)."""
+    preference: PreferenceConfig = field(default_factory=PreferenceConfig)
+    grpo: GrpoConfig = field(default_factory=GrpoConfig)
+    rewards: RewardConfig = field(default_factory=RewardConfig)
+    """The reward of a take with `objective=grpo`."""
+    collapse: CollapseConfig = field(default_factory=CollapseConfig)
     lora: LoraConfig = field(default_factory=LoraConfig)
     ema: EMAConfig = field(default_factory=EMAConfig)
     early_stopping: EarlyStoppingConfig = field(default_factory=EarlyStoppingConfig)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
-from dia.codecs.delay import delay
+from dia.codecs.delay import delay, frame_at
 from dia.dialogue.text import PAD_ID
 from dia.network import DiaConfig
 
@@ -29,21 +29,31 @@ SORT_BATCHES = 64
 
 @dataclass(frozen=True)
 class Example:
-    """One clip: its id, text bytes (S,) and codes (L, C), both int64."""
+    """One clip: its id, text bytes (S,) and codes (L, C), both int64.
+
+    The first ``prompt_frames`` are a voice prompt, which is not part of the loss. A clip that has not
+    ``ended`` reached the length limit of a model: it has no EOS.
+    """
 
     id: str
     text_S: Tensor
     codes_TC: Tensor
+    prompt_frames: int = 0
+    ended: bool = True
 
 
 class Clips(Protocol):
-    """A data set of clips with their ``frames`` and sampling ``weights`` (None: each clip once per epoch)."""
+    """A data set of samples with their ``frames`` and ``weights`` (None: each sample once per epoch).
+
+    A sample is one clip, or several that belong together: ``clips_per_sample``, of at most ``frames`` each.
+    """
 
     frames: list[int]
     weights: NDArray[np.float64] | None
+    clips_per_sample: int
 
-    def example(self, index: int, rng: random.Random) -> Example:
-        """Return one clip; ``rng`` decides which of its labels are dropped."""
+    def examples(self, index: int, rng: random.Random) -> list[Example]:
+        """Return the clips of one sample; ``rng`` decides which of its labels are dropped."""
         ...
 
     def all_codes(self) -> Iterator[Tensor]:
@@ -65,11 +75,7 @@ class Batch:
 def collate(examples: list[Example], dropped: list[bool], config: DiaConfig) -> Batch:
     """Pad clips to one batch. ``dropped`` marks the samples whose text ids are set to zero."""
     ids = config.decoder
-    delayed = []
-    for example in examples:
-        bos, eos = (torch.full((1, config.channels), token) for token in (ids.bos, ids.eos))
-        canvas_BTC = torch.cat((bos, example.codes_TC, eos))[None]
-        delayed.append(delay(canvas_BTC, config.delays, ids.bos, ids.pad)[0])
+    delayed = [_delayed(example, config) for example in examples]
     tokens_BTC = torch.nn.utils.rnn.pad_sequence(delayed, batch_first=True, padding_value=ids.pad)
     texts = [
         torch.zeros_like(example.text_S) if drop else example.text_S
@@ -77,13 +83,26 @@ def collate(examples: list[Example], dropped: list[bool], config: DiaConfig) -> 
     ]
     lengths = torch.tensor([len(text) for text in texts])
     text_BS = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True, padding_value=PAD_ID)
+    targets_BTC = tokens_BTC[:, 1:]
+    prompts_B = torch.tensor([example.prompt_frames for example in examples])
+    if prompts_B.any():
+        frames_TC = frame_at(torch.arange(targets_BTC.shape[1])[:, None], torch.tensor(config.delays))
+        targets_BTC = targets_BTC.masked_fill(frames_TC < prompts_B[:, None, None], ids.pad)
     return Batch(
         [example.id for example in examples],
         text_BS,
         torch.arange(text_BS.shape[1]) < lengths[:, None],
         tokens_BTC[:, :-1],
-        tokens_BTC[:, 1:],
+        targets_BTC,
     )
+
+
+def _delayed(example: Example, config: DiaConfig) -> Tensor:
+    """Return the delayed rows (T, C) of a clip, from BOS to EOS."""
+    ids = config.decoder
+    bos, eos = (torch.full((1, config.channels), token) for token in (ids.bos, ids.eos))
+    rows = (bos, example.codes_TC, eos) if example.ended else (bos, example.codes_TC)
+    return delay(torch.cat(rows)[None], config.delays, ids.bos, ids.pad)[0]
 
 
 def decoder_steps(frames: int, config: DiaConfig) -> int:
@@ -198,7 +217,7 @@ class TrainingBatches(IterableDataset[Batch]):
     ) -> None:
         self.clips, self.config, self.budget, self.short_first = clips, config, budget, short_first
         self.dropout, self.seed, self.span = dropout, seed, span
-        self.lengths = [decoder_steps(frames, config) for frames in clips.frames]
+        self.lengths = sample_lengths(clips, config)
 
     def epoch(self, epoch: int) -> list[list[int]]:
         """Return the batches of an epoch as lists of clip numbers."""
@@ -220,7 +239,7 @@ class TrainingBatches(IterableDataset[Batch]):
     def _batch(self, indices: list[int], number: int) -> Batch:
         rng = random.Random(f"labels {self.seed} {number}")
         dropped = [rng.random() < self.dropout.text for _ in indices]
-        batch = collate([self.clips.example(index, rng) for index in indices], dropped, self.config)
+        batch = _collated(self.clips, indices, dropped, rng, self.config)
         return self.dropout.drop_codes(batch, self.config.decoder.pad, rng.randrange(1 << 40))
 
 
@@ -239,13 +258,23 @@ class BatchList(Dataset[Batch]):
 
 def validation_batches(clips: Clips, config: DiaConfig, budget: int) -> list[Batch]:
     """Return the batches of a whole split, sorted by length, without dropout."""
-    lengths = [decoder_steps(frames, config) for frames in clips.frames]
-    batches = plan_epoch(lengths, budget, seed=0, epoch=0)
+    batches = plan_epoch(sample_lengths(clips, config), budget, seed=0, epoch=0)
     rng = random.Random("validation")
-    return [
-        collate([clips.example(index, rng) for index in indices], [False] * len(indices), config)
-        for indices in batches
-    ]
+    return [_collated(clips, indices, [False] * len(indices), rng, config) for indices in batches]
+
+
+def sample_lengths(clips: Clips, config: DiaConfig) -> list[int]:
+    """Return the decoder steps of each sample, over all of its clips."""
+    return [decoder_steps(frames, config) * clips.clips_per_sample for frames in clips.frames]
+
+
+def _collated(
+    clips: Clips, indices: list[int], dropped: list[bool], rng: random.Random, config: DiaConfig
+) -> Batch:
+    """Return the batch of some samples; the text of a sample is dropped from all of its clips."""
+    examples = [example for index in indices for example in clips.examples(index, rng)]
+    of_clips = [drop for drop in dropped for _ in range(clips.clips_per_sample)]
+    return collate(examples, of_clips, config)
 
 
 def batches_of_rank(batches: list[Batch], rank: int, world: int, config: DiaConfig) -> list[Batch]:

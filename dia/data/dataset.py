@@ -26,6 +26,13 @@ SHOWN_PROBLEMS = 10
 LONGEST_PREFIX = 16  # bytes of an emotion before a turn: `{frustrated} `, with room for longer ones
 
 
+def codes_of(rows: Dataset, index: int, column: str = "codes") -> Tensor:
+    """Return the codes (L, C) of a row, int64."""
+    lists = rows.data.column(column)[index].values  # Arrow: a list of frames, each a list of codes
+    flat = lists.flatten().to_numpy(zero_copy_only=False)
+    return torch.from_numpy(flat.reshape(len(lists), -1).astype(np.int64))
+
+
 @dataclass(frozen=True)
 class DatasetShare:
     """A split of one data set and its share of the sampled clips."""
@@ -41,6 +48,8 @@ class PreparedClips:
     lists clips too long for the model, clips without codes, and codes with another number of channels.
     """
 
+    clips_per_sample = 1
+
     def __init__(
         self, parts: list[DatasetShare], config: DiaConfig, labels: LabelsConfig, *, weighted: bool = False
     ) -> None:
@@ -55,7 +64,7 @@ class PreparedClips:
     def __len__(self) -> int:
         return len(self.frames)
 
-    def example(self, index: int, rng: random.Random) -> Example:
+    def examples(self, index: int, rng: random.Random) -> list[Example]:
         """Return one clip with its text rendered according to the labels' config."""
         row = self._row(index)
         text, codes_TC = text_of(row, self.labels, rng), self.codes(index)
@@ -64,14 +73,11 @@ class PreparedClips:
             joined = joined_text(text_of(self._row(partner), self.labels, rng), text)
             if text_size(joined) <= self.max_bytes:
                 text, codes_TC = joined, torch.cat((self.codes(partner), codes_TC))
-        return Example(row["id"], torch.tensor(encode_text(text)), codes_TC)
+        return [Example(row["id"], torch.tensor(encode_text(text)), codes_TC)]
 
     def codes(self, index: int) -> Tensor:
         """Return the codes (L, C) of one clip, int64."""
-        rows, place = self._where(index)
-        lists = rows.data.column("codes")[place].values  # Arrow: a list of frames, each a list of codes
-        flat = lists.flatten().to_numpy(zero_copy_only=False)
-        return torch.from_numpy(flat.reshape(len(lists), -1).astype(np.int64))
+        return codes_of(*self._where(index))
 
     def all_codes(self) -> Iterator[Tensor]:
         """Yield the codes (L, C) of each clip, int64."""

@@ -19,6 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dia.data.preferences.schema import CODE_COLUMNS
 from dia.data.shards import REPORTS, ShardReport, read_report
 from dia.documents import read_json_object
 from dia.errors import StorageError, UserError
@@ -175,8 +176,8 @@ def _codes_range(path: Path) -> tuple[int, int, int]:
     """Return the largest code of a shard, and the smallest and largest number of channels of a frame."""
     largest, fewest, most = -1, 0, 0
     with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as batches:
-        for batch in batches:
-            frames = batch.column("codes").flatten()
+        columns = [name for name in CODE_COLUMNS if name in batches.schema.names]
+        for frames in (batch.column(name).flatten() for batch in batches for name in columns):
             if not len(frames):
                 continue
             lengths = pc.min_max(pc.list_value_length(frames))

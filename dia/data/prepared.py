@@ -14,9 +14,10 @@ from typing import Any
 
 import pyarrow as pa
 import yaml
-from datasets import DatasetDict, load_from_disk
+from datasets import DatasetDict, Features, load_from_disk
 
 from dia.data.integrity import verify_prepared
+from dia.data.preferences.schema import PREFERENCE_FEATURES
 from dia.data.preview import render_preview
 from dia.data.schema import FEATURES
 from dia.data.shards import ShardReport, write_json
@@ -39,7 +40,9 @@ def parts_folder(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.parts")
 
 
-def finish_prepared(folder: Path, reports: Iterable[ShardReport], card: dict[str, Any]) -> None:
+def finish_prepared(
+    folder: Path, reports: Iterable[ShardReport], card: dict[str, Any], features: Features = FEATURES
+) -> None:
     """Write the files beside the shards and rename the folder of parts to ``folder``. Raises ``OSError``."""
     parts = parts_folder(folder)
     for temporary in parts.rglob(".*"):  # incomplete files of a killed process
@@ -60,7 +63,7 @@ def finish_prepared(folder: Path, reports: Iterable[ShardReport], card: dict[str
             "_split": split,
         }
         write_json(parts / split / "state.json", state)
-        write_json(parts / split / "dataset_info.json", {"features": FEATURES.to_dict()})
+        write_json(parts / split / "dataset_info.json", {"features": features.to_dict()})
     write_json(parts / SPLITS, {"splits": sorted(by_split)})
     write_text(
         parts / PAGE, render_preview(folder.name, parts, sorted_reports, card["figures"], card["left_out"])
@@ -119,7 +122,10 @@ def open_prepared(folder: Path) -> DatasetDict:
             f"the data set at {folder} is damaged ({one_line(error)}); delete the folder and prepare it again"
         ) from error
     for split, rows in splits.items():
-        if rows.features != FEATURES:  # another type of a column may read files that the rows name
+        if rows.features not in (
+            FEATURES,
+            PREFERENCE_FEATURES,
+        ):  # another type of a column may read files that the rows name
             raise UserError(
                 f"the split {split} of {folder} has other columns than prepared data; prepare it again"
             )

@@ -3,6 +3,7 @@
 The page is a single HTML file (template `preview.html.j2`).
 """
 
+import json
 import math
 import re
 from collections.abc import Iterator
@@ -93,6 +94,7 @@ def _clip_values(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": row["id"],
         "flac": row["audio"]["bytes"],
+        "rejected": _rejected(row) if "rejected_audio" in row else None,
         "facts": ", ".join([row["split"], f"{row['seconds']:.1f} s", row["licence"], *quality]),
         "turns": [
             _turn_values(
@@ -101,6 +103,23 @@ def _clip_values(row: dict[str, Any]) -> dict[str, Any]:
             for number, (turn, labels) in enumerate(zip(script.turns, row["turns"], strict=True))
         ],
     }
+
+
+def _rejected(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the rejected take of a pair, the margin, and the scores of both takes."""
+    scores = [json.loads(row[f"{name}_scores"]) for name in ("chosen", "rejected")]
+    names = dict.fromkeys(name for values in scores for name in values)
+    return {
+        "flac": row["rejected_audio"]["bytes"],
+        "margin": f"{row['margin']:.2f}, by {row['origin']}",
+        "scores": [
+            (name.replace("_", " "), *(_score(values.get(name)) for values in scores)) for name in names
+        ],
+    }
+
+
+def _score(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, (int, float)) else str(value or "-")
 
 
 def _turn_values(script: str, turn: dict[str, Any], nonverbals: list[dict[str, Any]]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ stores its SHA-256. A unit that cannot be read is skipped and listed in the repo
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from itertools import islice
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
+from datasets import Features
 
 from dia.audio.files import resample
 from dia.codecs.protocol import Codec, require_codec
@@ -125,33 +126,37 @@ def build_shard(job: ShardJob) -> ShardReport:
     if report := finished_report(job):
         return report
     tally, left_out = Tally(), list[dict[str, str]]()
-    report = ShardReport(job.split, job.name, 0, 0.0, "")
-    tags, emotions, labels = Counter[str](), Counter[str](), Counter[str]()
-    with atomic_write(job.path) as temporary:
-        with (
-            pa.OSFile(str(temporary), "wb") as file,
-            pa.ipc.new_stream(file, FEATURES.arrow_schema) as writer,
-        ):
-            for clips in _groups(_clips(job, tally, left_out), CLIPS_PER_GROUP):
-                rows = _rows(clips, job)
-                writer.write_table(pa.Table.from_pylist(rows, FEATURES.arrow_schema))
-                report.rows += len(rows)
-                report.seconds += sum(row["seconds"] for row in rows)
-                tags.update(sound["tag"] for row in rows for sound in row["nonverbals"])
-                emotions.update(emotion["label"] for emotion in _emotions(rows) if emotion["label"])
-                labels.update(_label_kinds(rows))
-        report.sha256 = file_sha256(temporary)
+    groups = (_rows(clips, job) for clips in _groups(_clips(job, tally, left_out), CLIPS_PER_GROUP))
     report = replace(
-        report,
-        tags=_sorted(tags),
-        emotions=_sorted(emotions),
-        labels=_sorted(labels),
+        write_rows(job.split, job.path, groups),
         counts=_sorted(tally.counts),
         dropped=tally.dropped,
         left_out=left_out,
     )
     write_json(job.report_path, asdict(report))
     return report
+
+
+def write_rows(
+    split: str, path: Path, groups: Iterable[list[dict[str, Any]]], features: Features = FEATURES
+) -> ShardReport:
+    """Write groups of rows as an Arrow file, atomically; return its report. Raises ``OSError``."""
+    report = ShardReport(split, path.stem, 0, 0.0, "")
+    tags, emotions, labels = Counter[str](), Counter[str](), Counter[str]()
+    with atomic_write(path) as temporary:
+        with (
+            pa.OSFile(str(temporary), "wb") as file,
+            pa.ipc.new_stream(file, features.arrow_schema) as writer,
+        ):
+            for rows in groups:
+                writer.write_table(pa.Table.from_pylist(rows, features.arrow_schema))
+                report.rows += len(rows)
+                report.seconds += sum(row["seconds"] for row in rows)
+                tags.update(sound["tag"] for row in rows for sound in row["nonverbals"])
+                emotions.update(emotion["label"] for emotion in _emotions(rows) if emotion["label"])
+                labels.update(_label_kinds(rows))
+        report.sha256 = file_sha256(temporary)
+    return replace(report, tags=_sorted(tags), emotions=_sorted(emotions), labels=_sorted(labels))
 
 
 def _clips(job: ShardJob, tally: Tally, left_out: list[dict[str, str]]) -> Iterator[Clip]:

@@ -14,6 +14,7 @@ import numpy as np
 from dia.dialogue import Script
 from dia.evaluation.ground_truth import ground_truth, language_of
 from dia.evaluation.metrics.nonverbals import NonverbalAdherence
+from dia.evaluation.metrics.prosody import Prosody
 from dia.evaluation.metrics.protocol import Context, Metric
 from dia.evaluation.metrics.quality import PredictedQuality
 from dia.evaluation.metrics.result import MetricResult
@@ -26,7 +27,8 @@ from dia.evaluation.prompts import Prompt
 from dia.evaluation.scoring import resolve_metrics, score_clip, summarise_system
 from dia.evaluation.shared_models import SharedModels
 from dia.judges.events import EventDetector, calibrate
-from dia.judges.quality import DistillMos
+from dia.judges.pocketsphinx import PocketSphinx
+from dia.judges.quality import DNSMOS_ANSWERS, DistillMos, DnsMos
 from dia.judges.recording import Recording
 from dia.judges.unavailable import JudgeUnavailable
 from dia.types import Waveform
@@ -42,6 +44,13 @@ LOGGED = {
     "mos": "mos",
     "tag_recall": "nonverbals",
     "false_insertion": "nonverbals",
+}
+# beside them, where a run learns from preferences: what it must not lose, and judges that no reward reads
+WATCHED = {
+    "pitch_range_semitones": "prosody",
+    "energy_spread_decibels": "prosody",
+    "second_wer": "second_wer",
+    "dnsmos_overall": "dnsmos",
 }
 NEED_AUDIO = {"similarity", "similarity_margin", "turn_accuracy"}
 
@@ -68,13 +77,22 @@ class GeneratedAudio(Protocol):
 class ValidationMetrics:
     """Scores samples of the scripts of ``rows``, in their order.
 
-    ``labelled`` are rows on which the nonverbal detector is calibrated. A call returns values by name, and
-    the reasons of the missing ones: those of ``LOGGED`` as in an evaluation; ``missed_eos``, the share of
-    samples that did not end by themselves; ``duration_ratio``, generated seconds by recorded seconds.
+    ``labelled`` are rows on which the nonverbal detector is calibrated. With ``watched`` prosody and held-out
+    judges (a second recogniser, a second predictor of quality) are measured as well.
+
+    A call returns values by name, and the reasons of the missing ones: those of ``LOGGED`` as in an
+    evaluation; ``missed_eos``, the share of samples that did not end by themselves; ``duration_ratio``,
+    generated seconds by recorded seconds.
     """
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]], labelled: Iterable[Mapping[str, Any]]) -> None:
-        self.rows, self.labelled = rows, labelled
+    def __init__(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        labelled: Iterable[Mapping[str, Any]],
+        *,
+        watched: bool = False,
+    ) -> None:
+        self.rows, self.labelled, self.watched = rows, labelled, watched
         self.references = [ground_truth(dict(row)) if _has_audio(row) else None for row in rows]
 
     def __call__(self, samples: Sequence[GeneratedAudio]) -> tuple[dict[str, float], dict[str, str]]:
@@ -84,7 +102,8 @@ class ValidationMetrics:
             score_clip(self.metrics, recording, _context(recording, reference))
             for recording, reference in zip(recordings, self.references, strict=True)
         ]
-        values, missing = _logged(summarise_system(MODEL, clips, [], self.metrics).metrics)
+        logged = LOGGED | WATCHED if self.watched else LOGGED
+        values, missing = _logged(summarise_system(MODEL, clips, [], self.metrics).metrics, logged)
         if not any(self.references):
             missing |= dict.fromkeys(NEED_AUDIO & missing.keys(), NO_AUDIO)
         recorded_seconds = sum(float(row["seconds"]) for row in self.rows)
@@ -95,16 +114,21 @@ class ValidationMetrics:
     @cached_property
     def metrics(self) -> list[Metric]:
         """The metrics, built when they are first used."""
-        models = SharedModels()
-        return resolve_metrics(
-            [
-                WordErrorRate(models, models.recogniser),
-                SpeakerSimilarity(models),
-                TurnAccuracy(models),
-                PredictedQuality(DistillMos()),
-                self._adherence(models),
+        models = SharedModels(second=PocketSphinx() if self.watched else None)
+        metrics: list[Metric] = [
+            WordErrorRate(models, models.recogniser),
+            SpeakerSimilarity(models),
+            TurnAccuracy(models),
+            PredictedQuality(DistillMos()),
+            self._adherence(models),
+        ]
+        if models.second is not None:
+            metrics += [
+                Prosody(models),
+                WordErrorRate(models.second, models.second, "second_wer"),
+                PredictedQuality(DnsMos(), "dnsmos", tuple(DNSMOS_ANSWERS.values())),
             ]
-        )
+        return resolve_metrics(metrics)
 
     def _adherence(self, models: SharedModels) -> Metric:
         """Return the metric with a threshold for each tag of the labelled rows that have audio."""
@@ -120,10 +144,12 @@ class ValidationMetrics:
         return NonverbalAdherence(models, calibration, detector)
 
 
-def _logged(results: Mapping[str, MetricResult]) -> tuple[dict[str, float], dict[str, str]]:
+def _logged(
+    results: Mapping[str, MetricResult], logged: Mapping[str, str]
+) -> tuple[dict[str, float], dict[str, str]]:
     """Return the values that were measured, and the reasons of the others."""
     values, missing = {}, {}
-    for name, metric in LOGGED.items():
+    for name, metric in logged.items():
         estimate = (results.get(name) or results[metric]).estimate
         if isinstance(estimate, NotMeasured):
             missing[name] = estimate.reason

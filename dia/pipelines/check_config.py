@@ -8,7 +8,7 @@ from typing import TypeVar
 from dia.checkpoint.init_from import filled_shape, initial_codec_problems, initial_problems
 from dia.config.checks import bullet_list
 from dia.config.choices import CorpusUse
-from dia.config.data import SYNTHESIZED
+from dia.config.data import PREFERENCES, SYNTHESIZED
 from dia.config.train import CodecTrainConfig, DataRunConfig, EventDetectorTrainConfig, RunConfig, TrainConfig
 from dia.data.sources.demo import tag_problems
 from dia.dialogue.tags import known_tags
@@ -29,6 +29,7 @@ def complete(config: Config) -> Config:
     """
     if isinstance(config, TrainConfig):
         config.model = filled_shape(config.model, config.init_from)
+        config.data.preferences.ckpt = config.data.preferences.ckpt or config.init_from
         _fill_limits(config)
     return config
 
@@ -86,6 +87,7 @@ def _dia_problems(config: TrainConfig) -> list[str]:
         config.lora,
         config.ema,
         config.early_stopping,
+        config.collapse,
         config.divergence,
         config.watchdog,
         config.planning,
@@ -131,6 +133,17 @@ def _start_problems(config: TrainConfig) -> list[str]:
         )
         problems.append(f"{key} needs a checkpoint to start from; give init_from=PATH or a Hub id")
     problems += objective.problems(config)
+    has_pairs = config.data.corpus == PREFERENCES
+    if objective.reads.from_preferences and not has_pairs:
+        problems.append(
+            f"objective={config.objective} learns from pairs of takes; give data=preferences with "
+            "data.preferences.ckpt and data.preferences.scripts"
+        )
+    if has_pairs and not objective.reads.from_preferences:
+        problems.append(
+            f"data=preferences holds pairs of takes, which objective={config.objective} does not read; "
+            "choose objective=dpo, ipo, simpo or rft"
+        )
     return problems
 
 

@@ -21,11 +21,11 @@ from dia.codecs.registry import codec_shape
 from dia.config.train import DataRunConfig, RunConfig, TrainConfig
 from dia.data.batching import decoder_steps
 from dia.data.integrity import code_problems
-from dia.data.prepare import find_prepared, folder_of_request, missing_splits, prepare
 from dia.data.prepared import open_prepared, read_card, split_fingerprints
 from dia.errors import UserError
 from dia.home import in_home
 from dia.pipelines.check_config import config_problems
+from dia.pipelines.prepare_data import find_prepared, folder_of_request, missing_splits, prepare
 from dia.training.distributed import distributed_env, process_problems
 from dia.training.resume import RunFingerprint, changed_data, relevant
 from dia.training.run_folder import PreparedRun, acquire_run

@@ -5,13 +5,16 @@ import logging
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 from datasets import Dataset
+from torch.utils.data import IterableDataset
 
 from dia.checkpoint import CodecReference
 from dia.codecs.protocol import Codec
 from dia.codecs.registry import load_codec
+from dia.config.choices import TrainingData
 from dia.config.train import TrainConfig
 from dia.data.batching import (
     BatchList,
@@ -25,7 +28,9 @@ from dia.data.batching import (
     validation_batches,
 )
 from dia.data.dataset import DatasetShare, PreparedClips
+from dia.data.preferences.clips import PreferencePairs, PreferredTakes
 from dia.data.prepared import open_prepared
+from dia.data.rollout_scripts import RolloutScripts
 from dia.data.voice_filter import select_voices
 from dia.files import write_text
 from dia.inference.synthesizer import require_matching_shapes
@@ -47,6 +52,7 @@ from dia.training.distributed import whole_state
 from dia.training.export import Exporter
 from dia.training.loggers import build_loggers, close_loggers
 from dia.training.loss import channel_weights
+from dia.training.objectives import objective_type
 from dia.training.residual_dropout import add_residual_dropout
 from dia.training.run_folder import PreparedRun, RunState, begin_run, finish_run, run_lock
 from dia.training.run_inputs import RunInputs, write_inputs
@@ -94,7 +100,7 @@ def _train(config: TrainConfig, codec: Codec, splits: Mapping[str, Dataset], pre
         callbacks.append(ExponentialMovingAverage(config.ema.decay))
     loggers = build_loggers(config.logger, config.run_name, state.folder)
     trainer = build_trainer(config.trainer, prepared, callbacks, loggers, config.trainer.steps)
-    batches, validation_set = _batches(config, state, trainer, train, validation)
+    batches, validation_set = _batches(config, state, trainer, train, validation, splits["train"]["id"])
     loaders = watched_loaders(config, state.folder, trainer, batches, validation_set)
     trainer.fit(task, *loaders, ckpt_path=state.checkpoint, weights_only=True)
     close_loggers(loggers)
@@ -127,8 +133,12 @@ def _export_last(task: DiaModule, export: Exporter, trainer: L.Trainer) -> None:
             export(task.network.config, state)
 
 
-def clips_of(config: TrainConfig, splits: Mapping[str, Dataset]) -> tuple[PreparedClips, PreparedClips]:
-    """Return the training clips, with labels and mixed-in data sets applied, and the validation clips."""
+def clips_of(config: TrainConfig, splits: Mapping[str, Dataset]) -> tuple[Clips, Clips]:
+    """Return the training samples, with labels and mixed-in data sets applied, and those of validation."""
+    reads = objective_type(config.objective).reads
+    if reads.from_preferences:
+        samples = PreferencePairs if reads is TrainingData.pairs else PreferredTakes
+        return samples(splits["train"], config.model), samples(splits["validation"], config.model)
     mixed = [
         DatasetShare(open_prepared(Path(folder))["train"], share) for folder, share in config.mix.items()
     ]
@@ -150,14 +160,24 @@ def write_marginal(folder: Path, train: Clips, validation: Clips, config: TrainC
 
 
 def _batches(
-    config: TrainConfig, state: RunState, trainer: L.Trainer, train: Clips, validation: Clips
-) -> tuple[TrainingBatches, BatchList]:
-    """Return the training batches from the resumed step on, and this rank's validation batches."""
+    config: TrainConfig, state: RunState, trainer: L.Trainer, train: Clips, validation: Clips, ids: list[str]
+) -> tuple[IterableDataset[Any], BatchList]:
+    """Return the training batches from the resumed step on, and this rank's validation batches.
+
+    ``ids`` are those of the training clips, of which groups of takes are generated.
+    """
     batch, micro_batches = config.batch, config.trainer.gradient_accumulation_steps
     rank, world_size = trainer.global_rank, trainer.world_size
     span = Span(state.steps_done * micro_batches, config.trainer.steps * micro_batches, rank, world_size)
     dropout = Dropout(batch.text_dropout, batch.code_dropout)
     short_first = ShortClipsFirst(config.curriculum.epochs, config.curriculum.shortest_fraction)
-    batches = TrainingBatches(train, config.model, batch.max_frames, dropout, config.seed, span, short_first)
+    batches: IterableDataset[Any] = TrainingBatches(
+        train, config.model, batch.max_frames, dropout, config.seed, span, short_first
+    )
+    if objective_type(config.objective).reads is TrainingData.groups:
+        settings = config.grpo
+        batches = RolloutScripts(
+            ids, settings.prompts, settings.updates_per_rollout, micro_batches, config.seed, span
+        )
     validation_set = validation_batches(validation, config.model, batch.max_frames)
     return batches, BatchList(batches_of_rank(validation_set, rank, world_size, config.model))

@@ -122,7 +122,7 @@ def weighted_loss_of(objective: Objective) -> Callable[[DiaNetwork, FakeBatch], 
 
     def loss(network: DiaNetwork, batch: FakeBatch) -> Tensor:
         weights_C = channel_weights(network.config.channels, FIRST_CHANNEL_WEIGHT)
-        return (weights_C * objective(network, batch).cross_entropy_C).sum()
+        return objective(network, batch).total(weights_C)
 
     return loss
 

@@ -34,6 +34,16 @@ COLUMNS = {
     "quality": "peak, level, signal-to-noise ratio, predicted quality; null where it was not measured",
     "audio_sha256": "SHA-256 of the FLAC file",
     "audio": "the clip",
+    "prompt_id": "script of a pair of takes",
+    "voice_script": "transcript of the voice prompt, empty without one",
+    "voice_codes": "tokens of the voice prompt, (frames, channels)",
+    "rejected_codes": "tokens of the rejected take; `codes` are those of the preferred one",
+    "rejected_ended": "whether the rejected take ended by itself",
+    "margin": "by how much the take is preferred, in units of its origin",
+    "chosen_scores": "scores of the preferred take, JSON",
+    "rejected_scores": "scores of the rejected take, JSON",
+    "origin": "what preferred the take: judges with their weights, or listeners",
+    "rejected_audio": "the rejected take",
 }
 
 
@@ -60,9 +70,10 @@ def write_data_folder(config: PushDataConfig, source: Path, folder: Path) -> Non
 
 def _playable(rows: Dataset) -> Dataset:
     """Return rows whose audio is decoded when it is read; without the column where no audio is stored."""
+    columns = [name for name in ("audio", "rejected_audio") if name in rows.features]
     if rows[0]["audio"]["bytes"] is None:
-        return rows.remove_columns("audio")
-    return rows.cast(Features({**rows.features, "audio": Audio()}))
+        return rows.remove_columns(columns)
+    return rows.cast(Features({**rows.features, **{name: Audio() for name in columns}}))
 
 
 def _write_parquet(rows: Dataset, folder: Path, split: str, megabytes: int) -> None:

@@ -24,7 +24,7 @@ from dia.training.distributed import is_sharded, shard
 from dia.training.grad_clipping import scale_and_clip
 from dia.training.loggers import log_metrics_now
 from dia.training.lora import frozen
-from dia.training.loss import ChannelSums, channel_weights, weighted_loss
+from dia.training.loss import LossSums, channel_weights
 from dia.training.objectives import DelayedBatch, Objective
 from dia.training.optimizers import build_optimizer
 from dia.training.schedule import build_schedule
@@ -64,8 +64,8 @@ class DiaModule(L.LightningModule):
         weights = channel_weights(network.config.channels, first_channel_weight)
         self.register_buffer("weights_C", weights, persistent=False)
         self.average: WeightAverage | None = None  # its name is part of the checkpoint format
-        self.step_sums: ChannelSums | None = None
-        self.validation_sums: ChannelSums | None = None
+        self.step_sums: LossSums | None = None
+        self.validation_sums: LossSums | None = None
 
     def configure_model(self) -> None:
         """Shard the network if the strategy has a device mesh, then create the average in the same layout."""
@@ -91,9 +91,11 @@ class DiaModule(L.LightningModule):
         schedule = build_schedule(optimizer, self.schedule, self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def forward(self, batch: DelayedBatch) -> ChannelSums:
-        """Return the objective's sums over a batch."""
-        return self.objective(self.network, batch)
+    def forward(self, batch: DelayedBatch) -> LossSums:
+        """Return the objective's sums over a batch, in training or in validation."""
+        if self.training:
+            return self.objective(self.network, batch)
+        return self.objective.validation_sums(self.network, batch)
 
     def on_train_batch_start(self, batch: DelayedBatch, index: int) -> None:
         """Seed torch for each micro-batch, so that a resumed run draws the same numbers."""
@@ -105,10 +107,10 @@ class DiaModule(L.LightningModule):
 
     def training_step(self, batch: DelayedBatch, index: int) -> Tensor:
         """Return the weighted sum of a micro-batch; it is divided by the count before the optimizer steps."""
-        sums: ChannelSums = self(batch)
+        sums: LossSums = self(batch)
         detached = sums.detach()
         self.step_sums = detached if self.step_sums is None else self.step_sums + detached
-        return (self.weights_C * sums.cross_entropy_C).sum() / (self.weights_C.sum() * USUAL_COUNT)
+        return sums.total(self.weights_C) / USUAL_COUNT
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Divide the gradient by the count of all targets of the step, clip it, and log the step."""
@@ -125,7 +127,7 @@ class DiaModule(L.LightningModule):
         step = self.trainer.global_step
         if (step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]  # set by its loggers' connector
             metrics |= {
-                "train/frames": float(sums.count_C[0]),
+                f"train/{sums.counted}": float(sums.count),
                 "train/gradient_norm": float(norm),
                 "train/learning_rate": learning_rate,
             }
@@ -145,27 +147,22 @@ class DiaModule(L.LightningModule):
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         optimizer.zero_grad(set_to_none=True)
 
-    def _over_all_ranks(self, sums: ChannelSums) -> ChannelSums:
+    def _over_all_ranks(self, sums: LossSums) -> LossSums:
         """Return the sums of all ranks on the CPU, with a single device synchronization."""
         return sums.all_reduced(lambda tensor: self.trainer.strategy.reduce(tensor, reduce_op="sum").cpu())
 
-    def _mean_factor(self, sums: ChannelSums) -> float:
-        """Return the factor from the accumulated gradient to that of the mean over targets.
+    def _mean_factor(self, sums: LossSums) -> float:
+        """Return the factor from the accumulated gradient to that of the mean over samples.
 
         It undoes the means over micro-batches and ranks that Lightning and DDP apply.
         """
-        counts = sums.count_C.tolist()
-        assert min(counts) == max(counts) > 0, (
-            "every channel has the same number of targets: all frames and one EOS of each clip"
-        )
-        factor: float = (
-            self.trainer.accumulate_grad_batches * self.trainer.world_size * USUAL_COUNT / counts[0]
-        )
-        return factor
+        count = float(sums.count)
+        assert count > 0, "a step has samples"
+        return self.trainer.accumulate_grad_batches * self.trainer.world_size * USUAL_COUNT / count
 
     def validation_step(self, batch: DelayedBatch, index: int) -> None:
         """Add a batch to the validation sums."""
-        sums: ChannelSums = self(batch).detach()
+        sums: LossSums = self(batch).detach()
         self.validation_sums = sums if self.validation_sums is None else self.validation_sums + sums
 
     def on_validation_epoch_end(self) -> None:
@@ -179,14 +176,7 @@ class DiaModule(L.LightningModule):
             self.log(name, value, prog_bar=name == "validation/loss", logger=False, sync_dist=True)
         log_metrics_now(self.trainer, metrics, self.trainer.global_step - 1)
 
-    def _metrics(self, stage: str, sums: ChannelSums) -> dict[str, float]:
-        """Return loss, cross-entropy and accuracy by channel, and EOS cross-entropy, by name."""
-        count_C = sums.count_C.clamp_min(1)
-        metrics = {
-            f"{stage}/loss": float(weighted_loss(sums, self.weights_C.cpu().double())),
-            f"{stage}/eos": float(sums.eos_cross_entropy / sums.eos_count.clamp_min(1)),
-        }
-        for name, sums_C in (("cross_entropy", sums.cross_entropy_C), ("accuracy", sums.correct_C)):
-            values = (sums_C / count_C).tolist()
-            metrics |= {f"{stage}/{name}/{channel}": value for channel, value in enumerate(values)}
-        return metrics
+    def _metrics(self, stage: str, sums: LossSums) -> dict[str, float]:
+        """Return the means of the sums by the name of their metric."""
+        weights_C = self.weights_C.cpu().double()
+        return {f"{stage}/{name}": value for name, value in sums.metrics(weights_C).items()}

@@ -31,9 +31,12 @@ class LoraLinear(nn.Module):
         self.lora_B = nn.Parameter(torch.zeros(outputs, config.rank, device=device))
         nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))  # as PEFT does
         self.scale, self.dropout = config.alpha / config.rank, config.dropout
+        self.enabled = True
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (..., O) of features (..., I)."""
+        """Return (..., O) of features (..., I); those of the base alone where the adapter is not enabled."""
+        if not self.enabled:
+            return F.linear(x, self.weight)
         small = F.linear(F.dropout(x, self.dropout, self.training), self.lora_A)
         out: Tensor = F.linear(x, self.weight) + self.scale * F.linear(small, self.lora_B)
         return out

@@ -39,7 +39,7 @@ def test_synthetic_clips_are_log_normal_and_reproducible():
     clips, again = (SyntheticClips(4000, LengthDistribution(260.0, 0.6), DiaConfig(), 3) for _ in range(2))
     assert np.median(clips.frames) == pytest.approx(260, rel=0.05)
     assert np.log(clips.frames).std() == pytest.approx(0.6, rel=0.05)
-    first, second = (costs.example(7, random.Random()) for costs in (clips, again))
+    first, second = (costs.examples(7, random.Random())[0] for costs in (clips, again))
     assert torch.equal(first.codes_TC, second.codes_TC) and len(first.codes_TC) == clips.frames[7]
     assert len(first.text_S) == pytest.approx(0.174 * clips.frames[7], abs=1)
 

@@ -48,8 +48,8 @@ def test_a_prompt_that_makes_the_text_too_long_is_left_out():
     assert clips.partners
     for index in (0, 1):
         for seed in range(10):
-            example = clips.example(index, random.Random(seed))
+            example = clips.examples(index, random.Random(seed))[0]
             assert len(example.text_S) == 602 and len(example.codes_TC) == 5
     short = clips_of(rows_of("a" * 400, "b" * 400, emotion="happy"), emotion="prompt", emotion_dropout=0.0)
-    sizes = {len(short.example(0, random.Random(seed)).text_S) for seed in range(10)}
+    sizes = {len(short.examples(0, random.Random(seed))[0].text_S) for seed in range(10)}
     assert sizes == {402, len(encode_text(f"[S1] {'b' * 400} {'a' * 400}"))}

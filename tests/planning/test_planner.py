@@ -22,7 +22,8 @@ from dia.planning.memory_tracer import BatchShape, FakeBatch, LiveBytes, trace_a
 from dia.planning.model_stats import STATE_BYTES, ModelStats
 from dia.planning.planner import GIGABYTE, Job, Planner
 from dia.planning.suggestions import max_frames_that_fit, suggest
-from dia.training.objectives.guided_distillation import GuidedDistillation, copy_of
+from dia.training.copies import copy_of
+from dia.training.objectives.guided_distillation import GuidedDistillation
 from dia.training.optimizers import build_optimizer
 from tests.processes import run_door
 

@@ -45,3 +45,8 @@ def position(name: str) -> float:
     """Return a number in 0..1 that depends on a name only."""
     digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
+
+
+def is_held_out(name: str, share: float) -> bool:
+    """Return whether a name belongs to the held-out ``share``; it depends on the name alone."""
+    return position(name) < share

@@ -1,4 +1,4 @@
-"""Prosody: pace, pitch, pitch range and pauses; and whether arousal follows the script.
+"""Prosody: pace, pitch, pitch range, energy and pauses; and whether arousal follows the script.
 
 Arousal is measured within a system and a speaker, from pitch, energy and pace relative to that speaker's
 usual values (see `dia/judges/prosody.py`), so that a loud system or a deep voice is neither high nor low.
@@ -57,9 +57,10 @@ FEWEST_TURNS = 4  # of a speaker, below which its usual values are unknown
 
 
 class Prosody:
-    """Pace, pitch, pitch range and pauses, in words per second, hertz, semitones and seconds."""
+    """Pace, pitch, pitch range, energy spread and pauses, in words per second, hertz, semitones, decibels and
+    seconds."""
 
-    name, version, reads = "prosody", "2", ()
+    name, version, reads = "prosody", "3", ()
 
     def __init__(self, models: SharedModels) -> None:
         self.models = models
@@ -69,9 +70,10 @@ class Prosody:
         return provenance_of(self.models.recogniser, self.models.alignment, PitchTracker("pyin"))
 
     def measure(self, recording: Recording, context: Context) -> Values | NotMeasured:
-        """Return `rate` (recognised words per second from first to last), pitch, range and pauses."""
+        """Return `rate` (recognised words per second from first to last), pitch, ranges and pauses."""
         waveform = resample(recording.waveform, recording.sample_rate, SAMPLE_RATE)
-        loud = np.flatnonzero(loud_frames(energy_of(waveform)))
+        energy = energy_of(waveform)
+        loud = np.flatnonzero(loud_frames(energy))
         pitch = pitch_track(waveform)
         if not len(loud) or not np.isfinite(pitch).any():
             return NotMeasured(NO_VOICE)
@@ -85,6 +87,7 @@ class Prosody:
             "rate": len(words) / seconds_of_words if seconds_of_words > 0 else None,
             "pitch": float(np.nanmedian(pitch)),
             "pitch_range": self._pitch_range(recording, pitch),
+            "energy_spread": float(energy[loud].std()),
             "pauses": len(pauses),
             "pause_seconds": sum(pauses),
             "seconds": float(end - begin),
@@ -105,7 +108,7 @@ class Prosody:
         return float(np.mean(ranges)) if ranges else None
 
     def summarise(self, clips: Sequence[ClipScore]) -> list[MetricResult]:
-        """Return pace, pitch, pitch range, the share of time in pauses, and the mean length of a pause."""
+        """Return pace, pitch, ranges, the share of time in pauses, and the mean length of a pause."""
         reasons = count_reasons(clips)
         pauses = contributions_of(clips, "pause_seconds", "pauses")
         return [
@@ -126,6 +129,13 @@ class Prosody:
                 NO_VOICE,
                 label="pitch range",
                 unit="semitones",
+            ),
+            summarise_mean(
+                "energy_spread_decibels",
+                contributions_of(clips, "energy_spread"),
+                NO_VOICE,
+                label="energy spread",
+                unit="dB",
             ),
             summarise_rate(
                 "pause_share",

@@ -33,7 +33,8 @@ class GenerateSamples(L.Callback):
 
     Audio and attention over the text go to the page of the run folder (:mod:`.sample_page`), and to W&B and
     TensorBoard where they log. Rank 0 generates with the unsharded weights while the others wait. Global
-    random states stay unchanged.
+    random states stay unchanged. ``metrics`` are the last values on rank 0; ``is_new`` is whether the current
+    validation generated samples.
     """
 
     def __init__(
@@ -49,6 +50,8 @@ class GenerateSamples(L.Callback):
         self.codec, self.scripts, self.sampling, self.folder = codec, scripts, sampling, folder
         self.max_tokens, self.every, self.score = max_tokens, every, score
         self.validations = 0
+        self.metrics: dict[str, float] = {}
+        self.is_new = False
         self.reported: set[str] = set()
 
     @property
@@ -62,8 +65,13 @@ class GenerateSamples(L.Callback):
         if trainer.sanity_checking or not self.scripts:
             return
         self.validations += 1
-        if self.validations % self.every:
-            return
+        self.is_new = self.validations % self.every == 0
+        if self.is_new:
+            self.generate_now(trainer, task)
+
+    def generate_now(self, trainer: L.Trainer, task: L.LightningModule) -> None:
+        """Generate with the current weights, score, and log; every rank must call it."""
+        assert isinstance(task, DiaModule)
         network = unsharded_network(task.network, needed_here=trainer.is_global_zero)
         if network is not None:
             try:
@@ -82,6 +90,7 @@ class GenerateSamples(L.Callback):
                 for script, take in zip(self.scripts, speech, strict=True)
             ]
             metrics, not_measured = self.score(speech)
+        self.metrics = metrics
         self._log(trainer, metrics, speech, pictures)
         self._report(not_measured)
 

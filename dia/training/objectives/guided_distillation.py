@@ -22,6 +22,7 @@ from dia.config.sampling import Sampling
 from dia.config.train import TrainConfig
 from dia.inference.sampling import guidance_scale, guide
 from dia.network import DiaNetwork
+from dia.training.copies import copy_of
 from dia.training.loss import ChannelSums
 from dia.training.objectives.protocol import DelayedBatch, Objective
 
@@ -107,14 +108,6 @@ class GuidedDistillation(Objective):
             scale_P = guidance_scale(self.sampling, steps_R[rows])
             candidates = guide(cond_PCV, uncond_PCV, self.sampling, scale_P)
             yield begin, TeacherPiece(candidates.ids_BCK, candidates.logits_BCK.log_softmax(-1))
-
-
-def copy_of(network: DiaNetwork) -> DiaNetwork:
-    """Return a copy of a network, also of fake tensors, whose mode ``deepcopy`` would copy too."""
-    with torch.device("meta"):
-        copy = DiaNetwork(network.config)
-    copy.load_state_dict({name: tensor.clone() for name, tensor in network.state_dict().items()}, assign=True)
-    return copy
 
 
 def _divergence(

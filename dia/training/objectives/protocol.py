@@ -8,10 +8,11 @@ from typing import ClassVar, Protocol, Self
 
 from torch import Tensor, nn
 
+from dia.config.choices import TrainingData
 from dia.config.sampling import Sampling
 from dia.config.train import TrainConfig
 from dia.network import DiaNetwork
-from dia.training.loss import ChannelSums
+from dia.training.loss import LossSums
 
 
 class DelayedBatch(Protocol):
@@ -33,6 +34,9 @@ class Objective(ABC):
     teacher_passes: ClassVar[int] = 0
     """Forward passes of the teachers for each batch, which the planner counts."""
 
+    reads: ClassVar[TrainingData] = TrainingData.clips
+    """What a batch of its training data holds."""
+
     @classmethod
     def from_config(cls, config: TrainConfig, network: DiaNetwork) -> Self:
         """Create the objective of a run; ``network`` holds its initial weights, without adapters."""
@@ -48,14 +52,18 @@ class Objective(ABC):
         """Return the sampling with which the trained network generates."""
         return sampling
 
+    def validation_sums(self, network: DiaNetwork, batch: DelayedBatch) -> LossSums:
+        """Return the sums over a batch of the validation split; by default those of training."""
+        return self(network, batch)
+
     @property
     def teachers(self) -> tuple[nn.Module, ...]:
         """Frozen networks that it holds beside the trained one."""
         return ()
 
     @abstractmethod
-    def __call__(self, network: DiaNetwork, batch: DelayedBatch) -> ChannelSums:
-        """Return the sums over a batch's targets; the gradient flows from ``cross_entropy_C`` only.
+    def __call__(self, network: DiaNetwork, batch: DelayedBatch) -> LossSums:
+        """Return the sums over a batch's samples; the gradient flows from their ``total`` only.
 
         Nothing is normalized here: the counts are known only when those of all ranks and micro-batches are
         added (dia/training/dia_module.py).

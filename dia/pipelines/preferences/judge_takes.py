@@ -1,0 +1,216 @@
+"""Generate takes and judge them in any process, in which the checkpoint and the metrics are opened once.
+
+Codes and scores are cached by content, so that a preparation that was interrupted, and one with other
+weights or vetoes, computes nothing again.
+
+Legend: T codec frame, C codec channel.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from dia.dialogue import Script
+from dia.dialogue.script import normalize_text
+from dia.errors import UserError
+from dia.evaluation.cache import ContentCache, take_key
+from dia.evaluation.metrics.protocol import Context, Metric
+from dia.evaluation.prompts import Prompt
+from dia.evaluation.rewards import TERMS, score_take
+from dia.evaluation.suite_prompts import PromptItem
+from dia.inference.engine import generate_codes
+from dia.inference.request import Request
+from dia.inference.synthesizer import decode_all
+from dia.inference.voice import Voice
+from dia.judges.events import Calibration
+from dia.judges.recording import Recording, Times
+from dia.model import Dia
+from dia.pipelines.evaluation.generate_takes import open_voice
+from dia.pipelines.evaluation.take_jobs import CheckpointSource, Codes, device_type, fingerprints
+
+VERSION = 1  # raise when generation changes for the same weights, text and seed
+TURNS = "turns"  # the metric that locates them
+
+
+@dataclass(frozen=True)
+class Speaking:
+    """A script to speak: its prompt, the text of the request, and its voice prompt, where there is one."""
+
+    prompt: Prompt
+    text: str
+    context: Context
+    voice_script: str = ""
+    voice_TC: Codes | None = None
+
+    @classmethod
+    def of(cls, dia: Dia, item: PromptItem, voices: tuple[Recording, ...]) -> "Speaking":
+        """Return the script of a prompt, compared with its own voice prompt, else with ``voices``.
+
+        Raises :class:`UserError` for a voice prompt that the model cannot continue.
+        """
+        text = normalize_text(item.prompt.script)
+        if item.voice is None:
+            return cls(item.prompt, text, Context(item.prompt, voices, item.reference))
+        voice: Voice = open_voice(dia, item.voice)
+        context = Context(item.prompt, (item.voice,), item.reference)
+        codes_TC = voice.codes_TC.numpy()
+        return cls(item.prompt, voice.script(text), context, item.voice.script.render(), codes_TC)
+
+
+@dataclass(frozen=True)
+class JudgeJob:
+    """Takes to generate together and to judge: of each script with its seed."""
+
+    takes: tuple[tuple[Speaking, int], ...]
+
+
+@dataclass(frozen=True)
+class TakeResult:
+    """A judged take: codes (T, C), whether it ended, terms, failures, and the times of located turns."""
+
+    prompt_id: str
+    seed: int
+    codes_TC: Codes
+    ended: bool
+    terms: Mapping[str, float]
+    failures: tuple[str, ...]
+    turn_times: tuple[Times | None, ...]
+
+
+class TakeJudge:
+    """Generates and judges takes; an engine sends it to its workers.
+
+    ``build`` returns the metrics, and is a function that can be pickled where there are workers. Only those
+    that the terms need, that of failures, and that which locates turns are measured.
+    """
+
+    def __init__(
+        self,
+        dia: Dia,
+        source: CheckpointSource,
+        build: Callable[[], Sequence[Metric]],
+        calibration: Mapping[str, Calibration],
+        terms: Sequence[str],
+        cache: ContentCache,
+    ) -> None:
+        self.calibration, self.terms, self.cache = calibration, tuple(terms), cache
+        self._source, self._build = source, build
+        self._dia: Dia | None = dia
+        self._expected, self._device = fingerprints(dia), device_type(dia)
+
+    def __getstate__(self) -> dict[str, Any]:
+        assert self._dia is not None
+        own = {key: value for key, value in self.__dict__.items() if key != "metrics"}
+        return own | {
+            "_dia": None,
+            "_source": self._source.portable(self._dia),
+            "cache": ContentCache(self.cache.folder.absolute()),
+        }
+
+    @cached_property
+    def metrics(self) -> Sequence[Metric]:
+        """The metrics of this process."""
+        needed = {*(TERMS[name].metric for name in self.terms), "failures", TURNS}
+        return [metric for metric in self._build() if metric.name in needed]
+
+    @property
+    def dia(self) -> Dia:
+        """The checkpoint. Raises :class:`UserError` in a worker that opens other weights."""
+        if self._dia is None:
+            self._dia = self._source.open(self._device)
+            if fingerprints(self._dia) != self._expected:
+                raise UserError(
+                    f"a worker opens other weights as {self._source.name} than this command; give it the "
+                    "same files"
+                )
+        return self._dia
+
+    def __call__(self, job: JudgeJob) -> list[TakeResult]:
+        """Return the judged takes of a job."""
+        codes = self._codes(job.takes)
+        waveforms = decode_all(self.dia.codec, [torch.from_numpy(codes_TC) for codes_TC, _ in codes])
+        return [
+            self._judged(speaking, seed, codes_TC, ended, waveform)
+            for (speaking, seed), (codes_TC, ended), waveform in zip(job.takes, codes, waveforms, strict=True)
+        ]
+
+    def _codes(self, takes: Sequence[tuple[Speaking, int]]) -> list[tuple[Codes, bool]]:
+        """Return codes and whether they ended; those that the cache lacks are generated together."""
+        generated: dict[int, dict[str, Any]] = {}
+
+        def compute(place: int) -> dict[str, Any]:
+            if not generated:
+                generated.update(self._generate(takes))
+            return generated[place]
+
+        channels = self.dia.codec.channels
+        stored = [
+            self.cache.get_or_compute(self._key(*take), lambda place=place: compute(place))  # type: ignore[misc]  # mypy infers no type of a default
+            for place, take in enumerate(takes)
+        ]
+        return [
+            (np.array(values["codes"], dtype=np.int64).reshape(-1, channels), bool(values["ended"]))
+            for values in stored
+        ]
+
+    def _generate(self, takes: Sequence[tuple[Speaking, int]]) -> dict[int, dict[str, Any]]:
+        requests = [
+            Request(
+                speaking.text,
+                seed,
+                None if speaking.voice_TC is None else torch.from_numpy(speaking.voice_TC),
+            )
+            for speaking, seed in takes
+        ]
+        dia = self.dia
+        results = generate_codes(
+            dia.network, requests, dia.default_sampling, dia.network.config.decoder.max_positions
+        )
+        return {
+            place: {"codes": result.codes_TC.tolist(), "ended": result.ended}
+            for place, result in enumerate(results)
+        }
+
+    def _judged(
+        self, speaking: Speaking, seed: int, codes_TC: Codes, ended: bool, waveform: np.ndarray
+    ) -> TakeResult:
+        prompt = speaking.prompt
+        recording = Recording(
+            prompt.id,
+            "take",
+            Script.parse(prompt.script),
+            waveform,
+            self.dia.codec.sample_rate,
+            seed,
+            ended=ended,
+            language=prompt.language,
+        )
+        scores = score_take(
+            self.metrics, self.terms, self.calibration, recording, speaking.context, self.cache
+        )
+        turns = scores.values[TURNS]
+        times = turns.values["times"] if turns.measured else [None] * len(recording.script.turns)
+        return TakeResult(
+            prompt.id,
+            seed,
+            codes_TC,
+            ended,
+            scores.terms,
+            scores.failures,
+            tuple(None if pair is None else (float(pair[0]), float(pair[1])) for pair in times),
+        )
+
+    def _key(self, speaking: Speaking, seed: int) -> str:
+        return take_key(
+            kind="codes",
+            version=VERSION,
+            text=speaking.text,
+            seed=seed,
+            voice=None if speaking.voice_TC is None else speaking.voice_TC.tolist(),
+            sampling=asdict(self.dia.default_sampling),
+            **self._expected,
+        )
