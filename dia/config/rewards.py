@@ -10,7 +10,7 @@ TERMS = (
     "right_speaker",
     "similarity",
     "mos",
-    "pitch_range",
+    "pitch_spread",
     "energy_spread",
     "pace",
 )

@@ -27,10 +27,11 @@ LONGEST_PREFIX = 16  # bytes of an emotion before a turn: `{frustrated} `, with 
 
 
 def codes_of(rows: Dataset, index: int, column: str = "codes") -> Tensor:
-    """Return the codes (L, C) of a row, int64."""
+    """Return the codes (L, C) of a row, int64; (0, 0) where it has none."""
     lists = rows.data.column(column)[index].values  # Arrow: a list of frames, each a list of codes
     flat = lists.flatten().to_numpy(zero_copy_only=False)
-    return torch.from_numpy(flat.reshape(len(lists), -1).astype(np.int64))
+    channels = len(flat) // len(lists) if len(lists) else 0
+    return torch.from_numpy(flat.reshape(len(lists), channels).astype(np.int64))
 
 
 @dataclass(frozen=True)

@@ -105,12 +105,12 @@ TERMS = {
         RewardTerm("right_speaker", "turns", _right_speaker, 0.02),
         RewardTerm("similarity", "similarity", _similarity, 0.01),
         RewardTerm("mos", "mos", _mos, 0.05),
-        RewardTerm("pitch_range", "prosody", _plain("pitch_range"), 0.5),
+        RewardTerm("pitch_spread", "prosody", _plain("pitch_spread"), 0.2),
         RewardTerm("energy_spread", "prosody", _plain("energy_spread"), 0.2),
         RewardTerm("pace", "prosody", _plain("rate"), 0.05),
     )
 }
-"""All terms by name. `pitch_range` is in semitones, `energy_spread` in decibels, `pace` in words a second."""
+"""All terms by name. `pitch_spread` is in semitones, `energy_spread` in decibels, `pace` in words a second."""
 
 
 @dataclass(frozen=True)

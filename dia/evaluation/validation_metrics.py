@@ -47,7 +47,7 @@ LOGGED = {
 }
 # beside them, where a run learns from preferences: what it must not lose, and judges that no reward reads
 WATCHED = {
-    "pitch_range_semitones": "prosody",
+    "pitch_spread_semitones": "prosody",
     "energy_spread_decibels": "prosody",
     "second_wer": "second_wer",
     "dnsmos_overall": "dnsmos",

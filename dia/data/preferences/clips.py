@@ -33,7 +33,7 @@ class PreferencePairs:
     weights: NDArray[np.float64] | None = None
 
     def __init__(self, rows: Dataset, config: DiaConfig) -> None:
-        self.rows = rows
+        self.rows, self.channels = rows, config.channels
         columns = ("id", "script", "voice_script", "rejected_ended")
         self._values = {name: rows.data.column(name).to_pylist() for name in columns}
         self.frames = [self._longest(index) for index in range(len(rows))]
@@ -52,10 +52,10 @@ class PreferencePairs:
         return (codes_of(self.rows, index) for index in range(len(self)))
 
     def _example(self, index: int, column: str, *, ended: bool = True) -> Example:
-        voice_TC, codes_TC = codes_of(self.rows, index, "voice_codes"), codes_of(self.rows, index, column)
-        frames = len(voice_TC)
-        if frames:
-            codes_TC = torch.cat((voice_TC, codes_TC))
+        parts = [codes_of(self.rows, index, name) for name in ("voice_codes", column)]
+        # a voice prompt may be missing, and a take may end before its first frame
+        codes_TC = torch.cat([part for part in parts if len(part)] or [torch.zeros(0, self.channels).long()])
+        frames = len(parts[0])
         text_S = torch.tensor(encode_text(self._text(index)))
         return Example(f"{self._values['id'][index]}", text_S, codes_TC, frames, ended)
 

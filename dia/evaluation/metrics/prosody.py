@@ -86,22 +86,25 @@ class Prosody:
         return {
             "rate": len(words) / seconds_of_words if seconds_of_words > 0 else None,
             "pitch": float(np.nanmedian(pitch)),
-            "pitch_range": self._pitch_range(recording, pitch),
+            "pitch_range": self._pitch_range(recording, pitch, (5, 95)),
+            "pitch_spread": self._pitch_range(recording, pitch, (25, 75)),
             "energy_spread": float(energy[loud].std()),
             "pauses": len(pauses),
             "pause_seconds": sum(pauses),
             "seconds": float(end - begin),
         }
 
-    def _pitch_range(self, recording: Recording, pitch: NDArray[np.float64]) -> float | None:
-        """Return semitones from the 5th to the 95th percentile, mean over speakers; None without a turn."""
+    def _pitch_range(
+        self, recording: Recording, pitch: NDArray[np.float64], percentiles: tuple[int, int]
+    ) -> float | None:
+        """Return semitones between two percentiles, mean over speakers; None without a turn."""
         by_speaker: dict[int, list[NDArray[np.float64]]] = {}
         for turn, times in zip(recording.script.turns, self.models.turns(recording), strict=True):
             if times is not None:
                 part = pitch[int(times[0] * FRAMES) : int(times[1] * FRAMES)]
                 by_speaker.setdefault(turn.speaker, []).append(part)
         ranges = [
-            np.ptp(np.nanpercentile(12 * np.log2(track), [5, 95]))
+            np.ptp(np.nanpercentile(12 * np.log2(track), percentiles))
             for track in map(np.concatenate, by_speaker.values())
             if np.isfinite(track).sum() >= MIN_VOICED
         ]
@@ -128,6 +131,13 @@ class Prosody:
                 contributions_of(clips, "pitch_range"),
                 NO_VOICE,
                 label="pitch range",
+                unit="semitones",
+            ),
+            summarise_mean(
+                "pitch_spread_semitones",
+                contributions_of(clips, "pitch_spread"),
+                NO_VOICE,
+                label="pitch spread, middle half",
                 unit="semitones",
             ),
             summarise_mean(

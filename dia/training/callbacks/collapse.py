@@ -18,7 +18,7 @@ from dia.training.callbacks.divergence import Failure, TrainingFailed, write_fai
 from dia.training.callbacks.generate_samples import GenerateSamples
 
 SPREADS = {
-    "pitch_range_semitones": "the pitch range",
+    "pitch_spread_semitones": "the pitch spread",
     "energy_spread_decibels": "the energy spread",
     "similarity": "the similarity to the voices",
 }

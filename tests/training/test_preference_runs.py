@@ -1,0 +1,155 @@
+"""Whole runs of the objectives that learn from preferences: trained, resumed after kills, on two ranks."""
+
+import json
+import math
+import random
+import signal
+
+import pytest
+import torch
+from datasets import load_from_disk
+from safetensors.torch import load_file
+
+from dia.training.checkpointing import newest
+from dia.training.run_folder import read_metrics
+from tests.training.whole_runs import make_noise, start, start_two
+
+PAIRS = (
+    "init_from=runs/base",
+    "data.corpus=preferences",
+    "data.path=",
+    "data.keep_audio=true",
+    "data.name=pairs",
+    "data.preferences.origin=table",
+    "data.preferences.table=noise/pairs.jsonl",
+    "batch.text_dropout=0",
+    "batch.max_frames=240",
+    "trainer.steps=6",
+    "trainer.validate_every=3",
+    "trainer.checkpoint_every=2",
+)
+GROUPS = (
+    "init_from=runs/base",
+    "objective=grpo",
+    "grpo.prompts=2",
+    "grpo.takes=2",
+    "grpo.updates_per_rollout=2",
+    "grpo.max_seconds=0.6",
+    "rewards.weights={mos: 1.0, energy_spread: 0.1}",
+    "rewards.vetoes=[]",
+    "trainer.steps=6",
+    "trainer.validate_every=3",
+    "trainer.checkpoint_every=1",
+)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """Return a folder with a checkpoint, `runs/base`, and a table of pairs of noise."""
+    folder = tmp_path_factory.mktemp("preferences")
+    make_noise(folder)
+    lines = [
+        {
+            "id": f"pair-{number}",
+            "script": f"[S1] Clip {number} of all.",
+            "chosen": f"{number:03d}.wav",
+            "rejected": f"{(number + 5) % 16:03d}.wav",
+            "split": "validation" if number > 9 else "train",
+        }
+        | ({"voice": "003.wav", "voice_script": "[S1] Clip 3 of all."} if number % 3 == 0 else {})
+        for number in range(12)
+    ]
+    (folder / "noise" / "pairs.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
+    run(folder, "base", "trainer.steps=1")
+    return folder
+
+
+def run(folder, name, *overrides):
+    process = start(folder, name, *overrides)
+    process.join()
+    assert process.exitcode == 0, (folder / f"{name}.log").read_text()[-3000:]
+
+
+def weights(folder, name):
+    return load_file(folder / "runs" / name / "model" / "model.safetensors")
+
+
+def same(folder, one, other):
+    first, second = weights(folder, one), weights(folder, other)
+    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+@pytest.mark.parametrize("objective", ["dpo", "ipo", "simpo", "rft"])
+def test_a_run_learns_from_pairs(work, objective):
+    run(work, objective, *PAIRS, f"objective={objective}", "optim.learning_rate=0.003")
+    rows = read_metrics(work / "runs" / objective)
+    validations = [float(row["validation/loss"]) for row in rows if row.get("validation/loss")]
+    assert len(validations) == 2 and all(map(math.isfinite, validations))
+    assert not same(work, objective, "base")
+    if objective != "rft":
+        assert [row for row in rows if row.get("validation/pair_accuracy")]
+
+
+def test_adapters_learn_from_pairs_with_the_base_as_reference(work):
+    run(work, "adapters", *PAIRS, "objective=dpo", "lora.rank=2", "optim.learning_rate=0.01")
+    before, after = weights(work, "base"), weights(work, "adapters")
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    state = torch.load(newest(work / "runs" / "adapters" / "checkpoints").path, weights_only=True)
+    assert all(".lora_" in name for name in state["state_dict"])  # no reference
+
+
+def test_the_data_set_is_an_ordinary_one_with_pairs(work):
+    run(work, "again", *PAIRS, "objective=dpo")
+    (folder,) = (work / "prepared").glob("pairs-*")
+    rows = load_from_disk(str(folder))["train"]
+    assert len(rows) == 10 and (folder / "page.html").is_file()
+    with_voice = next(row for row in rows if row["voice_script"])
+    assert len(with_voice["voice_codes"][0]) == len(with_voice["rejected_codes"][0]) == 8
+    assert with_voice["rejected_audio"]["bytes"][:4] == b"fLaC"
+
+
+@pytest.mark.parametrize("overrides", [(*PAIRS, "objective=dpo"), GROUPS], ids=["dpo", "grpo"])
+def test_two_processes_learn_like_one(work, overrides):
+    name = overrides[-1].partition("=")[2] if overrides is not GROUPS else "grpo"
+    run(work, f"{name}_one", *overrides, "trainer.gradient_accumulation_steps=2")
+    ranks = start_two(work, f"{name}_two", *overrides, "trainer.strategy=ddp")
+    for process in ranks:
+        process.join()
+        assert process.exitcode == 0, (work / f"{name}_two.log").read_text()[-3000:]
+    one, two = weights(work, f"{name}_one"), weights(work, f"{name}_two")
+    for key, tensor in one.items():
+        torch.testing.assert_close(two[key], tensor, rtol=0, atol=5e-6, msg=key)
+
+
+@pytest.mark.parametrize("overrides", [(*PAIRS, "objective=dpo"), GROUPS], ids=["dpo", "grpo"])
+def test_kills_lose_nothing(work, overrides):
+    """Kill runs at random moments, for GRPO also between two updates with the same takes."""
+    name = "grpo" if overrides is GROUPS else "dpo"
+    run(work, f"{name}_whole", *overrides)
+    rng, kills = random.Random(0), 0
+    process = start(work, f"{name}_killed", *overrides)
+    while kills < 3:
+        process.join(rng.uniform(1.0, 5.0))
+        if process.exitcode is not None:
+            break
+        process.kill()
+        process.join()
+        kills += 1
+        process = start(work, f"{name}_killed", *overrides)
+    process.join()
+    assert process.exitcode == 0, (work / f"{name}_killed.log").read_text()[-3000:]
+    assert same(work, f"{name}_whole", f"{name}_killed")
+
+
+def test_a_run_that_stops_between_two_updates_reads_its_own_takes(work):
+    run(work, "stopped_whole", *GROUPS)
+    process = start(work, "stopped", *GROUPS)
+    metrics = work / "runs" / "stopped" / "checkpoints"
+    while process.exitcode is None and not list(metrics.glob("step-00000001.json")):
+        process.join(0.05)
+    process.terminate()  # SIGTERM: saves after this step
+    process.join()
+    assert process.exitcode in (-signal.SIGTERM, 128 + signal.SIGTERM)
+    assert list((work / "runs" / "stopped" / "rollouts").glob("*-rank0-0.safetensors"))
+    run(work, "stopped", *GROUPS)
+    assert same(work, "stopped_whole", "stopped")
