@@ -110,7 +110,8 @@ TERMS = {
         RewardTerm("pace", "prosody", _plain("rate"), 0.05),
     )
 }
-"""All terms by name. `pitch_spread` is in semitones, `energy_spread` in decibels, `pace` in words a second."""
+"""All terms by name. `pitch_spread` is in semitones, `energy_spread` in decibels, `pace` in words per
+second."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ class PreferencePairs:
     """
 
     clips_per_sample = 2
+    code_columns: tuple[str, ...] = ("codes", "rejected_codes")
     weights: NDArray[np.float64] | None = None
 
     def __init__(self, rows: Dataset, config: DiaConfig) -> None:
@@ -65,9 +66,8 @@ class PreferencePairs:
 
     def _longest(self, index: int) -> int:
         """The frames of the longer take, with the voice prompt."""
-        voice, *takes = (
-            len(self.rows.data.column(name)[index]) for name in ("voice_codes", "codes", "rejected_codes")
-        )
+        columns = ("voice_codes", *self.code_columns)
+        voice, *takes = (len(self.rows.data.column(name)[index]) for name in columns)
         return voice + max(takes)
 
     def _require_fit(self, config: DiaConfig) -> None:
@@ -93,9 +93,10 @@ class PreferredTakes(PreferencePairs):
     """The preferred takes of a preference split, each once."""
 
     clips_per_sample = 1
+    code_columns = ("codes",)
 
     def __init__(self, rows: Dataset, config: DiaConfig) -> None:
-        _, first = np.unique(rows.data.column("id").to_pylist(), return_index=True)
+        _, first = np.unique(rows.data.column("audio_sha256").to_pylist(), return_index=True)
         super().__init__(rows.select(sorted(first.tolist())).flatten_indices(), config)
 
     def examples(self, index: int, rng: random.Random) -> list[Example]:

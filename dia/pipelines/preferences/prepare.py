@@ -28,6 +28,7 @@ from dia.pipelines.preferences.votes import ListenerVotes
 
 Rows = dict[str, list[dict[str, Any]]]  # by split
 SHARD = "data-00000"
+SHOWN_REASONS = 10
 
 
 class PairSource(Protocol):
@@ -90,10 +91,11 @@ def _write(
 ) -> None:
     """Write the data set. Raises :class:`UserError` when there is no pair to learn from."""
     if not rows.get("train"):
+        events = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+        reasons = "".join(f"\n  - {item['id']}: {item['error']}" for item in left_out[:SHOWN_REASONS])
         raise UserError(
-            "no pair could be formed for training: "
-            + ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
-            + "; give more scripts or takes, or a smaller data.preferences.deviations"
+            f"no pair could be formed for training: {events}; give more scripts or takes, or a smaller "
+            f"data.preferences.deviations{reasons}"
         )
     parts, reports = parts_folder(folder), list[ShardReport]()
     for split, own in rows.items():
