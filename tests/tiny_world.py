@@ -40,19 +40,28 @@ class TinyWorld:
         save_checkpoint(DiaNetwork(TINY), folder / "ours", None)
         convert(read_source(folder / "ours"), "nari", self.init)
 
-    def overrides(self, runs: Path, steps: int = 2, *, codec: bool = False) -> list[str]:
+    def overrides(self, runs: Path, steps: int = 2, *, codec: bool = False, pairs: bool = False) -> list[str]:
         """Overrides for a run of any recipe on one CPU, without its choice of a checkpoint or a shape.
 
-        A run that trains a ``codec`` has no model, no codec and no validation.
+        A run that trains a ``codec`` has no model, no codec and no validation. ``pairs`` reads a table of
+        pairs instead of the corpus.
         """
-        of_dia = [f"codec.name={self.codec}", "batch.max_frames=200", "validation.generate_every=0"]
-        shared = [
-            f"runs={runs}",
+        corpus = [
             "data=corpus",
             "data.corpus=local",
             f"data.path={self.corpus}",
-            "data.name=tiny",
             "data.streaming=false",
+        ]
+        table = [
+            "data=preferences",
+            "data.preferences.origin=table",
+            f"data.preferences.table={self.folder / 'pairs.jsonl'}",
+        ]
+        of_dia = [f"codec.name={self.codec}", "batch.max_frames=200", "validation.generate_every=0"]
+        shared = [
+            f"runs={runs}",
+            *(table if pairs else corpus),
+            "data.name=tiny",
             f"data.root={self.folder / 'prepared'}",
             f"data.sample_rate={RATE}",
             "engine.workers=0",
@@ -102,6 +111,16 @@ class TinyWorld:
                 }
             )
         (self.corpus / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        pairs = [
+            {
+                "script": row["text"],
+                "split": row["split"],
+                "chosen": f"corpus/{row['audio']}",
+                "rejected": "corpus/0.wav",
+            }
+            for row in rows
+        ]
+        (self.folder / "pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
 
 
 def _flat(content: dict, before: str = "") -> list[tuple[str, str]]:

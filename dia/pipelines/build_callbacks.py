@@ -19,6 +19,7 @@ from dia.evaluation.validation_metrics import ValidationMetrics
 from dia.home import in_home
 from dia.pipelines.build_model import inference_sampling
 from dia.pipelines.group_rewards import GroupJudge
+from dia.pipelines.rollout_generator import RolloutGenerator
 from dia.training.callbacks.collapse import CollapseGuard
 from dia.training.callbacks.divergence import DivergenceGuard
 from dia.training.callbacks.generate_groups import GenerateGroups
@@ -27,7 +28,6 @@ from dia.training.callbacks.text_gain import TextGain
 from dia.training.callbacks.throughput import Throughput
 from dia.training.callbacks.watchdog import Watchdog, WatchedLoader
 from dia.training.objectives import objective_type
-from dia.training.rollouts import RolloutGenerator
 
 COLUMNS = ["id", "source", "script", "turns", "seconds", "audio"]  # that judges read
 

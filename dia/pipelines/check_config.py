@@ -133,16 +133,10 @@ def _start_problems(config: TrainConfig) -> list[str]:
         )
         problems.append(f"{key} needs a checkpoint to start from; give init_from=PATH or a Hub id")
     problems += objective.problems(config)
-    has_pairs = config.data.corpus == PREFERENCES
-    if objective.reads.from_preferences and not has_pairs:
+    if objective.reads.from_preferences and config.data.corpus != PREFERENCES:
         problems.append(
             f"objective={config.objective} learns from pairs of takes; give data=preferences with "
             "data.preferences.ckpt and data.preferences.scripts"
-        )
-    if has_pairs and not objective.reads.from_preferences:
-        problems.append(
-            f"data=preferences holds pairs of takes, which objective={config.objective} does not read; "
-            "choose objective=dpo, ipo, simpo or rft"
         )
     return problems
 

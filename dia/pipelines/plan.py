@@ -5,12 +5,13 @@ from functools import partial
 from rich.console import Console
 
 from dia.codecs.registry import codec_shape
+from dia.config.choices import TrainingData
 from dia.config.train import RunConfig, TrainConfig
 from dia.errors import UserError
 from dia.pipelines.check_config import price_problems
 from dia.pipelines.preflight import require_none
 from dia.planning.model_stats import ModelStats
-from dia.planning.planner import Job, Planner
+from dia.planning.planner import Generation, Job, Planner
 from dia.planning.report import WIDTH, show_plan
 from dia.training.objectives import objective_type
 
@@ -61,7 +62,15 @@ def job_of(config: TrainConfig) -> Job:
         accumulation=trainer.gradient_accumulation_steps,
         steps=trainer.steps,
         use_ema=config.ema.decay > 0,
+        generation=_generation(config),
     )
+
+
+def _generation(config: TrainConfig) -> Generation | None:
+    """Return the takes that an optimizer step generates, None where it generates none."""
+    if objective_type(config.objective).reads is not TrainingData.groups:
+        return None
+    return Generation(config.grpo.prompts * config.grpo.takes, 2 if config.sampling.guided else 1)
 
 
 def gpus_of(config: TrainConfig) -> int:

@@ -77,12 +77,17 @@ class BatchShape:
 
 @dataclass
 class FakeBatch:
-    """A batch of zeros, as an objective reads it: text (B, S), delayed codes (B, T, C)."""
+    """A batch of zeros, as an objective reads it: text (B, S), delayed codes (B, T, C).
+
+    Advantages (B,) and old log probabilities (B, T, C) are those of groups of takes.
+    """
 
     text_BS: Tensor
     text_mask_BS: Tensor
     inputs_BTC: Tensor
     targets_BTC: Tensor
+    advantages_B: Tensor
+    old_log_BTC: Tensor
 
     @classmethod
     def of(cls, shape: BatchShape, channels: int) -> "FakeBatch":
@@ -94,6 +99,8 @@ class FakeBatch:
             torch.ones(text, dtype=torch.bool),
             torch.zeros(codes, dtype=torch.long),
             torch.zeros(codes, dtype=torch.long),
+            torch.zeros(shape.clips),
+            torch.zeros(codes),
         )
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from dia.config.choices import TrainingData
 from dia.config.lora import LoraConfig
 from dia.config.trainer import FIRST_CHANNEL_WEIGHT
 from dia.network import DiaConfig, DiaNetwork
@@ -86,6 +87,11 @@ class ModelStats:
     def teacher_passes(self) -> int:
         """The number of forward passes of the teachers for each batch."""
         return self._on_meta[1].teacher_passes
+
+    @property
+    def clips_per_sample(self) -> int:
+        """The number of clips of a sample: pairs have two."""
+        return 2 if self._on_meta[1].reads is TrainingData.pairs else 1
 
     def state_bytes(self, optimizer: str) -> float:
         """Return the bytes of an optimizer's states for all trained weights."""

@@ -34,6 +34,16 @@ class Job:
     """Micro-batches of an optimizer step."""
     steps: int
     use_ema: bool = False
+    generation: "Generation | None" = None
+    """Takes that an optimizer step generates before it learns from them."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """Takes of an optimizer step on all GPUs, each of ``passes`` forward passes (2 with guidance)."""
+
+    takes: int
+    passes: int
 
 
 @dataclass(frozen=True)
@@ -54,12 +64,15 @@ class Work:
     """Work of an optimizer step on all GPUs.
 
     ``flops`` are those of the clips alone, ``computed`` include padding and recomputation, ``frames`` are
-    codec frames.
+    codec frames. ``generated`` are the operations of generation, which ``computed`` does not include: its
+    ``reads``, decoder steps that each read all weights, take longer than they.
     """
 
     flops: float
     computed: float
     frames: float
+    generated: float = 0.0
+    reads: int = 0
 
 
 class Planner:
@@ -80,7 +93,11 @@ class Planner:
         )
         text_bytes = round(max(1, steps - tail) / self.frame_rate * self.settings.text_bytes_per_second)
         text_bytes = min(max(1, text_bytes), self.model.encoder.max_positions)
-        return BatchShape(max(1, job.frames // steps), steps, text_bytes)
+        samples = max(1, job.frames // (steps * self.stats.clips_per_sample))
+        clips = samples * self.stats.clips_per_sample
+        if job.generation is not None:  # a micro-batch is whole groups, whatever the budget of frames
+            clips = max(1, job.generation.takes // (job.gpus * job.accumulation))
+        return BatchShape(clips, steps, text_bytes)
 
     def memory(self, job: Job) -> Memory:
         """Return the memory of one GPU at the peak of a step."""
@@ -118,8 +135,16 @@ class Planner:
         flops = training_flops(self.model, clips, frozen=self.stats.frozen)
         computed = flops + recomputed_flops(self.model, clips, job.activations)
         computed += self.stats.teacher_passes * forward_flops(self.model, clips)
+        generated, reads = 0.0, 0
+        if job.generation is not None:
+            generated = job.generation.passes * forward_flops(self.model, clips) * micro_batches
+            reads = shape.steps * job.accumulation
         return Work(
-            flops * unpadded * micro_batches, computed * micro_batches, frames * unpadded * micro_batches
+            flops * unpadded * micro_batches,
+            computed * micro_batches,
+            frames * unpadded * micro_batches,
+            generated,
+            reads,
         )
 
     def hours(self, job: Job, gpu: str) -> float:

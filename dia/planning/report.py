@@ -38,6 +38,11 @@ def show_plan(planner: Planner, job: Job, console: Console) -> None:
 def notes(job: Job) -> list[str]:
     """Return what the numbers do not include."""
     lines = ["activations are those of uncompiled code; compiled layers save no more"]
+    if job.generation is not None:
+        lines.append(
+            "times do not include the generation and the scoring of takes, which take longer than learning; "
+            "a run logs train/generation_seconds and train/scoring_seconds"
+        )
     if job.precision == "32-true":
         lines.append(
             "on a GPU in fp32, attention with shared keys has no memory-efficient kernel and saves T x T "
@@ -84,6 +89,9 @@ def _work(planner: Planner, job: Job) -> Table:
     table.add_row("operations of the clips, forward and backward", f"{work.flops / 1e12:,.1f} TFLOP")
     table.add_row("operations with padding and recomputation", f"{work.computed / 1e12:,.1f} TFLOP")
     table.add_row(f"audio in {job.steps:,} steps", f"{seconds * job.steps / 3600:,.0f} hours")
+    if job.generation is not None:
+        table.add_row(f"generation of {job.generation.takes} takes", f"{work.generated / 1e12:,.1f} TFLOP")
+        table.add_row("decoder steps of it on a GPU, each reads all weights", f"{work.reads:,}")
     return table
 
 

@@ -39,7 +39,7 @@ def test_the_command_line_wins_over_the_recipe():
 
 @pytest.mark.parametrize("argument", ["+recipe=nope", "recipe=demo", "++recipe=demo"])
 def test_wrong_recipes_list_what_exists(argument):
-    with pytest.raises(UserError, match="codec_nano, demo, emotion, event_detector, finetune"):
+    with pytest.raises(UserError, match="codec_nano, demo, dpo, emotion, event_detector, finetune"):
         chosen_recipes([argument])
 
 

@@ -116,7 +116,8 @@ def test_two_processes_learn_like_one(work, overrides):
     for process in ranks:
         process.join()
         assert process.exitcode == 0, (work / f"{name}_two.log").read_text()[-3000:]
-    one, two = weights(work, f"{name}_one"), weights(work, f"{name}_two")
+    one, two, before = (weights(work, run) for run in (f"{name}_one", f"{name}_two", "base"))
+    assert any(not torch.equal(one[key], before[key]) for key in one)
     for key, tensor in one.items():
         torch.testing.assert_close(two[key], tensor, rtol=0, atol=5e-6, msg=key)
 

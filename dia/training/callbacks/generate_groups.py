@@ -7,11 +7,10 @@ import lightning as L
 import torch
 from lightning.pytorch.utilities import move_data_to_device
 
-from dia.data.rollout_scripts import GroupBatch
 from dia.training.dia_module import DiaModule
 from dia.training.loggers import log_metrics_now
 from dia.training.objectives.grpo import GroupRelativePolicyOptimization
-from dia.training.rollouts import Rollout, RolloutFiles, RolloutGenerator, add_old_likelihoods
+from dia.training.rollouts import Generate, Rollout, RolloutFiles, ScriptBatch, add_old_likelihoods
 
 RETAINED_ROLLOUTS = 2  # of the last checkpoints, of which the older one is the substitute of a corrupt one
 
@@ -22,8 +21,8 @@ class GenerateGroups(L.Callback):
     Logs the mean reward and its deviation within groups, and the seconds of generation and of scoring.
     """
 
-    def __init__(self, generator: RolloutGenerator, folder: Path, micro_batches: int, updates: int) -> None:
-        self.generator, self.folder = generator, folder
+    def __init__(self, generate: Generate, folder: Path, micro_batches: int, updates: int) -> None:
+        self.generate, self.folder = generate, folder
         self.micro_batches, self.updates = micro_batches, updates
         self.files: RolloutFiles | None = None
         self.saved: list[int] = []
@@ -34,7 +33,7 @@ class GenerateGroups(L.Callback):
         self.files = RolloutFiles(self.folder, trainer.global_rank)
 
     def on_train_batch_start(
-        self, trainer: L.Trainer, task: L.LightningModule, batch: GroupBatch, batch_idx: int
+        self, trainer: L.Trainer, task: L.LightningModule, batch: ScriptBatch, batch_idx: int
     ) -> None:
         """Generate the takes of a micro-batch, or read those of its rollout."""
         assert isinstance(task, DiaModule) and self.files is not None
@@ -44,7 +43,7 @@ class GenerateGroups(L.Callback):
         if trainer.global_step % self.updates:
             self.files.read(batch.rollout, micro_batch).fill(batch, task.device)
             return
-        rollout = self.generator.generate(task.network, batch)
+        rollout = self.generate(task.network, batch)
         rollout.fill(batch, task.device)
         with trainer.precision_plugin.forward_context():
             rollout = add_old_likelihoods(rollout, task.network, batch, objective.piece)

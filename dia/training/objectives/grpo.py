@@ -71,7 +71,7 @@ class GroupRelativePolicyOptimization(Objective):
     needs_checkpoint = True
     reads = TrainingData.groups
     reads_sampling = True
-    teacher_passes = 1
+    teacher_passes = 2  # of the reference, and of the weights that generated the takes
 
     def __init__(self, reference: ReferencePolicy, settings: GrpoConfig, piece: int = PIECE) -> None:
         self.reference, self.settings, self.piece = reference, settings, piece

@@ -1,7 +1,6 @@
-"""Rejection sampling fine-tuning: cross-entropy of the best of several takes (Touvron et al. 2023, arXiv
-2307.09288, section 3.2.3; there as one step of RLHF).
+"""Rejection sampling fine-tuning: cross-entropy of the best of several takes.
 
-It reads the preferred takes of a preference data set as ordinary clips. Their voice prompts are not part of
+Source: Touvron et al. 2023, arXiv 2307.09288, section 3.2.3, there as one step of RLHF. It reads the preferred takes of a preference data set as ordinary clips. Their voice prompts are not part of
 the loss.
 """
 
