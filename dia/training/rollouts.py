@@ -23,7 +23,7 @@ FOLDER = "rollouts"
 
 
 class ScriptBatch(GroupBatch, Protocol):
-    """The scripts of a micro-batch by ``rows``, its ``number`` over all ranks, and its ``rollout``'s number."""
+    """The scripts of a micro-batch by ``rows``, its ``number`` over all ranks, and the rollout's number."""
 
     rows: list[int]
     number: int

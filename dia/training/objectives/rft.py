@@ -1,7 +1,7 @@
 """Rejection sampling fine-tuning: cross-entropy of the best of several takes.
 
-Source: Touvron et al. 2023, arXiv 2307.09288, section 3.2.3, there as one step of RLHF. It reads the preferred
-takes of a preference data set as ordinary clips. Their voice prompts are not part of the loss.
+Source: Touvron et al. 2023, arXiv 2307.09288, section 3.2.3, there as one step of RLHF. It reads the
+preferred takes of a preference data set as ordinary clips. Their voice prompts are not part of the loss.
 """
 
 from dia.config.choices import TrainingData
