@@ -2,9 +2,9 @@
 
     python scripts/judge_noise.py prepared/preferences-0123456789 60
 
-Each take is judged as it is and after a shift of 2.5 ms, half a decibel less, and white noise at -70 dBFS. The
-table has the standard deviation of each term of one judging: that of the difference by the square root of 2.
-dia/evaluation/rewards.py holds the values that decide which pairs are within the judges' noise.
+Each take is judged as it is and after a shift of 2.5 ms, half a decibel less, and white noise at -70 dBFS.
+The table has the standard deviation of each term of one judging: that of the difference by the square root of
+2. dia/evaluation/rewards.py holds the values that decide which pairs are within the judges' noise.
 """
 
 import argparse

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.interruptions import Outcome, interrupt_door
 
-COMMANDS = ("prepare", "train", "eval", "record", "sweep")
+COMMANDS = ("prepare", "train", "eval", "record", "sweep", "dpo", "grpo")
 
 
 def main() -> None:

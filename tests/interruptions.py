@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from tests.processes import Finished, kill_tree, run_door, start_door
 from tests.systems.conftest import PROMPTS
 from tests.systems.vendor_server import KEY, Vendor, serving
 from tests.tiny_world import TinyWorld
-from tests.training.whole_runs import TINY_RUN, make_noise
+from tests.training.whole_runs import GROUPS, PAIRS, TINY_RUN, make_noise, make_pairs
 
 TERMINATED = (128 + signal.SIGTERM, -signal.SIGTERM)  # the latter before the command handles signals
 PER_RUN = 5  # interruptions, after which a run may finish
@@ -146,7 +147,7 @@ def _run(scenario: Scenario, place: Path) -> Finished:
 
 
 def _is_finished(scenario: Scenario, place: Path) -> bool:
-    return scenario.name == "train" and (place / "runs" / "run" / FINISHED).is_file()
+    return scenario.name in ("train", "dpo", "grpo") and (place / "runs" / "run" / FINISHED).is_file()
 
 
 def prepare_scenario(folder: Path) -> Scenario:
@@ -164,17 +165,30 @@ def train_scenario(folder: Path) -> Scenario:
     """Train a tiny network; model, optimizer's steps and logged losses must be equal."""
     make_noise(folder)
     shared = [f"data.path={folder / 'noise'}", f"data.root={folder / 'prepared'}", "run_name=run"]
+    return Scenario("train", "train", lambda place: [*TINY_RUN, *shared], _trained)
 
-    def result(place: Path) -> Any:
-        run = place / "runs" / "run"
-        assert (run / FINISHED).is_file(), "the run has not finished"
-        kinds = ("train/loss", "validation/loss")
-        losses = [
-            (row["step"], kind, row[kind]) for row in read_metrics(run) for kind in kinds if row.get(kind)
-        ]
-        return digest(run / "model"), losses
 
-    return Scenario("train", "train", lambda place: [*TINY_RUN, *shared], result)
+def _trained(place: Path) -> Any:
+    """Return the files of a run's model, and its logged losses."""
+    run = place / "runs" / "run"
+    assert (run / FINISHED).is_file(), "the run has not finished"
+    kinds = ("train/loss", "validation/loss", "train/reward")
+    losses = [(row["step"], kind, row[kind]) for row in read_metrics(run) for kind in kinds if row.get(kind)]
+    return digest(run / "model"), losses
+
+
+def preference_scenario(name: str, folder: Path) -> Scenario:
+    """Train a tiny network on pairs (`dpo`) or on groups of its own takes (`grpo`)."""
+    train = train_scenario(folder)
+    assert _run(train, folder).returncode == 0
+    make_pairs(folder)
+    own = [*PAIRS, "objective=dpo"] if name == "dpo" else [*GROUPS]
+    own += [f"init_from={folder / 'runs' / 'run'}", f"data.root={folder / 'prepared'}", "run_name=run"]
+    if name == "dpo":
+        own.append(f"data.preferences.table={folder / 'noise' / 'pairs.jsonl'}")
+    else:
+        own.append(f"data.path={folder / 'noise'}")
+    return Scenario(name, "train", lambda place: [*TINY_RUN, *own], _trained)
 
 
 def eval_scenario(folder: Path) -> Scenario:
@@ -277,11 +291,13 @@ SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
     "train": train_scenario,
     "eval": eval_scenario,
     "sweep": sweep_scenario,
+    "dpo": partial(preference_scenario, "dpo"),
+    "grpo": partial(preference_scenario, "grpo"),
 }
 
 
 def interrupt_door(name: str, number: int, count: int, folder: Path, seed: int = 0) -> Outcome:
-    """Interrupt one of `prepare`, `train`, `eval`, `record` and `sweep`; see :func:`interrupt`."""
+    """Interrupt one of ``SCENARIOS``, or `record`; see :func:`interrupt`."""
     folder.mkdir(parents=True, exist_ok=True)
     if name != "record":
         return interrupt(SCENARIOS[name](folder), number, count, folder, seed)

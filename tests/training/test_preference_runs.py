@@ -1,6 +1,5 @@
 """Whole runs of the objectives that learn from preferences: trained, resumed after kills, on two ranks."""
 
-import json
 import math
 import random
 import signal
@@ -12,35 +11,7 @@ from safetensors.torch import load_file
 
 from dia.training.checkpointing import newest
 from dia.training.run_folder import read_metrics
-from tests.training.whole_runs import make_noise, start, start_two
-
-PAIRS = (
-    "init_from=runs/base",
-    "data.corpus=preferences",
-    "data.path=",
-    "data.keep_audio=true",
-    "data.name=pairs",
-    "data.preferences.origin=table",
-    "data.preferences.table=noise/pairs.jsonl",
-    "batch.text_dropout=0",
-    "batch.max_frames=240",
-    "trainer.steps=6",
-    "trainer.validate_every=3",
-    "trainer.checkpoint_every=2",
-)
-GROUPS = (
-    "init_from=runs/base",
-    "objective=grpo",
-    "grpo.prompts=2",
-    "grpo.takes=2",
-    "grpo.updates_per_rollout=2",
-    "grpo.max_seconds=0.6",
-    "rewards.weights={mos: 1.0, energy_spread: 0.1}",
-    "rewards.vetoes=[]",
-    "trainer.steps=6",
-    "trainer.validate_every=3",
-    "trainer.checkpoint_every=1",
-)
+from tests.training.whole_runs import GROUPS, PAIRS, make_noise, make_pairs, start, start_two
 
 
 @pytest.fixture(scope="module")
@@ -48,18 +19,7 @@ def work(tmp_path_factory):
     """Return a folder with a checkpoint, `runs/base`, and a table of pairs of noise."""
     folder = tmp_path_factory.mktemp("preferences")
     make_noise(folder)
-    lines = [
-        {
-            "id": f"pair-{number}",
-            "script": f"[S1] Clip {number} of all.",
-            "chosen": f"{number:03d}.wav",
-            "rejected": f"{(number + 5) % 16:03d}.wav",
-            "split": "validation" if number > 9 else "train",
-        }
-        | ({"voice": "003.wav", "voice_script": "[S1] Clip 3 of all."} if number % 3 == 0 else {})
-        for number in range(12)
-    ]
-    (folder / "noise" / "pairs.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
+    make_pairs(folder)
     run(folder, "base", "trainer.steps=1")
     return folder
 

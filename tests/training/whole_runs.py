@@ -37,6 +37,36 @@ TINY_RUN = (
 )
 
 
+# a run that learns from pairs, and one from groups, after those of TINY_RUN
+PAIRS = (
+    "init_from=runs/base",
+    "data.corpus=preferences",
+    "data.path=",
+    "data.keep_audio=true",
+    "data.name=pairs",
+    "data.preferences.origin=table",
+    "data.preferences.table=noise/pairs.jsonl",
+    "batch.text_dropout=0",
+    "batch.max_frames=240",
+    "trainer.steps=6",
+    "trainer.validate_every=3",
+    "trainer.checkpoint_every=2",
+)
+GROUPS = (
+    "init_from=runs/base",
+    "objective=grpo",
+    "grpo.prompts=2",
+    "grpo.takes=2",
+    "grpo.updates_per_rollout=2",
+    "grpo.max_seconds=0.6",
+    "rewards.weights={mos: 1.0, energy_spread: 0.1}",
+    "rewards.vetoes=[]",
+    "trainer.steps=6",
+    "trainer.validate_every=3",
+    "trainer.checkpoint_every=1",
+)
+
+
 def make_noise(folder: Path) -> None:
     """Write a corpus of noise to ``folder/noise``."""
     (folder / "noise").mkdir()
@@ -49,6 +79,22 @@ def make_noise(folder: Path) -> None:
             json.dumps({"audio": f"{number:03d}.wav", "text": f"[S1] Clip {number} of all.", "split": split})
         )
     (folder / "noise" / "rows.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def make_pairs(folder: Path) -> None:
+    """Write a table of pairs of noise to ``folder/noise``, after :func:`make_noise`."""
+    lines = [
+        {
+            "id": f"pair-{number}",
+            "script": f"[S1] Clip {number} of all.",
+            "chosen": f"{number:03d}.wav",
+            "rejected": f"{(number + 5) % 16:03d}.wav",
+            "split": "validation" if number > 9 else "train",
+        }
+        | ({"voice": "003.wav", "voice_script": "[S1] Clip 3 of all."} if number % 3 == 0 else {})
+        for number in range(12)
+    ]
+    (folder / "noise" / "pairs.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
 
 
 def train(folder: Path, environment: dict[str, str], name: str, *overrides: str) -> None:
