@@ -154,3 +154,17 @@ def test_the_site_builds_without_a_warning(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr[-3_000:]
     assert (tmp_path / "site" / "index.html").is_file()
+
+
+@pytest.mark.parametrize(
+    "card", sorted((ROOT / "data" / "models").glob("*/README.md")), ids=lambda path: path.parent.name
+)
+def test_every_command_of_a_model_card_composes(card):
+    inline = re.findall(r"`(python -m dia\.[^`]+)`", card.read_text(encoding="utf-8"))
+    problems = [
+        problem
+        for text in inline
+        for words in commands(text.replace("\n", " "))
+        if (problem := command_problem(words))
+    ]
+    assert inline and not problems, "\n".join(problems)
