@@ -24,6 +24,8 @@ def test_every_recipe_composes_validates_and_builds(name, tmp_path, monkeypatch)
     )  # no Hub in tests
     if name == "event_detector":
         starts = [f"event_detector.folder={tmp_path}"]
+    if name in ("dpo", "rft"):
+        starts += ["data.preferences.scripts=prepared/nano"]
     config = typed(f"+recipe={name}", *starts)
     validate(config)
     if not isinstance(config, TrainConfig):
