@@ -44,14 +44,16 @@ def examples(count=9):
 class Listed:
     """Clips in a list; `read` records the index of each clip that is read."""
 
+    clips_per_sample = 1
+
     def __init__(self, listed, weights=None):
         self.listed, self.weights = listed, weights
         self.frames = [len(example.codes_TC) for example in listed]
         self.read = []
 
-    def example(self, index, rng):
+    def examples(self, index, rng):
         self.read.append(index)
-        return self.listed[index]
+        return [self.listed[index]]
 
     def all_codes(self):
         return (example.codes_TC for example in self.listed)
