@@ -127,6 +127,13 @@ def test_each_preferred_take_counts_once():
     assert [len(takes.examples(index, None)) for index in range(2)] == [1, 1]
 
 
+def test_a_take_without_an_end_is_used_as_far_as_it_fits():
+    pairs = PreferencePairs(dataset((5, 90, 3, False)), TINY)
+    (chosen, rejected), longest = pairs.examples(0, None), TINY.max_frames
+    assert [len(chosen.codes_TC), len(rejected.codes_TC)] == [8, longest]
+    assert pairs.frames == [longest]
+
+
 def test_takes_that_do_not_fit_the_model_are_named():
     with pytest.raises(UserError, match="pair-1 has 90 frames"):
         PreferencePairs(dataset((5, 5, 0, True), (90, 5, 0, True)), TINY)

@@ -25,16 +25,16 @@ SHOWN_PROBLEMS = 10
 class PreferencePairs:
     """Pairs of a preference split; see :class:`dia.data.batching.Clips`. The preferred take comes first.
 
-    A voice prompt comes before both takes. Raises :class:`UserError` that lists takes and texts which are too
+    A voice prompt comes before both takes. Of a take that did not end, the frames that fit the model are used:
+    its likelihood has no end. Raises :class:`UserError` that lists takes and texts which are too
     long for the model, and codes with another number of channels.
     """
 
     clips_per_sample = 2
-    code_columns: tuple[str, ...] = ("codes", "rejected_codes")
     weights: NDArray[np.float64] | None = None
 
     def __init__(self, rows: Dataset, config: DiaConfig) -> None:
-        self.rows, self.channels = rows, config.channels
+        self.rows, self.channels, self.max_frames = rows, config.channels, config.max_frames
         columns = ("id", "script", "voice_script", "rejected_ended")
         self._values = {name: rows.data.column(name).to_pylist() for name in columns}
         self.frames = [self._longest(index) for index in range(len(rows))]
@@ -57,6 +57,7 @@ class PreferencePairs:
         # a voice prompt may be missing, and a take may end before its first frame
         codes_TC = torch.cat([part for part in parts if len(part)] or [torch.zeros(0, self.channels).long()])
         frames = len(parts[0])
+        codes_TC = codes_TC if ended else codes_TC[: self.max_frames]
         text_S = torch.tensor(encode_text(self._text(index)))
         return Example(f"{self._values['id'][index]}", text_S, codes_TC, frames, ended)
 
@@ -66,9 +67,14 @@ class PreferencePairs:
 
     def _longest(self, index: int) -> int:
         """The frames of the longer take, with the voice prompt."""
-        columns = ("voice_codes", *self.code_columns)
-        voice, *takes = (len(self.rows.data.column(name)[index]) for name in columns)
-        return voice + max(takes)
+        voice, chosen, rejected = (
+            len(self.rows.data.column(name)[index]) for name in ("voice_codes", "codes", "rejected_codes")
+        )
+        if self.clips_per_sample == 1:
+            return voice + chosen
+        other = voice + rejected
+        ended = self._values["rejected_ended"][index]
+        return max(voice + chosen, other if ended else min(other, self.max_frames))
 
     def _require_fit(self, config: DiaConfig) -> None:
         most_bytes = min(config.encoder.max_positions, MAX_BYTES)
@@ -93,7 +99,6 @@ class PreferredTakes(PreferencePairs):
     """The preferred takes of a preference split, each once."""
 
     clips_per_sample = 1
-    code_columns = ("codes",)
 
     def __init__(self, rows: Dataset, config: DiaConfig) -> None:
         _, first = np.unique(rows.data.column("audio_sha256").to_pylist(), return_index=True)
