@@ -34,9 +34,9 @@ class RewardConfig:
     """The reward of a take: a weighted sum of terms, higher is better (docs/preference.md lists them)."""
 
     weights: dict[str, float] = field(
-        default_factory=lambda: {"words": 1.0, "complete": 0.5, "tags": 0.5, "right_speaker": 0.5}
+        default_factory=lambda: {"words": 1.0, "complete": 0.5, "tags": 0.1, "right_speaker": 0.5}
     )
-    """Weight of each term."""
+    """Weight of each term. Noisy judges decide little: see the noise of each term there."""
     vetoes: list[str] = field(
         default_factory=lambda: ["no_end", "truncated", "loop", "repeated", "other_text", "silence"]
     )
