@@ -25,9 +25,9 @@ SHOWN_PROBLEMS = 10
 class PreferencePairs:
     """Pairs of a preference split; see :class:`dia.data.batching.Clips`. The preferred take comes first.
 
-    A voice prompt comes before both takes. Of a take that did not end, the frames that fit the model are used:
-    its likelihood has no end. Raises :class:`UserError` that lists takes and texts which are too
-    long for the model, and codes with another number of channels.
+    A voice prompt comes before both takes. Of a take that did not end, the frames that fit the model are
+    used: its likelihood has no end. Raises :class:`UserError` that lists takes and texts which are too long
+    for the model, and codes with another number of channels.
     """
 
     clips_per_sample = 2
