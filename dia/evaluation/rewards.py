@@ -9,14 +9,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dia.evaluation.cache import ContentCache
 from dia.evaluation.metrics.protocol import ClipScore, Context, Metric
 from dia.evaluation.scoring import score_clip
 from dia.judges.events import Calibration
 from dia.judges.recording import Recording
 
 Values = Mapping[str, Any]
-NOT_ENDED, NO_AUDIO = "the take did not end", "there is no audio"
+FAILURES = "failures"  # the metric that vetoes read
 
 
 @dataclass(frozen=True)
@@ -116,16 +115,34 @@ second."""
 
 @dataclass(frozen=True)
 class TakeScores:
-    """The terms of a take that were measured, its failures (with `not ended`), and the values of metrics."""
+    """The terms of a take that were measured, and its failures (`no_end` among them)."""
 
     terms: Mapping[str, float]
     failures: tuple[str, ...]
-    values: Mapping[str, ClipScore]
+
+    @classmethod
+    def of(
+        cls,
+        scores: Mapping[str, ClipScore],
+        terms: Sequence[str],
+        calibration: Mapping[str, Calibration],
+        *,
+        ended: bool,
+    ) -> "TakeScores":
+        """Return terms and failures from the scores of metrics by name."""
+        measured: dict[str, float] = {}
+        for name in terms:
+            score = scores[TERMS[name].metric]
+            value = TERMS[name].value(score.values, calibration) if score.measured else None
+            if value is not None:
+                measured[name] = value
+        failures = list(scores[FAILURES].values["found"]) if scores[FAILURES].measured else []
+        return cls(measured, tuple(dict.fromkeys([*failures, *([] if ended else ["no_end"])])))
 
 
 def metrics_of_terms(names: Sequence[str]) -> list[str]:
     """Return the names of the metrics that terms need, and that of failures, which vetoes read."""
-    return sorted({*(TERMS[name].metric for name in names), "failures"})
+    return sorted({*(TERMS[name].metric for name in names), FAILURES})
 
 
 def score_take(
@@ -134,20 +151,10 @@ def score_take(
     calibration: Mapping[str, Calibration],
     recording: Recording,
     context: Context,
-    cache: ContentCache | None = None,
 ) -> TakeScores:
-    """Return the scores of a take by those ``metrics`` that its ``terms`` need."""
-    scored = score_clip(metrics, recording, context, cache).scores
-    measured: dict[str, float] = {}
-    for name in terms:
-        score = scored[TERMS[name].metric]
-        value = TERMS[name].value(score.values, calibration) if score.measured else None
-        if value is not None:
-            measured[name] = value
-    failures = list(scored["failures"].values["found"]) if scored["failures"].measured else []
-    if not recording.ended:
-        failures.append("no_end")
-    return TakeScores(measured, tuple(dict.fromkeys(failures)), scored)
+    """Return the scores of a take by those ``metrics`` that its ``terms`` need, and by that of failures."""
+    scores = score_clip(metrics, recording, context).scores
+    return TakeScores.of(scores, terms, calibration, ended=recording.ended)
 
 
 def group_rewards(

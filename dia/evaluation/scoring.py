@@ -110,7 +110,9 @@ def _score(
         if cache is None:
             return metric.measure(recording, restricted)
         key = score_key(metric, recording, context)
-        return _decode(cache.get_or_compute(key, lambda: _encode(metric.measure(recording, restricted))))
+        return decode_values(
+            cache.get_or_compute(key, lambda: _encode(metric.measure(recording, restricted)))
+        )
     except JudgeUnavailable as missing:  # some models are only loaded when they are first used
         return NotMeasured(str(missing))
 
@@ -122,7 +124,8 @@ def _encode(result: Values | NotMeasured) -> Values:
     return result
 
 
-def _decode(values: Values) -> Values | NotMeasured:
+def decode_values(values: Values) -> Values | NotMeasured:
+    """Return a metric's result from the values that a cache stores."""
     if NOT_MEASURED not in values:
         return values
     counts = {name: value for name, value in values.items() if name != NOT_MEASURED}

@@ -14,7 +14,7 @@ from dia.judges.events import Calibration
 
 
 def take(failures=(), **terms):
-    return TakeScores(terms, tuple(failures), {})
+    return TakeScores(terms, tuple(failures))
 
 
 WEIGHTS = {"words": 1.0, "mos": 0.5}

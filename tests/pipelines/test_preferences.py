@@ -210,11 +210,16 @@ def test_judged_takes_become_pairs_whose_codes_the_model_drew(checkpoint, codec,
     assert counts["takes: judged"] == 15 and counts["prompts: with a pair"] == 5
 
 
-def test_other_weights_judge_nothing_again_and_workers_change_nothing(checkpoint, codec, scripts, tmp_path):
-    first = prepare(judged(checkpoint, scripts, tmp_path), codec)
+def test_other_weights_judge_nothing_again_and_workers_change_nothing(
+    checkpoint, codec, scripts, tmp_path, monkeypatch
+):
+    alone = EngineConfig(workers=0)
+    first = prepare(judged(checkpoint, scripts, tmp_path), codec, alone)
     stored = {path.name for path in (tmp_path / "cache").rglob("*.json")}
     again = judged(checkpoint, scripts, tmp_path, rewards=RewardConfig({"mos": -1.0}, []))
-    assert prepare(again, codec) != first
+    with monkeypatch.context() as patched:  # takes are not even decoded
+        patched.setattr("dia.pipelines.preferences.judge_takes.decode_all", None)
+        assert prepare(again, codec, alone) != first
     assert {path.name for path in (tmp_path / "cache").rglob("*.json")} == stored
     by_workers = judged(checkpoint, scripts, tmp_path / "workers")
     other = prepare(by_workers, codec, EngineConfig(workers=2))

@@ -118,15 +118,19 @@ def provenance_of(*judges: Any, needs: Sequence[str] = ()) -> Models:
 
 def score_key(metric: Metric, recording: Recording, context: Context) -> str:
     """Return the SHA-256 of everything that a clip's values depend on: clip, metric, models and context."""
+    described = {"clip": recording.fingerprint} | context_key(metric, context)
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
+def context_key(metric: Metric, context: Context) -> dict[str, Any]:
+    """Return what the values of a clip depend on beside the clip: metric, models and context."""
     models, context = metric.provenance(), context.restricted_to(metric.reads)
-    described = {
-        "clip": recording.fingerprint,
+    return {
         "metric": [metric.name, metric.version],
         "models": str(models) if isinstance(models, NotMeasured) else [asdict(model) for model in models],
         "voices": [voice.fingerprint for voice in context.voices],
         "reference": context.reference.fingerprint if context.reference else None,
     }
-    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
 def count_reasons(clips: Sequence[ClipScore]) -> dict[str, int]:

@@ -8,7 +8,7 @@ Legend: T codec frame, C codec channel.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,10 @@ from dia.dialogue import Script
 from dia.dialogue.script import normalize_text
 from dia.errors import UserError
 from dia.evaluation.cache import ContentCache, take_key
-from dia.evaluation.metrics.protocol import Context, Metric
+from dia.evaluation.metrics.protocol import ClipScore, Context, Metric, context_key
 from dia.evaluation.prompts import Prompt
-from dia.evaluation.rewards import TERMS, score_take
+from dia.evaluation.rewards import FAILURES, TERMS, TakeScores
+from dia.evaluation.scoring import decode_values, score_clip
 from dia.evaluation.suite_prompts import PromptItem
 from dia.inference.engine import generate_codes
 from dia.inference.request import Request
@@ -114,7 +115,7 @@ class TakeJudge:
     @cached_property
     def metrics(self) -> Sequence[Metric]:
         """The metrics of this process."""
-        needed = {*(TERMS[name].metric for name in self.terms), "failures", TURNS}
+        needed = {*(TERMS[name].metric for name in self.terms), FAILURES, TURNS}
         return [metric for metric in self._build() if metric.name in needed]
 
     @property
@@ -132,10 +133,9 @@ class TakeJudge:
     def __call__(self, job: JudgeJob) -> list[TakeResult]:
         """Return the judged takes of a job."""
         codes = self._codes(job.takes)
-        waveforms = decode_all(self.dia.codec, [torch.from_numpy(codes_TC) for codes_TC, _ in codes])
         return [
-            self._judged(speaking, seed, codes_TC, ended, waveform)
-            for (speaking, seed), (codes_TC, ended), waveform in zip(job.takes, codes, waveforms, strict=True)
+            self._judged(speaking, seed, codes_TC, ended=ended)
+            for (speaking, seed), (codes_TC, ended) in zip(job.takes, codes, strict=True)
         ]
 
     def _codes(self, takes: Sequence[tuple[Speaking, int]]) -> list[tuple[Codes, bool]]:
@@ -175,34 +175,43 @@ class TakeJudge:
             for place, result in enumerate(results)
         }
 
-    def _judged(
-        self, speaking: Speaking, seed: int, codes_TC: Codes, ended: bool, waveform: np.ndarray
-    ) -> TakeResult:
-        prompt = speaking.prompt
-        recording = Recording(
-            prompt.id,
-            "take",
-            Script.parse(prompt.script),
-            waveform,
-            self.dia.codec.sample_rate,
-            seed,
-            ended=ended,
-            language=prompt.language,
-        )
-        scores = score_take(
-            self.metrics, self.terms, self.calibration, recording, speaking.context, self.cache
-        )
-        turns = scores.values[TURNS]
-        times = turns.values["times"] if turns.measured else [None] * len(recording.script.turns)
+    def _judged(self, speaking: Speaking, seed: int, codes_TC: Codes, *, ended: bool) -> TakeResult:
+        scores = self._scores(speaking, seed, codes_TC, ended=ended)
+        judged = TakeScores.of(scores, self.terms, self.calibration, ended=ended)
+        turns = scores[TURNS]
+        script = Script.parse(speaking.prompt.script)
+        times = turns.values["times"] if turns.measured else [None] * len(script.turns)
         return TakeResult(
-            prompt.id,
+            speaking.prompt.id,
             seed,
             codes_TC,
             ended,
-            scores.terms,
-            scores.failures,
+            judged.terms,
+            judged.failures,
             tuple(None if pair is None else (float(pair[0]), float(pair[1])) for pair in times),
         )
+
+    def _scores(self, speaking: Speaking, seed: int, codes_TC: Codes, *, ended: bool) -> dict[str, ClipScore]:
+        """Return the scores of a take by metric; it is decoded only where the cache lacks one."""
+        prompt, context = speaking.prompt, speaking.context
+
+        @cache
+        def recording() -> Recording:
+            (waveform,) = decode_all(self.dia.codec, [torch.from_numpy(codes_TC)])
+            script, rate = Script.parse(prompt.script), self.dia.codec.sample_rate
+            return Recording(
+                prompt.id, "take", script, waveform, rate, seed, ended=ended, language=prompt.language
+            )
+
+        def compute(metric: Metric) -> dict[str, Any]:
+            return score_clip([metric], recording(), context).scores[metric.name].to_json()
+
+        take, scores = self._key(speaking, seed), dict[str, ClipScore]()
+        for metric in self.metrics:
+            described = context_key(metric, context) | {"kind": "score", "take": take}
+            values = self.cache.get_or_compute(take_key(**described), partial(compute, metric))
+            scores[metric.name] = ClipScore.of(prompt, seed, decode_values(values))
+        return scores
 
     def _key(self, speaking: Speaking, seed: int) -> str:
         return take_key(
