@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dia.data.batching import Example, decoder_steps, plan_epoch
+from dia.data.batching import plan_epoch
+from dia.data.collation import Example, decoder_steps
 from dia.network import DiaConfig
 
 SHORTEST = 20  # frames

@@ -24,7 +24,8 @@ from dia.config.callbacks import DivergenceConfig
 from dia.config.choices import Precision, WandbMode
 from dia.config.optimizer import OptimConfig, ScheduleConfig
 from dia.config.trainer import FIRST_CHANNEL_WEIGHT, LoggerConfig, TrainerConfig
-from dia.data.batching import Batch, BatchList, Dropout, Span, TrainingBatches, collate
+from dia.data.batching import BatchList, Dropout, Span, TrainingBatches
+from dia.data.collation import Batch, collate
 from dia.network import DiaNetwork
 from dia.training.callbacks.divergence import DivergenceGuard
 from dia.training.callbacks.throughput import Throughput

@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 from dia.codecs.protocol import Codec
 from dia.codecs.registry import codec_shape
 from dia.config.train import DataRunConfig, RunConfig, TrainConfig
-from dia.data.batching import decoder_steps
+from dia.data.collation import decoder_steps
 from dia.data.integrity import code_problems
 from dia.data.prepared import open_prepared, read_card, split_fingerprints
 from dia.errors import UserError

@@ -9,7 +9,7 @@ from dia.checkpoint import Source
 from dia.checkpoint.folder import codec_of, network_of
 from dia.codecs.protocol import pad_to_frames
 from dia.codecs.registry import load_codec, load_stated_codec
-from dia.data.batching import Example, collate
+from dia.data.collation import Example, collate
 from dia.dialogue.text import encode_text
 from dia.errors import UserError
 from dia.training.loss import channel_sums, channel_weights, weighted_loss

@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 
 from dia.codecs.protocol import Codec
 from dia.config.preference import GrpoConfig
-from dia.data.batching import Example, collate
+from dia.data.collation import Example, collate
 from dia.dialogue.text import encode_text
 from dia.inference import Sampling, Speech, Synthesizer
 from dia.network import DiaNetwork

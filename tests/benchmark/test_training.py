@@ -23,7 +23,8 @@ from dia.benchmark.training_data import LengthDistribution, SyntheticClips, budg
 from dia.benchmark.training_job import TrainingJob, TrainingMeasurement
 from dia.benchmark.training_report import print_training_report, training_results
 from dia.benchmark.training_worker import train
-from dia.data.batching import decoder_steps, plan_epoch
+from dia.data.batching import plan_epoch
+from dia.data.collation import decoder_steps
 from dia.network import DiaConfig
 from tests.conftest import TINY
 from tests.processes import run_door

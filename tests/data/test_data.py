@@ -11,14 +11,13 @@ from dia.config.data import DataConfig, DemoConfig
 from dia.config.engine import EngineConfig
 from dia.data.batching import (
     Dropout,
-    Example,
     ShortClipsFirst,
     Span,
     TrainingBatches,
-    collate,
     plan_epoch,
     unigram_cross_entropy,
 )
+from dia.data.collation import Example, collate
 from dia.data.prepare import prepare
 from dia.data.prepared import open_prepared, read_card
 from dia.data.sources.demo_scripts import draw_sentences, plan_clips, split_of, stated_feeling

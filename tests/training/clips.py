@@ -4,7 +4,7 @@ import random
 
 import torch
 
-from dia.data.batching import Example, collate
+from dia.data.collation import Example, collate
 from tests.conftest import TINY
 
 

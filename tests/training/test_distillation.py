@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from dia.checkpoint import CodecReference, save_checkpoint
-from dia.data.batching import collate
+from dia.data.collation import collate
 from dia.inference import Request, Sampling, generate_codes
 from dia.inference.sampling import guidance_scale, guide
 from dia.model import Dia

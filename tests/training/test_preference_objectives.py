@@ -15,7 +15,7 @@ from dia.config.choices import LossNormalization
 from dia.config.lora import LoraConfig
 from dia.config.optimizer import OptimConfig, ScheduleConfig
 from dia.config.preference import GrpoConfig, PreferenceConfig
-from dia.data.batching import Example, collate
+from dia.data.collation import Example, collate
 from dia.data.rollout_scripts import GroupBatch
 from dia.network import DiaNetwork
 from dia.training.copies import copy_of

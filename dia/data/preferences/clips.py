@@ -12,7 +12,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dia.data.batching import Example
+from dia.data.collation import Example
 from dia.data.dataset import codes_of
 from dia.data.labels import joined_text
 from dia.dialogue.text import MAX_BYTES, encode_text, text_size

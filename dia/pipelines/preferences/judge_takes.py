@@ -149,7 +149,7 @@ class TakeJudge:
 
         channels = self.dia.codec.channels
         stored = [
-            self.cache.get_or_compute(self._key(*take), lambda place=place: compute(place))  # type: ignore[misc]  # mypy infers no type of a default
+            self.cache.get_or_compute(self._key(*take), partial(compute, place))
             for place, take in enumerate(takes)
         ]
         return [

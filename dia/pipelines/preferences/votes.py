@@ -91,7 +91,7 @@ class ListenerVotes:
 
 
 def _runs_by_system(answers: CollectedAnswers, runs: Sequence[RecordedRun]) -> dict[str, RecordedRun]:
-    """Return the run of each system of the key, found by the checksum of its rows."""
+    """Return the run of each system of the key, identified by the checksum of its rows."""
     by_checksum = {run.outputs_sha256: run for run in runs}
     by_system = {
         name: by_checksum[described["outputs_sha256"]]

@@ -68,6 +68,7 @@ class PairwiseObjective(Objective):
 
     needs_checkpoint = True
     reads = TrainingData.pairs
+    teacher_passes = 1
     uses_reference: ClassVar[bool] = True
     always_normalized: ClassVar[bool] = False
 
@@ -93,11 +94,6 @@ class PairwiseObjective(Objective):
         """The copy of the reference, where there is one."""
         copy = self.reference.copy if self.reference else None
         return () if copy is None else (copy,)
-
-    @property
-    def teacher_passes(self) -> int:  # type: ignore[override]  # a class variable of other objectives
-        """The forward passes of the reference for each batch."""
-        return int(self.uses_reference)
 
     @abstractmethod
     def losses(self, margins_N: Tensor) -> Tensor:

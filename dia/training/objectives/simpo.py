@@ -13,6 +13,7 @@ class SimplePreferenceOptimization(PairwiseObjective):
     """-log sigmoid(beta x (margin - simpo_margin)), of log probabilities per token."""
 
     uses_reference = False
+    teacher_passes = 0
     always_normalized = True
 
     def losses(self, margins_N: Tensor) -> Tensor:
