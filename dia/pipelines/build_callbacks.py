@@ -9,10 +9,12 @@ from datasets import Dataset, concatenate_datasets
 from torch.utils.data import IterableDataset
 
 from dia.codecs.protocol import Codec, frames_per_second
-from dia.config.choices import TrainingData
+from dia.config.choices import PreferenceOrigin, TrainingData
+from dia.config.data import PREFERENCES
 from dia.config.judges import JudgesConfig
 from dia.config.train import TrainConfig
 from dia.data.batching import BatchList
+from dia.data.prepared import open_prepared
 from dia.dialogue.script import normalize_text
 from dia.evaluation.cache import open_cache
 from dia.evaluation.validation_metrics import ValidationMetrics
@@ -99,9 +101,10 @@ def generate_samples(
 ) -> GenerateSamples:
     """Return the callback that generates and scores the first scripts of the validation split.
 
+    A run on pairs of judged takes speaks the scripts of the recordings that the takes were judged with.
     ``watched`` adds prosody and held-out judges (:class:`ValidationMetrics`).
     """
-    settings = config.validation
+    settings, splits = config.validation, _recordings(config, splits)
     clips = _first(splits["validation"], settings.scripts)
     labelled = [_first(splits[name], settings.calibration_clips) for name in ("validation", "train")]
     return GenerateSamples(
@@ -113,6 +116,17 @@ def generate_samples(
         ValidationMetrics(list(clips), concatenate_datasets(labelled), watched=watched),
         folder,
     )
+
+
+def _recordings(config: TrainConfig, splits: Mapping[str, Dataset]) -> Mapping[str, Dataset]:
+    """Return the splits whose scripts are spoken and whose recordings calibrate the judges."""
+    preferences = config.data.preferences
+    from_data = (
+        config.data.corpus == PREFERENCES
+        and preferences.origin is PreferenceOrigin.takes
+        and not preferences.scripts.endswith(".jsonl")
+    )
+    return open_prepared(Path(preferences.scripts)) if from_data else splits
 
 
 def _max_tokens(config: TrainConfig, codec: Codec, seconds: float) -> int:
