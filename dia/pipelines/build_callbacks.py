@@ -126,7 +126,8 @@ def _recordings(config: TrainConfig, splits: Mapping[str, Dataset]) -> Mapping[s
         and preferences.origin is PreferenceOrigin.takes
         and not preferences.scripts.endswith(".jsonl")
     )
-    return open_prepared(Path(preferences.scripts)) if from_data else splits
+    recorded = open_prepared(Path(preferences.scripts)) if from_data else {}
+    return recorded if {"train", "validation"} <= recorded.keys() else splits
 
 
 def _max_tokens(config: TrainConfig, codec: Codec, seconds: float) -> int:
