@@ -41,5 +41,5 @@ def test_eight_clips_are_learned_and_generated_exactly():
     generated = generate_codes(
         task.network.eval(), [Request(text) for text in TEXTS], greedy, TINY.decoder.max_positions
     )
-    for speech, example in zip(generated, clips.examples, strict=True):
+    for speech, example in zip(generated, clips.clips, strict=True):
         assert speech.ended and torch.equal(speech.codes_TC, example.codes_TC), example.id
