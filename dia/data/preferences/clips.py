@@ -70,8 +70,6 @@ class PreferencePairs:
         voice, chosen, rejected = (
             len(self.rows.data.column(name)[index]) for name in ("voice_codes", "codes", "rejected_codes")
         )
-        if self.clips_per_sample == 1:
-            return voice + chosen
         other = voice + rejected
         ended = self._values["rejected_ended"][index]
         return max(voice + chosen, other if ended else min(other, self.max_frames))
@@ -107,3 +105,7 @@ class PreferredTakes(PreferencePairs):
     def examples(self, index: int, rng: random.Random) -> list[Example]:
         """Return the preferred take."""
         return [self._example(index, "codes")]
+
+    def _longest(self, index: int) -> int:
+        """The frames of the take, with the voice prompt."""
+        return sum(len(self.rows.data.column(name)[index]) for name in ("voice_codes", "codes"))

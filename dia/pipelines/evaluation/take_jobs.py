@@ -45,6 +45,19 @@ class CheckpointSource:
         dia = Dia.from_pretrained(self.name, device=device, codec=codec, quantization=self.quantization)
         return dia.sampling(**asdict(self.sampling))
 
+    def open_expected(self, device: str, expected: Mapping[str, str]) -> Dia:
+        """Open the checkpoint in a worker; ``expected`` are the fingerprints of the command's.
+
+        Raises :class:`UserError` for other weights, such as on another machine.
+        """
+        dia = self.open(device)
+        if fingerprints(dia) != expected:
+            raise UserError(
+                f"a worker opens other weights as {self.name} than this command; "
+                "give it the same files, and do not change them during an evaluation"
+            )
+        return dia
+
     def portable(self, dia: Dia) -> "CheckpointSource":
         """Return the source of ``dia`` for a process with another working directory."""
         is_path = self.name not in SHIPPED_CHECKPOINTS and existing(self.name).exists()
@@ -210,13 +223,8 @@ class TakeMaker:
         Raises :class:`UserError` for one with other weights than in the command, such as on another machine.
         """
         if name not in self._opened:
-            dia = self._sources[name].open(self._devices[name])
-            if fingerprints(dia) != self._expected[name]:
-                raise UserError(
-                    f"a worker opens other weights as {self._sources[name].name} than this command; "
-                    "give it the same files, and do not change them during an evaluation"
-                )
-            self._opened[name] = dia
+            source, device = self._sources[name], self._devices[name]
+            self._opened[name] = source.open_expected(device, self._expected[name])
         return self._opened[name]
 
 

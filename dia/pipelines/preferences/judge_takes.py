@@ -16,7 +16,6 @@ import torch
 
 from dia.dialogue import Script
 from dia.dialogue.script import normalize_text
-from dia.errors import UserError
 from dia.evaluation.cache import ContentCache, take_key
 from dia.evaluation.metrics.protocol import ClipScore, Context, Metric, context_key
 from dia.evaluation.prompts import Prompt
@@ -122,12 +121,7 @@ class TakeJudge:
     def dia(self) -> Dia:
         """The checkpoint. Raises :class:`UserError` in a worker that opens other weights."""
         if self._dia is None:
-            self._dia = self._source.open(self._device)
-            if fingerprints(self._dia) != self._expected:
-                raise UserError(
-                    f"a worker opens other weights as {self._source.name} than this command; give it the "
-                    "same files"
-                )
+            self._dia = self._source.open_expected(self._device, self._expected)
         return self._dia
 
     def __call__(self, job: JudgeJob) -> list[TakeResult]:

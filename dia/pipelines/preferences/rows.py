@@ -5,11 +5,12 @@ Legend: T codec frame, C codec channel.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dia.audio.files import flac_bytes, resample
+from dia.audio.files import flac_bytes, read_audio_file, resample
 from dia.data.clip import Clip, LabelledNonverbal, LabelledTurn
 from dia.data.preferences.schema import Preference, preference_row
 from dia.data.schema import row_of
@@ -25,6 +26,14 @@ class PairAudio:
     chosen: Waveform
     rejected: Waveform
     sample_rate: int
+
+    @classmethod
+    def read(cls, chosen: Path, rejected: Path) -> "PairAudio":
+        """Read two files, at the higher of their rates. Raises :class:`UserError` for an unreadable one."""
+        read = [read_audio_file(path) for path in (chosen, rejected)]
+        highest = max(rate for _, rate in read)
+        waveforms = [resample(waveform, rate, highest) for waveform, rate in read]
+        return cls(waveforms[0], waveforms[1], highest)
 
     def at(self, sample_rate: int) -> "PairAudio":
         """Return both at another rate."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dia.audio.files import read_audio_file, resample
+from dia.audio.files import read_audio_file
 from dia.codecs.protocol import Codec
 from dia.config.data import DataConfig
 from dia.config.engine import EngineConfig
@@ -81,9 +81,7 @@ class PairTable:
         return rows, counts, left_out
 
     def _row(self, line: Mapping[str, Any], split: str) -> dict[str, Any]:
-        read = [read_audio_file(self._file(line, name)) for name in ("chosen", "rejected")]
-        highest = max(rate for _, rate in read)
-        chosen, rejected = (resample(waveform, rate, highest) for waveform, rate in read)
+        audio = PairAudio.read(self._file(line, "chosen"), self._file(line, "rejected"))
         voice: dict[str, Any] = {}
         if "voice" in line:
             voice_codes: np.ndarray = self.pairs.voice_codes(*read_audio_file(self._file(line, "voice")))
@@ -95,7 +93,7 @@ class PairTable:
         return self.pairs.row(
             source,
             split,
-            PairAudio(chosen, rejected, highest),
+            audio,
             prompt_id=line["id"],
             margin=float(line.get("margin", 1.0)),
             origin=f"table {self.path.name}",

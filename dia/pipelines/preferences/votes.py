@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dia.audio.files import read_audio_file, resample
 from dia.codecs.protocol import Codec
 from dia.config.data import DataConfig
 from dia.config.engine import EngineConfig
@@ -72,7 +71,8 @@ class ListenerVotes:
         self, split: str, prompt_id: str, names: tuple[str, str], margin: float, votes: int
     ) -> dict[str, Any]:
         clips = [self.runs[name].clips[prompt_id] for name in names]
-        audio = _read([clip.path for clip in clips])
+        chosen, rejected = (clip.path for clip in clips)
+        assert chosen and rejected, "a clip of a comparison has audio"
         source = PairSource(
             f"{prompt_id}-{'-'.join(names)}",
             "listening test",
@@ -83,7 +83,7 @@ class ListenerVotes:
         return self.pairs.row(
             source,
             split,
-            audio,
+            PairAudio.read(chosen, rejected),
             prompt_id=prompt_id,
             margin=margin,
             origin=f"listeners ({votes} votes: {self.answers.question})",
@@ -104,12 +104,3 @@ def _runs_by_system(answers: CollectedAnswers, runs: Sequence[RecordedRun]) -> d
             "the listening test was built from, unchanged"
         )
     return by_system
-
-
-def _read(paths: Sequence[Path | None]) -> PairAudio:
-    """Return the waveforms of two takes at the higher of their rates."""
-    read = [read_audio_file(path) for path in paths if path is not None]
-    assert len(read) == 2, "a clip of a comparison has audio"
-    highest = max(rate for _, rate in read)
-    chosen, rejected = (resample(waveform, rate, highest) for waveform, rate in read)
-    return PairAudio(chosen, rejected, highest)
