@@ -17,7 +17,7 @@ from dia.inference import Request, Sampling, generate_codes
 from dia.inference.engine import stream_codes
 from dia.inference.quantization import quantize
 from dia.training.run_folder import read_metrics
-from tests.training.whole_runs import make_noise, start
+from tests.training.whole_runs import GROUPS, PAIRS, make_noise, make_pairs, start
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
 ROOT = Path(__file__).parent.parent.parent
@@ -103,6 +103,25 @@ def test_a_gpu_trains_as_the_cpu_does(work, name):
         torch.testing.assert_close(
             there[key], tensor, rtol=0, atol=2e-3, msg=lambda text, key=key: f"{key}: {text}"
         )
+
+
+@pytest.mark.parametrize("overrides", [(*PAIRS, "objective=dpo"), GROUPS], ids=["dpo", "grpo"])
+def test_a_gpu_learns_from_preferences_as_the_cpu_does(work, overrides):
+    """A sampled take of GRPO may differ by rounding, so that its weights agree less."""
+    if not (work / "noise" / "pairs.jsonl").exists():
+        make_pairs(work)
+    name = "grpo" if overrides is GROUPS else "dpo"
+    for accelerator in ("cpu", "cuda"):
+        there = (f"trainer.accelerator={accelerator}", "init_from=runs/cpu")
+        process = start(work, f"{name}_{accelerator}", *overrides, *there)
+        process.join()
+        assert process.exitcode == 0, (work / f"{name}_{accelerator}.log").read_text()[-3000:]
+    here, there = (
+        load_file(work / "runs" / f"{name}_{accelerator}" / "model" / "model.safetensors")
+        for accelerator in ("cpu", "cuda")
+    )
+    for key, tensor in here.items():
+        torch.testing.assert_close(there[key], tensor, rtol=0, atol=2e-2 if name == "grpo" else 2e-3)
 
 
 def test_kokoro_on_a_gpu_speaks_as_on_a_cpu():

@@ -9,6 +9,7 @@ import torch
 
 from dia.checkpoint import CodecReference, save_checkpoint
 from dia.codecs.registry import load_codec
+from dia.config.choices import TooLong
 from dia.config.data import DataConfig
 from dia.config.engine import EngineConfig
 from dia.config.preference_data import PreferenceDataConfig
@@ -137,6 +138,28 @@ def test_other_runs_than_those_of_the_test_are_refused(world, key_path, tmp_path
     config = config_of(tmp_path, origin="votes", votes=files, key=str(key_path), runs=runs)
     with pytest.raises(UserError, match="lacks the recordings of b"):
         prepare(config, load_codec(str(world.codec)))
+
+
+def test_pairs_longer_than_the_model_takes_are_left_out(world, tmp_path):
+    voice = {"voice": "voice.wav", "voice_script": "Before that."}
+    lines = [
+        {**PAIR, "id": "one"},
+        {**PAIR, "id": "two", **voice},
+        {**PAIR, "id": "three", "script": "[S1] Hi."},
+    ]
+    config = config_of(tmp_path, origin="table", table=table(tmp_path / "t", *lines), held_out=0.0)
+    codec = load_codec(str(world.codec))
+    frames = len(open_prepared(prepare(config, codec))["train"][0]["codes"])
+    config.too_long, config.max_frames = TooLong.skip, frames
+    rows = open_prepared(prepare(config, codec))
+    assert rows["train"]["id"] == ["one", "three"]  # not with the voice prompt before
+    config.max_text_bytes = 12
+    folder = prepare(config, codec)
+    assert open_prepared(folder)["train"]["id"] == ["three"]
+    assert read_card(folder)["figures"]["counts"]["pairs: longer than the model takes"] == 2
+    config.max_frames = frames - 1
+    with pytest.raises(UserError, match=r"no pair could be formed.*longer than the model takes 3"):
+        prepare(config, codec)
 
 
 SMALL = DiaConfig(

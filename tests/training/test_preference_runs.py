@@ -3,14 +3,19 @@
 import math
 import random
 import signal
+from pathlib import Path
 
 import pytest
 import torch
 from datasets import load_from_disk
 from safetensors.torch import load_file
 
+from dia.config.listening_test import ListenConfig
+from dia.listening_test.commands import write_test
 from dia.training.checkpointing import newest
 from dia.training.run_folder import read_metrics
+from tests.listening_test.recorded_runs import record
+from tests.listening_test.test_answers import answer, prefers, save
 from tests.training.whole_runs import GROUPS, PAIRS, make_noise, make_pairs, start, start_two
 
 
@@ -66,6 +71,32 @@ def test_the_data_set_is_an_ordinary_one_with_pairs(work):
     with_voice = next(row for row in rows if row["voice_script"])
     assert len(with_voice["voice_codes"][0]) == len(with_voice["rejected_codes"][0]) == 8
     assert with_voice["rejected_audio"]["bytes"][:4] == b"fLaC"
+
+
+def test_votes_of_a_listening_test_move_a_run(work):
+    """Three listeners prefer one of two systems; its takes become the likelier ones."""
+    names = ("low", "high")
+    runs = [
+        str(record(work / name, name, [f"p{number}" for number in range(8)], pitch, seconds=0.5))
+        for name, pitch in zip(names, (140, 200), strict=True)
+    ]
+    config = ListenConfig(runs, str(work / "page.html"), checks=2)
+    write_test(config)
+    votes = save(work, *(answer(Path(config.key), number, prefers("high")) for number in (1, 2, 3)))
+    origin = (
+        "data.preferences.origin=votes",
+        "data.preferences.table=",
+        f"data.preferences.votes=[{','.join(votes)}]",
+        f"data.preferences.key={config.key}",
+        f"data.preferences.runs=[{','.join(runs)}]",
+        "data.held_out=0.3",
+    )
+    run(work, "votes", *PAIRS, *origin, "objective=dpo", "optim.learning_rate=0.003")
+    rows = read_metrics(work / "runs" / "votes")
+    accuracies = [
+        float(row["validation/pair_accuracy"]) for row in rows if row.get("validation/pair_accuracy")
+    ]
+    assert accuracies[-1] == 1.0
 
 
 @pytest.mark.parametrize("overrides", [(*PAIRS, "objective=dpo"), GROUPS], ids=["dpo", "grpo"])

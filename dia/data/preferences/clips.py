@@ -89,7 +89,7 @@ class PreferencePairs:
             listed = "\n".join(f"  - {problem}" for problem in problems[:SHOWN_PROBLEMS])
             raise UserError(
                 f"{len(problems)} pairs do not fit a model of 1 to {config.max_frames} frames and texts of "
-                f"{most_bytes} bytes; prepare them with this model:\n{listed}"
+                f"{most_bytes} bytes; prepare with data.too_long=skip, which leaves them out:\n{listed}"
             )
 
 

@@ -22,11 +22,11 @@ from dia.errors import UserError
 from dia.files import make_folder
 from dia.home import in_home
 from dia.locks import file_lock
+from dia.pipelines.preferences.length import Rows, leave_out_long, limits_of
 from dia.pipelines.preferences.table import PairTable
 from dia.pipelines.preferences.takes import JudgedTakes
 from dia.pipelines.preferences.votes import ListenerVotes
 
-Rows = dict[str, list[dict[str, Any]]]  # by split
 SHARD = "data-00000"
 SHOWN_REASONS = 10
 
@@ -62,7 +62,7 @@ def prepare(config: DataConfig, codec: Codec | None, engine: EngineConfig | None
     with file_lock(folder.with_name(f".{folder.name}.lock"), lambda: None):
         if not folder.exists():
             rows, counts, left_out = source.rows(engine or EngineConfig())
-            _write(folder, request, rows, counts, left_out)
+            _write(folder, request, leave_out_long(rows, config, counts), counts, left_out)
     return folder
 
 
@@ -83,7 +83,7 @@ def _folder(config: DataConfig, request: dict[str, Any]) -> Path:
 
 def _request(config: DataConfig, source: PairSource, codec: Codec | None) -> dict[str, Any]:
     stored = {key: getattr(config, key) for key in ("sample_rate", "keep_audio", "held_out")}
-    return source.request() | stored | {"codec": codec.fingerprint if codec else "none"}
+    return source.request() | stored | limits_of(config) | {"codec": codec.fingerprint if codec else "none"}
 
 
 def _write(
