@@ -119,7 +119,7 @@ def _rejected(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _score(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, (int, float)) else str(value or "-")
+    return f"{value + 0.0:.3g}" if isinstance(value, (int, float)) else str(value or "-")  # no "-0"
 
 
 def _turn_values(script: str, turn: dict[str, Any], nonverbals: list[dict[str, Any]]) -> dict[str, Any]:
