@@ -28,6 +28,7 @@ from dia.codecs.protocol import (
     require_finite,
     require_whole_frames,
 )
+from dia.codecs.vocoder import SamplesAsFeatures
 from dia.errors import UserError, one_line
 from dia.tensor_files import read_pickled, tensor_problems
 
@@ -50,7 +51,7 @@ PUBLISHED = {
 }
 
 
-class DacCodec:
+class DacCodec(SamplesAsFeatures):
     """A DAC model as a :class:`dia.codecs.protocol.Codec`.
 
     The model is changed in place: it becomes fp32 and its weight normalization is folded. Encoding and

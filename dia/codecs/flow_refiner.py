@@ -10,6 +10,8 @@ Legend: B batch, T codec frames, S frames of a codec frame, C codebooks, V codes
 frequency bins, W feature width.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -19,6 +21,7 @@ RESIDUAL_SCALE = 0.5  # approximately the standard deviation of the residual, in
 MEAN_SHIFT = 1.0  # shift and scale normalize log magnitudes to about zero mean and unit deviation
 MEAN_SCALE = 2.5
 TIME_FREQUENCIES = 32
+REACH = 3  # frames on either side of a convolution of width 7
 
 
 class DetailFlow(nn.Module):
@@ -40,11 +43,30 @@ class DetailFlow(nn.Module):
 
     def forward(self, residual_BFK: Tensor, time_B: Tensor, features_BFW: Tensor, mean_BFK: Tensor) -> Tensor:
         """Return the velocity (B, F, K) of a scaled residual (B, F, K) at times (B,) in 0..1."""
-        angles = time_B[:, None] * self.frequencies
-        time_BW = self.time(torch.cat([angles.sin(), angles.cos()], -1))
-        x_BFW = self.read(torch.cat([residual_BFK, (mean_BFK + MEAN_SHIFT) / MEAN_SCALE, features_BFW], -1))
+        time_BW = self.time_features(time_B)
+        x_BFW = self.inputs(residual_BFK, features_BFW, mean_BFK)
         for block in self.blocks:
             x_BFW = block(x_BFW, time_BW)
+        return self.velocity(x_BFW)
+
+    def time_features(self, time_B: Tensor) -> Tensor:
+        """Return the features (B, W) of times."""
+        angles = time_B[:, None] * self.frequencies
+        features_BW: Tensor = self.time(torch.cat([angles.sin(), angles.cos()], -1))
+        return features_BW
+
+    def inputs(self, residual_BFK: Tensor, features_BFW: Tensor, mean_BFK: Tensor) -> Tensor:
+        """Return the input (B, F, W) of the first block."""
+        normal_BFK = (mean_BFK + MEAN_SHIFT) / MEAN_SCALE
+        x_BFW: Tensor = self.read(torch.cat([residual_BFK, normal_BFK, features_BFW], -1))
+        return x_BFW
+
+    def convolutions(self) -> list[Callable[[Tensor, Tensor], Tensor]]:
+        """Return the blocks without padding: F frames give F - 6."""
+        return [block.valid for block in self.blocks if isinstance(block, TimedConvNeXtBlock)]
+
+    def velocity(self, x_BFW: Tensor) -> Tensor:
+        """Return the velocity (B, F, K) from the output of the last block."""
         velocity_BFK: Tensor = self.write(self.norm(x_BFW))
         return velocity_BFK
 
@@ -109,11 +131,21 @@ class TimedConvNeXtBlock(nn.Module):
 
     def forward(self, x_BFW: Tensor, time_BW: Tensor) -> Tensor:
         """Return features of the same shape."""
+        return self.valid(F.pad(x_BFW, (0, 0, REACH, REACH)), time_BW)
+
+    def valid(self, x_BFW: Tensor, time_BW: Tensor) -> Tensor:
+        """Return the features (B, F - 6, W) of the frames that have three others on either side."""
         scale, shift, gate = self.modulation(time_BW)[:, None].chunk(3, -1)
-        y_BFW = self.norm(self.depthwise(x_BFW.transpose(1, 2)).transpose(1, 2)) * (1 + scale) + shift
+        y_BFW = valid_convolution(self.depthwise, x_BFW.transpose(1, 2)).transpose(1, 2)
+        y_BFW = self.norm(y_BFW) * (1 + scale) + shift
         y_BFW = self.narrow(F.gelu(self.widen(y_BFW)))
-        out_BFW: Tensor = x_BFW + y_BFW * (self.scale + gate)
+        out_BFW: Tensor = x_BFW[:, REACH:-REACH] + y_BFW * (self.scale + gate)
         return out_BFW
+
+
+def valid_convolution(convolution: nn.Conv1d, x_BMF: Tensor) -> Tensor:
+    """Apply a convolution of width 7 without its padding: (B, M, F) gives (B, M, F - 6)."""
+    return F.conv1d(x_BMF, convolution.weight, convolution.bias, groups=convolution.groups)
 
 
 def frequency_weights(bins: int, sample_rate: int, corner: float = 2000.0) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dia.codecs.vocoder import Vocoder
 from dia.documents import read_json
 from dia.errors import UserError, one_line
 from dia.tensor_files import not_finite
@@ -30,10 +31,10 @@ class Codec(Protocol):
         hop: Samples per codec frame.
         channels: Codes per frame (the number of codebooks).
         codebook_size: Number of codes of each channel.
-        context: Frames on either side of a frame that its decoded audio depends on. A window of the codes
-            that is longer by this context decodes to the same audio as the whole sequence.
-        preview_context: As ``context``, for audio that agrees to 50 dB: enough for the first chunk of a
-            stream, which should come soon.
+        context: Frames on either side of a frame that its features depend on. A window of the codes that is
+            longer by this context decodes to the same features as the whole sequence.
+        preview_context: Later frames with which the preview of a frame's audio agrees with it to 50 dB, if
+            that is sooner; otherwise the same as ``context``.
         encode_context: Frames on either side of a frame that its codes depend on, likewise for windows of
             the waveform.
         fingerprint: SHA-256 of the weights that decide what a code means (encoder and quantizer). Stored
@@ -58,6 +59,14 @@ class Codec(Protocol):
 
     def decode(self, codes_BTC: Tensor) -> Tensor:
         """Return the waveforms (B, T * hop), float32, of codes."""
+        ...
+
+    def decode_features(self, codes_BTC: Tensor) -> Tensor:
+        """Return the features (B, T, X) of codes, which a vocoder turns into audio."""
+        ...
+
+    def vocoder(self) -> Vocoder:
+        """Return a new vocoder: with the features of all frames it gives the waveform of :meth:`decode`."""
         ...
 
 

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from safetensors.torch import save_file
 from torch import Tensor
 
+from dia.codecs.flow_refiner import REACH
 from dia.codecs.protocol import (
     CONFIG,
     CodecShape,
@@ -26,6 +27,7 @@ from dia.codecs.protocol import (
     require_whole_frames,
 )
 from dia.codecs.spectral_network import SpectralNetwork
+from dia.codecs.spectral_stream import SpectralVocoder
 from dia.config.codec import SpectralCodecConfig
 from dia.config.values import typed
 from dia.errors import UserError, one_line
@@ -34,11 +36,7 @@ from dia.tensor_files import read_safetensors
 
 TYPE = "spectral"
 WEIGHTS = "model.safetensors"
-# Seconds on either side that a frame's audio depends on. Griffin-Lim carries phases far: a window with .6 s
-# more on either side agrees with the whole to 50 dB, with 1.6 s to 114 dB (codec_nano, largest difference
-# 1e-6).
-CONTEXT = 1.6
-PREVIEW_CONTEXT = 0.6
+PREVIEW = 0.24  # seconds of later codes with which audio agrees to 53 dB; .16 s to 33 (codec_nano)
 # Modules saved in half precision and computed in fp32; the encoder and quantizer, which decide the codes,
 # are saved in fp32.
 SAVED_IN_HALF = ("decoder.", "detail.")
@@ -64,10 +62,10 @@ class SpectralCodec:
         self.hop = shape.hop
         self.channels = shape.channels
         self.codebook_size = shape.codebook_size
-        self.context = math.ceil(CONTEXT * self.sample_rate / self.hop)
-        self.preview_context = math.ceil(PREVIEW_CONTEXT * self.sample_rate / self.hop)
+        self.context = 0  # the vocoder reads codes
+        self.preview_context = math.ceil(PREVIEW * self.sample_rate / self.hop)
         # in log-mel frames: convolutions of width 7, and half a window
-        reach = 3 * (config.encoder_layers + 1) + config.n_fft / 2 / config.hop
+        reach = REACH * (config.encoder_layers + 1) + config.n_fft / 2 / config.hop
         self.encode_context = math.ceil(reach / config.stride) + 1
         self.network = fold_weight_norm(network.eval())
 
@@ -81,9 +79,17 @@ class SpectralCodec:
     def decode(self, codes_BTC: Tensor) -> Tensor:
         """Return the waveforms (B, T * hop), float32, of codes (B, T, C)."""
         require_codes(codes_BTC, self.channels, self.codebook_size)
-        # one by one: Griffin-Lim would amplify the rounding differences of a batch's matrix products
         codes_BTC = codes_BTC.to(self.network.window.device)
-        return torch.cat([self.network.decode(codes_1TC) for codes_1TC in codes_BTC.split(1)])
+        return torch.stack([self.vocoder().add(codes_TC, ended=True) for codes_TC in codes_BTC])
+
+    def decode_features(self, codes_BTC: Tensor) -> Tensor:
+        """Return the codes (B, T, C) themselves: the vocoder reads them."""
+        require_codes(codes_BTC, self.channels, self.codebook_size)
+        return codes_BTC.to(self.network.window.device)
+
+    def vocoder(self) -> SpectralVocoder:
+        """Return a new vocoder, whose audio does not depend on how codes arrive."""
+        return SpectralVocoder(self.network)
 
 
 def save_spectral(network: SpectralNetwork, folder: Path) -> None:

@@ -3,7 +3,7 @@
 Encoder: waveform -> log-mel (100 frames/s) -> ConvNeXt blocks -> stride 4 -> residual vector quantizer (of
 the package descript-audio-codec) -> codes (25 frames/s).
 Decoder: codes -> upsampling by 4 -> ConvNeXt blocks -> mean log magnitudes -> flow matching adds detail
-(:mod:`dia.codecs.flow_refiner`) -> phases by Griffin-Lim -> inverse STFT -> waveform.
+(:mod:`dia.codecs.flow_refiner`) -> phases by Griffin-Lim (:mod:`dia.codecs.phases`) -> waveform.
 
 As in Vocos (arXiv 2306.00814) the decoder never upsamples to the sample rate. Vocos predicts phases as well;
 here Griffin-Lim estimates them, so that training is a regression of magnitudes: a step takes .2 s on two
@@ -15,6 +15,8 @@ feature width, K frequency bins (n_fft / 2 + 1).
 """
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -22,11 +24,11 @@ import torchaudio
 from torch import Tensor, nn
 
 from dia.codecs.dac_package import build_quantizer
-from dia.codecs.flow_refiner import CodeNoise, DetailFlow
+from dia.codecs.flow_refiner import REACH, CodeNoise, DetailFlow, valid_convolution
+from dia.codecs.phases import BlockGriffinLim
 from dia.config.codec import SpectralCodecConfig
 
 SOFTEST = -4.6  # natural log of the magnitude floor; loud speech has magnitudes of about 20
-MOMENTUM = 0.99  # of Griffin-Lim (Perraudin et al. 2013)
 
 
 class ConvNeXtBlock(nn.Module):
@@ -42,9 +44,13 @@ class ConvNeXtBlock(nn.Module):
 
     def forward(self, x_BMF: Tensor) -> Tensor:
         """Return features of the same shape."""
-        x_BFM = self.norm(self.depthwise(x_BMF).transpose(1, 2))
+        return self.valid(F.pad(x_BMF, (REACH, REACH)))
+
+    def valid(self, x_BMF: Tensor) -> Tensor:
+        """Return the features (B, M, F - 6) of the frames that have three others on either side."""
+        x_BFM = self.norm(valid_convolution(self.depthwise, x_BMF).transpose(1, 2))
         x_BFM = self.narrow(F.gelu(self.widen(x_BFM))) * self.scale
-        out_BMF: Tensor = x_BMF + x_BFM.transpose(1, 2)
+        out_BMF: Tensor = x_BMF[..., REACH:-REACH] + x_BFM.transpose(1, 2)
         return out_BMF
 
 
@@ -88,7 +94,15 @@ class SpectralDecoder(nn.Module):
 
     def forward(self, latents_BMT: Tensor) -> tuple[Tensor, Tensor]:
         """Return features (B, F, W) and natural log magnitudes (B, F, K) of quantized latents (B, M, T)."""
-        x_BMF = self.blocks(self.read(self.widen(latents_BMT)))
+        return self.described(self.blocks(self.read(self.widen(latents_BMT))))
+
+    def convolutions(self) -> list[Callable[[Tensor], Tensor]]:
+        """Return what :meth:`forward` applies after ``widen``, each without padding: F frames give F - 6."""
+        blocks = [block.valid for block in self.blocks if isinstance(block, ConvNeXtBlock)]
+        return [partial(valid_convolution, self.read), *blocks]
+
+    def described(self, x_BMF: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what :meth:`forward` does, from the features of the last block."""
         x_BFW = self.norm(x_BMF.transpose(1, 2))
         return x_BFW, self.magnitudes(x_BFW).float().clamp_min(SOFTEST)
 
@@ -121,14 +135,6 @@ class SpectralNetwork(nn.Module):
         codes_BTC: Tensor = self.quantizer(self.encoder(waveform_BL))[1].transpose(1, 2)
         return codes_BTC
 
-    def decode(self, codes_BTC: Tensor) -> Tensor:
-        """Return waveforms (B, L) of codes (B, T, C)."""
-        features_BFW, mean_BFK = self.decoder(self.quantizer.from_codes(codes_BTC.transpose(1, 2))[0])
-        start_BFK = self.config.detail_noise * self.noise(codes_BTC)
-        return self.waveform_of(
-            self.detail.sharpen(features_BFW, mean_BFK, start_BFK, self.config.detail_steps)
-        )
-
     def log_magnitudes(self, waveform_BL: Tensor) -> Tensor:
         """Return the natural log magnitudes (B, F, K) of waveforms, the target of the decoder."""
         spectrum_BKF = torch.stft(
@@ -136,25 +142,17 @@ class SpectralNetwork(nn.Module):
         )
         return spectrum_BKF.abs()[..., :-1].transpose(1, 2).clamp_min(math.exp(SOFTEST)).log()
 
-    def waveform_of(self, log_magnitudes_BFK: Tensor) -> Tensor:
-        """Return waveforms (B, F * hop) with approximately these log magnitudes.
-
-        Phases are estimated by fast Griffin-Lim without a random start. The floor of the logarithm is
-        subtracted, because it would be audible as a hiss in pauses.
-        """
-        magnitudes_BFK = (log_magnitudes_BFK.exp() - math.exp(SOFTEST)).clamp_min(0)
-        # one frame more for the end of the waveform
-        magnitudes_BKF = F.pad(magnitudes_BFK.transpose(1, 2), (0, 1), "replicate")
-        waveform_BL: Tensor = torchaudio.functional.griffinlim(
-            magnitudes_BKF,
-            self.window,
-            self.config.n_fft,
-            self.config.hop,
-            self.config.n_fft,
-            power=1.0,
-            n_iter=self.config.phase_iterations,
-            momentum=MOMENTUM,
-            length=magnitudes_BFK.shape[1] * self.config.hop,
-            rand_init=False,
+    def griffin_lim(self) -> BlockGriffinLim:
+        """Return what turns the magnitudes of consecutive frames into a waveform."""
+        config = self.config
+        return BlockGriffinLim(
+            self.window, config.hop, config.phase_iterations, config.phase_block, config.phase_lookahead
         )
-        return waveform_BL
+
+
+def without_floor(log_magnitudes: Tensor) -> Tensor:
+    """Return magnitudes from their natural logarithm, less the floor.
+
+    The floor would be audible as a hiss in pauses.
+    """
+    return (log_magnitudes.exp() - math.exp(SOFTEST)).clamp_min(0)

@@ -24,6 +24,8 @@ SPECTRAL_RANGES: dict[str, tuple[float, float]] = {
     "detail_steps": (1, 1000),
     "detail_noise": (0, 10),
     "phase_iterations": (0, 1000),
+    "phase_block": (1, 1 << 14),
+    "phase_lookahead": (1, 1 << 10),
 }
 MAX_NOISE = 1 << 24  # values of the table that `dia.codecs.flow_refiner.CodeNoise` draws
 
@@ -78,8 +80,12 @@ class SpectralCodecConfig:
     detail_noise: float = 0.85
     """Standard deviation of the noise that the flow starts from: 1 as in training; at 0 noises become hums.
     """
-    phase_iterations: int = 32
-    """Iterations of Griffin-Lim."""
+    phase_iterations: int = 24
+    """Iterations of Griffin-Lim over a block of frames."""
+    phase_block: int = 32
+    """Frames whose phases Griffin-Lim estimates together."""
+    phase_lookahead: int = 8
+    """Later frames that the phases of a block depend on."""
 
     @property
     def fewest_weights(self) -> int:
@@ -108,8 +114,8 @@ class SpectralCodecConfig:
             problems.append(
                 "codebook_size * stride * n_fft is too large for the table of noise; lower one of them"
             )
-        if not problems and self.hop > self.n_fft:
-            problems.append(f"hop={self.hop} must not be above n_fft={self.n_fft}")
+        if not problems and self.n_fft % self.hop:
+            problems.append(f"n_fft={self.n_fft} must be a multiple of hop={self.hop}")
         return problems
 
 

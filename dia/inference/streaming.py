@@ -1,14 +1,15 @@
 """Streaming synthesis: decode a window of the codes while more codes are generated.
 
-A frame's audio is final once as many later frames exist as the codec's context, and it needs as many earlier
-ones. So the stream equals the audio of the whole sequence up to the rounding of matrix products of other
-sizes, and has no seams to smooth.
+The features of a frame are final once as many later frames exist as the codec's context, and they need as
+many earlier ones; the codec's vocoder turns the features of consecutive frames into audio. So the stream
+equals the audio of the whole sequence up to the rounding of matrix products of other sizes, and has no seams
+to smooth.
 
-Legend: T codec frame, C codec channel.
+Legend: T codec frame, C codec channel, L samples, X features of a frame.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,94 +17,130 @@ import torch
 from torch import Tensor
 
 from dia.codecs.protocol import Codec, frames_per_second
-from dia.errors import UserError
+from dia.inference.decoding import finite_waveform, in_groups
 from dia.types import Waveform
 
-FIRST_CHUNK = 0.25  # seconds of audio in the first chunk
+FIRST_CHUNK = 0.25  # seconds of audio in the first chunk, if the vocoder does not need more
+PREVIEW_CHUNK = 0.4  # seconds of audio in the preview of a stream: about as long as the next chunk takes
+
+
+def first_frames(codec: Codec) -> int:
+    """Return the frames whose audio is the first chunk."""
+    return max(codec.vocoder().first_frames, round(FIRST_CHUNK * frames_per_second(codec)))
+
+
+def preview_frames(codec: Codec) -> int:
+    """Return the frames whose audio is the preview of a stream."""
+    return round(PREVIEW_CHUNK * frames_per_second(codec))
 
 
 def chunk_frames(codec: Codec) -> int:
-    """Return the frames per chunk: the codec's context, and 0.25 s that can be played at once."""
-    return codec.context + round(FIRST_CHUNK * frames_per_second(codec))
+    """Return the frames per chunk: the codec's context, and about 0.25 s that can be played at once."""
+    return codec.context + first_frames(codec)
 
 
 @dataclass(frozen=True)
 class Window:
-    """Codes (T, C) to decode, of which the audio of frames ``begin`` to ``end`` is wanted."""
+    """Codes (T, C) to decode, of which the features of frames ``begin`` to ``end`` are wanted.
+
+    With ``preview`` the audio of these frames is approximate, because codes of later frames are missing.
+    """
 
     codes_TC: Tensor
     begin: int
     end: int
-
-    def cut(self, waveform: Waveform, hop: int) -> Waveform:
-        """Return the wanted part of the audio of all codes."""
-        return waveform[self.begin * hop : self.end * hop]
+    ended: bool = False
+    preview: bool = False
 
 
-class StreamWindows:
-    """Cuts the codes of a stream, which arrive in pieces, into windows whose audio is final.
+class CodecStream:
+    """Decodes the codes of a stream, which arrive in pieces, to audio that is final.
 
-    Each piece costs the decoding of itself and twice the codec's context, however long the stream is. The
-    first window needs ``first_context`` later frames only.
+    :meth:`take` returns a window of the codes, and :meth:`audio` turns its features into audio; the windows
+    of several streams may be decoded together. Each window costs the decoding of itself and twice the codec's
+    context, however long the stream is. With ``preview`` the first window needs the codec's
+    ``preview_context`` of later frames only. Its audio agrees with the final one to 50 dB; the next window
+    continues after it.
     """
 
-    def __init__(self, context: int, first_context: int | None = None) -> None:
-        self.context = context
-        self._following = context if first_context is None else first_context
+    def __init__(self, codec: Codec, *, preview: bool = False) -> None:
+        self.codec = codec
+        self._vocoder = codec.vocoder()
+        self._preview = preview and codec.preview_context != codec.context
         self._codes_TC: Tensor | None = None
-        self._taken = 0  # frames of the stored codes whose audio was taken
+        self._taken = 0  # frames of the stored codes whose features were taken
+        self._played = 0  # samples of the preview
 
     def add(self, piece_TC: Tensor) -> None:
         """Append complete codes (T, C)."""
         self._codes_TC = piece_TC if self._codes_TC is None else torch.cat((self._codes_TC, piece_TC))
 
     def take(self, ended: bool) -> Window | None:
-        """Return the next window, or None when no further audio is final; ``ended`` makes all of it final."""
+        """Return the next window, or None when no features are final; ``ended`` makes all of them final."""
         if self._codes_TC is None:
             return None
-        end = len(self._codes_TC) - (0 if ended else self._following)
-        if end <= self._taken:
+        if self._preview and not ended:
+            return self._take_preview(self._codes_TC)
+        end = len(self._codes_TC) - (0 if ended else self.codec.context)
+        if end <= self._taken and not ended:
             return None
-        self._following = self.context
-        window = Window(self._codes_TC, self._taken, end)
-        dropped = max(0, end - self.context)
+        window = Window(self._codes_TC, self._taken, end, ended)
+        dropped = max(0, end - max(1, self.codec.context))  # the last window has a frame in any case
         self._codes_TC = self._codes_TC[dropped:]
         self._taken = end - dropped
         return window
 
+    def _take_preview(self, codes_TC: Tensor) -> Window | None:
+        end = len(codes_TC) - self.codec.preview_context
+        if end < preview_frames(self.codec):
+            return None
+        self._preview = False
+        return Window(codes_TC, 0, end, preview=True)
+
+    def audio(self, window: Window, features_TX: Tensor) -> Tensor:
+        """Return the samples (L,) of a window, from the features of all its codes; windows come in order."""
+        if window.preview:
+            waveform_L = self._vocoder.preview(features_TX)[: window.end * self.codec.hop]
+            self._played = len(waveform_L)
+            return waveform_L
+        waveform_L = self._vocoder.add(features_TX[window.begin : window.end], window.ended)
+        skipped = min(self._played, len(waveform_L))
+        self._played -= skipped
+        return waveform_L[skipped:]
+
+
+def decode_windows(codec: Codec, windows: Sequence[tuple[CodecStream, Window]]) -> list[Waveform]:
+    """Return the audio of windows of one or several streams, one at most of each; it may be empty.
+
+    Raises :class:`UserError` for audio that is not finite.
+    """
+    waveforms: list[Waveform] = [np.zeros(0, dtype=np.float32)] * len(windows)
+    for place, features_TX in in_groups(codec.decode_features, [window.codes_TC for _, window in windows]):
+        stream, window = windows[place]
+        waveforms[place] = finite_waveform(codec, stream.audio(window, features_TX))
+    return waveforms
+
 
 def stream_waveforms(codec: Codec, pieces: Iterable[Tensor]) -> Iterator[Waveform]:
     """Yield the waveforms of codes that arrive in pieces (T, C); joined they are the audio of all codes."""
-    windows = StreamWindows(codec.context)
+    stream = CodecStream(codec)
     for piece_TC in pieces:
-        windows.add(piece_TC)
-        if (window := windows.take(ended=False)) is not None:
-            yield decode_window(codec, window)
-    if (window := windows.take(ended=True)) is not None:
-        yield decode_window(codec, window)
+        stream.add(piece_TC)
+        yield from _decoded(codec, stream, ended=False)
+    yield from _decoded(codec, stream, ended=True)
 
 
-def decode_window(codec: Codec, window: Window) -> Waveform:
-    """Return the wanted audio of a window."""
-    return window.cut(decoded_waveforms(codec, window.codes_TC[None])[0], codec.hop)
+def _decoded(codec: Codec, stream: CodecStream, *, ended: bool) -> Iterator[Waveform]:
+    if (window := stream.take(ended)) is not None:
+        (waveform,) = decode_windows(codec, [(stream, window)])
+        if len(waveform):
+            yield waveform
 
 
 def in_chunks(waveform: Waveform, sample_rate: int) -> Iterator[Waveform]:
     """Yield a waveform that exists already in chunks of 0.25 s."""
     length = round(FIRST_CHUNK * sample_rate)
     return (waveform[begin : begin + length] for begin in range(0, len(waveform), length))
-
-
-def decoded_waveforms(codec: Codec, codes_BTC: Tensor) -> Waveform:
-    """Return the waveforms (B, samples) of codes. Raises :class:`UserError` for samples that are not
-    finite."""
-    waveform_BL: Waveform = codec.decode(codes_BTC).float().cpu().numpy()
-    if not np.isfinite(waveform_BL).all():
-        raise UserError(
-            f"the codec {codec.name} gives samples that are not finite; its weights are "
-            "damaged, copy it again"
-        )
-    return waveform_BL
 
 
 def reported(chunks: Iterator[Waveform]) -> Iterator[Waveform]:

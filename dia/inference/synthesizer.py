@@ -6,16 +6,15 @@ Legend: T codec frame, C codec channel.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from dia.codecs.protocol import Codec
 from dia.config.sampling import Sampling
 from dia.errors import UserError
+from dia.inference.decoding import decode_all
 from dia.inference.engine import generate_codes, stream_codes
 from dia.inference.request import Request
-from dia.inference.streaming import chunk_frames, decoded_waveforms, stream_waveforms
+from dia.inference.streaming import chunk_frames, stream_waveforms
 from dia.network import DiaNetwork
 from dia.types import Waveform
 
@@ -86,7 +85,7 @@ class Synthesizer:
     ) -> Iterator[Waveform]:
         """Yield the audio of one request in chunks while it is generated.
 
-        The first chunk has a quarter of a second and needs the longest delay and one chunk of steps
+        The first chunk has about a quarter of a second and needs the longest delay and one chunk of steps
         (:func:`dia.inference.streaming.chunk_frames`). The joined chunks equal :meth:`synthesize`.
         """
         frames = chunk_frames(self.codec)
@@ -97,28 +96,6 @@ class Synthesizer:
     def max_steps(self) -> int:
         """Decoder steps that the model supports."""
         return self.network.config.decoder.max_positions
-
-
-def decode_all(codec: Codec, items: list[Tensor]) -> list[Waveform]:
-    """Return the waveforms of several code sequences (T, C); an empty sequence gives an empty waveform.
-
-    On a GPU sequences of the same length are decoded together, which agrees with decoding them alone up to
-    the rounding of matrix products (1e-6). On a CPU each is decoded alone: in a batch DAC's wide activations
-    exceed the caches, and one second of audio took 1.19 s instead of .77.
-    """
-    waveforms: list[Waveform] = [np.zeros(0, dtype=np.float32)] * len(items)
-    for places in _decoding_groups(items):
-        decoded = decoded_waveforms(codec, torch.stack([items[place] for place in places]))
-        for place, waveform in zip(places, decoded, strict=True):
-            waveforms[place] = waveform
-    return waveforms
-
-
-def _decoding_groups(items: list[Tensor]) -> list[list[int]]:
-    if not items or items[0].device.type == "cpu":
-        return [[place] for place, codes_TC in enumerate(items) if len(codes_TC)]
-    lengths = sorted({len(codes_TC) for codes_TC in items} - {0})
-    return [[place for place, codes_TC in enumerate(items) if len(codes_TC) == length] for length in lengths]
 
 
 def require_matching_shapes(network: DiaNetwork, codec: Codec) -> None:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, File, Form, HTTPException, Response, UploadFile
 from starlette.concurrency import run_in_threadpool
 
 from dia.audio.files import flac_bytes
-from dia.inference.synthesizer import decode_all
+from dia.inference.decoding import decode_all
 from dia.inference.voice import Voice, transcript_warnings
 from dia.serving.server import Server, ServerOf
 from dia.serving.uploads import require_short

@@ -23,12 +23,10 @@ from dia.codecs.protocol import Codec, frames_per_second
 from dia.errors import UserError
 from dia.inference.continuous import ContinuousBatch
 from dia.inference.request import Generated
-from dia.inference.streaming import StreamWindows, Window
-from dia.inference.synthesizer import decode_all
+from dia.inference.streaming import CodecStream, Window, decode_windows, preview_frames
 from dia.network import DiaNetwork
 from dia.serving.job import DeadlineError, QueueFullError, SpeechJob, WorkerEndedError
 
-FIRST_CHUNK = 0.4  # seconds of audio in a stream's first chunk: about as long as the second takes
 LONGEST_PIECE = 2.0  # seconds of new codes that a stream decodes at a time; pieces grow to it by doubling
 logger = logging.getLogger(__name__)
 
@@ -46,15 +44,14 @@ Values = tuple[Any, ...]  # of a Sampling
 class _Running:
     """The progress of a job: its number in its batch, its stream, and the frames of pieces.
 
-    ``piece`` frames are read next, after ``read`` that were; ``fresh`` of them can be played then. The first
-    piece holds a short context as well, and the second what the whole context has in addition.
+    ``piece`` frames are read next, after ``read`` that were. The second piece is as long as the first; then
+    their length doubles.
     """
 
     job: SpeechJob
     number: int
-    windows: StreamWindows
+    stream: CodecStream
     piece: int
-    fresh: int
     read: int = 0
     started: bool = False
 
@@ -72,9 +69,10 @@ class WorkerCounts:
 
 @dataclass(eq=False)
 class _Decoding:
-    """Codes to decode for a job: a window of a stream or all codes; with a ``result`` the job ends."""
+    """A window of a job's codes to decode; with a ``result`` the job ends."""
 
     job: SpeechJob
+    stream: CodecStream
     window: Window | None
     result: Generated | None = None
 
@@ -178,9 +176,8 @@ class SpeechWorker:
         if values not in self._batches:
             self._batches[values] = ContinuousBatch(self.network, job.sampling, self.capacity, self.compiled)
         number = self._batches[values].add(job.request)
-        windows = StreamWindows(self.codec.context, self.codec.preview_context)
-        fresh = round(FIRST_CHUNK * frames_per_second(self.codec))
-        self._running[job] = _Running(job, number, windows, self.codec.preview_context + fresh, fresh)
+        piece = self.codec.preview_context + preview_frames(self.codec)
+        self._running[job] = _Running(job, number, CodecStream(self.codec, preview=True), piece)
 
     def _drop(self, job: SpeechJob) -> bool:
         """Forget a job; return whether it was there."""
@@ -225,9 +222,9 @@ class SpeechWorker:
             job.deliver(result)
             return None
         if len(rest_TC := result.codes_TC[running.read :]):
-            running.windows.add(rest_TC)
+            running.stream.add(rest_TC)
         self.counts.finished += 1
-        return _Decoding(job, running.windows.take(ended=True), result)
+        return _Decoding(job, running.stream, running.stream.take(ended=True), result)
 
     def _read_streams(self) -> None:
         """Hand codes of streams to the decoder where a piece is complete."""
@@ -239,28 +236,29 @@ class SpeechWorker:
                 continue
             codes_TC: Tensor = batch.complete_codes(running.number, running.read)
             running.read += len(codes_TC)
-            running.windows.add(codes_TC)
-            missing = 0 if running.started else self.codec.context - self.codec.preview_context
-            running.fresh, running.started = min(2 * running.fresh, self._longest_piece), True
-            running.piece = running.fresh + missing
-            if (window := running.windows.take(ended=False)) is not None:
-                decodings.append(_Decoding(job, window))
+            running.stream.add(codes_TC)
+            if running.started:
+                running.piece = min(2 * running.piece, max(running.piece, self._longest_piece))
+            running.started = True
+            if (window := running.stream.take(ended=False)) is not None:
+                decodings.append(_Decoding(job, running.stream, window))
         if decodings:
             self._decoder.submit(self._decode, decodings)
 
     def _decode(self, decodings: list[_Decoding]) -> None:
         """Decode windows and deliver their audio (in the decoder's thread)."""
-        windows = [item.window for item in decodings if item.window is not None]
+        windows = [(item.stream, item.window) for item in decodings if item.window is not None]
         try:
-            decoded = iter(decode_all(self.codec, [window.codes_TC for window in windows]))
+            decoded = iter(decode_windows(self.codec, windows))
         except Exception as error:
             self._decoding_failed(decodings, error)
             return
         for item in decodings:
             if item.window is not None:
-                waveform = item.window.cut(next(decoded), self.codec.hop)
+                waveform = next(decoded)
                 self.counts.audio_seconds += len(waveform) / self.codec.sample_rate
-                item.job.deliver(waveform)
+                if len(waveform):
+                    item.job.deliver(waveform)
             if item.result is not None:
                 item.job.deliver(item.result)
 

@@ -17,6 +17,7 @@ from dia.codecs.protocol import (
     require_whole_frames,
 )
 from dia.codecs.registry import CODEC_TYPES, codec_shape, load_codec, portable_name, register_codec
+from dia.codecs.vocoder import SamplesAsFeatures
 from dia.config.compose import compose, typed
 from dia.data.prepare import prepare
 from dia.data.prepared import open_prepared
@@ -29,7 +30,7 @@ from tests.tiny_world import RATE, TinyWorld
 SMALLEST, LARGEST = 1e-4, 1.0  # amplitudes of the first and the last code
 
 
-class LoudnessCodec:
+class LoudnessCodec(SamplesAsFeatures):
     """Codes the loudness of each part of a frame, one part a channel; decodes to square waves."""
 
     def __init__(self, shape, name):

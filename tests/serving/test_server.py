@@ -19,12 +19,11 @@ import torch
 from dia.errors import UserError
 from dia.inference.long_form import join_waveforms
 from dia.serving.encoding import FORMATS, PCM_RATE, as_int16, open_encoder
-from dia.serving.worker import FIRST_CHUNK
 from tests.serving.conftest import client_of, make_dia, serving
 
 TEXT = "[S1] Hello there. [S2] Yes!"
 RATE = 16_000
-PREVIEW = round(FIRST_CHUNK * RATE)  # samples of the first chunk
+PREVIEW = round(0.4 * RATE)  # samples of which the first chunk has fewer
 
 
 def seconds_of(content, name):
@@ -290,7 +289,7 @@ def test_a_defect_of_the_worker_ends_the_requests_and_is_seen(monkeypatch):
 
 def test_audio_that_cannot_be_decoded_ends_its_request_only(monkeypatch):
     damaged = make_dia()
-    decode = damaged.codec.decode
+    decode = damaged.codec.decode_features
 
     def failing(codes):
         if (codes == 3).all(-1).any():  # the codes of one request
@@ -306,7 +305,7 @@ def test_audio_that_cannot_be_decoded_ends_its_request_only(monkeypatch):
                 result = replace(result, codes_TC=torch.full_like(result.codes_TC, 3))
             return complete(running, result)
 
-        monkeypatch.setattr(damaged.codec, "decode", failing)
+        monkeypatch.setattr(damaged.codec, "decode_features", failing)
         monkeypatch.setattr(worker, "_end", marked)
         with ThreadPoolExecutor(3) as pool:
             asked = [

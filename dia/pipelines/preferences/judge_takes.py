@@ -22,9 +22,9 @@ from dia.evaluation.prompts import Prompt
 from dia.evaluation.rewards import FAILURES, TERMS, TakeScores
 from dia.evaluation.scoring import decode_values, score_clip
 from dia.evaluation.suite_prompts import PromptItem
+from dia.inference.decoding import decode_all
 from dia.inference.engine import generate_codes
 from dia.inference.request import Request
-from dia.inference.synthesizer import decode_all
 from dia.inference.voice import Voice
 from dia.judges.events import Calibration
 from dia.judges.recording import Recording, Times

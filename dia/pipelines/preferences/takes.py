@@ -31,7 +31,7 @@ from dia.evaluation.suite_prompts import PromptItem, load_prompt_items
 from dia.evaluation.suites import Suite
 from dia.files import file_sha256
 from dia.home import in_home
-from dia.inference.synthesizer import decode_all
+from dia.inference.decoding import decode_all
 from dia.model import Dia
 from dia.pipelines.evaluation.calibration_data import load_calibration_data, thresholds
 from dia.pipelines.evaluation.take_jobs import CheckpointSource, fingerprints
