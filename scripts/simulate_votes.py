@@ -1,10 +1,11 @@
 """Make a listening test of two takes of each script, answered by simulated listeners who prefer slow speech.
 
-    python scripts/simulate_votes.py dia_nano prepared/nano-0123456789 120 votes
+    python scripts/simulate_votes.py dia_nano prepared/nano-0123456789 150 votes
 
-Writes two recorded runs, the test with its key, and the answers of three listeners to the folder; the last
-lines are the keys of `data=preferences` that read them. It shows on any checkpoint that votes of a known
-preference move a model that way (recipes/preference.md). Needs the checkout with the development tools.
+The two takes are the shortest and the longest of four that ended. Writes two recorded runs, the test with its
+key, and the answers of three listeners to the folder; the last lines are the keys of `data=preferences` that
+read them. It shows on any checkpoint that votes of a known preference move a model that way
+(recipes/preference.md). Needs the checkout with the development tools.
 """
 
 import argparse
@@ -28,6 +29,8 @@ from tests.listening_test.test_answers import answer
 LISTENERS = 3
 STEEPNESS = 12.0  # of the odds to prefer the longer take, per unit of the log ratio of durations
 BATCH = 8
+TAKES = 4
+SYSTEMS = ("take-a", "take-b")
 
 
 def main() -> None:
@@ -41,14 +44,15 @@ def main() -> None:
     rows = open_prepared(arguments.scripts)["train"].select(range(arguments.count))
     scripts = dict(zip(rows["id"], rows["script"], strict=True))
     dia = Dia.from_pretrained(arguments.checkpoint, device="cpu")
-    seconds: dict[tuple[str, str], float] = {}
-    runs = []
-    for seed, system in enumerate(("take-a", "take-b")):
-        takes = speak(dia, list(scripts.values()), seed)
+    pairs = extreme_takes(dia, scripts)
+    scripts = {prompt: scripts[prompt] for prompt in pairs}
+    runs, seconds = [], dict[tuple[str, str], float]()
+    for number, system in enumerate(SYSTEMS):
+        takes = [pair[number] for pair in pairs.values()]
         runs.append(str(write_run(arguments.folder / system, system, scripts, takes)))
-        for prompt, take in zip(scripts, takes, strict=True):
+        for prompt, take in zip(pairs, takes, strict=True):
             seconds[prompt, system] = len(take.waveform) / take.sample_rate
-    config = ListenConfig(runs, str(arguments.folder / "page.html"), trials=arguments.count)
+    config = ListenConfig(runs, str(arguments.folder / "page.html"), trials=len(scripts))
     write_test(config)
     for number in range(1, LISTENERS + 1):
         path = arguments.folder / f"answers-{number}.json"
@@ -57,6 +61,19 @@ def main() -> None:
     print("data=preferences data.preferences.origin=votes")
     print(f"'data.preferences.votes=[{files}]' data.preferences.key={config.key}")
     print(f"'data.preferences.runs=[{','.join(runs)}]'")
+
+
+def extreme_takes(dia: Dia, scripts: dict[str, str]) -> dict[str, tuple[Speech, Speech]]:
+    """Return the shortest and the longest of the takes that ended, in random order, by script."""
+    rng = random.Random(0)
+    by_seed = [speak(dia, list(scripts.values()), seed) for seed in range(TAKES)]
+    chosen = dict[str, tuple[Speech, Speech]]()
+    for prompt, *takes in zip(scripts, *by_seed, strict=True):
+        ended = sorted((take for take in takes if take.ended), key=lambda take: len(take.waveform))
+        if len(ended) > 1:
+            first, second = rng.sample((ended[0], ended[-1]), 2)
+            chosen[prompt] = (first, second)
+    return chosen
 
 
 def speak(dia: Dia, scripts: list[str], seed: int) -> list[Speech]:

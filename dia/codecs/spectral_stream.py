@@ -1,9 +1,9 @@
 """The spectral codec's decoder for codes that arrive in pieces, bit by bit the same as for all codes at once.
 
-Frames are computed in chunks of fixed sizes, so that each matrix product has the same shape however the codes
-arrive: Griffin-Lim would amplify differences of rounding. Each convolution stores its last frames of
-input, so that nothing is computed twice. A convolution of width 7 reads three later frames and delays its
-output by them; 17 of them delay the magnitudes by half a second.
+Frames are computed in chunks whose sizes depend on their place only, so that each matrix product has the same
+shape however the codes arrive: Griffin-Lim would amplify differences of rounding. Each convolution stores its
+last frames of input, so that nothing is computed twice. A convolution of width 7 reads three later frames and
+delays its output by them; 17 of them delay the magnitudes by half a second.
 
 Legend: B batch (1), T codec frames, C codebooks, F frames of a chunk, M and W feature widths, K frequency
 bins.
@@ -19,7 +19,14 @@ from torch import Tensor
 from dia.codecs.flow_refiner import REACH, RESIDUAL_SCALE
 from dia.codecs.spectral_network import SpectralNetwork, without_floor
 
-CHUNK = 16  # codec frames; with 8 a second of audio takes .02 s more, because weights are read more often
+# Codec frames of the chunks from a codec frame on. Short chunks at the beginning let a stream begin early;
+# long ones read the weights less often (a second of audio takes .04 s in chunks of 16 and .03 s in ones of 64).
+CHUNKS = ((96, 64), (32, 32), (0, 16))
+
+
+def chunk_at(frame: int) -> int:
+    """Return the codec frames of the chunk that begins at a codec frame."""
+    return next(size for begin, size in CHUNKS if frame >= begin)
 
 
 class SpectralVocoder:
@@ -30,18 +37,20 @@ class SpectralVocoder:
         self._magnitudes = MagnitudeStream(network)
         self._griffin_lim = network.griffin_lim()
         needed = self._magnitudes.delay + config.phase_block + config.phase_lookahead
-        self.first_frames = CHUNK * math.ceil(needed / (CHUNK * config.stride))
+        self.first_frames = 0
+        while self.first_frames * config.stride < needed:
+            self.first_frames += chunk_at(self.first_frames)
 
     @torch.no_grad()
     def add(self, features_TX: Tensor, ended: bool) -> Tensor:
         """Return the samples (L,) that further codes (T, C) make final."""
         return self._griffin_lim.add(self._magnitudes.add(features_TX, ended), ended)
 
-    def preview(self, features_TX: Tensor) -> Tensor:
-        """Return all samples (L,), as if the waveform ended after these codes (T, C); the state stays."""
+    def preview(self) -> Tensor:
+        """Return the samples (L,) after those returned, as if the waveform ended here; the state stays."""
         copied = copy.copy(self)
         copied._magnitudes, copied._griffin_lim = self._magnitudes.copy(), copy.copy(self._griffin_lim)
-        return copied.add(features_TX, ended=True)
+        return copied.add(self._magnitudes.no_codes(), ended=True)
 
 
 class MagnitudeStream:
@@ -66,14 +75,20 @@ class MagnitudeStream:
         copied._stored = dict(self._stored)
         return copied
 
+    def no_codes(self) -> Tensor:
+        """Return codes of no frame."""
+        return torch.zeros(
+            0, self.network.config.codebooks, dtype=torch.long, device=self.network.window.device
+        )
+
     def add(self, codes_TC: Tensor, ended: bool) -> Tensor:
         """Return the magnitudes (F, K) that further codes make final; ``ended`` makes all of them final."""
         known_TC = self._waiting_TC
         waiting_TC = codes_TC if known_TC is None else torch.cat((known_TC, codes_TC))
         final = [self.network.window.new_zeros(0, self.network.config.n_fft // 2 + 1)]
-        while len(waiting_TC) >= CHUNK:
-            final.append(self._chunk(waiting_TC[:CHUNK]))
-            waiting_TC = waiting_TC[CHUNK:]
+        while len(waiting_TC) >= (size := chunk_at(self._begin // self.network.config.stride)):
+            final.append(self._chunk(waiting_TC[:size]))
+            waiting_TC = waiting_TC[size:]
         if ended:  # a chunk of what is left and what the convolutions delay
             self._total = self._begin + len(waiting_TC) * self.network.config.stride
             delayed = math.ceil(self.delay / self.network.config.stride)

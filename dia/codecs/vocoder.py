@@ -9,6 +9,7 @@ Legend: B batch, L samples, T codec frames, X features of a frame.
 
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 
@@ -25,8 +26,8 @@ class Vocoder(Protocol):
         """Return the samples (L,) that further frames make final; ``ended`` makes all of them final."""
         ...
 
-    def preview(self, features_TX: Tensor) -> Tensor:
-        """Return all samples (L,), as if the waveform ended after these features; the state stays."""
+    def preview(self) -> Tensor:
+        """Return the samples (L,) after those returned, as if the waveform ended here; the state stays."""
         ...
 
 
@@ -39,7 +40,9 @@ class SamplesVocoder:
         """Return the samples (L,)."""
         return features_TX.flatten()
 
-    preview = staticmethod(Tensor.flatten)
+    def preview(self) -> Tensor:
+        """Return no samples."""
+        return torch.zeros(0)
 
 
 class Decodes(Protocol):

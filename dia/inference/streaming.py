@@ -43,14 +43,14 @@ def chunk_frames(codec: Codec) -> int:
 class Window:
     """Codes (T, C) to decode, of which the features of frames ``begin`` to ``end`` are wanted.
 
-    With ``preview`` the audio of these frames is approximate, because codes of later frames are missing.
+    ``preview`` frames are played before their audio is final.
     """
 
     codes_TC: Tensor
     begin: int
     end: int
-    ended: bool = False
-    preview: bool = False
+    ended: bool
+    preview: int = 0
 
 
 class CodecStream:
@@ -58,9 +58,9 @@ class CodecStream:
 
     :meth:`take` returns a window of the codes, and :meth:`audio` turns its features into audio; the windows
     of several streams may be decoded together. Each window costs the decoding of itself and twice the codec's
-    context, however long the stream is. With ``preview`` the first window needs the codec's
-    ``preview_context`` of later frames only. Its audio agrees with the final one to 50 dB; the next window
-    continues after it.
+    context, however long the stream is. With ``preview`` the audio of the first window begins the codec's
+    ``preview_context`` after its codes, and agrees with the final one to 50 dB; the next window continues
+    after it.
     """
 
     def __init__(self, codec: Codec, *, preview: bool = False) -> None:
@@ -79,31 +79,30 @@ class CodecStream:
         """Return the next window, or None when no features are final; ``ended`` makes all of them final."""
         if self._codes_TC is None:
             return None
-        if self._preview and not ended:
-            return self._take_preview(self._codes_TC)
         end = len(self._codes_TC) - (0 if ended else self.codec.context)
         if end <= self._taken and not ended:
             return None
-        window = Window(self._codes_TC, self._taken, end, ended)
+        preview = 0
+        if self._preview and not ended:
+            preview = len(self._codes_TC) - self.codec.preview_context
+            if preview < preview_frames(self.codec):
+                return None
+        self._preview = False
+        window = Window(self._codes_TC, self._taken, end, ended, preview)
         dropped = max(0, end - max(1, self.codec.context))  # the last window has a frame in any case
         self._codes_TC = self._codes_TC[dropped:]
         self._taken = end - dropped
         return window
 
-    def _take_preview(self, codes_TC: Tensor) -> Window | None:
-        end = len(codes_TC) - self.codec.preview_context
-        if end < preview_frames(self.codec):
-            return None
-        self._preview = False
-        return Window(codes_TC, 0, end, preview=True)
-
     def audio(self, window: Window, features_TX: Tensor) -> Tensor:
         """Return the samples (L,) of a window, from the features of all its codes; windows come in order."""
-        if window.preview:
-            waveform_L = self._vocoder.preview(features_TX)[: window.end * self.codec.hop]
-            self._played = len(waveform_L)
-            return waveform_L
         waveform_L = self._vocoder.add(features_TX[window.begin : window.end], window.ended)
+        if window.preview:
+            final = len(waveform_L)
+            waveform_L = torch.cat((waveform_L, self._vocoder.preview()))
+            waveform_L = waveform_L[: max(final, window.preview * self.codec.hop)]
+            self._played = len(waveform_L) - final
+            return waveform_L
         skipped = min(self._played, len(waveform_L))
         self._played -= skipped
         return waveform_L[skipped:]
