@@ -20,7 +20,7 @@ from dia.codecs.flow_refiner import REACH, RESIDUAL_SCALE
 from dia.codecs.spectral_network import SpectralNetwork, without_floor
 
 # Codec frames of the chunks from a codec frame on. Short chunks at the beginning let a stream begin early;
-# long ones read the weights less often (a second of audio takes .04 s in chunks of 16 and .03 s in ones of 64).
+# long ones read the weights less often (a second of audio takes .04 s in chunks of 16, .03 s in ones of 64).
 CHUNKS = ((96, 64), (32, 32), (0, 16))
 
 
