@@ -16,14 +16,17 @@ from dia.benchmark.preparation import PreparationPlan, codec_weights, compare_wi
 from dia.benchmark.preparation_report import preparation_results, print_preparation_report
 from dia.benchmark.report import print_report, results
 from dia.benchmark.serving import as_dict, measure_server, report_of
+from dia.benchmark.suite import measure_suite
 from dia.benchmark.training import TrainingPlan, measure_training
 from dia.benchmark.training_data import LengthDistribution
+from dia.benchmark.training_job import DIA
 from dia.benchmark.training_report import print_training_report, training_results
 from dia.benchmark.variants import Variant
 from dia.checkpoint import load_checkpoint
 from dia.checkpoint.locate import resolve_checkpoint
 from dia.codecs.registry import load_stated_codec
 from dia.config.bench import BenchConfig, BenchPrepareConfig, BenchServeConfig, BenchTrainConfig
+from dia.config.bench_suite import BenchSuiteConfig
 from dia.errors import UserError
 from dia.files import write_text
 
@@ -83,9 +86,23 @@ def bench_serving(config: BenchServeConfig) -> None:
     _write(config.out, {"figures": as_dict(figures), "machine": machine}, console)
 
 
+def bench_suite(config: BenchSuiteConfig) -> None:
+    """Measure all parts within a time, and write ``config.out`` after each. Raises ``UserError``."""
+    problems = config.problems() + _out_problems(config.out)
+    if config.device == "cuda" and not torch.cuda.is_available():
+        problems.append("device=cuda, but torch finds no GPU; use device=cpu")
+    _raise_problems(problems)
+    console = Console(width=160)
+    machine = describe_machine(torch.device(config.device))
+    console.print("; ".join(f"{name} {value}" for name, value in machine.items()))
+    measure_suite(config, machine, console.print)
+    console.print(f"wrote {config.out}")
+
+
 def _training_plan(config: BenchTrainConfig) -> TrainingPlan:
-    problems = config.problems()
-    if missing := [name for name in ("transformers", "accelerate") if importlib.util.find_spec(name) is None]:
+    problems, others = config.problems(), set(config.implementations) - {DIA}
+    needed = ("transformers", "accelerate") if others else ()
+    if missing := [name for name in needed if importlib.util.find_spec(name) is None]:
         problems.append(
             f"{' and '.join(missing)} are not installed; install them: pip install 'dia-framework[bench]'"
         )
@@ -100,7 +117,8 @@ def _training_plan(config: BenchTrainConfig) -> TrainingPlan:
         config.clips,
         LengthDistribution(config.median_frames, config.deviation),
         threads,
-        config.loss_curve_steps,
+        config.loss_curve_steps if others else 0,
+        tuple(config.implementations),
     )
 
 

@@ -65,7 +65,7 @@ def measure(
     if plan.seconds:
         _measure_speech(plan, models, codec, base.config, measurements, report)
     if plan.batch > 1:
-        _measure_batch(plan, base, codec, measurements, report)
+        _measure_batch(plan, models, codec, measurements, report)
     return measurements, base.config
 
 
@@ -133,7 +133,9 @@ def _measure_codec(
     measurements: Measurements,
     report: Callable[[str], None],
 ) -> None:
-    """Time one second of audio and a batch of eight; also transformers' DAC if the codec is a random DAC."""
+    """Time a second of audio, decoded and encoded, and a batch of eight; also transformers' DAC beside a
+    random DAC.
+    """
     frames = round(codec.sample_rate / codec.hop)
     other = (
         speech.transformers_dac(config, plan.device)
@@ -145,6 +147,7 @@ def _measure_codec(
         codes_BTC = speech.random_codes(config, frames, plan.device)
         taken = {
             "one": speech.time_codec(codec, codes_BTC),
+            "encoding one": speech.time_encoding(codec, frames),
             "batch of 8": speech.time_codec(codec, codes_BTC.repeat(8, 1, 1)) / 8,
         }
         if other is not None:
@@ -182,15 +185,19 @@ def _measure_speech(
 
 def _measure_batch(
     plan: BenchmarkPlan,
-    network: DiaNetwork,
+    models: dict[Variant, Any],
     codec: Codec,
     measurements: Measurements,
     report: Callable[[str], None],
 ) -> None:
+    """Time batches of the first variant of Dia, after one that compiles it."""
+    variant, network = next(item for item in models.items() if item[0].implementation == DIA)
+    if variant.compiled:
+        speech.time_batch(network, codec, plan.batch, WARM_UP_STEPS + max(network.config.delays), True)
     for round_number in range(plan.rounds):
         report(f"a batch of {plan.batch}, round {round_number + 1} of {plan.rounds}")
         for label, value in speech.time_batch(
-            network, codec, plan.batch, _steps(plan, codec, network.config)
+            network, codec, plan.batch, _steps(plan, codec, network.config), variant.compiled
         ).items():
             measurements.batch.add(label, [value])
 

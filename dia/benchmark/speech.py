@@ -1,6 +1,5 @@
 """Time text to audio: end to end, the first audio of a stream, the codec, and batches."""
 
-from itertools import chain
 from typing import Any
 
 import torch
@@ -13,8 +12,10 @@ from dia.codecs.delay import undelay
 from dia.codecs.protocol import Codec
 from dia.codecs.registry import load_codec
 from dia.inference import Request, Sampling, Synthesizer
+from dia.inference.synthesizer import Speech
 from dia.network import DiaConfig, DiaNetwork
 
+SEPARATE = 8  # texts of a batch that are generated in sequence as well
 TURNS = (
     "Did you see the river?",
     "I did, and it was high.",
@@ -55,6 +56,14 @@ def time_codec(codec: Codec, codes_BTC: torch.Tensor) -> float:
 
 
 @torch.inference_mode()
+def time_encoding(codec: Codec, frames: int) -> float:
+    """Return the seconds of encoding noise of this many frames; the codec moves it to its device."""
+    generator = torch.Generator().manual_seed(0)
+    waveform_BL = 0.1 * torch.randn(1, frames * codec.hop, generator=generator)
+    return seconds_of(lambda: codec.encode(waveform_BL).cpu(), torch.device("cpu"))
+
+
+@torch.inference_mode()
 def time_transformers_dac(model: Any, codes_BTC: torch.Tensor) -> float:
     """Return the seconds of decoding with transformers' DAC."""
     return seconds_of(lambda: model.decode(audio_codes=codes_BTC.transpose(1, 2)), codes_BTC.device)
@@ -92,24 +101,33 @@ def batch_texts(count: int) -> list[str]:
     return [f"[S1] {TURNS[index % 4]} [S2] {TURNS[(index + 1) % 4]}" for index in range(count)]
 
 
-def time_batch(network: DiaNetwork, codec: Codec, count: int, steps: int) -> dict[str, float]:
-    """Return seconds of audio a second for ``count`` texts: batched, in sequence, and both without codec."""
+def time_batch(network: DiaNetwork, codec: Codec, count: int, steps: int, compiled: bool) -> dict[str, float]:
+    """Return seconds of audio a second for ``count`` texts: batched, in sequence, and both without codec.
+
+    At most eight of them are generated in sequence.
+    """
     device, synthesizer, sampling = next(network.parameters()).device, Synthesizer(network, codec), Sampling()
     texts, seeds = batch_texts(count), list(range(count))
     start = now(device)
-    batched = synthesizer.synthesize(texts, seeds, sampling, steps)
+    batched = synthesizer.synthesize(texts, seeds, sampling, steps, compiled=compiled)
     batch = now(device) - start
     start = now(device)
     separate = [
-        synthesizer.synthesize([text], [seed], sampling, steps)
-        for text, seed in zip(texts, seeds, strict=True)
+        synthesizer.synthesize([text], [seed], sampling, steps, compiled=compiled)[0]
+        for text, seed in list(zip(texts, seeds, strict=True))[:SEPARATE]
     ]
     single = now(device) - start
-    seconds = sum(len(speech.waveform) for speech in batched) / codec.sample_rate
-    decoding = sum(time_codec(codec, item.codes_TC[None]) for item in chain(*separate))
     return {
-        "batch": seconds / batch,
-        "single": seconds / single,
-        "batch without codec": seconds / (batch - decoding),
-        "single without codec": seconds / (single - decoding),
+        "batch": _seconds(batched) / batch,
+        "single": _seconds(separate) / single,
+        "batch without codec": _seconds(batched) / (batch - _decoding_seconds(codec, batched)),
+        "single without codec": _seconds(separate) / (single - _decoding_seconds(codec, separate)),
     }
+
+
+def _seconds(takes: list[Speech]) -> float:
+    return sum(len(take.waveform) / take.sample_rate for take in takes)
+
+
+def _decoding_seconds(codec: Codec, takes: list[Speech]) -> float:
+    return sum(time_codec(codec, take.codes_TC[None]) for take in takes)

@@ -40,6 +40,7 @@ class TrainingPlan:
     lengths: LengthDistribution
     threads: int
     curves: int
+    implementations: tuple[str, ...] = VARIANTS
 
     def job(self, implementation: str) -> TrainingJob:
         """Return the job of an implementation."""
@@ -74,6 +75,11 @@ class TrainingCosts:
         faster = self.frames_per_second(DIA, warm) / self.frames_per_second(implementation, warm)
         return {"speedup": faster, "memory_share": self.peak(DIA) / self.peak(implementation)}
 
+    def flops_per_second(self, warm: int) -> float | None:
+        """Return the operations of Dia's model a second, the median over the rounds; None if not recorded."""
+        runs = [run.flops_per_second(warm) for run in self.runs.get(DIA, []) if run.flops]
+        return statistics.median(runs) if runs else None
+
     def max_loss_difference(self) -> float:
         """Return the largest difference between the two loss curves, in nats."""
         ours, other = (self.curves[implementation].losses for implementation in (DIA, TRANSFORMERS))
@@ -84,7 +90,7 @@ def measure_training(plan: TrainingPlan, report: Callable[[str], None]) -> Train
     """Measure all runs; ``report`` receives progress. Raises ``RuntimeError`` for a failed run."""
     costs = TrainingCosts()
     for round_number in range(plan.rounds):
-        for implementation in VARIANTS:
+        for implementation in plan.implementations:
             report(f"{implementation}, round {round_number + 1} of {plan.rounds}")
             costs.runs.setdefault(implementation, []).append(run_in_subprocess(plan.job(implementation)))
     for implementation in (DIA, TRANSFORMERS) if plan.curves else ():

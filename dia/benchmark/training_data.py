@@ -40,11 +40,14 @@ class SyntheticClips:
     def __len__(self) -> int:
         return len(self.frames)
 
+    def text_bytes(self, index: int) -> int:
+        """Return the length of a clip's text in bytes."""
+        return min(max(8, round(self.frames[index] * TEXT_BYTES)), self.config.encoder.max_positions)
+
     def examples(self, index: int, rng: random.Random) -> list[Example]:
         """Return one clip."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + index)
-        size = min(max(8, round(self.frames[index] * TEXT_BYTES)), self.config.encoder.max_positions)
-        text_S = torch.randint(3, 256, (size,), generator=generator)
+        text_S = torch.randint(3, 256, (self.text_bytes(index),), generator=generator)
         shape = (self.frames[index], self.config.channels)
         codes_TC = torch.randint(self.config.decoder.codebook_size, shape, generator=generator)
         return [Example(f"clip-{index}", text_S, codes_TC)]

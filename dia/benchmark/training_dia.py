@@ -10,7 +10,7 @@ import lightning as L
 import torch
 from torch.utils.data import DataLoader
 
-from dia.benchmark.training_data import budget_for
+from dia.benchmark.training_data import SyntheticClips, budget_for
 from dia.benchmark.training_job import (
     BETAS,
     CLIP_NORM,
@@ -25,12 +25,13 @@ from dia.config.choices import Precision, WandbMode
 from dia.config.optimizer import OptimConfig, ScheduleConfig
 from dia.config.trainer import FIRST_CHANNEL_WEIGHT, LoggerConfig, TrainerConfig
 from dia.data.batching import BatchList, Dropout, Span, TrainingBatches
-from dia.data.collation import Batch, collate
+from dia.data.collation import Batch, collate, decoder_steps
 from dia.network import DiaNetwork
 from dia.training.callbacks.divergence import DivergenceGuard
 from dia.training.callbacks.throughput import Throughput
 from dia.training.dia_module import DiaModule
 from dia.training.distributed import distributed_env
+from dia.training.flops import training_flops
 from dia.training.loggers import build_loggers
 from dia.training.objectives.cross_entropy import CrossEntropy
 from dia.training.resume import RunFingerprint
@@ -43,8 +44,8 @@ FRAME_RATE = 44_100 / 512
 class StepRecorder(L.Callback):
     """Record the end time and the content of each step."""
 
-    def __init__(self, frames: list[int]) -> None:
-        self.frames_of, self.measurement = frames, TrainingMeasurement()
+    def __init__(self, clips: SyntheticClips) -> None:
+        self.clips, self.measurement = clips, TrainingMeasurement()
 
     def on_train_batch_end(
         self, trainer: L.Trainer, task: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -52,7 +53,11 @@ class StepRecorder(L.Callback):
         """Record the step."""
         self.measurement.ends.append(time.perf_counter())
         numbers = [int(name.removeprefix("clip-")) for name in batch.ids]
-        self.measurement.frames.append(sum(self.frames_of[number] for number in numbers))
+        frames = [self.clips.frames[number] for number in numbers]
+        sizes = [self.clips.text_bytes(number) for number in numbers]
+        steps = [decoder_steps(count, self.clips.config) for count in frames]
+        self.measurement.frames.append(sum(frames))
+        self.measurement.flops.append(training_flops(self.clips.config, zip(steps, sizes, strict=True)))
         self.measurement.clips.append(len(numbers))
         self.measurement.losses.append(float(trainer.callback_metrics["train/loss"]))
 
@@ -65,7 +70,7 @@ def train_dia(job: TrainingJob) -> TrainingMeasurement:
         LEARNING_RATE, *BETAS, weight_decay=0.0 if job.equal else WEIGHT_DECAY, max_grad_norm=CLIP_NORM
     )
     task = DiaModule(network, CrossEntropy(weight), optim, ScheduleConfig(1, 1.0), job.steps, weight, SEED)
-    recorder = StepRecorder(job.clips.frames)
+    recorder = StepRecorder(job.clips)
     with tempfile.TemporaryDirectory(prefix="dia-bench-") as name:
         folder = Path(name)
         settings = TrainerConfig(

@@ -59,14 +59,20 @@ class TrainingJob:
 
 @dataclass
 class TrainingMeasurement:
-    """End time, codec frames and clips of each step, its loss where recorded, and peak memory in bytes."""
+    """End time, codec frames and clips of each step, its loss and operations where recorded, and peak memory
+    in bytes."""
 
     ends: list[float] = field(default_factory=list)
     frames: list[int] = field(default_factory=list)
     clips: list[int] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     peak: float = 0.0
+    flops: list[float] = field(default_factory=list)
 
     def frames_per_second(self, warm: int) -> float:
         """Return codec frames (without padding) a second, after the first ``warm`` steps."""
         return sum(self.frames[warm:]) / (self.ends[-1] - self.ends[warm - 1])
+
+    def flops_per_second(self, warm: int) -> float:
+        """Return operations of the model a second, after the first ``warm`` steps."""
+        return sum(self.flops[warm:]) / (self.ends[-1] - self.ends[warm - 1])

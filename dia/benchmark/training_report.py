@@ -8,8 +8,10 @@ from rich.table import Table
 
 from dia.benchmark.training import TARGET_MEMORY_SHARE, TARGET_SPEEDUP, TrainingCosts, TrainingPlan
 from dia.benchmark.training_job import DIA
+from dia.config.choices import BF16_MIXED
 from dia.config.lora import LoraConfig
 from dia.planning.model_stats import ModelStats
+from dia.training.flops import peak_flops
 
 MEGABYTE = 1e6
 
@@ -23,8 +25,10 @@ def training_results(plan: TrainingPlan, costs: TrainingCosts, machine: dict[str
         "ratios": {
             implementation: costs.ratios(implementation, plan.warm)
             for implementation in costs.runs
-            if implementation != DIA
+            if implementation != DIA and DIA in costs.runs
         },
+        "flops_per_second": costs.flops_per_second(plan.warm),
+        "mfu": _mfu(plan, costs, machine["device"]),
         "max_loss_difference": costs.max_loss_difference() if costs.curves else None,
         "runs": {
             implementation: [asdict(run) for run in runs] for implementation, runs in costs.runs.items()
@@ -45,6 +49,8 @@ def print_training_report(
     )
     console.print(_table(plan, costs))
     results = training_results(plan, costs, machine)
+    if results["mfu"]:
+        console.print(f"model FLOP/s utilization (MFU) {results['mfu']:.1%} of the card's peak")
     for implementation, ratios in results["ratios"].items():
         console.print(
             f"against {implementation}: {ratios['speedup']:.2f} times the frames a second "
@@ -77,3 +83,10 @@ def _table(plan: TrainingPlan, costs: TrainingCosts) -> Table:
             f"{costs.peak(implementation) / MEGABYTE:,.0f} MB",
         )
     return table
+
+
+def _mfu(plan: TrainingPlan, costs: TrainingCosts, device: str) -> float | None:
+    """Return the share of the device's peak that the model's operations use; None if the peak is unknown."""
+    peak = peak_flops(device, "half" if plan.precision == BF16_MIXED else "fp32")
+    flops = costs.flops_per_second(plan.warm)
+    return flops / peak if flops and peak else None

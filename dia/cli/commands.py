@@ -214,6 +214,30 @@ BENCH_SERVE = Command(
         ("requests=0 out=serve.json", "leave out the mixed load and write the numbers as JSON"),
     ),
 )
+BENCH_SUITE = Command(
+    door="bench",
+    word="suite",
+    config="bench_suite",
+    schema="dia.config.bench_suite:BenchSuiteConfig",
+    summary="Measure decoding, batches and training of a model within a few minutes, part by part.",
+    examples=(
+        ("", "measure Dia-1.6B with random weights on a GPU"),
+        ("minutes=3 'batches=[16]' out=gpu.json", "measure less"),
+        (
+            "device=cpu model=nano codec=codec_nano variants=[dia-fp32,dia-int8]",
+            "measure a small model on a CPU",
+        ),
+    ),
+)
+BENCH_COMPARE = Command(
+    door="bench",
+    word="compare",
+    config="bench_compare",
+    schema="dia.config.bench_suite:BenchCompareConfig",
+    summary="Print the numbers of two JSON files of this command that differ, and their ratios.",
+    examples=(("before.json after.json", "compare two measurements"),),
+    positional="files",
+)
 
 COMMANDS = (
     TRAIN,
@@ -231,6 +255,8 @@ COMMANDS = (
     BENCH_PREPARE,
     BENCH_TRAIN,
     BENCH_SERVE,
+    BENCH_SUITE,
+    BENCH_COMPARE,
     DOCTOR,
     CONVERT,
     CONSOLIDATE,

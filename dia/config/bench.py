@@ -20,6 +20,7 @@ VARIANTS = (
     "transformers-fp32-compiled",
     "transformers-bf16-compiled",
 )
+TRAINERS = ("dia", "transformers", "transformers-by-length")
 DAC_FILE = ".pth"
 
 
@@ -125,6 +126,8 @@ class BenchTrainConfig:
     """The shape of random weights."""
     precision: Precision = FULL_PRECISION
     """`32-true` or `bf16-mixed`."""
+    implementations: list[str] = field(default_factory=lambda: list(TRAINERS))
+    """What is measured: `dia`, `transformers` with clips at random, and with clips of similar length."""
     rounds: int = 3
     """Rounds; the implementations take turns, and medians are compared."""
     steps: int = 20
@@ -161,6 +164,7 @@ class BenchTrainConfig:
         }
         for name, minimum in minima.items():
             problems += below(minimum, [(name, getattr(self, name))])
+        problems += unknown(*(("implementations", name, TRAINERS) for name in self.implementations))
         return problems + unknown(("precision", self.precision, (FULL_PRECISION, BF16_MIXED)))
 
 

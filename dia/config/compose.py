@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dia.config.aliases import ALIASES, rename_arguments, rename_nested, warn_of_old_names
 from dia.config.bench import BenchConfig, BenchPrepareConfig, BenchServeConfig, BenchTrainConfig
+from dia.config.bench_suite import BenchCompareConfig, BenchSuiteConfig
 from dia.config.checks import bullet_list
 from dia.config.command_line import Argument, several_values, split_arguments
 from dia.config.eval import CompareConfig, EvalConfig
@@ -58,6 +59,8 @@ SCHEMAS: dict[str, type] = {
     "bench_prepare": BenchPrepareConfig,
     "bench_train": BenchTrainConfig,
     "bench_serve": BenchServeConfig,
+    "bench_suite": BenchSuiteConfig,
+    "bench_compare": BenchCompareConfig,
     "calibrate": CalibrateConfig,
     "compare": CompareConfig,
     "listen": ListenConfig,

@@ -1,0 +1,56 @@
+"""Compare the numbers of two JSON files of ``dia-bench``."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from dia.config.bench_suite import BenchCompareConfig
+from dia.errors import UserError, one_line
+
+SAME = 0.005  # relative difference that is not shown
+
+
+def compare_files(config: BenchCompareConfig, console: Console) -> None:
+    """Print all numbers that two files share and that differ, with their ratio. Raises :class:`UserError`."""
+    if problems := config.problems():
+        raise UserError("cannot compare: " + "; ".join(problems))
+    first, second = (_numbers(Path(name)) for name in config.files)
+    table = Table("", *config.files, "ratio", title="numbers that differ by more than half a percent")
+    shared = [name for name in first if name in second]
+    for name in shared:
+        one, other = first[name], second[name]
+        if abs(one - other) > SAME * abs(one):
+            table.add_row(name, f"{one:.6g}", f"{other:.6g}", f"{other / one:.3f}" if one else "-")
+    console.print(table)
+    for path, names, others in ((config.files[0], first, second), (config.files[1], second, first)):
+        if missing := [name for name in names if name not in others]:
+            console.print(f"only in {path}: {', '.join(missing)}")
+    console.print(f"{len(shared)} numbers in both files, {table.row_count} differ")
+
+
+def _numbers(path: Path) -> dict[str, float]:
+    """Return the numbers of a file by their place in it. Raises :class:`UserError`."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path} cannot be read ({one_line(error)}); give a JSON file of dia-bench"
+        ) from error
+    found: dict[str, float] = {}
+    _collect(content, "", found)
+    return found
+
+
+def _collect(value: Any, name: str, found: dict[str, float]) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _collect(item, f"{name} / {key}" if name else str(key), found)
+    elif isinstance(value, list):
+        numbers = [item for item in value if isinstance(item, int | float)]
+        if numbers:  # repeated measurements
+            found[f"{name} (mean of {len(numbers)})"] = sum(numbers) / len(numbers)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        found[name] = float(value)
