@@ -39,18 +39,18 @@ def _numbers(path: Path) -> dict[str, float]:
         raise UserError(
             f"{path} cannot be read ({one_line(error)}); give a JSON file of dia-bench"
         ) from error
-    found: dict[str, float] = {}
-    _collect(content, "", found)
-    return found
+    numbers: dict[str, float] = {}
+    _collect(content, "", numbers)
+    return numbers
 
 
-def _collect(value: Any, name: str, found: dict[str, float]) -> None:
+def _collect(value: Any, name: str, numbers: dict[str, float]) -> None:
     if isinstance(value, dict):
         for key, item in value.items():
-            _collect(item, f"{name} / {key}" if name else str(key), found)
+            _collect(item, f"{name} / {key}" if name else str(key), numbers)
     elif isinstance(value, list):
-        numbers = [item for item in value if isinstance(item, int | float)]
-        if numbers:  # repeated measurements
-            found[f"{name} (mean of {len(numbers)})"] = sum(numbers) / len(numbers)
+        repeated = [item for item in value if isinstance(item, int | float)]
+        if repeated:
+            numbers[f"{name} (mean of {len(repeated)})"] = sum(repeated) / len(repeated)
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        found[name] = float(value)
+        numbers[name] = float(value)

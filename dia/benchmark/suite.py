@@ -26,27 +26,27 @@ LEAST = 10.0  # seconds that must be left for a part
 
 
 @dataclass(frozen=True)
-class Part:
+class SuitePart:
     """A part: the arguments of ``python -m dia.bench``."""
 
     name: str
     arguments: tuple[str, ...]
 
 
-def parts_of(config: BenchSuiteConfig) -> list[Part]:
+def parts_of(config: BenchSuiteConfig) -> list[SuitePart]:
     """Return the parts in order: Dia's decoding, batches and training, then transformers' decoding."""
     shared = (f"model={config.model}", f"device={config.device}", "rounds=1", f"steps={config.steps}")
     audio = (f"seconds={config.seconds}", f"codec.name={config.codec}")
     decoding = [
-        Part(f"decoding, {variant}", (*shared, *audio, f"variants=[{variant}]"))
+        SuitePart(f"decoding, {variant}", (*shared, *audio, f"variants=[{variant}]"))
         for variant in config.variants
     ]
     first = f"variants=[{config.variants[0]}]"
     batches = [
-        Part(f"batch of {size}", (*shared, *audio, first, f"batch={size}", "memory=false"))
+        SuitePart(f"batch of {size}", (*shared, *audio, first, f"batch={size}", "memory=false"))
         for size in config.batches
     ]
-    training = Part("training", _training(config))
+    training = SuitePart("training", _training(config))
     others = [part for part in decoding if f", {TRANSFORMERS}" in part.name]
     return [*(part for part in decoding if part not in others), *batches, training, *others]
 
@@ -83,7 +83,7 @@ def measure_suite(
     return results
 
 
-def run_part(part: Part, limit: float) -> dict[str, Any]:
+def run_part(part: SuitePart, limit: float) -> dict[str, Any]:
     """Return the figures of a part, or the problem: it failed, or took longer than ``limit`` seconds."""
     with tempfile.TemporaryDirectory(prefix="dia-bench-") as folder:
         out, begin = Path(folder) / "part.json", time.monotonic()

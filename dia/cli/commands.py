@@ -235,7 +235,11 @@ BENCH_COMPARE = Command(
     config="bench_compare",
     schema="dia.config.bench_suite:BenchCompareConfig",
     summary="Print the numbers of two JSON files of this command that differ, and their ratios.",
-    examples=(("before.json after.json", "compare two measurements"),),
+    examples=(
+        ("before.json after.json", "compare two measurements"),
+        ("cpu.json gpu.json", "compare two machines"),
+        ("bench-suite.json bench-suite-int8.json", "compare two suites"),
+    ),
     positional="files",
 )
 

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from dia.benchmark.compare_files import compare_files
-from dia.benchmark.suite import Part, measure_suite, parts_of, run_part, summary
+from dia.benchmark.suite import SuitePart, measure_suite, parts_of, run_part, summary
 from dia.config.bench_suite import BenchCompareConfig, BenchSuiteConfig
 from dia.errors import UserError
 from tests.processes import run_door
@@ -58,7 +58,9 @@ def test_the_script_measures_a_small_model_on_a_cpu(tmp_path):
 def test_a_part_that_hangs_is_stopped_and_the_rest_goes_on(tmp_path, monkeypatch):
     written = tmp_path / "out.json"
     config = BenchSuiteConfig(out=str(written), minutes=0.5, part_seconds=0.2)
-    monkeypatch.setattr("dia.benchmark.suite.parts_of", lambda config: [Part("a", ()), Part("b", ())])
+    monkeypatch.setattr(
+        "dia.benchmark.suite.parts_of", lambda config: [SuitePart("a", ()), SuitePart("b", ())]
+    )
     lines = []
     results = measure_suite(config, {"device": "none"}, lines.append)
     assert results == json.loads(written.read_text())
@@ -70,7 +72,7 @@ def test_a_part_that_hangs_is_stopped_and_the_rest_goes_on(tmp_path, monkeypatch
 
 
 def test_a_failed_part_states_its_last_lines():
-    result = run_part(Part("wrong", ("rounds=0",)), 60)
+    result = run_part(SuitePart("wrong", ("rounds=0",)), 60)
     assert "exit code 2" in result["problem"] and "rounds=0" in result["problem"]
     assert summary("wrong", result).startswith("wrong: exit code 2")
 

@@ -25,9 +25,11 @@ def leave_out_long(rows: Rows, config: DataConfig, counts: Counter[str]) -> Rows
     """
     if config.too_long != TooLong.skip:
         return rows
-    kept = {split: [row for row in own if _fits(row, config)] for split, own in rows.items()}
-    counts["pairs: longer than the model takes"] = sum(map(len, rows.values())) - sum(map(len, kept.values()))
-    return kept
+    short = {split: [row for row in own if _fits(row, config)] for split, own in rows.items()}
+    counts["pairs: longer than the model takes"] = sum(map(len, rows.values())) - sum(
+        map(len, short.values())
+    )
+    return short
 
 
 def _fits(row: dict[str, Any], config: DataConfig) -> bool:
