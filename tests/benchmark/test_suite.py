@@ -1,7 +1,9 @@
 """The suite of short measurements: its parts, what fails or hangs, and the comparison of two files."""
 
 import json
+import os
 import subprocess
+import sys
 from io import StringIO
 from pathlib import Path
 
@@ -40,6 +42,7 @@ def test_the_script_measures_a_small_model_on_a_cpu(tmp_path):
             "clips=2",
             "precision=32-true",
         ],
+        env=os.environ | {"PYTHON": sys.executable},
         capture_output=True,
         text=True,
     )

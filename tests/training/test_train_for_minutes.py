@@ -17,7 +17,7 @@ def test_a_run_fits_into_its_minutes(tmp_path):
     world = TinyWorld(tmp_path / "world")
     fixed = [item for item in world.overrides(tmp_path / "runs") if not item.startswith("trainer.steps=")]
     fixed = [item for item in fixed if not re.match(r"trainer\.(validate|checkpoint)_every=", item)]
-    command = [sys.executable, str(SCRIPT), "0.6", *fixed, *world.shape(), "run_name=timed"]
+    command = [sys.executable, str(SCRIPT), "1.0", *fixed, *world.shape(), "run_name=timed"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     match = re.search(r"steps/s: (\d+) steps in the \d+ seconds that are left", done.stdout)
