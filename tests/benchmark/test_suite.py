@@ -40,6 +40,7 @@ def test_the_script_measures_a_small_model_on_a_cpu(tmp_path):
             "steps=16",
             "seconds=0.5",
             "clips=2",
+            "part_seconds=240",
             "precision=32-true",
         ],
         env=os.environ | {"PYTHON": sys.executable},
