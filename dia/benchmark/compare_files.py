@@ -2,13 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from dia.config.bench_suite import BenchCompareConfig
 from dia.errors import UserError, one_line
+from dia.types import flatten
 
 SAME = 0.005  # relative difference that is not shown
 
@@ -34,23 +34,16 @@ def compare_files(config: BenchCompareConfig, console: Console) -> None:
 def _numbers(path: Path) -> dict[str, float]:
     """Return the numbers of a file by their place in it. Raises :class:`UserError`."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
         raise UserError(
             f"{path} cannot be read ({one_line(error)}); give a JSON file of dia-bench"
         ) from error
     numbers: dict[str, float] = {}
-    _collect(content, "", numbers)
+    for name, value in flatten(content).items():
+        measured = value if isinstance(value, list) else [value]
+        measured = [item for item in measured if isinstance(item, int | float) and not isinstance(item, bool)]
+        if measured:
+            label = f"{name} (mean of {len(measured)})" if isinstance(value, list) else name
+            numbers[label] = sum(measured) / len(measured)
     return numbers
-
-
-def _collect(value: Any, name: str, numbers: dict[str, float]) -> None:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            _collect(item, f"{name} / {key}" if name else str(key), numbers)
-    elif isinstance(value, list):
-        repeated = [item for item in value if isinstance(item, int | float)]
-        if repeated:
-            numbers[f"{name} (mean of {len(repeated)})"] = sum(repeated) / len(repeated)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        numbers[name] = float(value)

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -108,16 +107,13 @@ class CodecStream:
         return waveform_L[skipped:]
 
 
-def decode_windows(codec: Codec, windows: Sequence[tuple[CodecStream, Window]]) -> list[Waveform]:
-    """Return the audio of windows of one or several streams, one at most of each; it may be empty.
+def decode_windows(codec: Codec, windows: Sequence[tuple[CodecStream, Window]]) -> list[Tensor]:
+    """Return the samples (L,) of windows of one or several streams, one at most of each; L may be 0.
 
-    Raises :class:`UserError` for audio that is not finite.
+    The samples are not checked. If the features of a window cannot be decoded, no stream has changed.
     """
-    waveforms: list[Waveform] = [np.zeros(0, dtype=np.float32)] * len(windows)
-    for place, features_TX in in_groups(codec.decode_features, [window.codes_TC for _, window in windows]):
-        stream, window = windows[place]
-        waveforms[place] = finite_waveform(codec, stream.audio(window, features_TX))
-    return waveforms
+    features = dict(in_groups(codec.decode_features, [window.codes_TC for _, window in windows]))
+    return [stream.audio(window, features[place]) for place, (stream, window) in enumerate(windows)]
 
 
 def stream_waveforms(codec: Codec, pieces: Iterable[Tensor]) -> Iterator[Waveform]:
@@ -131,9 +127,9 @@ def stream_waveforms(codec: Codec, pieces: Iterable[Tensor]) -> Iterator[Wavefor
 
 def _decoded(codec: Codec, stream: CodecStream, *, ended: bool) -> Iterator[Waveform]:
     if (window := stream.take(ended)) is not None:
-        (waveform,) = decode_windows(codec, [(stream, window)])
-        if len(waveform):
-            yield waveform
+        (waveform_L,) = decode_windows(codec, [(stream, window)])
+        if len(waveform_L):
+            yield finite_waveform(codec, waveform_L)
 
 
 def in_chunks(waveform: Waveform, sample_rate: int) -> Iterator[Waveform]:

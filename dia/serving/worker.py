@@ -22,6 +22,7 @@ from torch import Tensor
 from dia.codecs.protocol import Codec, frames_per_second
 from dia.errors import UserError
 from dia.inference.continuous import ContinuousBatch
+from dia.inference.decoding import finite_waveform
 from dia.inference.request import Generated
 from dia.inference.streaming import CodecStream, Window, decode_windows, preview_frames
 from dia.network import DiaNetwork
@@ -254,11 +255,14 @@ class SpeechWorker:
             self._decoding_failed(decodings, error)
             return
         for item in decodings:
-            if item.window is not None:
-                waveform = next(decoded)
+            try:
+                waveform = finite_waveform(self.codec, next(decoded)) if item.window is not None else None
+            except UserError as error:  # the streams of the others have gone on
+                self._decoding_failed([item], error)
+                continue
+            if waveform is not None and len(waveform):
                 self.counts.audio_seconds += len(waveform) / self.codec.sample_rate
-                if len(waveform):
-                    item.job.deliver(waveform)
+                item.job.deliver(waveform)
             if item.result is not None:
                 item.job.deliver(item.result)
 

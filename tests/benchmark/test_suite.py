@@ -88,7 +88,7 @@ def test_two_files_are_compared_number_by_number(tmp_path):
     console = Console(width=200, record=True, file=StringIO())
     compare_files(BenchCompareConfig([str(first), str(second)]), console)
     text = console.export_text()
-    assert "x / speed" in text and "1.500" in text and "x / same" not in text
+    assert "x.speed" in text and "1.500" in text and "x.same" not in text
     assert "only in" in text and "old" in text and "2 numbers in both files, 1 differ" in text
 
 

@@ -89,7 +89,7 @@ def test_a_preview_comes_early_and_the_rest_of_the_stream_is_exact():
     for begin, end in ((0, early - 1), (early - 1, early), (early, early + 20), (early + 20, len(codes_TC))):
         stream.add(codes_TC[begin:end])
         window = stream.take(ended=end == len(codes_TC))
-        pieces.append(decode_windows(chosen, [(stream, window)])[0] if window else np.zeros(0))
+        pieces.append(decode_windows(chosen, [(stream, window)])[0].numpy() if window else np.zeros(0))
     assert len(pieces[0]) == 0 and len(pieces[1]) == 0.4 * chosen.sample_rate
     joined, length = np.concatenate(pieces), len(pieces[1])
     assert len(joined) == len(whole)
