@@ -17,13 +17,12 @@ from dia.benchmark.training_data import LengthDistribution
 from dia.benchmark.training_job import (
     DIA,
     TRANSFORMERS,
-    TRANSFORMERS_BY_LENGTH,
     TrainingJob,
     TrainingMeasurement,
 )
+from dia.config.bench import TRAINERS
 from dia.network import DiaConfig
 
-VARIANTS = (DIA, TRANSFORMERS, TRANSFORMERS_BY_LENGTH)  # transformers by default, and its fastest order
 TARGET_SPEEDUP, TARGET_MEMORY_SHARE = 1.5, 0.7  # targets of Dia against transformers
 
 
@@ -40,7 +39,7 @@ class TrainingPlan:
     lengths: LengthDistribution
     threads: int
     curves: int
-    implementations: tuple[str, ...] = VARIANTS
+    implementations: tuple[str, ...] = TRAINERS
 
     def job(self, implementation: str) -> TrainingJob:
         """Return the job of an implementation."""

@@ -13,14 +13,13 @@ from dia.benchmark import training
 from dia.benchmark.training import (
     DIA,
     TRANSFORMERS,
-    TRANSFORMERS_BY_LENGTH,
     TrainingCosts,
     TrainingPlan,
     measure_training,
     run_in_subprocess,
 )
 from dia.benchmark.training_data import LengthDistribution, SyntheticClips, budget_for
-from dia.benchmark.training_job import TrainingJob, TrainingMeasurement
+from dia.benchmark.training_job import TRANSFORMERS_BY_LENGTH, TrainingJob, TrainingMeasurement
 from dia.benchmark.training_report import print_training_report, training_results
 from dia.benchmark.training_worker import train
 from dia.data.batching import plan_epoch

@@ -98,6 +98,28 @@ def test_a_preview_comes_early_and_the_rest_of_the_stream_is_exact():
     assert error < 10**-4.0  # 40 dB; the codec promises 50 for speech
 
 
+def test_a_window_that_cannot_be_decoded_changes_no_stream(monkeypatch):
+    chosen = codec("codec_nano")
+    codes_TC = codes_of(chosen, 60)
+    streams = [CodecStream(chosen), CodecStream(chosen)]
+    for stream in streams:
+        stream.add(codes_TC)
+    windows = [(stream, stream.take(ended=True)) for stream in streams]
+    decoded, decode = [], chosen.decode_features
+
+    def failing(codes_BTC):
+        decoded.append(codes_BTC)
+        if len(decoded) == 2:
+            raise RuntimeError("out of memory")
+        return decode(codes_BTC)
+
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError):
+        patched.setattr(chosen, "decode_features", failing)
+        decode_windows(chosen, windows)
+    for window in windows:  # one by one, as the server does then
+        assert torch.equal(decode_windows(chosen, [window])[0], chosen.decode(codes_TC[None])[0])
+
+
 def voice(seconds):
     """Return a hum with gliding pitch, (1, samples), at 16 kHz."""
     time = torch.arange(int(seconds * 25) * 640) / 16_000
