@@ -88,15 +88,19 @@ class DemoConfig(SynthesisConfig):
 class OpenEnglishConfig(SynthesisConfig):
     """The corpus of open vocabulary: sentences of books and dictionaries, everyday speech, many voices."""
 
-    slow_voices: float = 0.3
-    """Probability that a dialogue is spoken by voices of Kokoro, which need a second of processor time for a
-    second of audio; the others need a twentieth."""
+    slow_voices: float = 0.5
+    """Probability that a dialogue is spoken by voices of Kokoro, which need .7 seconds of processor time for
+    a second of audio (.5 in bfloat16); the others need a twentieth."""
+    kokoro_bfloat16: bool = False
+    """Whether Kokoro's convolutions run in bfloat16: faster where the processor has instructions for it."""
+    recorded_sounds: float = 0.8
+    """Probability that a nonverbal is a recording of a person, where data/human_sounds has its tag."""
     held_out_voices: float = 0.25
     """Share of the test dialogues that are spoken by voices which training lacks."""
 
     def probabilities(self) -> tuple[str, ...]:
         """Return the names of the fields that are probabilities."""
-        return (*super().probabilities(), "slow_voices", "held_out_voices")
+        return (*super().probabilities(), "slow_voices", "recorded_sounds", "held_out_voices")
 
 
 @dataclass

@@ -122,7 +122,11 @@ class EventDetector:
         The score of a tag (windows,) is the maximum over its classes.
         """
         starts, classes = self.class_scores(waveform)
-        return starts, {tag: classes[:, rows].max(axis=1) for tag, rows in self._rows.items() if rows}
+        return starts, self.of_tags(classes)
+
+    def of_tags(self, classes: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Return the score of each tag (windows,) for the scores of all classes (windows, classes)."""
+        return {tag: classes[:, rows].max(axis=1) for tag, rows in self._rows.items() if rows}
 
     def class_scores(self, waveform: Waveform) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the start of each window (windows,) of a waveform at 16 kHz, in seconds, and the scores of

@@ -1,7 +1,8 @@
-"""Kokoro in float32 with torch against Kokoro in int8 with onnxruntime, and the reader of ONNX files."""
+"""Kokoro in floating point with torch against Kokoro in int8 with onnxruntime, and the reader of ONNX files."""
 
 import librosa
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 import torchaudio
@@ -23,13 +24,26 @@ def distance(first, second):
     return costs[-1, -1] / len(path)
 
 
+def onnxruntime_model():
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(_model_file(), options, providers=["CPUExecutionProvider"])
+    return lambda inputs: session.run(None, inputs)
+
+
 @pytest.mark.slow
-def test_kokoro_in_float32_speaks_as_in_int8():
+def test_kokoro_in_floating_point_speaks_as_in_int8(monkeypatch):
+    float32 = Kokoro("am_michael").speak(SENTENCE, 1.0, 0)
+    bfloat16 = Kokoro("am_michael", dtype=torch.bfloat16).speak(SENTENCE, 1.0, 0)
+    reference = onnxruntime_model()
+    monkeypatch.setattr("dia.data.sources.kokoro._model", lambda device, dtype: reference)
     int8, other = (Kokoro(voice).speak(SENTENCE, 1.0, 0) for voice in ("am_michael", "am_adam"))
-    float32 = Kokoro("am_michael", "cpu:0").speak(SENTENCE, 1.0, 0)
-    assert len(float32) == pytest.approx(len(int8), rel=0.05)
-    assert not np.array_equal(float32[:9000], int8[:9000])
-    assert distance(int8, float32) < 0.4 * distance(int8, other)
+    for waveform in (float32, bfloat16):
+        assert len(waveform) == pytest.approx(len(int8), rel=0.05)
+        assert not np.array_equal(waveform[:9000], int8[:9000])
+        assert distance(int8, waveform) < 0.4 * distance(int8, other)
+    assert not np.array_equal(float32[:9000], bfloat16[:9000])
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from dia.data.length_limits import LengthLimits
 from dia.data.source import Tally, Unit
 from dia.data.sources.demo_scripts import plan_clips
 from dia.data.sources.nonverbal_sounds import SYNTHESIZERS
-from dia.data.sources.synthesis import render_clip
+from dia.data.sources.synthesis import Rendering, render_clip
 
 VERSION = 7  # increase when the same request yields other audio
 
@@ -51,4 +51,4 @@ class DemoSource:
 
     def read(self, unit: Unit, tally: Tally) -> list[Clip]:
         """Return the synthesized dialogue, at 24 kHz."""
-        return [render_clip(unit.content, "demo", self.config.seed)]
+        return [render_clip(unit.content, Rendering("demo", self.config.seed))]

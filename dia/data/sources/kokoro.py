@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
@@ -34,11 +35,11 @@ class Kokoro:
     """One voice of Kokoro, such as `af_bella`, or the mean of several, such as `af_bella+am_adam`.
 
     The first letter is the accent (`a` American, `b` British), the second `f` or `m`. A mean has the accent
-    of its first voice. On a CPU the model runs in int8 (onnxruntime), on a GPU in float32 (torch): both are
-    understood alike, and their samples differ. Raises :class:`UserError` for a voice that does not exist.
+    of its first voice. ``dtype`` is the one of the convolutions: bfloat16 takes a third less time on a CPU
+    with bf16 instructions. Raises :class:`UserError` for a voice that does not exist.
     """
 
-    def __init__(self, voice: str, device: str = "cpu") -> None:
+    def __init__(self, voice: str, device: str = "cpu", dtype: torch.dtype = torch.float32) -> None:
         from hibari import Hibari
 
         parts = voice.split(MIXED)
@@ -49,7 +50,7 @@ class Kokoro:
         self.name = f"kokoro-82m {voice}"
         self.pitch = float(np.mean([PITCH[part[1]] for part in parts]))
         self._styles = np.mean([_styles()[part].astype(np.float32) for part in parts], axis=0)
-        self._run = _torch_model(device) if device != "cpu" else _onnx_model()
+        self._run = _model(device, dtype)
         self._text = Hibari(threads=1, g2p=_phonemizer(british=voice.startswith("b")))
 
     def speak(self, text: str, pace: float, seed: int) -> Waveform:
@@ -83,21 +84,9 @@ def _phonemizer(british: bool) -> Any:
 
 
 @cache
-def _onnx_model() -> Model:
-    """The model in int8 on one thread, which all voices share."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(_model_file(), options, providers=["CPUExecutionProvider"])
-    return lambda inputs: list(session.run(None, inputs))
-
-
-@cache
-def _torch_model(device: str) -> Model:
-    """The model in float32, which all voices share."""
-    return OnnxGraph(read_graph(_model_file()), device).run
+def _model(device: str, dtype: torch.dtype) -> Model:
+    """The dequantized model, which all voices share."""
+    return OnnxGraph(read_graph(_model_file()), device, dtype).run
 
 
 def _model_file() -> bytes:

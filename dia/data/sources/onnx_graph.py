@@ -1,9 +1,9 @@
 """Run an int8 ONNX graph in floating point with torch, on a CPU or a GPU.
 
-onnxruntime has no GPU kernels for dynamically quantized graphs. This executor dequantizes the weights once,
-when it is opened, evaluates what depends on constants only, and runs the other nodes in order;
-:mod:`dia.data.sources.onnx_operators` holds the operators. Numbers in shapes stay on the CPU, so that a GPU
-seldom waits.
+onnxruntime has no GPU kernels for dynamically quantized graphs, and its int8 convolutions on a CPU take
+longer than oneDNN's in float32. This executor dequantizes the weights once, when it is opened, evaluates what
+depends on constants only, and runs the other nodes in order; :mod:`dia.data.sources.onnx_operators` holds the
+operators. Numbers in shapes stay on the CPU, so that a GPU seldom waits.
 """
 
 from collections import Counter
@@ -40,10 +40,13 @@ class Step:
 
 
 class OnnxGraph:
-    """A graph with its weights on ``device``. Raises ``KeyError`` for an operator that is not supported."""
+    """A graph with its weights on ``device``; ``convolutions`` is the dtype of quantized convolutions.
 
-    def __init__(self, graph: Graph, device: str) -> None:
-        self.device = torch.device(device)
+    Raises ``KeyError`` for an operator that is not supported.
+    """
+
+    def __init__(self, graph: Graph, device: str, convolutions: torch.dtype = torch.float32) -> None:
+        self.device, self._convolutions = torch.device(device), convolutions
         self._outputs = graph.outputs
         self._constants: dict[str, Any] = {"": None}
         self._constants |= {name: self._constant(array) for name, array in graph.constants.items()}
@@ -104,7 +107,8 @@ class OnnxGraph:
             values, shift = self._constants[weight].float(), self._constants[zero].float()
             if is_convolution and shift.dim():  # one zero point for each output channel
                 shift = shift[:, None, None]
-            self._constants[name] = (values - shift).to(self.device)
+            dtype = self._convolutions if is_convolution else torch.float32
+            self._constants[name] = (values - shift).to(self.device, dtype)
             weight = name
         return convolve if is_convolution else torch.matmul, (activations, weight), node.attributes
 

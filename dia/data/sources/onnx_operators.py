@@ -39,8 +39,10 @@ DTYPES = {1: torch.float32, 6: torch.int32, 7: torch.int64, 9: torch.bool}
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None, **attributes: Any) -> Tensor:
-    """``Conv`` and ``ConvInteger`` in one dimension."""
-    return F.conv1d(x, weight, bias, attributes["strides"], *_padding(attributes), attributes["group"])
+    """``Conv`` and ``ConvInteger`` in one dimension, computed in the dtype of ``weight``."""
+    padding = _padding(attributes)
+    y = F.conv1d(x.to(weight.dtype), weight, bias, attributes["strides"], *padding, attributes["group"])
+    return y.to(x.dtype)
 
 
 def _padding(attributes: Attributes) -> tuple[int, int]:
@@ -170,6 +172,12 @@ def layer_norm(
     return F.layer_norm(x, x.shape[-1:], scale, bias, epsilon)
 
 
+def power(x: Tensor, exponent: Tensor) -> Tensor:
+    """``Pow``: a square is a product, which takes a fifth of the time of ``torch.pow``."""
+    is_square = exponent.numel() == 1 and exponent.item() == 2
+    return x * x if is_square else torch.pow(x, exponent)
+
+
 def divide(a: Tensor, b: Tensor) -> Tensor:
     """``Div``: integers are truncated."""
     return a / b if a.is_floating_point() else torch.div(a, b, rounding_mode="trunc")
@@ -201,7 +209,7 @@ OPERATORS: dict[str, Operator] = {
     "CumSum": lambda x, axis, exclusive=0, reverse=0: x.cumsum(int(axis)),
     "DequantizeLinear": lambda x, scale, zero: (x.float() - zero.float()) * scale,
     "Div": divide,
-    "DynamicQuantizeLinear": lambda x: x / FINEST,
+    "DynamicQuantizeLinear": lambda x: x * (1 / FINEST),
     "Equal": torch.eq,
     "Exp": torch.exp,
     "Expand": lambda x, shape: x * torch.ones(shape.tolist(), dtype=x.dtype, device=x.device),
@@ -218,7 +226,7 @@ OPERATORS: dict[str, Operator] = {
     "Mul": torch.mul,
     "NonZero": lambda x: x.nonzero().T,
     "Pad": pad_reflecting,
-    "Pow": torch.pow,
+    "Pow": power,
     "Range": range_,
     "ReduceMean": lambda x, axes, keepdims=1, **_: x.mean(axes.tolist(), keepdim=bool(keepdims)),
     "ReduceSum": lambda x, axes, keepdims=1, **_: x.sum(axes.tolist(), keepdim=bool(keepdims)),
@@ -250,6 +258,7 @@ ON_CPU: dict[str, tuple[int, ...]] = {
     "Range": (0, 1, 2),
     "ReduceMean": (1,),
     "ReduceSum": (1,),
+    "Pow": (1,),
     "Reshape": (1,),
     "Resize": (2,),
     "Pad": (1,),

@@ -4,14 +4,16 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
+
 from dia.config.data import OpenEnglishConfig
 from dia.data.clip import Clip
 from dia.data.length_limits import LengthLimits
 from dia.data.source import Tally, Unit
 from dia.data.sources.open_english_scripts import plan_open_clips
-from dia.data.sources.synthesis import render_clip
+from dia.data.sources.synthesis import Rendering, render_clip
 
-VERSION = 1  # increase when the same request yields other audio
+VERSION = 2  # increase when the same request yields other audio
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class OpenEnglishSource:
 
     config: OpenEnglishConfig
     device: str = "cpu"
-    """Device of Kokoro's voices: with `cuda` they run in float32, and their audio differs slightly."""
+    """Device of Kokoro's voices; their audio differs slightly between devices."""
 
     def request(self) -> dict[str, Any]:
         """Return the config and the version of the synthesis."""
@@ -43,4 +45,7 @@ class OpenEnglishSource:
 
     def read(self, unit: Unit, tally: Tally) -> list[Clip]:
         """Return the synthesized dialogue, at 24 kHz."""
-        return [render_clip(unit.content, "open_english", self.config.seed, self.device)]
+        config = self.config
+        dtype = torch.bfloat16 if config.kokoro_bfloat16 else torch.float32
+        rendering = Rendering("open_english", config.seed, config.recorded_sounds, self.device, dtype)
+        return [render_clip(unit.content, rendering)]

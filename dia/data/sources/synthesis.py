@@ -1,45 +1,69 @@
-"""Synthesis of planned dialogues: voices speak the words, a generator makes the nonverbal sounds.
+"""Synthesis of planned dialogues: voices speak the words, nonverbal sounds are recorded or synthesized.
 
 A :class:`PlannedClip` becomes a clip with audio, exact times of turns and nonverbals, and true labels.
 """
 
 import zlib
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from dia.data.clip import Clip, Emotion, LabelledNonverbal, LabelledTurn
 from dia.data.sources.demo_scripts import PlannedClip, stated_feeling
+from dia.data.sources.human_sounds import draw_human_sound
 from dia.data.sources.nonverbal_sounds import synthesize_nonverbal
 from dia.data.sources.voices import SAMPLE_RATE, STYLES, Strength, open_voice, speak_styled
 from dia.dialogue import Nonverbal, Turn
 from dia.resources import declaration
 from dia.types import Waveform
 
-# synthesized by this project's code with voices under Apache-2.0 and CC0
+# synthesized by this project's code with voices and recorded sounds under Apache-2.0 and CC0
 LICENCE = "Apache-2.0"
 # Highest sample. Louder clips are scaled instead of clipped; resampling raises peaks by 5 % and more.
 PEAK = 0.85
 NONVERBAL_LEVEL = 10 ** (-22 / 20)
 
 
-def render_clip(clip: PlannedClip, source: str, seed: int, device: str = "cpu") -> Clip:
-    """Synthesize one dialogue of the corpus ``source``, at 24 kHz; ``device`` is that of Kokoro's voices."""
-    random = np.random.default_rng(zlib.crc32(f"{clip.id} {seed}".encode()))
+@dataclass(frozen=True)
+class Rendering:
+    """How the dialogues of the corpus ``source`` are synthesized.
+
+    ``recorded_sounds`` is the probability that a nonverbal is a recording of a person, where the clip's split
+    has one of its tag; ``device`` and ``dtype`` are those of Kokoro's voices.
+    """
+
+    source: str
+    seed: int
+    recorded_sounds: float = 0.0
+    device: str = "cpu"
+    dtype: torch.dtype = torch.float32
+
+
+@dataclass(frozen=True)
+class _Sound:
+    waveform: Waveform
+    origin: str
+    confidence: float
+
+
+def render_clip(clip: PlannedClip, rendering: Rendering) -> Clip:
+    """Synthesize one dialogue, at 24 kHz."""
+    random = np.random.default_rng(zlib.crc32(f"{clip.id} {rendering.seed}".encode()))
     parts: list[Waveform] = [_silence(random.uniform(0.04, 0.12))]
     turns, nonverbals = [], []
     for number, (turn, name, strength, voice_name) in enumerate(
         zip(clip.script.turns, clip.styles, clip.strengths, clip.voices, strict=True)
     ):
-        start, voice, style = _seconds(parts), open_voice(voice_name, device), STYLES[name].at(strength)
+        voice = open_voice(voice_name, rendering.device, rendering.dtype)
+        start, style = _seconds(parts), STYLES[name].at(strength)
         for piece in _pieces(turn):
             begin = _seconds(parts)
             if isinstance(piece, Nonverbal):
-                parts.append(_nonverbal(piece.tag, voice.pitch, random))
-                nonverbals.append(
-                    LabelledNonverbal(
-                        piece.tag, number, piece.char, "synthesis", begin, _seconds(parts), confidence=1.0
-                    )
-                )
+                sound = _nonverbal(piece.tag, voice.pitch, clip.split, rendering.recorded_sounds, random)
+                parts.append(sound.waveform)
+                label = LabelledNonverbal(piece.tag, number, piece.char, sound.origin, begin, _seconds(parts))
+                nonverbals.append(replace(label, confidence=sound.confidence))
             else:
                 parts.append(speak_styled(voice, piece, style, int(random.integers(2**31))))
             end = _seconds(parts)
@@ -50,7 +74,9 @@ def render_clip(clip: PlannedClip, source: str, seed: int, device: str = "cpu") 
         parts.append(_silence(random.uniform(0.08, 0.25)))
     waveform = np.concatenate(parts)
     waveform *= np.float32(min(1.0, PEAK / np.abs(waveform).max()))
-    return Clip(clip.id, source, LICENCE, True, tuple(turns), tuple(nonverbals), waveform, SAMPLE_RATE)
+    return Clip(
+        clip.id, rendering.source, LICENCE, True, tuple(turns), tuple(nonverbals), waveform, SAMPLE_RATE
+    )
 
 
 def emotions(style: str, strength: Strength, sentence: str) -> tuple[Emotion, ...]:
@@ -78,10 +104,15 @@ def _pieces(turn: Turn) -> list[str | Nonverbal]:
     return [piece for piece in pieces if piece]
 
 
-def _nonverbal(tag: str, pitch: float, random: np.random.Generator) -> Waveform:
-    waveform = synthesize_nonverbal(tag, pitch, SAMPLE_RATE, int(random.integers(2**31)))
+def _nonverbal(tag: str, pitch: float, split: str, recorded: float, random: np.random.Generator) -> _Sound:
+    human = draw_human_sound(split, tag, pitch, random) if recorded and random.random() < recorded else None
+    if human is None:
+        waveform = synthesize_nonverbal(tag, pitch, SAMPLE_RATE, int(random.integers(2**31)))
+    else:
+        waveform = human.waveform()
     level = NONVERBAL_LEVEL * 10 ** (random.uniform(-2, 3) / 20)
-    return waveform * np.float32(level / np.sqrt(np.mean(waveform**2)))
+    waveform = waveform * np.float32(level / np.sqrt(np.mean(waveform**2)))
+    return _Sound(waveform, "synthesis", 1.0) if human is None else _Sound(waveform, "recording", human.score)
 
 
 def _silence(seconds: float) -> Waveform:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 import soxr
+import torch
 
 from dia.types import Waveform
 
@@ -130,19 +131,19 @@ class Shifted:
 
 
 @cache
-def open_voice(name: str, device: str = "cpu") -> Voice:
+def open_voice(name: str, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Voice:
     """Return a voice, loaded once per process: `heart`, `joe`, a voice of Kokoro, or `NAME@SEMITONES`.
 
-    ``device`` is where Kokoro's voices run; the others run on the CPU.
+    ``device`` and ``dtype`` are those of Kokoro's voices; the others run on the CPU in float32.
     """
     base, _, semitones = name.partition("@")
     if semitones:
-        return Shifted(open_voice(base, device), float(semitones))
+        return Shifted(open_voice(base, device, dtype), float(semitones))
     if base in ("heart", "joe"):
         return Heart() if base == "heart" else Joe()
     from dia.data.sources.kokoro import Kokoro
 
-    return Kokoro(base, device)
+    return Kokoro(base, device, dtype)
 
 
 def speak_styled(voice: Voice, text: str, style: Style, seed: int) -> Waveform:
