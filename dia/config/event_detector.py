@@ -26,6 +26,9 @@ class EventDetectorTraining:
     """Length of a training clip; the encoder reads 30 s at a time, whatever the length."""
     most_sounds: int = 6
     """Most sounds in a training clip; the number is drawn uniformly from 0."""
+    channels: float = 0.7
+    """Probability that a training recording passes through a random channel (speed, room, bandwidth,
+    noise)."""
     width: int = 96
     """Features of the head."""
     layers: int = 3
@@ -59,6 +62,8 @@ class EventDetectorTraining:
             )
         if not self.tags:
             problems.append("event_detector.tags is empty; name the tags to detect")
+        if not 0 <= self.channels <= 1:
+            problems.append(f"event_detector.channels={self.channels} is a probability; choose 0 to 1")
         if not 0 <= self.dropout < 1:
             problems.append(f"event_detector.dropout={self.dropout} must be 0 or more, and below 1")
         if not 0 < self.held_out < 1:

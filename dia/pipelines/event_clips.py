@@ -3,12 +3,13 @@
 A clip is a function of the seed and its number, so processes may compute clips in any order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dia.audio.channels import RandomChannel
 from dia.audio.sound_mixtures import Mixture, mix
 from dia.config.engine import EngineConfig
 from dia.engines.run import Workers
@@ -16,17 +17,22 @@ from dia.evaluation.calibration_clips import SAMPLE_RATE, UTTERANCES, LabelledRe
 from dia.judges.event_features import FRAME_RATE, EventFeatures
 from dia.progress import progress
 from dia.training.event_module import LabelledFrames
+from dia.types import Waveform
 
 
 @dataclass(frozen=True)
 class ClipPlan:
-    """What clips are mixed from: recordings of some people, the tags in order, and the settings."""
+    """What clips are mixed from: recordings of some people, the tags in order, and the settings.
+
+    ``channels`` is the probability that a recording passes through a random channel.
+    """
 
     recordings: tuple[LabelledRecording, ...]
     tags: tuple[str, ...]
     seconds: float
     most_sounds: int
     seed: int
+    channels: float = 0.0
 
 
 def labelled_frames(plan: ClipPlan, clips: int, engine: EngineConfig) -> list[LabelledFrames]:
@@ -53,7 +59,16 @@ def mixed_clip(plan: ClipPlan, number: int) -> Mixture:
         tag = sorted(sounds)[int(random.integers(len(sounds)))]
         chosen.append((tag, sounds[tag][int(random.integers(len(sounds[tag])))].waveform))
     voices = [speech[person][place].waveform for place in utterances]
+    if plan.channels:  # without channels nothing is drawn for them
+        channel = _channel(plan.channels, random)
+        chosen = [(tag, channel(waveform)) for tag, waveform in chosen]
+        voices = [channel(waveform) for waveform in voices]
     return mix(voices, chosen, SAMPLE_RATE, plan.seconds, random)
+
+
+def _channel(share: float, random: np.random.Generator) -> Callable[[Waveform], Waveform]:
+    channel = RandomChannel(SAMPLE_RATE)
+    return lambda waveform: channel(waveform, random) if random.random() < share else waveform
 
 
 def frame_labels(mixture: Mixture, frames: int, tags: Sequence[str]) -> NDArray[np.bool_]:

@@ -80,8 +80,8 @@ def _train(
     sources: dict[str, str],
 ) -> None:
     training, state, steps = config.event_detector, prepared.state, config.trainer.steps
-    clips = _frames(config, train, training.clips, config.seed)
-    validation = _frames(config, held_out, max(1, training.clips // VALIDATION_SHARE), config.seed + 1)
+    clips = _frames(config, train, training.clips, config.seed, training.channels)
+    validation = _frames(config, held_out, max(1, training.clips // VALIDATION_SHARE), config.seed + 1, 0.0)
     L.seed_everything(config.seed, verbose=False)
     shape = EventHeadConfig(
         tuple(training.tags),
@@ -114,10 +114,17 @@ def _train(
     save_head(task.head, state.folder / "model")
 
 
-def _frames(config: EventDetectorTrainConfig, read: ReadFiles, clips: int, seed: int) -> list[LabelledFrames]:
+def _frames(
+    config: EventDetectorTrainConfig, read: ReadFiles, clips: int, seed: int, channels: float
+) -> list[LabelledFrames]:
     training = config.event_detector
     plan = ClipPlan(
-        tuple(read.recordings), tuple(training.tags), training.clip_seconds, training.most_sounds, seed
+        tuple(read.recordings),
+        tuple(training.tags),
+        training.clip_seconds,
+        training.most_sounds,
+        seed,
+        channels,
     )
     return labelled_frames(plan, clips, config.engine)
 

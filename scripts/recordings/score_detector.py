@@ -4,7 +4,8 @@
 
 The clips are those of `python -m dia.eval calibrate`: nine seconds of running speech, each sound in one of
 them. The threshold of a tag lets 5 % of the clips without it pass; it is chosen on four fifths of the people
-and applied to the others. A hit is placed when the middle of the detected stretch lies within .3 s of the sound.
+and applied to the others. A hit is placed when the middle of the detected stretch lies within .3 s of the
+sound.
 SOURCES, separated by commas, restricts the recordings of sounds.
 """
 
