@@ -13,6 +13,7 @@ import torch
 
 from dia.config.sampling import Sampling
 from dia.inference.step import DecodingState, decode_step
+from dia.native import native_products
 from dia.network import DiaNetwork
 from dia.network.cache import BLOCK, DecoderCache
 from dia.network.layers import disable_cudnn_attention
@@ -43,6 +44,8 @@ class StepRunner:
         self.warm_up_steps = 0
         if device.type == "cuda":
             disable_cudnn_attention()
+        if compiled and device.type == "cpu":
+            native_products()  # before the graph, which cannot load them
 
     def run(self, network: DiaNetwork, state: DecodingState, cache: DecoderCache, sampling: Sampling) -> None:
         """Run one step."""

@@ -64,8 +64,10 @@ def replace_linears(module: nn.Module, make_layer: Callable[[Tensor], nn.Module]
         if isinstance(child, nn.Linear):
             setattr(module, name, make_layer(child.weight.detach()))
             continue
-        if name == "self_attention" and isinstance(child, Attention):
-            child.fuse(make_layer)
+        if isinstance(child, Attention):
+            child.quantized = True
+            if name == "self_attention":
+                child.fuse(make_layer)
         replace_linears(child, make_layer)
 
 

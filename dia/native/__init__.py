@@ -1,4 +1,4 @@
-"""Matrix products of a few rows in C++, compiled once for this processor by torch's extension loader.
+"""Matrix products of a few rows, and attention, in C++ that torch compiles for this processor.
 
 Without a C++ compiler, or where `DIA_NATIVE=0`, :func:`native_products` returns False, and callers use
 torch's own products.
@@ -18,6 +18,7 @@ from torch import Tensor
 SOURCE = Path(__file__).parent / "products.cpp"
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fopenmp", "-std=c++20")
 SWITCH = "DIA_NATIVE"
+LOADED = False  # whether the operators exist; compiled code can read a value, but compile no library
 logger = logging.getLogger(__name__)
 
 
@@ -44,6 +45,8 @@ def native_products() -> bool:
         )
         return False
     _register_shapes()
+    global LOADED
+    LOADED = True
     return True
 
 
@@ -62,7 +65,14 @@ def _register_shapes() -> None:
     """Tell the compiler the shape (B, O) of each product."""
     for name in ("linear_fp32", "linear_bf16", "linear_int8", "linear_int4"):
         torch.library.register_fake(f"dia_native::{name}")(_shape)
+    torch.library.register_fake("dia_native::attend")(_attention_shape)
 
 
 def _shape(x_BI: Tensor, weight_OI: Tensor, *others: Tensor) -> Tensor:
     return x_BI.new_empty(len(x_BI), len(weight_OI))
+
+
+def _attention_shape(queries_BNTH: Tensor, *others: Tensor) -> Tensor:
+    return torch.empty_like(queries_BNTH.transpose(1, 2), memory_format=torch.contiguous_format).transpose(
+        1, 2
+    )

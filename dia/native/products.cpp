@@ -1,4 +1,5 @@
-// Products of a few rows of activations with weights that are read once: a decoder step is bound by their bytes.
+// Products of a few rows of activations with weights that are read once, and attention of a few steps to a cache: a
+// decoder step is bound by their bytes.
 //
 // Weights lie row by row as torch has them (outputs x inputs). Each thread multiplies its own outputs with all rows, so
 // that every weight is read from memory once. The order of the sums depends on the shape of the weights only: a row gets
@@ -295,6 +296,78 @@ inline void nibble_dot(const int8_t* x, const float* group_sums, const uint8_t* 
   }
 }
 
+inline void store(float value, float* out) { *out = value; }
+
+inline void store(float value, at::BFloat16* out) { *out = value; }
+
+inline const float* bits(const float* values) { return values; }
+
+inline const uint16_t* bits(const at::BFloat16* values) { return reinterpret_cast<const uint16_t*>(values); }
+
+// The place of a head's first step, and the distance of two steps, in a tensor (B, heads, T, H).
+template <typename Value>
+struct Head {
+  Value* start;
+  int64_t stride;
+
+  template <typename Any>
+  Head(Any& tensor, Value* data, int64_t b, int64_t head)
+      : start(data + b * tensor.stride(0) + head * tensor.stride(1)), stride(tensor.stride(2)) {}
+
+  Value* step(int64_t t) const { return start + t * stride; }
+};
+
+// Softmax attention of one query (H,) over the steps that `visible` marks; others are skipped, so that they change no bit.
+template <typename Value>
+void attend_to_head(const float* query, const Head<const Value>& keys, const Head<const Value>& values,
+                    const bool* visible, int64_t steps, int64_t width, std::vector<float>& weights, float* out) {
+  float largest = -std::numeric_limits<float>::infinity();
+  for (int64_t s = 0; s < steps; ++s) {
+    if (!visible[s]) continue;
+    float_tile<1, 1>(query, bits(keys.step(s)), width, &weights[s], 1);
+    largest = weights[s] > largest || std::isnan(weights[s]) ? weights[s] : largest;
+  }
+  float total = 0;
+  std::fill(out, out + width, 0.0f);
+  for (int64_t s = 0; s < steps; ++s) {
+    if (!visible[s]) continue;
+    float weight = std::exp(weights[s] - largest);
+    total += weight;
+    auto value = bits(values.step(s));
+    int64_t h = 0;
+    for (; h + kLanes <= width; h += kLanes) {
+      Floats sum = load(out + h) + load(value + h) * weight;
+      std::memcpy(out + h, &sum, sizeof(sum));
+    }
+    for (; h < width; ++h) out[h] += widened(value[h]) * weight;
+  }
+  for (int64_t h = 0; h < width; ++h) out[h] /= total;
+}
+
+template <typename Value>
+void attend_all(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask, Tensor& out) {
+  int64_t heads = q.size(1), steps = q.size(2), width = q.size(3), keys = k.size(2), shared = heads / k.size(1);
+  const Value *queries = q.const_data_ptr<Value>(), *key_data = k.const_data_ptr<Value>();
+  const Value* value_data = v.const_data_ptr<Value>();
+  const bool* visible = mask.const_data_ptr<bool>();
+  Value* out_data = out.mutable_data_ptr<Value>();
+  at::parallel_for(0, q.size(0) * heads, 1, [&](int64_t first, int64_t last) {
+    std::vector<float> weights(keys), query(width), mixed(width);
+    for (int64_t place = first; place < last; ++place) {
+      int64_t b = place / heads, head = place % heads;
+      Head<const Value> query_head(q, queries, b, head), key_head(k, key_data, b, head / shared);
+      Head<const Value> value_head(v, value_data, b, head / shared);
+      Head<Value> out_head(out, out_data, b, head);
+      for (int64_t t = 0; t < steps; ++t) {
+        for (int64_t h = 0; h < width; ++h) query[h] = widened(bits(query_head.step(t))[h]);
+        attend_to_head(query.data(), key_head, value_head, visible + b * mask.stride(0) + t * mask.stride(1), keys, width,
+                       weights, mixed.data());
+        for (int64_t h = 0; h < width; ++h) store(mixed[h], out_head.step(t) + h);
+      }
+    }
+  });
+}
+
 }  // namespace
 
 Tensor linear_fp32(const Tensor& any_BI, const Tensor& weight_OI) {
@@ -360,9 +433,24 @@ Tensor linear_int4(const Tensor& any_BI, const Tensor& packed_OJ, const Tensor& 
   return out_BO;
 }
 
+// Attention (B, N, T, H) with a scale of 1 of queries (B, N, T, H) to keys and values (B, K, S, H); a mask (B, T, S), whose
+// strides may be 0, is true on keys to attend to.
+Tensor attend(const Tensor& queries, const Tensor& keys, const Tensor& values, const Tensor& mask) {
+  TORCH_CHECK(queries.stride(3) == 1 && keys.stride(3) == 1 && values.stride(3) == 1 && mask.stride(2) == 1,
+              "the last dimension of queries, keys, values and mask must be contiguous");
+  Tensor out = at::empty({queries.size(0), queries.size(2), queries.size(1), queries.size(3)}, queries.options());
+  out = out.transpose(1, 2);  // the heads of a step side by side, as the projection after it reads them
+  if (queries.scalar_type() == at::kBFloat16)
+    attend_all<at::BFloat16>(queries, keys, values, mask, out);
+  else
+    attend_all<float>(queries, keys, values, mask, out);
+  return out;
+}
+
 TORCH_LIBRARY(dia_native, library) {
   library.def("linear_fp32(Tensor x, Tensor weight) -> Tensor");
   library.def("linear_bf16(Tensor x, Tensor weight) -> Tensor");
+  library.def("attend(Tensor queries, Tensor keys, Tensor values, Tensor mask) -> Tensor");
   library.def("linear_int8(Tensor x, Tensor codes, Tensor scale, Tensor sum) -> Tensor");
   library.def("linear_int4(Tensor x, Tensor packed, Tensor pairs) -> Tensor");
 }
@@ -370,6 +458,7 @@ TORCH_LIBRARY(dia_native, library) {
 TORCH_LIBRARY_IMPL(dia_native, CPU, library) {
   library.impl("linear_fp32", &linear_fp32);
   library.impl("linear_bf16", &linear_bf16);
+  library.impl("attend", &attend);
   library.impl("linear_int8", &linear_int8);
   library.impl("linear_int4", &linear_int4);
 }

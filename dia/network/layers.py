@@ -12,8 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dia import native
 from dia.network.autograd_ops import RootMeanSquareNorm, SiLUTimes
 from dia.network.linear import Linear
+
+WIDE = 1024  # features of all heads from which on a network is large
 
 
 class RMSNorm(nn.Module):
@@ -113,10 +116,19 @@ def _attention(
     return attention(queries_BNTH, keys_BKSH, values_BKSH)
 
 
+def _native_attention(queries_BNTH: Tensor, keys_BKSH: Tensor, values_BKSH: Tensor, mask: Tensor) -> Tensor:
+    """Return attention (B, N, T, H) by dia/native; ``mask`` has one head, and one or all steps."""
+    batch, _, steps, _ = queries_BNTH.shape
+    mask_BTS = mask[:, 0].expand(batch, steps, -1)
+    mixed: Tensor = torch.ops.dia_native.attend(queries_BNTH, keys_BKSH, values_BKSH, mask_BTS)
+    return mixed
+
+
 class Attention(nn.Module):
     """Multi-head attention with grouped keys and values, and a scale of 1.0 as in Dia (not 1/sqrt(H)).
 
-    :meth:`fuse` replaces the three input projections by one module, ``qkv_proj``.
+    :meth:`fuse` replaces the three input projections by one module, ``qkv_proj``. ``quantized`` is true in a
+    network whose linear layers are integers on a CPU.
     """
 
     def __init__(
@@ -125,6 +137,7 @@ class Attention(nn.Module):
         super().__init__()
         self.head_dim = head_dim
         self.qkv_proj: nn.Module | None = None
+        self.quantized = False
         self.q_proj = Linear(width, heads * head_dim)
         self.k_proj = Linear(memory_width, key_value_heads * head_dim)
         self.v_proj = Linear(memory_width, key_value_heads * head_dim)
@@ -159,6 +172,27 @@ class Attention(nn.Module):
         self, queries_BNTH: Tensor, keys_BKSH: Tensor, values_BKSH: Tensor, mask: Tensor | None, causal: bool
     ) -> Tensor:
         """Return the attention output (B, T, D); ``mask`` is boolean and true on keys to attend to."""
+        if mask is not None and self._native(queries_BNTH):
+            mixed = _native_attention(queries_BNTH, keys_BKSH, values_BKSH, mask)
+        else:
+            mixed = self._mixed(queries_BNTH, keys_BKSH, values_BKSH, mask, causal)
+        out: Tensor = self.o_proj(mixed.transpose(1, 2).flatten(2))
+        return out
+
+    def _native(self, queries_BNTH: Tensor) -> bool:
+        """Return whether dia/native attends: on a CPU, in quantized, large bf16 or compiled networks."""
+        if queries_BNTH.device.type != "cpu" or torch.is_grad_enabled():
+            return False
+        large = self.head_dim * queries_BNTH.shape[1] >= WIDE
+        compiling = torch.compiler.is_compiling()
+        if not (self.quantized or (large and (queries_BNTH.dtype == torch.bfloat16 or compiling))):
+            return False
+        known = queries_BNTH.dtype in (torch.float32, torch.bfloat16)
+        return known and (native.LOADED if compiling else native.native_products())
+
+    def _mixed(
+        self, queries_BNTH: Tensor, keys_BKSH: Tensor, values_BKSH: Tensor, mask: Tensor | None, causal: bool
+    ) -> Tensor:
         heads, steps = queries_BNTH.shape[1:3]
         shared = heads // keys_BKSH.shape[1]
         if steps == 1 and shared > 1:
@@ -167,8 +201,7 @@ class Attention(nn.Module):
         mixed = _attention(queries_BNTH, keys_BKSH, values_BKSH, mask, causal)
         if steps == 1 and shared > 1:
             mixed = mixed.flatten(1, 2).unsqueeze(2)
-        out: Tensor = self.o_proj(mixed.transpose(1, 2).flatten(2))
-        return out
+        return mixed
 
     def _heads(self, x_BTF: Tensor) -> Tensor:
         x_BHTE: Tensor = x_BTF.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)

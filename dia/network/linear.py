@@ -1,39 +1,28 @@
-"""Linear layers without bias that multiply through oneDNN on a CPU in fp32 inference, for two reasons.
+"""Linear layers without bias with another choice of matrix product in inference on a CPU, for two reasons.
 
 Reproducibility: oneDNN sums a row in the same order whatever other rows there are, so an item of a batch gets
 the bits that it would get alone. MKL uses another order for another number of rows, and one draw in ten
-thousand differs.
+thousand differs. fp32 that is not compiled therefore multiplies through oneDNN.
 
-Speed: a decoder step has two rows per text and is bound by reading weights. MKL reaches the memory bandwidth
-on Intel's processors and not on others: on an AMD EPYC (Zen 4) with 32 GB/s it reads weights at 9 GB/s,
-oneDNN at 25. Compiled code cannot call oneDNN with weights that are not frozen into it; there torch.compile
-fuses plain sums instead (31 GB/s), and items agree up to rounding.
+Speed: a decoder step has two rows per text and is bound by reading weights. dia/native reads large weights at
+the memory bandwidth: in bf16 always, and in fp32 in compiled code, which cannot call oneDNN with weights that
+are not frozen into it.
 
 Legend: B rows, I input features, O output features.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SUMMED = 4  # number of rows up to which compiled sums are fastest
-LARGE = 1 << 19  # number of weights above which reading them dominates
-STREAMS = 4  # rows of weights that a compiled product reads side by side
+from dia import native
+
+FEW = 16  # number of rows up to which reading the weights dominates
+LARGE = 1 << 20  # number of weights above which it does
 ONEDNN = torch.backends.mkldnn.is_available()
-
-
-def _mkl_is_slow() -> bool:
-    """Return whether torch would use MKL on a processor that is not Intel's although oneDNN is available."""
-    information = Path("/proc/cpuinfo")
-    if not (torch.backends.mkl.is_available() and ONEDNN and information.is_file()):
-        return False
-    return "GenuineIntel" not in information.read_text(encoding="utf-8")
-
-
-MKL_IS_SLOW = _mkl_is_slow()  # evaluated once: compiled code can read a value, but no file
+Product = Callable[[Tensor, Tensor], Tensor]
 
 
 class Linear(nn.Linear):
@@ -48,16 +37,23 @@ class Linear(nn.Linear):
         out: Tensor = product(input.flatten(0, -2), self.weight).unflatten(0, input.shape[:-1])
         return out
 
-    def _product(self, input: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    def _product(self, input: Tensor) -> Product:
         # neither quantized by torchao nor a shard
         plain = type(self.weight) is nn.Parameter and self.weight.device.type == "cpu"
-        fp32 = self.weight.dtype == input.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-        if not (plain and fp32) or torch.is_grad_enabled():
+        cast = self.weight.dtype != input.dtype or torch.is_autocast_enabled("cpu")
+        if not plain or cast or torch.is_grad_enabled():
             return F.linear  # the other products have no gradient
-        if not torch.compiler.is_compiling():
-            return onednn_product if ONEDNN else F.linear
-        summed = MKL_IS_SLOW and self.weight.numel() >= LARGE and len(self.weight) % STREAMS == 0
-        return summed_product if summed and input.numel() // input.shape[-1] <= SUMMED else F.linear
+        compiling = torch.compiler.is_compiling()
+        few = input.numel() // input.shape[-1] <= FEW and self.weight.numel() >= LARGE
+        fp32 = input.dtype == torch.float32
+        if few and (compiling if fp32 else input.dtype == torch.bfloat16) and _native(compiling):
+            return native_fp32 if fp32 else native_bf16
+        return onednn_product if fp32 and ONEDNN and not compiling else F.linear
+
+
+def _native(compiling: bool) -> bool:
+    """Return whether the native products exist; they are not compiled while a graph is."""
+    return native.LOADED if compiling else native.native_products()
 
 
 def onednn_product(rows_BI: Tensor, weight_OI: Tensor) -> Tensor:
@@ -68,12 +64,13 @@ def onednn_product(rows_BI: Tensor, weight_OI: Tensor) -> Tensor:
     return product[:1] if single else product
 
 
-def summed_product(rows_BI: Tensor, weight_OI: Tensor) -> Tensor:
-    """Return the product (B, O) as sums that the compiler fuses into one pass over the weights.
+def native_fp32(rows_BI: Tensor, weight_OI: Tensor) -> Tensor:
+    """Return the product (B, O) by dia/native."""
+    product: Tensor = torch.ops.dia_native.linear_fp32(rows_BI, weight_OI)
+    return product
 
-    The number of outputs must be a multiple of ``STREAMS``.
-    """
-    parts = weight_OI.chunk(STREAMS)
-    return torch.stack(
-        [torch.cat([(part_OI * row_I).sum(-1) for part_OI in parts]) for row_I in rows_BI.unbind()]
-    )
+
+def native_bf16(rows_BI: Tensor, weight_OI: Tensor) -> Tensor:
+    """Return the product (B, O) by dia/native, whose sums are in fp32, rounded to bf16."""
+    product: Tensor = torch.ops.dia_native.linear_bf16(rows_BI.float(), weight_OI)
+    return product.bfloat16()
