@@ -1,4 +1,4 @@
-"""Kokoro in floating point with torch against Kokoro in int8 with onnxruntime, and the reader of ONNX files."""
+"""Kokoro in floating point against Kokoro in int8 with onnxruntime, and the reader of ONNX files."""
 
 import librosa
 import numpy as np
