@@ -1,5 +1,6 @@
 """The loggers of a run: a CSV file in the run folder, and Weights & Biases and TensorBoard as configured."""
 
+import os
 import secrets
 from pathlib import Path
 
@@ -45,6 +46,8 @@ def close_loggers(loggers: list[Logger]) -> None:
 def _wandb_logger(config: LoggerConfig, run_name: str, folder: Path) -> WandbLogger:
     import wandb
 
+    # tables are staged there until they are uploaded; the default is outside the run folder
+    os.environ.setdefault("WANDB_DATA_DIR", str(folder.resolve() / "wandb"))
     offline = config.wandb == "offline"
     logger = WandbLogger(
         run_name,

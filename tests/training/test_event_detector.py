@@ -115,11 +115,12 @@ def test_a_run_that_goes_on_ends_with_the_same_weights(sounds, tmp_path, monkeyp
         assert torch.equal(weight, resumed.state_dict()[name]), name
 
 
-def test_clips_depend_on_seed_and_number_only(sounds):
+@pytest.mark.parametrize("channels", [0.0, 1.0])
+def test_clips_depend_on_seed_and_number_only(sounds, channels):
     from dia.evaluation.calibration import read_labelled
 
     recordings = tuple(read_labelled(sounds, "eval/detectors/real.yaml").recordings)
-    plan = ClipPlan(recordings, ("laughs", "coughs"), 6.0, 4, 0)
+    plan = ClipPlan(recordings, ("laughs", "coughs"), 6.0, 4, 0, channels)
     first, again, other = mixed_clip(plan, 3), mixed_clip(plan, 3), mixed_clip(plan, 4)
     assert np.array_equal(first.waveform, again.waveform) and not np.array_equal(
         first.waveform, other.waveform

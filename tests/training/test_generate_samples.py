@@ -1,6 +1,7 @@
 """Generation of samples during training: logged metrics, and training without side effects."""
 
 import csv
+import json
 import random
 import textwrap
 
@@ -86,12 +87,25 @@ def test_a_resumed_run_generates_at_the_same_validations(tmp_path):
     assert "validation/wer" not in (tmp_path / "first" / "metrics.csv").read_text()
 
 
-def test_wandb_receives_audio_spectrograms_and_attention(tmp_path, monkeypatch):
+def test_wandb_receives_a_table_of_audio_spectrograms_and_attention(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
-    run(tmp_path, [sampler(tmp_path)], steps=2, wandb="offline")
-    media = [path for path in tmp_path.rglob("media/**/*") if path.is_file()]
+    monkeypatch.delenv("WANDB_DATA_DIR", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    run(tmp_path / "run", [sampler(tmp_path / "run")], steps=2, wandb="offline")
+    monkeypatch.delenv("WANDB_DATA_DIR")
+    media = {path for path in tmp_path.rglob("media/**/*") if path.is_file()}
     kinds = [path.suffix for path in media]
-    assert 2 * kinds.count(".wav") == kinds.count(".png") == 2 * len(SCRIPTS)
+    assert kinds.count(".wav") >= len(SCRIPTS) and kinds.count(".png") >= 2 * len(SCRIPTS)
+    [table] = [
+        json.loads(path.read_bytes())
+        for path in (tmp_path / "run/wandb/artifacts/staging").iterdir()
+        if path.read_bytes().startswith(b"{")
+    ]
+    assert table["columns"] == ["step", "script", "seconds", "ended", "sound", "spectrogram", "attention"]
+    assert [row[:2] for row in table["data"]] == [[2, script] for script in SCRIPTS]
+    for row in table["data"]:
+        assert [cell["_type"] for cell in row[4:]] == ["audio-file", "image-file", "image-file"]
+    assert not [path for path in (tmp_path / "home").rglob("staging/*") if path.is_file()]
 
 
 def test_tensorboard_receives_scores_audio_and_pictures(tmp_path):

@@ -1,6 +1,6 @@
 """Audio, spectrograms and attention over the text for Weights & Biases and TensorBoard.
 
-W&B tables are not used: they store their media outside the run folder until they are uploaded.
+W&B gets a table of the takes, and lists of sounds and pictures that can be followed from step to step.
 """
 
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ def _log_to_wandb(logger: WandbLogger, samples: Sequence[SampleMedia], step: int
         for sample, caption in zip(samples, captions, strict=True)
     ]
     pictures = {
-        f"validation/{kind}": [
+        kind: [
             wandb.Image(picture, mode="L", caption=caption)
             for picture, caption in zip(
                 _of_one_size([sample.pictures[kind] for sample in samples]), captions, strict=True
@@ -71,7 +71,20 @@ def _log_to_wandb(logger: WandbLogger, samples: Sequence[SampleMedia], step: int
         ]
         for kind in ("spectrogram", "attention")
     }
-    logger.experiment.log({"validation/sound": sounds, **pictures, "trainer/global_step": step})
+    table = wandb.Table(columns=["step", "script", "seconds", "ended", "sound", *pictures])
+    for number, sample in enumerate(samples):
+        seconds = round(len(sample.speech.waveform) / sample.speech.sample_rate, 2)
+        shown = [pictures[kind][number] for kind in pictures]
+        table.add_data(step, sample.script, seconds, sample.speech.ended, sounds[number], *shown)
+    media = {f"validation/{kind}": images for kind, images in pictures.items()}
+    logger.experiment.log(
+        {
+            "validation/takes": table,
+            "validation/sound": sounds,
+            **media,
+            "trainer/global_step": step,
+        }
+    )
 
 
 def _log_to_tensorboard(logger: TensorBoardLogger, samples: Sequence[SampleMedia], step: int) -> None:
