@@ -26,6 +26,8 @@ RUN python -m venv /opt/dia \
     && /opt/dia/bin/pip install --no-cache-dir -c constraints.txt '.[serve,evaluation]'
 
 FROM python:${PYTHON}-slim
+# g++ compiles the products of quantized weights for the processor that serves
+RUN apt-get update && apt-get install -y --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*
 RUN useradd --create-home dia && install -d -o dia /data
 COPY --from=build /opt/dia /opt/dia
 ENV PATH=/opt/dia/bin:$PATH DIA_HOME=/data HF_HOME=/data/huggingface PYTHONUNBUFFERED=1

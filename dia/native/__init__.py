@@ -9,6 +9,7 @@ Legend: B rows, I inputs, O outputs, G groups of 32 inputs.
 import hashlib
 import logging
 import os
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -34,8 +35,9 @@ def native_products() -> bool:
     from torch.utils.cpp_extension import load
 
     try:
+        _find_ninja()
         load(_name(), [str(SOURCE)], extra_cflags=list(FLAGS), is_python_module=False)
-    except (OSError, RuntimeError) as error:  # no compiler, or a folder that cannot be written
+    except (ImportError, OSError, RuntimeError) as error:  # no compiler, or a folder that cannot be written
         reason = str(error).strip().partition("\n")[0]
         logger.warning(
             "the products of dia/native cannot be compiled (%s); torch's are used, which are slower. Install "
@@ -48,6 +50,14 @@ def native_products() -> bool:
     global LOADED
     LOADED = True
     return True
+
+
+def _find_ninja() -> None:
+    """Put the package's ninja on the path of programs, where torch looks for it."""
+    from ninja import BIN_DIR
+
+    if shutil.which("ninja") is None:
+        os.environ["PATH"] = os.pathsep.join((BIN_DIR, os.environ.get("PATH", "")))
 
 
 def _name() -> str:
