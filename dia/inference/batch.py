@@ -76,7 +76,7 @@ class DecodingBatch:
         self.compiled = compiled
         self.device = next(network.parameters()).device
         self.check_every = CHECK_EVERY.get(self.device.type, CHECK_EVERY_DEFAULT)
-        self.runner = StepRunner(compiled, self.device)
+        self.runner = StepRunner(network, compiled, self.device)
         self.state = self._initial_state(requests)
         text_BS, mask_BS = self._encoded_texts([request.text for request in requests])
         self.cache = network.new_cache(text_BS, mask_BS, max_tokens, self.runner.block)

@@ -17,6 +17,7 @@ from dia.native import native_products
 from dia.network import DiaNetwork
 from dia.network.cache import BLOCK, DecoderCache
 from dia.network.layers import disable_cudnn_attention
+from dia.network.linear import Linear
 
 COMPILED_BLOCK = 512  # steps between two shapes: fewer compilations for slightly more attention
 WARM_UP = 2  # eager steps before a capture, which torch.cuda.graphs requires
@@ -35,7 +36,7 @@ class StepRunner:
         block: The number of steps after which the shapes of the cache may change.
     """
 
-    def __init__(self, compiled: bool, device: torch.device) -> None:
+    def __init__(self, network: DiaNetwork, compiled: bool, device: torch.device) -> None:
         self.step = compiled_step() if compiled else decode_step
         self.block = COMPILED_BLOCK if compiled else BLOCK
         self.graphed = compiled and device.type == "cuda"
@@ -46,6 +47,9 @@ class StepRunner:
             disable_cudnn_attention()
         if compiled and device.type == "cpu":
             native_products()  # before the graph, which cannot load them
+            for module in network.modules():
+                if isinstance(module, Linear):
+                    module.use_huge_pages()
 
     def run(self, network: DiaNetwork, state: DecodingState, cache: DecoderCache, sampling: Sampling) -> None:
         """Run one step."""

@@ -25,6 +25,7 @@ class NativeInt8Linear(nn.Module):
         self.register_buffer("codes_OI", codes_OI)
         self.register_buffer("scale_O", scale_O)
         self.register_buffer("sum_O", codes_OI.sum(1, dtype=torch.int32))
+        torch.ops.dia_native.use_huge_pages(self.codes_OI)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (..., O) of features (..., I), in their type."""
@@ -49,6 +50,7 @@ class NativeInt4Linear(nn.Module):
         first, second = codes_OI.to(torch.uint8).unflatten(1, (-1, 2, GROUP // 2)).unbind(2)
         self.register_buffer("packed_OJ", (first | second << 4).flatten(1).contiguous())
         self.register_buffer("pairs_OG2", scales_GO2.transpose(0, 1).contiguous())
+        torch.ops.dia_native.use_huge_pages(self.packed_OJ)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (..., O) of features (..., I), in their type."""

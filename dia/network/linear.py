@@ -30,12 +30,25 @@ class Linear(nn.Linear):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, bias=False)
+        self._in_huge_pages = False
 
     def forward(self, input: Tensor) -> Tensor:
         """Return (..., O) of features (..., I)."""
         product = self._product(input)
         out: Tensor = product(input.flatten(0, -2), self.weight).unflatten(0, input.shape[:-1])
         return out
+
+    def use_huge_pages(self) -> None:
+        """Move a large weight on a CPU to huge pages, once, for the products of dia/native."""
+        large = self.weight.numel() >= LARGE and self.weight.device.type == "cpu"
+        if (
+            large
+            and not self._in_huge_pages
+            and type(self.weight) is nn.Parameter
+            and native.native_products()
+        ):
+            torch.ops.dia_native.use_huge_pages(self.weight)
+            self._in_huge_pages = True
 
     def _product(self, input: Tensor) -> Product:
         # neither quantized by torchao nor a shard
@@ -47,6 +60,8 @@ class Linear(nn.Linear):
         few = input.numel() // input.shape[-1] <= FEW and self.weight.numel() >= LARGE
         fp32 = input.dtype == torch.float32
         if few and (compiling if fp32 else input.dtype == torch.bfloat16) and _native(compiling):
+            if not compiling:
+                self.use_huge_pages()
             return native_fp32 if fp32 else native_bf16
         return onednn_product if fp32 and ONEDNN and not compiling else F.linear
 
