@@ -57,6 +57,7 @@ class DecoderLayer(nn.Module):
             size.cross_heads,
             size.cross_head_dim,
         )
+        self.self_attention.incremental = self.cross_attention.incremental = True
         self.pre_mlp_norm = RMSNorm(size.hidden_size, config.norm_epsilon)
         self.mlp = GatedSiLU(size.hidden_size, size.intermediate_size)
 

@@ -128,7 +128,8 @@ class Attention(nn.Module):
     """Multi-head attention with grouped keys and values, and a scale of 1.0 as in Dia (not 1/sqrt(H)).
 
     :meth:`fuse` replaces the three input projections by one module, ``qkv_proj``. ``quantized`` is true in a
-    network whose linear layers are integers on a CPU.
+    network whose linear layers are integers on a CPU, ``incremental`` in a decoder, whose queries come step
+    by step.
     """
 
     def __init__(
@@ -137,7 +138,7 @@ class Attention(nn.Module):
         super().__init__()
         self.head_dim = head_dim
         self.qkv_proj: nn.Module | None = None
-        self.quantized = False
+        self.quantized = self.incremental = False
         self.q_proj = Linear(width, heads * head_dim)
         self.k_proj = Linear(memory_width, key_value_heads * head_dim)
         self.v_proj = Linear(memory_width, key_value_heads * head_dim)
@@ -180,8 +181,8 @@ class Attention(nn.Module):
         return out
 
     def _native(self, queries_BNTH: Tensor) -> bool:
-        """Return whether dia/native attends: on a CPU, in quantized, large bf16 or compiled networks."""
-        if queries_BNTH.device.type != "cpu" or torch.is_grad_enabled():
+        """Return whether dia/native attends: in a decoder on a CPU that is quantized, bf16 or compiled."""
+        if not self.incremental or queries_BNTH.device.type != "cpu" or torch.is_grad_enabled():
             return False
         large = self.head_dim * queries_BNTH.shape[1] >= WIDE
         compiling = torch.compiler.is_compiling()
