@@ -16,7 +16,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-SOURCE = Path(__file__).parent / "products.cpp"
+FOLDER = Path(__file__).parent
+SOURCE = FOLDER / "products.cpp"
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fopenmp", "-std=c++20")
 SWITCH = "DIA_NATIVE"
 LOADED = False  # whether the operators exist; compiled code can read a value, but compile no library
@@ -67,7 +68,8 @@ def _name() -> str:
     if information.is_file():
         lines = information.read_text(encoding="utf-8").splitlines()
         processor += next((line for line in lines if line.startswith("flags")), "")
-    content = "\n".join((SOURCE.read_text(encoding="utf-8"), processor, torch.__version__, *FLAGS))
+    sources = [path.read_text(encoding="utf-8") for path in (SOURCE, *sorted(FOLDER.glob("*.h")))]
+    content = "\n".join((*sources, processor, torch.__version__, *FLAGS))
     return f"dia_native_{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 

@@ -1,0 +1,104 @@
+// Vectors of 16 floats, tiles of a product of few rows, and products of fp32 and bf16 weights.
+//
+// Legend: x rows of activations, o outputs, i inputs.
+
+#pragma once
+
+#include <ATen/Parallel.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+namespace {
+
+constexpr int64_t kLanes = 16;        // partial sums of an output, added pairwise at the end
+constexpr int64_t kRows = 4;          // rows of activations in a tile
+constexpr int64_t kOutputs = 4;       // outputs in a tile
+constexpr int64_t kCache = 16 << 10;  // bytes of activations that stay in the first cache beside the weights
+constexpr int64_t kGroup = 32;        // inputs with a common scale in int4
+constexpr int64_t kOutputsPerTask = 64;
+
+typedef float Floats __attribute__((vector_size(kLanes * 4)));
+typedef uint32_t Words __attribute__((vector_size(kLanes * 4)));
+typedef uint16_t Halves __attribute__((vector_size(kLanes * 2)));
+
+inline Floats load(const float* values) {
+  Floats lanes;
+  std::memcpy(&lanes, values, sizeof(lanes));
+  return lanes;
+}
+
+inline Floats load(const uint16_t* bfloat16) {
+  Halves halves;
+  std::memcpy(&halves, bfloat16, sizeof(halves));
+  Words bits = __builtin_convertvector(halves, Words) << 16;
+  Floats lanes;
+  std::memcpy(&lanes, &bits, sizeof(lanes));
+  return lanes;
+}
+
+inline float widened(float value) { return value; }
+
+inline float widened(uint16_t bfloat16) {
+  uint32_t bits = static_cast<uint32_t>(bfloat16) << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof(value));
+  return value;
+}
+
+inline float sum_of(Floats lanes) {
+  for (int64_t width = kLanes / 2; width > 0; width /= 2)
+    for (int64_t lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
+  return lanes[0];
+}
+
+// A tile of the product: `Rows` rows of x with `Outputs` rows of weights. Inputs beyond a multiple of 16 are added last.
+template <int64_t Rows, int64_t Outputs, typename Weight>
+inline void float_tile(const float* x, const Weight* weight, int64_t inputs, float* out, int64_t outputs) {
+  Floats sums[Rows][Outputs] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= inputs; i += kLanes)
+#pragma GCC unroll 4
+    for (int64_t o = 0; o < Outputs; ++o) {
+      Floats w = load(weight + o * inputs + i);
+#pragma GCC unroll 4
+      for (int64_t row = 0; row < Rows; ++row) sums[row][o] += load(x + row * inputs + i) * w;
+    }
+#pragma GCC unroll 4
+  for (int64_t row = 0; row < Rows; ++row)
+#pragma GCC unroll 4
+    for (int64_t o = 0; o < Outputs; ++o) {
+      float sum = sum_of(sums[row][o]);
+      for (int64_t rest = i; rest < inputs; ++rest)
+        sum += x[row * inputs + rest] * widened(weight[o * inputs + rest]);
+      out[row * outputs + o] = sum;
+    }
+}
+
+// Calls tile(row, output, rows, outputs) for all tiles of a range of outputs; both counts are compile-time constants.
+template <typename Tile>
+inline void for_each_tile(int64_t rows, int64_t first, int64_t last, bool rows_fit_in_cache, Tile&& tile) {
+  auto with_outputs = [&](auto outputs, int64_t o) {
+    int64_t row = 0;
+    for (; row + kRows <= rows; row += kRows) tile(row, o, std::integral_constant<int64_t, kRows>{}, outputs);
+    for (; row + 2 <= rows; row += 2) tile(row, o, std::integral_constant<int64_t, 2>{}, outputs);
+    for (; row < rows; ++row) tile(row, o, std::integral_constant<int64_t, 1>{}, outputs);
+  };
+  int64_t o = first;
+  for (; !rows_fit_in_cache && o + kOutputs <= last; o += kOutputs) with_outputs(std::integral_constant<int64_t, kOutputs>{}, o);
+  for (; o < last; ++o) with_outputs(std::integral_constant<int64_t, 1>{}, o);
+}
+
+template <typename Weight>
+void float_product(const float* x, const Weight* weights, float* out, int64_t rows, int64_t inputs, int64_t outputs) {
+  at::parallel_for(0, outputs, kOutputsPerTask, [&](int64_t first, int64_t last) {
+    for_each_tile(rows, first, last, rows * inputs * sizeof(float) <= kCache, [&](int64_t row, int64_t o, auto tile_rows, auto tile_outputs) {
+      float_tile<tile_rows, tile_outputs>(x + row * inputs, weights + o * inputs, inputs, out + row * outputs + o,
+                                          outputs);
+    });
+  });
+}
+
+}  // namespace
