@@ -19,7 +19,11 @@
 #include "integers.h"
 #include "lanes.h"
 
+// A product reads weights row by row from the start of their memory.
+void require_rows(const Tensor& weights) { TORCH_CHECK(weights.is_contiguous(), "the weights must be contiguous"); }
+
 Tensor linear_fp32(const Tensor& any_BI, const Tensor& weight_OI) {
+  require_rows(weight_OI);
   Tensor x_BI = any_BI.contiguous();
   int64_t rows = x_BI.size(0), inputs = x_BI.size(1), outputs = weight_OI.size(0);
   Tensor out_BO = at::empty({rows, outputs}, x_BI.options());
@@ -29,6 +33,7 @@ Tensor linear_fp32(const Tensor& any_BI, const Tensor& weight_OI) {
 }
 
 Tensor linear_bf16(const Tensor& any_BI, const Tensor& weight_OI) {
+  require_rows(weight_OI);
   Tensor x_BI = any_BI.contiguous();
   int64_t rows = x_BI.size(0), inputs = x_BI.size(1), outputs = weight_OI.size(0);
   Tensor out_BO = at::empty({rows, outputs}, x_BI.options());
@@ -38,6 +43,7 @@ Tensor linear_bf16(const Tensor& any_BI, const Tensor& weight_OI) {
 }
 
 Tensor linear_int8(const Tensor& any_BI, const Tensor& codes_OI, const Tensor& scale_O, const Tensor& sum_O) {
+  require_rows(codes_OI);
   Tensor x_BI = any_BI.contiguous();
   int64_t rows = x_BI.size(0), inputs = x_BI.size(1), outputs = codes_OI.size(0);
   Tensor out_BO = at::empty({rows, outputs}, x_BI.options());
@@ -59,6 +65,7 @@ Tensor linear_int8(const Tensor& any_BI, const Tensor& codes_OI, const Tensor& s
 }
 
 Tensor linear_int4(const Tensor& any_BI, const Tensor& packed_OJ, const Tensor& pairs_OG2) {
+  require_rows(packed_OJ);
   Tensor x_BI = any_BI.contiguous();
   int64_t rows = x_BI.size(0), inputs = x_BI.size(1), outputs = packed_OJ.size(0), groups = inputs / kGroup;
   TORCH_CHECK(inputs % kGroup == 0, "the number of inputs must be a multiple of ", kGroup);

@@ -73,3 +73,10 @@ def test_other_dtypes_use_the_default_path(all_are_large):
     layer = Linear(64, 24).bfloat16()
     with torch.inference_mode():
         assert layer(torch.randn(2, 64, dtype=torch.bfloat16)).dtype == torch.bfloat16
+
+
+@pytest.mark.skipif(not native_products(), reason="no compiler")
+def test_weights_that_are_not_contiguous_are_refused():
+    features, weight = case(2, 24, 16)
+    with pytest.raises(RuntimeError, match="contiguous"):
+        native_fp32(features, weight.T.contiguous().T)
