@@ -119,19 +119,19 @@ void attend_to_head(const float* queries, const Head<const Value>& keys, const H
 }
 
 // Queries of neighbouring heads share keys: up to four of them read these together.
-template <typename Value>
+template <typename Value, typename Stored>
 void attend_all(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask, Tensor& out) {
   int64_t heads = q.size(1), steps = q.size(2), width = q.size(3), keys = k.size(2), shared = heads / k.size(1);
   int64_t together = shared % 4 == 0 ? 4 : 1, groups = heads / together;
-  const Value *queries = q.const_data_ptr<Value>(), *key_data = k.const_data_ptr<Value>();
-  const Value* value_data = v.const_data_ptr<Value>();
+  const Value* queries = q.const_data_ptr<Value>();
+  const Stored *key_data = k.const_data_ptr<Stored>(), *value_data = v.const_data_ptr<Stored>();
   const bool* visible = mask.const_data_ptr<bool>();
   Value* out_data = out.mutable_data_ptr<Value>();
   at::parallel_for(0, q.size(0) * groups, 1, [&](int64_t first, int64_t last) {
     std::vector<float> weights(together * keys), query(together * width), mixed(together * width);
     for (int64_t place = first; place < last; ++place) {
       int64_t b = place / groups, head = place % groups * together;
-      Head<const Value> key_head(k, key_data, b, head / shared), value_head(v, value_data, b, head / shared);
+      Head<const Stored> key_head(k, key_data, b, head / shared), value_head(v, value_data, b, head / shared);
       for (int64_t t = 0; t < steps; ++t) {
         for (int64_t row = 0; row < together; ++row) {
           const Value* values = Head<const Value>(q, queries, b, head + row).step(t);

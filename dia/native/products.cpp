@@ -90,16 +90,19 @@ Tensor linear_int4(const Tensor& any_BI, const Tensor& packed_OJ, const Tensor& 
 }
 
 // Attention (B, N, T, H) with a scale of 1 of queries (B, N, T, H) to keys and values (B, K, S, H); a mask (B, T, S), whose
-// strides may be 0, is true on keys to attend to.
+// strides may be 0, is true on keys to attend to. Queries in fp32 may have keys and values in bf16.
 Tensor attend(const Tensor& queries, const Tensor& keys, const Tensor& values, const Tensor& mask) {
   TORCH_CHECK(queries.stride(3) == 1 && keys.stride(3) == 1 && values.stride(3) == 1 && mask.stride(2) == 1,
               "the last dimension of queries, keys, values and mask must be contiguous");
   Tensor out = at::empty({queries.size(0), queries.size(2), queries.size(1), queries.size(3)}, queries.options());
   out = out.transpose(1, 2);  // the heads of a step side by side, as the projection after it reads them
+  bool narrow = keys.scalar_type() == at::kBFloat16;
   if (queries.scalar_type() == at::kBFloat16)
-    attend_all<at::BFloat16>(queries, keys, values, mask, out);
+    attend_all<at::BFloat16, at::BFloat16>(queries, keys, values, mask, out);
+  else if (narrow)
+    attend_all<float, at::BFloat16>(queries, keys, values, mask, out);
   else
-    attend_all<float>(queries, keys, values, mask, out);
+    attend_all<float, float>(queries, keys, values, mask, out);
   return out;
 }
 

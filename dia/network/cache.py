@@ -26,8 +26,9 @@ class LayerCache:
     def write(self, positions_BT: Tensor, keys_BKTH: Tensor, values_BKTH: Tensor) -> None:
         """Write the steps at each item's positions, which must lie within the buffers."""
         places = torch.arange(len(positions_BT), device=positions_BT.device)[:, None], positions_BT
-        self.keys_BKTH.transpose(1, 2).index_put_(places, keys_BKTH.transpose(1, 2))
-        self.values_BKTH.transpose(1, 2).index_put_(places, values_BKTH.transpose(1, 2))
+        stored = self.keys_BKTH.dtype
+        self.keys_BKTH.transpose(1, 2).index_put_(places, keys_BKTH.transpose(1, 2).to(stored))
+        self.values_BKTH.transpose(1, 2).index_put_(places, values_BKTH.transpose(1, 2).to(stored))
 
     def grow(self, steps: int) -> None:
         """Enlarge the buffers to ``steps`` steps; new ones are zero, which is finite behind a mask."""

@@ -139,7 +139,8 @@ class Decoder(nn.Module):
     ) -> DecoderCache:
         """Return an empty cache for encoded texts, of at most ``steps`` steps in blocks of ``block``."""
         size, batch = self.config.decoder, memory_BSD.shape[0]
-        layers = [LayerCache(batch, size.key_value_heads, size.head_dim, memory_BSD) for _ in self.layers]
+        like = memory_BSD.to(self._layers()[0].cross_attention.stored_dtype(memory_BSD))
+        layers = [LayerCache(batch, size.key_value_heads, size.head_dim, like) for _ in self.layers]
         position_B = torch.zeros(batch, dtype=torch.long, device=memory_BSD.device)
         return DecoderCache(
             layers, self._memories(memory_BSD), memory_mask_BS[:, None, None, :], position_B, steps, block
@@ -166,8 +167,12 @@ class Decoder(nn.Module):
         return features
 
     def _memories(self, memory_BSD: Tensor) -> list[tuple[Tensor, Tensor]]:
-        angles = self._memory_angles(memory_BSD)
-        return [layer.memory(memory_BSD, angles) for layer in self._layers()]
+        angles, memories = self._memory_angles(memory_BSD), []
+        for layer in self._layers():
+            stored = layer.cross_attention.stored_dtype(memory_BSD)
+            keys, values = layer.memory(memory_BSD, angles)
+            memories.append((keys.to(stored), values.to(stored)))
+        return memories
 
     def _run(
         self,

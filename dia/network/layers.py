@@ -180,16 +180,25 @@ class Attention(nn.Module):
         out: Tensor = self.o_proj(mixed.transpose(1, 2).flatten(2))
         return out
 
+    def stored_dtype(self, features: Tensor) -> torch.dtype:
+        """Return the dtype of cached keys and values: bf16 in a quantized decoder, for fewer bytes."""
+        narrow = self.quantized and features.dtype == torch.float32 and self._native_for(features.dtype)
+        return torch.bfloat16 if narrow else features.dtype
+
+    def _native_for(self, dtype: torch.dtype) -> bool:
+        has_gradient = torch.is_grad_enabled() and not self.quantized
+        known = dtype in (torch.float32, torch.bfloat16) and self.incremental and not has_gradient
+        return known and (native.LOADED if torch.compiler.is_compiling() else native.native_products())
+
     def _native(self, queries_BNTH: Tensor) -> bool:
         """Return whether dia/native attends: in a decoder on a CPU that is quantized, bf16 or compiled."""
-        if not self.incremental or queries_BNTH.device.type != "cpu" or torch.is_grad_enabled():
+        if not self.incremental or queries_BNTH.device.type != "cpu":
             return False
         large = self.head_dim * queries_BNTH.shape[1] >= WIDE
         compiling = torch.compiler.is_compiling()
         if not (self.quantized or (large and (queries_BNTH.dtype == torch.bfloat16 or compiling))):
             return False
-        known = queries_BNTH.dtype in (torch.float32, torch.bfloat16)
-        return known and (native.LOADED if compiling else native.native_products())
+        return self._native_for(queries_BNTH.dtype)
 
     def _mixed(
         self, queries_BNTH: Tensor, keys_BKSH: Tensor, values_BKSH: Tensor, mask: Tensor | None, causal: bool

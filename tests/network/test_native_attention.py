@@ -46,6 +46,14 @@ def test_it_equals_torch_s(dtype, shape):
     torch.testing.assert_close(actual.float(), wanted, atol=TOLERANCE[dtype], rtol=TOLERANCE[dtype])
 
 
+@given(shapes)
+def test_queries_in_fp32_read_a_cache_in_bf16(shape):
+    queries, keys, values, mask = case(*shape)
+    narrow = [tensor.bfloat16() for tensor in (keys, values)]
+    wanted = _native_attention(queries, *(tensor.float() for tensor in narrow), mask)
+    torch.testing.assert_close(_native_attention(queries, *narrow, mask), wanted, atol=1e-5, rtol=1e-5)
+
+
 @given(shapes, st.integers(1, 30))
 def test_masked_steps_change_no_bit(shape, more):
     queries, keys, values, mask = case(*shape)
