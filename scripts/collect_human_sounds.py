@@ -9,7 +9,6 @@ EmoGator's recordings are labelled with emotions, not with sounds: a recording h
 suits it and YAMNet's score of the tag is high. Recordings of much noise or little level are left out.
 """
 
-import hashlib
 import io
 import json
 import sys
@@ -26,13 +25,14 @@ import pyarrow.parquet as pq
 import soundfile
 
 from dia.audio.files import read_audio, resample
+from dia.data.sources.demo_scripts import split_of
 from dia.files import write_bytes
 from dia.judges.events import EventDetector
 from dia.judges.prosody import FRAMES, contour, energy_of
 from dia.types import Waveform
 
 RATE, SCORING_RATE = 24_000, 16_000
-SPLITS = {"test": 0.25, "validation": 0.1}  # shares of the people
+HELD_OUT = {"test": 0.25, "validation": 0.1}  # shares of the people
 PER_PERSON, PER_SPLIT = 2, {"train": 120, "validation": 12, "test": 40}  # at most, for each tag
 EMOTIONS = {  # EmoGator's numbers of the emotions that suit a tag, and the least score of YAMNet
     "laughs": ((2, 12, 13), 0.3),
@@ -107,16 +107,6 @@ def write_scores(emogator: Path, coughs: Path, out: Path) -> None:
     print(f"{len(rows)} of {len(items)} recordings scored in {out}")
 
 
-def split_of(person: str) -> str:
-    """Return the split of a person, a function of the name."""
-    place = int.from_bytes(hashlib.sha256(person.encode()).digest()[:8], "big") / 2**64
-    for split, share in SPLITS.items():
-        if place < share:
-            return split
-        place -= share
-    return "train"
-
-
 def suited_tag(row: dict[str, Any]) -> str | None:
     """Return the tag of a recording, or ``None`` where it is too noisy, too faint, or of no tag."""
     if row["level"] < LEAST_LEVEL or row["range"] < LEAST_RANGE:
@@ -135,7 +125,7 @@ def choose(rows: list[dict[str, Any]]) -> dict[str, list[tuple[str, dict[str, An
     of_split: Counter[tuple[str, str]] = Counter()
     chosen = defaultdict(list)
     for tag, row in tagged:
-        split = split_of(row["person"])
+        split = split_of(row["person"], HELD_OUT)
         if of_person[tag, row["person"]] < PER_PERSON and of_split[split, tag] < PER_SPLIT[split]:
             of_person[tag, row["person"]] += 1
             of_split[split, tag] += 1

@@ -53,6 +53,11 @@ def native_products() -> bool:
     return True
 
 
+def usable() -> bool:
+    """Return whether the operators exist; inside of torch.compile, whether they were loaded before it."""
+    return LOADED if torch.compiler.is_compiling() else native_products()
+
+
 def _find_ninja() -> None:
     """Put the package's ninja on the path of programs, where torch looks for it."""
     from ninja import BIN_DIR

@@ -34,30 +34,6 @@ struct Head {
   Value* step(int64_t t) const { return start + t * stride; }
 };
 
-// The products of `Rows` queries with `Keys` keys, for steps from `first` on: weights[row * stride + step].
-template <int64_t Rows, int64_t Keys, typename Value>
-inline void score(const float* queries, const Head<const Value>& keys, int64_t width, int64_t first, int64_t stride,
-                  float* weights) {
-  Floats sums[Rows][Keys] = {};
-  int64_t h = 0;
-  for (; h + kLanes <= width; h += kLanes)
-#pragma GCC unroll 4
-    for (int64_t k = 0; k < Keys; ++k) {
-      Floats key = load(bits(keys.step(first + k)) + h);
-#pragma GCC unroll 4
-      for (int64_t row = 0; row < Rows; ++row) sums[row][k] += load(queries + row * width + h) * key;
-    }
-#pragma GCC unroll 4
-  for (int64_t row = 0; row < Rows; ++row)
-#pragma GCC unroll 4
-    for (int64_t k = 0; k < Keys; ++k) {
-      float sum = sum_of(sums[row][k]);
-      for (int64_t rest = h; rest < width; ++rest)
-        sum += queries[row * width + rest] * widened(bits(keys.step(first + k))[rest]);
-      weights[row * stride + first + k] = sum;
-    }
-}
-
 // Turns products into weights that are not yet divided by their sum, and returns the sum; 0 where nothing is visible.
 inline float exponentials(const bool* visible, int64_t steps, float* weights) {
   float largest = -std::numeric_limits<float>::infinity(), total = 0;
@@ -99,8 +75,8 @@ void attend_to_head(const float* queries, const Head<const Value>& keys, const H
   int64_t s = 0;
   for (; s + 4 <= steps; s += 4)
     if (visible[s] || visible[s + 1] || visible[s + 2] || visible[s + 3])
-      score<Rows, 4>(queries, keys, width, s, steps, weights);
-  for (; s < steps; ++s) score<Rows, 1>(queries, keys, width, s, steps, weights);
+      float_tile<Rows, 4>(queries, bits(keys.step(s)), keys.stride, width, weights + s, steps);
+  for (; s < steps; ++s) float_tile<Rows, 1>(queries, bits(keys.step(s)), keys.stride, width, weights + s, steps);
   float totals[Rows];
   for (int64_t row = 0; row < Rows; ++row) totals[row] = exponentials(visible, steps, weights + row * steps);
   int64_t h = 0;

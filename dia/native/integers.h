@@ -189,7 +189,7 @@ inline void nibble_dot(const int8_t* x, const float* group_sums, const uint8_t* 
     for (int64_t width = kParts / 2; width > 0; width /= 2)
       for (int64_t part = 0; part < width; ++part) parts[part] += parts[part + width];
     float offset;
-    float_tile<1, 1>(group_sums + row * groups, least, groups, &offset, 1);
+    float_tile<1, 1>(group_sums + row * groups, least, groups, groups, &offset, 1);
     sums[row] = parts[0] + offset;
   }
 }

@@ -56,13 +56,14 @@ inline float sum_of(Floats lanes) {
 
 // A tile of the product: `Rows` rows of x with `Outputs` rows of weights. Inputs beyond a multiple of 16 are added last.
 template <int64_t Rows, int64_t Outputs, typename Weight>
-inline void float_tile(const float* x, const Weight* weight, int64_t inputs, float* out, int64_t outputs) {
+inline void float_tile(const float* x, const Weight* weight, int64_t stride, int64_t inputs, float* out,
+                       int64_t outputs) {
   Floats sums[Rows][Outputs] = {};
   int64_t i = 0;
   for (; i + kLanes <= inputs; i += kLanes)
 #pragma GCC unroll 4
     for (int64_t o = 0; o < Outputs; ++o) {
-      Floats w = load(weight + o * inputs + i);
+      Floats w = load(weight + o * stride + i);
 #pragma GCC unroll 4
       for (int64_t row = 0; row < Rows; ++row) sums[row][o] += load(x + row * inputs + i) * w;
     }
@@ -72,7 +73,7 @@ inline void float_tile(const float* x, const Weight* weight, int64_t inputs, flo
     for (int64_t o = 0; o < Outputs; ++o) {
       float sum = sum_of(sums[row][o]);
       for (int64_t rest = i; rest < inputs; ++rest)
-        sum += x[row * inputs + rest] * widened(weight[o * inputs + rest]);
+        sum += x[row * inputs + rest] * widened(weight[o * stride + rest]);
       out[row * outputs + o] = sum;
     }
 }
@@ -95,7 +96,7 @@ template <typename Weight>
 void float_product(const float* x, const Weight* weights, float* out, int64_t rows, int64_t inputs, int64_t outputs) {
   at::parallel_for(0, outputs, kOutputsPerTask, [&](int64_t first, int64_t last) {
     for_each_tile(rows, first, last, rows * inputs * sizeof(float) <= kCache, [&](int64_t row, int64_t o, auto tile_rows, auto tile_outputs) {
-      float_tile<tile_rows, tile_outputs>(x + row * inputs, weights + o * inputs, inputs, out + row * outputs + o,
+      float_tile<tile_rows, tile_outputs>(x + row * inputs, weights + o * inputs, inputs, inputs, out + row * outputs + o,
                                           outputs);
     });
   });

@@ -188,7 +188,7 @@ class Attention(nn.Module):
     def _native_for(self, dtype: torch.dtype) -> bool:
         has_gradient = torch.is_grad_enabled() and not self.quantized
         known = dtype in (torch.float32, torch.bfloat16) and self.incremental and not has_gradient
-        return known and (native.LOADED if torch.compiler.is_compiling() else native.native_products())
+        return known and native.usable()
 
     def _native(self, queries_BNTH: Tensor) -> bool:
         """Return whether dia/native attends: in a decoder on a CPU that is quantized, bf16 or compiled."""

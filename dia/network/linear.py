@@ -59,16 +59,11 @@ class Linear(nn.Linear):
         compiling = torch.compiler.is_compiling()
         few = input.numel() // input.shape[-1] <= FEW and self.weight.numel() >= LARGE
         fp32 = input.dtype == torch.float32
-        if few and (compiling if fp32 else input.dtype == torch.bfloat16) and _native(compiling):
+        if few and (compiling if fp32 else input.dtype == torch.bfloat16) and native.usable():
             if not compiling:
                 self.use_huge_pages()
             return native_fp32 if fp32 else native_bf16
         return onednn_product if fp32 and ONEDNN and not compiling else F.linear
-
-
-def _native(compiling: bool) -> bool:
-    """Return whether the native products exist; they are not compiled while a graph is."""
-    return native.LOADED if compiling else native.native_products()
 
 
 def onednn_product(rows_BI: Tensor, weight_OI: Tensor) -> Tensor:

@@ -257,7 +257,7 @@ class SpeechWorker:
         for item in decodings:
             try:
                 waveform = finite_waveform(self.codec, next(decoded)) if item.window is not None else None
-            except UserError as error:  # the streams of the others have gone on
+            except UserError as error:  # the streams of the others have advanced
                 self._decoding_failed([item], error)
                 continue
             if waveform is not None and len(waveform):

@@ -55,10 +55,10 @@ def clauses_of(sentence: str) -> list[str]:
     return [clause.strip() for clause in sentence.split(BOUNDARY)]
 
 
-def split_of(text: str) -> str:
-    """Return the split of a sentence, given as its spoken text."""
+def split_of(text: str, held_out: dict[str, float] = HELD_OUT) -> str:
+    """Return the split of a text, such as a spoken sentence; ``held_out`` are the shares of other splits."""
     place = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
-    for split, share in HELD_OUT.items():
+    for split, share in held_out.items():
         if place < share:
             return split
         place -= share

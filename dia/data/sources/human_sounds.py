@@ -3,19 +3,18 @@
 Each split has its own people. A sound is stored trimmed, as 24 kHz mono.
 """
 
-import io
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import pyarrow.parquet as pq
 
-from dia.audio.files import resample
+from dia.audio.files import resample, waveform_from_bytes
 from dia.data.sources.voices import SAMPLE_RATE
 from dia.resources import resource
 from dia.types import Waveform
 
-NEAREST = 3  # a sound comes from the nearest third of the people by pitch
+NEAREST = 3  # a sound comes from the third of the recordings with the nearest pitches
 FADE = 0.015  # seconds of the fades at both ends
 
 
@@ -36,10 +35,7 @@ class HumanSound:
 
     def waveform(self) -> Waveform:
         """Return float32 (samples,) at 24 kHz, faded in and out."""
-        import soundfile
-
-        samples, rate = soundfile.read(io.BytesIO(self.audio), dtype="float32")
-        waveform = resample(samples, rate, SAMPLE_RATE)
+        waveform = resample(*waveform_from_bytes(self.audio), SAMPLE_RATE).copy()
         ramp = np.linspace(0, 1, min(round(FADE * SAMPLE_RATE), len(waveform) // 2), dtype=np.float32)
         waveform[: len(ramp)] *= ramp
         waveform[len(waveform) - len(ramp) :] *= ramp[::-1]
