@@ -54,7 +54,8 @@ inline float sum_of(Floats lanes) {
   return lanes[0];
 }
 
-// A tile of the product: `Rows` rows of x with `Outputs` rows of weights. Inputs beyond a multiple of 16 are added last.
+// A tile of the product: `Rows` rows of x with `Outputs` rows of weights. Rows of weights are `stride` apart.
+// Inputs beyond a multiple of 16 are added last.
 template <int64_t Rows, int64_t Outputs, typename Weight>
 inline void float_tile(const float* x, const Weight* weight, int64_t stride, int64_t inputs, float* out,
                        int64_t outputs) {
