@@ -10,7 +10,7 @@ from dia.checkpoint import read_config
 from dia.checkpoint.locate import resolve_checkpoint
 from dia.codecs.registry import codec_path
 from dia.codecs.spectral import read_config as read_codec_config
-from dia.config.codec import SpectralCodecConfig
+from dia.config.codec import DECODING_KEYS, SpectralCodecConfig
 from dia.errors import UserError
 from dia.network import DecoderConfig, DiaConfig, EncoderConfig
 from dia.types import flatten
@@ -69,7 +69,10 @@ def initial_problems(init: str, model: DiaConfig) -> list[str]:
 
 
 def initial_codec_problems(key: str, codec: str, shape: SpectralCodecConfig) -> list[str]:
-    """Return why the codec that ``key`` names cannot be trained further, one sentence per problem."""
+    """Return why the codec that ``key`` names cannot be trained further, one sentence per problem.
+
+    Its settings of decoding may differ: they change no weight.
+    """
     try:
         own = asdict(read_codec_config(codec_path(codec)))
     except UserError as error:
@@ -77,5 +80,5 @@ def initial_codec_problems(key: str, codec: str, shape: SpectralCodecConfig) -> 
     return [
         f"codec_training.{key}={codec} has {name}={own[name]}, spectral.{name} is {value}; leave it out"
         for name, value in asdict(shape).items()
-        if own[name] != value
+        if own[name] != value and name not in DECODING_KEYS
     ]

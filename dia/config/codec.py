@@ -27,6 +27,7 @@ SPECTRAL_RANGES: dict[str, tuple[float, float]] = {
     "phase_block": (1, 1 << 14),
     "phase_lookahead": (1, 1 << 10),
 }
+DECODING_KEYS = ("detail_steps", "detail_noise", "phase_iterations", "phase_block", "phase_lookahead")
 MAX_NOISE = 1 << 24  # values of the table that `dia.codecs.flow_refiner.CodeNoise` draws
 
 
@@ -133,6 +134,9 @@ class CodecLossWeights:
     """Weight of the quantizer's codebook loss."""
 
 
+INITIAL_CODECS = ("finetune_decoder_of", "distill_refiner_of", "continue_from")
+
+
 @dataclass
 class CodecTraining:
     """How the spectral codec is trained. A step is one batch."""
@@ -157,6 +161,9 @@ class CodecTraining:
     distill_refiner_of: str = ""
     """A spectral codec whose flow is distilled to one Euler step, which decodes several times as fast;
     everything else of it stays as it is. All `steps` are then of this kind."""
+    continue_from: str = ""
+    """A spectral codec whose weights are all trained further, so that its codes change: for other voices and
+    sounds than it was trained on."""
     teacher_steps: int = 8
     """Euler steps of the flow that is distilled."""
     weights: CodecLossWeights = field(default_factory=CodecLossWeights)
@@ -164,15 +171,15 @@ class CodecTraining:
     @property
     def initial(self) -> str:
         """The codec that training starts from; empty for none."""
-        return self.finetune_decoder_of or self.distill_refiner_of
+        return self.finetune_decoder_of or self.distill_refiner_of or self.continue_from
 
     def problems(self) -> list[str]:
         """Return which values are out of range, one sentence per problem."""
         positive = ("steps", "batch_size", "clip_samples", "learning_rate", "teacher_steps")
         problems = not_positive((f"codec_training.{name}", getattr(self, name)) for name in positive)
-        if self.finetune_decoder_of and self.distill_refiner_of:
+        if sum(bool(getattr(self, key)) for key in INITIAL_CODECS) > 1:
             problems.append(
-                "codec_training.finetune_decoder_of and distill_refiner_of are two runs; choose one of them"
+                f"codec_training: {', '.join(INITIAL_CODECS)} are separate runs; choose one of them"
             )
         if not self.distill_refiner_of and not 0 < self.refiner_start < self.steps:
             problems.append(

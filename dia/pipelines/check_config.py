@@ -8,6 +8,7 @@ from typing import TypeVar
 from dia.checkpoint.init_from import filled_shape, initial_codec_problems, initial_problems
 from dia.config.checks import bullet_list
 from dia.config.choices import CorpusUse
+from dia.config.codec import INITIAL_CODECS
 from dia.config.data import PREFERENCES, SYNTHESIZED
 from dia.config.train import CodecTrainConfig, DataRunConfig, EventDetectorTrainConfig, RunConfig, TrainConfig
 from dia.data.sources.demo import tag_problems
@@ -149,7 +150,7 @@ def _codec_problems(config: CodecTrainConfig) -> list[str]:
             f"codec_training.clip_samples={training.clip_samples} must be a multiple of "
             f"{frame}, a codec frame"
         )
-    for key in ("finetune_decoder_of", "distill_refiner_of"):
+    for key in INITIAL_CODECS:
         if codec := getattr(training, key):
             problems += initial_codec_problems(key, codec, config.spectral)
     return problems

@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader
 from dia.codecs.registry import codec_path, load_codec
 from dia.codecs.spectral import load_network, save_spectral
 from dia.codecs.spectral_network import SpectralNetwork
+from dia.config.codec import SpectralCodecConfig
 from dia.config.train import CodecTrainConfig
 from dia.data.codec_dataset import TrainingCrops, load_split_audio
 from dia.pipelines.preflight import as_yaml, open_data, preflight
@@ -32,8 +33,7 @@ def train_codec(config: CodecTrainConfig) -> Path:
 def _train(config: CodecTrainConfig, splits: DatasetDict, prepared: PreparedRun) -> Path:
     training, state = config.codec_training, prepared.state
     L.seed_everything(config.seed, verbose=False)
-    initial = training.initial
-    network = load_network(codec_path(initial)) if initial else SpectralNetwork(config.spectral)
+    network = initial_network(training.initial, config.spectral)
     audio = load_split_audio(splits["train"], config.spectral.sample_rate)
     begin_run(state.folder, as_yaml(config))
     write_inputs(state.folder, RunInputs(prepared.fingerprint.data))
@@ -55,3 +55,13 @@ def _train(config: CodecTrainConfig, splits: DatasetDict, prepared: PreparedRun)
     save_spectral(task.finished_network(), state.folder / "model")
     finish_run(state.folder, trainer.global_step)
     return state.folder
+
+
+def initial_network(codec: str, shape: SpectralCodecConfig) -> SpectralNetwork:
+    """Return the network of a codec, or a random one if none is given, with the decoding settings of ``shape``."""
+    if not codec:
+        return SpectralNetwork(shape)
+    network = load_network(codec_path(codec))
+    # a codec whose flow was distilled has one step, its successor has a flow of several again
+    network.config = shape
+    return network

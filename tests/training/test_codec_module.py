@@ -6,12 +6,16 @@ from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 
 from dia.codecs.protocol import fingerprint
+from dia.codecs.registry import codec_path
+from dia.codecs.spectral import load_network
 from dia.codecs.spectral_network import SpectralNetwork
+from dia.config.codec import INITIAL_CODECS, SpectralCodecConfig
 from dia.config.compose import compose
 from dia.config.optimizer import ScheduleConfig
 from dia.data.codec_dataset import FULL_SCALE, SplitAudio, TrainingCrops
 from dia.errors import UserError
 from dia.pipelines.check_config import validate
+from dia.pipelines.train_codec import initial_network
 from dia.training.codec_module import CodecModule, CodecTraining, learning_rate
 from tests.conftest import TINY_CODEC
 
@@ -102,6 +106,31 @@ def test_training_only_the_decoder_does_not_change_the_codes(tmp_path):
     assert fingerprint(task.network.encoder, task.network.quantizer) == codes and changed(
         decoder, task.network.decoder
     )
+
+
+def test_training_continued_from_a_codec_changes_all_of_it(tmp_path):
+    task = fresh_task(continue_from="a codec")
+    networks = (task.network.encoder, task.network.quantizer, task.network.decoder, task.network.detail)
+    before = [copied(network) for network in networks]
+    train(task, tmp_path, 6)
+    assert all(changed(*pair) for pair in zip(before, networks, strict=True))
+
+
+@pytest.mark.parametrize("key", INITIAL_CODECS)
+def test_a_run_starts_from_a_codec_whose_flow_was_distilled(key):
+    config = compose("train", ["+recipe=codec_nano", f"codec_training.{key}=codec_nano"])
+    validate(OmegaConf.to_object(config))
+    other_shape = compose(
+        "train", ["+recipe=codec_nano", f"codec_training.{key}=codec_nano", "spectral.mels=80"]
+    )
+    with pytest.raises(UserError, match=r"mels=100, spectral.mels is 80"):
+        validate(OmegaConf.to_object(other_shape))
+
+
+def test_the_initial_network_has_the_weights_of_the_codec_and_the_configured_steps():
+    network = initial_network("codec_nano", SpectralCodecConfig(detail_steps=4))
+    assert network.config.detail_steps == 4
+    assert not changed(copied(load_network(codec_path("codec_nano"))), network)
 
 
 def test_crops_contain_the_configured_share_of_nonverbals():
