@@ -58,7 +58,7 @@ def _train(config: CodecTrainConfig, splits: DatasetDict, prepared: PreparedRun)
 
 
 def initial_network(codec: str, shape: SpectralCodecConfig) -> SpectralNetwork:
-    """Return the network of a codec, or a random one if none is given, with the decoding settings of ``shape``."""
+    """Return the network of a codec, random if none is given, with the decoding settings of ``shape``."""
     if not codec:
         return SpectralNetwork(shape)
     network = load_network(codec_path(codec))
