@@ -57,6 +57,13 @@ class SyntheticClips:
         return (self.examples(index, random.Random())[0].codes_TC for index in range(len(self)))
 
 
+def packed_budget(clips: SyntheticClips, per_batch: int) -> int:
+    """Return the budget of steps for packed batches with a mean of about ``per_batch`` clips."""
+    lengths = [decoder_steps(frames, clips.config) for frames in clips.frames]
+    # a batch ends before the clip that does not fit: half a clip of a batch stays free
+    return max(max(lengths), round((per_batch + 0.5) * sum(lengths) / len(lengths)))
+
+
 def budget_for(clips: SyntheticClips, per_batch: int) -> int:
     """Return the budget of padded steps for batches with a mean of ``per_batch`` clips."""
     lengths = [decoder_steps(frames, clips.config) for frames in clips.frames]

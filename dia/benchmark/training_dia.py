@@ -10,10 +10,11 @@ import lightning as L
 import torch
 from torch.utils.data import DataLoader
 
-from dia.benchmark.training_data import SyntheticClips, budget_for
+from dia.benchmark.training_data import SyntheticClips, budget_for, packed_budget
 from dia.benchmark.training_job import (
     BETAS,
     CLIP_NORM,
+    DIA_PACKED,
     LEARNING_RATE,
     SEED,
     WEIGHT_DECAY,
@@ -92,8 +93,9 @@ def batches_of(job: TrainingJob) -> TrainingBatches | BatchList:
     """Return batches with a budget of padded steps, or the common batches of ``job.equal``."""
     clips = job.clips
     if not job.equal:
-        span = Span(0, job.steps)
-        return TrainingBatches(clips, job.config, budget_for(clips, job.per_step), Dropout(), SEED, span)
+        span, packed = Span(0, job.steps), job.implementation == DIA_PACKED
+        budget = packed_budget(clips, job.per_step) if packed else budget_for(clips, job.per_step)
+        return TrainingBatches(clips, job.config, budget, Dropout(), SEED, span, packed=packed)
     rng = random.Random()
     taken = [[clips.examples(index, rng)[0] for index in numbers] for numbers in job.equal_batches]
     return BatchList([collate(examples, [False] * len(examples), job.config) for examples in taken])

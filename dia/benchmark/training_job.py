@@ -6,7 +6,9 @@ from typing import Any
 from dia.benchmark.training_data import LengthDistribution, SyntheticClips
 from dia.network import DecoderConfig, DiaConfig, EncoderConfig
 
-DIA, TRANSFORMERS, TRANSFORMERS_BY_LENGTH = "dia", "transformers", "transformers-by-length"
+DIA, DIA_PACKED = "dia", "dia-packed"
+TRANSFORMERS, TRANSFORMERS_BY_LENGTH = "transformers", "transformers-by-length"
+OURS = (DIA, DIA_PACKED)
 SEED = 0
 LEARNING_RATE, BETAS, WEIGHT_DECAY, CLIP_NORM = 3e-4, (0.9, 0.95), 0.01, 1.0
 

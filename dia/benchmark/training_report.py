@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dia.benchmark.training import TARGET_MEMORY_SHARE, TARGET_SPEEDUP, TrainingCosts, TrainingPlan
-from dia.benchmark.training_job import DIA
+from dia.benchmark.training_job import DIA, OURS
 from dia.config.choices import BF16_MIXED
 from dia.config.lora import LoraConfig
 from dia.planning.model_stats import ModelStats
@@ -25,7 +25,7 @@ def training_results(plan: TrainingPlan, costs: TrainingCosts, machine: dict[str
         "ratios": {
             implementation: costs.ratios(implementation, plan.warm)
             for implementation in costs.runs
-            if implementation != DIA and DIA in costs.runs
+            if implementation not in OURS and DIA in costs.runs
         },
         "flops_per_second": costs.flops_per_second(plan.warm),
         "mfu": _mfu(plan, costs, machine["device"]),

@@ -7,13 +7,13 @@ from dataclasses import asdict
 import torch
 
 from dia.benchmark.processes import largest_resident_size
-from dia.benchmark.training_job import DIA, TrainingJob, TrainingMeasurement
+from dia.benchmark.training_job import OURS, TrainingJob, TrainingMeasurement
 
 
 def train(job: TrainingJob) -> TrainingMeasurement:
     """Run a job in this process; imports only the job's implementation."""
     torch.set_num_threads(job.threads)
-    if job.implementation == DIA:
+    if job.implementation in OURS:
         from dia.benchmark.training_dia import train_dia
 
         return train_dia(job)

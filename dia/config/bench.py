@@ -20,7 +20,7 @@ VARIANTS = (
     "transformers-fp32-compiled",
     "transformers-bf16-compiled",
 )
-TRAINERS = ("dia", "transformers", "transformers-by-length")
+TRAINERS = ("dia", "dia-packed", "transformers", "transformers-by-length")
 DAC_FILE = ".pth"
 
 
@@ -127,7 +127,8 @@ class BenchTrainConfig:
     precision: Precision = FULL_PRECISION
     """`32-true` or `bf16-mixed`."""
     implementations: list[str] = field(default_factory=lambda: list(TRAINERS))
-    """What is measured: `dia`, `transformers` with clips at random, and with clips of similar length."""
+    """What is measured: `dia` with clips of similar length, `dia-packed` with clips at random in one row, and
+    `transformers` with clips at random and with clips of similar length."""
     rounds: int = 3
     """Rounds; the implementations take turns, and medians are compared."""
     steps: int = 20

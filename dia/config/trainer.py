@@ -72,6 +72,9 @@ class BatchConfig:
 
     max_frames: int = 2500
     """Size of a batch: clips times the decoder steps of the longest of them."""
+    packed: bool = False
+    """Put clips of any length one after another instead of padding clips of similar length; `max_frames` is
+    then the sum of their decoder steps."""
     text_dropout: float = 0.15
     """Share of the clips that are trained without their text, for classifier-free guidance."""
     code_dropout: float = 0.0

@@ -1,6 +1,7 @@
 """Training and validation batches: clips with delayed codes, in an order that is a pure function of the step.
 
-A batch contains clips of similar length within a budget of padded decoder steps (`collation.py` pads them).
+A batch contains clips of similar length within a budget of padded decoder steps, or any clips within a budget
+of decoder steps if they are packed (`collation.py`).
 
 Legend: B clip, S text byte, T step, C codec channel.
 """
@@ -8,6 +9,7 @@ Legend: B clip, S text byte, T step, C codec channel.
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Protocol
 
 import numpy as np
@@ -43,17 +45,26 @@ class Clips(Protocol):
 
 
 def plan_epoch(
-    lengths: Sequence[int], budget: int, seed: int, epoch: int, weights: NDArray[np.float64] | None = None
+    lengths: Sequence[int],
+    budget: int,
+    seed: int,
+    epoch: int,
+    weights: NDArray[np.float64] | None = None,
+    *,
+    packed: bool = False,
 ) -> list[list[int]]:
     """Return the batches of an epoch as lists of clip numbers.
 
-    The longest clip of a batch times its size is at most ``budget``; lengths and budget are decoder steps. A
-    clip longer than the budget is a batch of its own. ``weights`` (mean 1) are the expected occurrences of
-    each clip per epoch; the actual number differs by less than one.
+    The longest clip of a batch times its size is at most ``budget``, or the sum of its clips if they are
+    ``packed``, which needs no clips of similar length; lengths and budget are decoder steps. A clip longer
+    than the budget is a batch of its own. ``weights`` (mean 1) are the expected occurrences of each clip per
+    epoch; the actual number differs by less than one.
     """
     rng = random.Random(f"epoch {seed} {epoch}")
     order = list(range(len(lengths))) if weights is None else _drawn(weights, rng)
     rng.shuffle(order)
+    if packed:
+        return _packed(order, lengths, budget)
     batches: list[list[int]] = []
     size = max(1, round(SORT_BATCHES * budget * len(lengths) / max(sum(lengths), 1)))
     for begin in range(0, len(order), size):
@@ -66,6 +77,19 @@ def plan_epoch(
             batch.append(index)
         batches.append(batch)
     rng.shuffle(batches)
+    return batches
+
+
+def _packed(order: Sequence[int], lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Return clips in this order as batches of at most ``budget`` steps."""
+    batches: list[list[int]] = []
+    steps = budget + 1
+    for index in order:
+        if steps + lengths[index] > budget:
+            batches.append([])
+            steps = 0
+        batches[-1].append(index)
+        steps += lengths[index]
     return batches
 
 
@@ -112,7 +136,8 @@ class Dropout:
             return batch
         generator = torch.Generator().manual_seed(seed)
         dropped_BT = torch.rand(batch.inputs_BTC.shape[:2], generator=generator) < self.codes
-        dropped_BT[:, 0] = False
+        starts = [0, *accumulate(batch.packing.steps[:-1])] if batch.packing else [0]
+        dropped_BT[:, starts] = False
         return replace(batch, inputs_BTC=batch.inputs_BTC.masked_fill(dropped_BT[..., None], pad))
 
 
@@ -146,8 +171,11 @@ class TrainingBatches(IterableDataset[Batch]):
         seed: int,
         span: Span,
         short_first: ShortClipsFirst = ShortClipsFirst(),
+        *,
+        packed: bool = False,
     ) -> None:
         self.clips, self.config, self.budget, self.short_first = clips, config, budget, short_first
+        self.packed = packed
         self.dropout, self.seed, self.span = dropout, seed, span
         self.lengths = sample_lengths(clips, config)
 
@@ -156,7 +184,7 @@ class TrainingBatches(IterableDataset[Batch]):
         chosen = self.short_first.chosen(self.lengths, epoch)
         weights = None if self.clips.weights is None else self.clips.weights[chosen]
         lengths = [self.lengths[index] for index in chosen]
-        planned = plan_epoch(lengths, self.budget, self.seed, epoch, weights)
+        planned = plan_epoch(lengths, self.budget, self.seed, epoch, weights, packed=self.packed)
         return [[chosen[place] for place in batch] for batch in planned]
 
     def __iter__(self) -> Iterator[Batch]:
@@ -171,7 +199,7 @@ class TrainingBatches(IterableDataset[Batch]):
     def _batch(self, indices: list[int], number: int) -> Batch:
         rng = random.Random(f"labels {self.seed} {number}")
         dropped = [rng.random() < self.dropout.text for _ in indices]
-        batch = _collated(self.clips, indices, dropped, rng, self.config)
+        batch = _collated(self.clips, indices, dropped, rng, self.config, packed=self.packed)
         return self.dropout.drop_codes(batch, self.config.decoder.pad, rng.randrange(1 << 40))
 
 
@@ -201,12 +229,18 @@ def sample_lengths(clips: Clips, config: DiaConfig) -> list[int]:
 
 
 def _collated(
-    clips: Clips, indices: list[int], dropped: list[bool], rng: random.Random, config: DiaConfig
+    clips: Clips,
+    indices: list[int],
+    dropped: list[bool],
+    rng: random.Random,
+    config: DiaConfig,
+    *,
+    packed: bool = False,
 ) -> Batch:
     """Return the batch of some samples; the text of a sample is dropped from all of its clips."""
     examples = [example for index in indices for example in clips.examples(index, rng)]
     of_clips = [drop for drop in dropped for _ in range(clips.clips_per_sample)]
-    return collate(examples, of_clips, config)
+    return collate(examples, of_clips, config, packed=packed)
 
 
 def batches_of_rank(batches: list[Batch], rank: int, world: int, config: DiaConfig) -> list[Batch]:

@@ -10,6 +10,7 @@ from torch.utils.data import IterableDataset
 
 from dia.data.batching import Span
 from dia.errors import UserError
+from dia.network.packing import Packing
 
 
 def _empty() -> Tensor:
@@ -34,6 +35,7 @@ class GroupBatch:
     targets_BTC: Tensor = field(default_factory=_empty)
     advantages_B: Tensor = field(default_factory=_empty)
     old_log_BTC: Tensor = field(default_factory=_empty)
+    packing: Packing | None = None
 
 
 class RolloutScripts(IterableDataset[GroupBatch]):

@@ -17,7 +17,8 @@ from dia.codecs.delay import delay
 from dia.inference.request import encode_texts
 from dia.network import DiaNetwork
 from dia.network.decoder import DecoderLayer
-from dia.network.layers import Attention
+from dia.network.layers import Attention, Mask
+from dia.network.packing import Segments
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,9 @@ def _recording(attention: Attention, recorded: list[Tensor]) -> Iterator[None]:
     attend = attention.attend
 
     def attend_and_record(
-        queries_BNTH: Tensor, keys_BKSH: Tensor, values_BKSH: Tensor, mask: Tensor | None, causal: bool
+        queries_BNTH: Tensor, keys_BKSH: Tensor, values_BKSH: Tensor, mask: Mask, causal: bool
     ) -> Tensor:
+        assert not isinstance(mask, Segments), "generation and this pass use no packed batches"
         recorded.append(attention_weights(queries_BNTH, keys_BKSH, mask))
         return attend(queries_BNTH, keys_BKSH, values_BKSH, mask, causal)
 

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from dia.config.model import DiaConfig
 from dia.network.cache import BLOCK, DecoderCache, LayerCache
-from dia.network.layers import Attention, GatedSiLU, RMSNorm, rotary_angles, rotate
+from dia.network.layers import Attention, GatedSiLU, Mask, RMSNorm, rotary_angles, rotate
+from dia.network.packing import Packing, positions
 
 Angles = tuple[Tensor, Tensor]
 
@@ -89,9 +90,7 @@ class DecoderLayer(nn.Module):
         queries = self.cross_attention.queries(self.pre_ca_norm(x_BTD))
         queries = rotate(queries, context.cross_angles) if self.cross_rope else queries
         keys, values = self.memory(memory, context.memory_angles) if isinstance(memory, Tensor) else memory
-        x_BTD = x_BTD + self.cross_attention.attend(
-            queries, keys, values, context.memory_mask_B11S, causal=False
-        )
+        x_BTD = x_BTD + self.cross_attention.attend(queries, keys, values, context.memory_mask, causal=False)
         out: Tensor = x_BTD + self.mlp(self.pre_mlp_norm(x_BTD))
         return out
 
@@ -100,15 +99,16 @@ class DecoderLayer(nn.Module):
 class StepContext:
     """The inputs that all layers share: positions, rotary angles and attention masks of the current steps.
 
-    ``positions_BT`` has one row for all items where they have the same positions.
+    ``positions_BT`` has one row for all items where they have the same positions. ``memory_mask`` is true on
+    text (B, 1, 1, S).
     """
 
     positions_BT: Tensor
     angles: Angles
     cross_angles: Angles
     memory_angles: Angles
-    memory_mask_B11S: Tensor
-    mask: Tensor | None = None
+    memory_mask: Mask
+    mask: Mask = None
     visible: int = 0
 
 
@@ -123,14 +123,19 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(size.layers))
         self.norm = RMSNorm(size.hidden_size, config.norm_epsilon)
 
-    def forward(self, tokens_BTC: Tensor, memory_BSD: Tensor, memory_mask_BS: Tensor) -> Tensor:
-        """Return features (B, T, D) of whole sequences; each step attends to itself and earlier ones."""
-        positions_T = torch.arange(tokens_BTC.shape[1], device=tokens_BTC.device)
-        context = StepContext(
-            positions_T[None],
-            *self._angles(positions_T),
-            self._memory_angles(memory_BSD),
-            memory_mask_BS[:, None, None, :],
+    def forward(
+        self,
+        tokens_BTC: Tensor,
+        memory_BSD: Tensor,
+        memory_mask_BS: Tensor,
+        packing: Packing | None = None,
+    ) -> Tensor:
+        """Return features (B, T, D) of whole sequences; each step attends to itself and earlier ones.
+
+        With ``packing`` the sequences lie one after another in one row (1, T), and so do their texts.
+        """
+        context = (
+            self._packed(packing, tokens_BTC.device) if packing else self._padded(tokens_BTC, memory_mask_BS)
         )
         return self._run(tokens_BTC, context, [memory_BSD] * len(self.layers), None)
 
@@ -166,6 +171,24 @@ class Decoder(nn.Module):
         cache.position_B.add_(tokens_BTC.shape[1])
         return features
 
+    def _padded(self, tokens_BTC: Tensor, memory_mask_BS: Tensor) -> StepContext:
+        positions_T = torch.arange(tokens_BTC.shape[1], device=tokens_BTC.device)
+        memory_angles = self._memory_angles(memory_mask_BS)
+        return StepContext(
+            positions_T[None], *self._angles(positions_T), memory_angles, memory_mask_BS[:, None, None, :]
+        )
+
+    def _packed(self, packing: Packing, device: torch.device) -> StepContext:
+        positions_T = positions(packing.steps, device)
+        memory_angles = self._angles(positions(packing.text, device))[1]
+        return StepContext(
+            positions_T[None],
+            *self._angles(positions_T),
+            memory_angles,
+            packing.steps_to_text(device),
+            packing.to_steps(device),
+        )
+
     def _memories(self, memory_BSD: Tensor) -> list[tuple[Tensor, Tensor]]:
         angles, memories = self._memory_angles(memory_BSD), []
         for layer in self._layers():
@@ -194,8 +217,8 @@ class Decoder(nn.Module):
             positions, size.cross_head_dim, theta
         )
 
-    def _memory_angles(self, memory_BSD: Tensor) -> Angles:
-        return self._angles(torch.arange(memory_BSD.shape[1], device=memory_BSD.device))[1]
+    def _memory_angles(self, memory: Tensor) -> Angles:
+        return self._angles(torch.arange(memory.shape[1], device=memory.device))[1]
 
     def _layers(self) -> list[DecoderLayer]:
         return cast(list[DecoderLayer], list(self.layers))

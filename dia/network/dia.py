@@ -12,6 +12,7 @@ from dia.network.cache import BLOCK, DecoderCache
 from dia.network.decoder import Decoder
 from dia.network.encoder import Encoder
 from dia.network.linear import Linear
+from dia.network.packing import Packing
 
 INITIALIZER_RANGE = 0.02  # of Dia-1.6B, whose decoder has a hidden size of 2,048
 
@@ -50,9 +51,15 @@ class DiaNetwork(nn.Module):
         """
         return self.logits(self.features(text_BS, text_mask_BS, tokens_BTC))
 
-    def features(self, text_BS: Tensor, text_mask_BS: Tensor, tokens_BTC: Tensor) -> Tensor:
-        """Return the teacher-forced decoder features (B, T, D) before the output layer."""
-        features_BTD: Tensor = self.decoder(tokens_BTC, self.encoder(text_BS, text_mask_BS), text_mask_BS)
+    def features(
+        self, text_BS: Tensor, text_mask_BS: Tensor, tokens_BTC: Tensor, packing: Packing | None = None
+    ) -> Tensor:
+        """Return the teacher-forced decoder features (B, T, D) before the output layer.
+
+        With ``packing`` all clips lie in one row, (1, S) and (1, T, C).
+        """
+        memory_BSD = self.encoder(text_BS, text_mask_BS, packing)
+        features_BTD: Tensor = self.decoder(tokens_BTC, memory_BSD, text_mask_BS, packing)
         return features_BTD
 
     def new_cache(

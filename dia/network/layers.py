@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from dia import native
 from dia.network.autograd_ops import RootMeanSquareNorm, SiLUTimes
 from dia.network.linear import Linear
+from dia.network.packing import Segments
 
 WIDE = 1024  # features of all heads from which on a network is large
 
@@ -93,21 +94,29 @@ def disable_cudnn_attention() -> None:
     torch.backends.cuda.enable_cudnn_sdp(False)
 
 
+Mask = Tensor | Segments | None
+"""Which keys a query attends to: boolean and true there, the segments of a packed batch, or all keys."""
+
+
 def _attention(
-    queries_BNTH: Tensor, keys_BKSH: Tensor, values_BKSH: Tensor, mask: Tensor | None, causal: bool
+    queries_BNTH: Tensor, keys_BKSH: Tensor, values_BKSH: Tensor, mask: Mask, causal: bool
 ) -> Tensor:
     """Return scaled dot-product attention (B, N, T, H) with a scale of 1.0, in the queries' type.
 
     On a CPU the gradient takes three times as long in bf16 as in fp32 (torch 2.14, Zen 4: 25 ms and 8 for 12
     clips of 120 steps and 8 heads), which was a third of a training step, so it is computed in fp32 there.
     """
-    attention = partial(
-        F.scaled_dot_product_attention,
-        attn_mask=mask,
-        is_causal=causal,
-        scale=1.0,
-        enable_gqa=queries_BNTH.shape[1] != keys_BKSH.shape[1],
-    )
+    attention: Callable[[Tensor, Tensor, Tensor], Tensor]
+    if isinstance(mask, Segments):
+        attention = partial(mask.attend, causal=causal)
+    else:
+        attention = partial(
+            F.scaled_dot_product_attention,
+            attn_mask=mask,
+            is_causal=causal,
+            scale=1.0,
+            enable_gqa=queries_BNTH.shape[1] != keys_BKSH.shape[1],
+        )
     if queries_BNTH.device.type == "cpu" and torch.is_grad_enabled():
         wide = torch.promote_types(queries_BNTH.dtype, torch.float32)
         with torch.autocast("cpu", enabled=False):
@@ -170,10 +179,10 @@ class Attention(nn.Module):
         return self._heads(self.k_proj(memory_BSD)), self._heads(self.v_proj(memory_BSD))
 
     def attend(
-        self, queries_BNTH: Tensor, keys_BKSH: Tensor, values_BKSH: Tensor, mask: Tensor | None, causal: bool
+        self, queries_BNTH: Tensor, keys_BKSH: Tensor, values_BKSH: Tensor, mask: Mask, causal: bool
     ) -> Tensor:
-        """Return the attention output (B, T, D); ``mask`` is boolean and true on keys to attend to."""
-        if mask is not None and self._native(queries_BNTH):
+        """Return the attention output (B, T, D)."""
+        if isinstance(mask, Tensor) and self._native(queries_BNTH):
             mixed = _native_attention(queries_BNTH, keys_BKSH, values_BKSH, mask)
         else:
             mixed = self._mixed(queries_BNTH, keys_BKSH, values_BKSH, mask, causal)
@@ -201,7 +210,7 @@ class Attention(nn.Module):
         return self._native_for(queries_BNTH.dtype)
 
     def _mixed(
-        self, queries_BNTH: Tensor, keys_BKSH: Tensor, values_BKSH: Tensor, mask: Tensor | None, causal: bool
+        self, queries_BNTH: Tensor, keys_BKSH: Tensor, values_BKSH: Tensor, mask: Mask, causal: bool
     ) -> Tensor:
         heads, steps = queries_BNTH.shape[1:3]
         shared = heads // keys_BKSH.shape[1]

@@ -134,6 +134,8 @@ def _start_problems(config: TrainConfig) -> list[str]:
         )
         problems.append(f"{key} needs a checkpoint to start from; give init_from=PATH or a Hub id")
     problems += objective.problems(config)
+    if config.batch.packed and not objective.takes_packed:
+        problems.append(f"objective={config.objective} takes no packed batches; leave out batch.packed=true")
     if objective.reads.from_preferences and config.data.corpus != PREFERENCES:
         problems.append(
             f"objective={config.objective} learns from pairs of takes; give data=preferences with "

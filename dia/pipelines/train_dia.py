@@ -172,7 +172,7 @@ def _batches(
     dropout = Dropout(batch.text_dropout, batch.code_dropout)
     short_first = ShortClipsFirst(config.curriculum.epochs, config.curriculum.shortest_fraction)
     batches: IterableDataset[Any] = TrainingBatches(
-        train, config.model, batch.max_frames, dropout, config.seed, span, short_first
+        train, config.model, batch.max_frames, dropout, config.seed, span, short_first, packed=batch.packed
     )
     if objective_type(config.objective).reads is TrainingData.groups:
         settings = config.grpo

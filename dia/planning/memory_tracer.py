@@ -22,6 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from dia.network import DiaConfig, DiaNetwork
+from dia.network.packing import Packing
 
 MIDDLE = "middle"  # the layers that are neither first nor last
 TRACED_LAYERS = 2  # the smallest stack with a first and a last layer
@@ -88,6 +89,7 @@ class FakeBatch:
     targets_BTC: Tensor
     advantages_B: Tensor
     old_log_BTC: Tensor
+    packing: Packing | None = None
 
     @classmethod
     def of(cls, shape: BatchShape, channels: int) -> "FakeBatch":

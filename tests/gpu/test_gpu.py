@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch.utilities import move_data_to_device
 from safetensors.torch import load_file
 
+from dia.data.collation import Example, collate
 from dia.inference import Request, Sampling, generate_codes
 from dia.inference.engine import stream_codes
 from dia.inference.quantization import quantize
+from dia.training.objectives.cross_entropy import CrossEntropy
 from dia.training.run_folder import read_metrics
 from tests.training.whole_runs import GROUPS, PAIRS, make_noise, make_pairs, start
 
@@ -56,6 +59,23 @@ def test_int8_on_a_gpu_is_close(tiny):
     with torch.inference_mode():
         wanted, made = tiny(text, mask, tokens), there(text.cuda(), mask.cuda(), tokens.cuda()).cpu()
     assert (made - wanted).norm() / wanted.norm() < 0.06
+
+
+def test_packed_clips_have_the_gradient_of_padded_clips(tiny):
+    tiny.to("cuda")
+    clips = [Example("", torch.randint(1, 200, (n,)), torch.randint(0, 32, (3 * n, 4))) for n in (5, 20, 9)]
+
+    def gradients(packed):
+        batch = collate(clips, [False] * 3, tiny.config, packed=packed)
+        batch = move_data_to_device(batch, torch.device("cuda"))
+        tiny.zero_grad()
+        with torch.autocast("cuda", torch.bfloat16):
+            CrossEntropy(1.0)(tiny, batch).total(torch.ones(4, device="cuda")).backward()
+        return {name: weight.grad.clone() for name, weight in tiny.named_parameters()}
+
+    padded = gradients(packed=False)
+    for name, gradient in gradients(packed=True).items():
+        assert (gradient - padded[name]).norm() < 0.03 * padded[name].norm(), name
 
 
 @pytest.fixture(scope="module")

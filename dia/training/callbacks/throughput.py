@@ -137,7 +137,11 @@ class Throughput(L.Callback):
 
 def lengths(batch: DelayedBatch, eos: int) -> tuple[Tensor, Tensor]:
     """Return each clip's targets of channel 0, its frames and one EOS (B,), and its text bytes (B,)."""
-    return (batch.targets_BTC[..., 0] <= eos).sum(1), batch.text_mask_BS.sum(1)
+    is_target_BT = batch.targets_BTC[..., 0] <= eos
+    if batch.packing:
+        clips = is_target_BT[0].split(batch.packing.steps)
+        return torch.stack([clip_T.sum() for clip_T in clips]), torch.tensor(batch.packing.text)
+    return is_target_BT.sum(1), batch.text_mask_BS.sum(1)
 
 
 def memory(device: torch.device) -> dict[str, float]:

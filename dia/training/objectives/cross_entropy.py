@@ -24,6 +24,8 @@ class CrossEntropy(Objective):
     def __init__(self, first_channel_weight: float = FIRST_CHANNEL_WEIGHT, piece: int = PIECE) -> None:
         self.first_channel_weight, self.piece = first_channel_weight, piece
 
+    takes_packed = True
+
     @classmethod
     def from_config(cls, config: TrainConfig, network: DiaNetwork) -> Self:
         """Create the objective with the channel weight of the config."""
@@ -31,7 +33,7 @@ class CrossEntropy(Objective):
 
     def __call__(self, network: DiaNetwork, batch: DelayedBatch) -> ChannelSums:
         """Return the sums over a batch's targets."""
-        features_BTD = network.features(batch.text_BS, batch.text_mask_BS, batch.inputs_BTC)
+        features_BTD = network.features(batch.text_BS, batch.text_mask_BS, batch.inputs_BTC, batch.packing)
         weights_C = channel_weights(network.config.channels, self.first_channel_weight)
         return head_sums(
             features_BTD.flatten(0, 1),

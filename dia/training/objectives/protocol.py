@@ -12,16 +12,21 @@ from dia.config.choices import TrainingData
 from dia.config.sampling import Sampling
 from dia.config.train import TrainConfig
 from dia.network import DiaNetwork
+from dia.network.packing import Packing
 from dia.training.loss import LossSums
 
 
 class DelayedBatch(Protocol):
-    """What an objective reads: text ids and mask (B, S), delayed inputs and targets (B, T, C)."""
+    """What an objective reads: text ids and mask (B, S), delayed inputs and targets (B, T, C).
+
+    A batch with ``packing`` has one row (B = 1) with all clips one after another.
+    """
 
     text_BS: Tensor
     text_mask_BS: Tensor
     inputs_BTC: Tensor
     targets_BTC: Tensor
+    packing: Packing | None
 
 
 class Objective(ABC):
@@ -31,6 +36,8 @@ class Objective(ABC):
     """Whether it is defined only for a run that starts from a checkpoint (`init_from`)."""
     reads_sampling: ClassVar[bool] = False
     """Whether the weights depend on the config's `sampling`."""
+    takes_packed: ClassVar[bool] = False
+    """Whether it takes packed batches (`batch.packed`); else it needs each clip in a row of its own."""
     teacher_passes: ClassVar[int] = 0
     """Forward passes of the teachers for each batch, which the planner counts."""
 
