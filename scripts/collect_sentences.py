@@ -88,21 +88,27 @@ def cleaned(sentence: str) -> str:
     return text if text[-1] in ".?!" else f"{text}."
 
 
+class Lexicon:
+    """The pronouncing lexicon of `hibari-tts`."""
+
+    def __init__(self) -> None:
+        self.lexicon = G2P().lexicon
+
+    def has_words_of(self, sentence: str) -> bool:
+        """Return whether it has every word of a sentence."""
+        return all(self._has(word) for word in WORD.findall(sentence))
+
+    def _has(self, word: str) -> bool:
+        spellings = (word, word.lower(), word.split("'")[0].lower())
+        return any(item in self.lexicon.golds or item in self.lexicon.silvers for item in spellings)
+
+
 def main() -> None:
     """Write the sorted distinct sentences."""
-    folder, out = Path(sys.argv[1]), Path(sys.argv[2])
-    lexicon = G2P().lexicon
-
-    def known(word: str) -> bool:
-        spellings = (word, word.lower(), word.split("'")[0].lower())
-        return any(spelling in lexicon.golds or spelling in lexicon.silvers for spelling in spellings)
-
-    def usable(sentence: str) -> bool:
-        return all(known(word) for word in WORD.findall(sentence))
-
+    folder, out, lexicon = Path(sys.argv[1]), Path(sys.argv[2]), Lexicon()
     sources = (wordnet_examples(folder), austen_sentences(folder))
     sentences = {cleaned(item) for source in sources for item in source} - {""}
-    chosen = sorted(sentence for sentence in sentences if usable(sentence))
+    chosen = sorted(sentence for sentence in sentences if lexicon.has_words_of(sentence))
     write_text(out, "\n".join(chosen) + "\n")
     print(f"{len(chosen):,} sentences of {len(sentences):,} in {out}")
 
