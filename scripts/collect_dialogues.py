@@ -13,6 +13,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from collect_sentences import CHARACTERS, EXCLUDED, TITLES, Lexicon
@@ -26,7 +27,7 @@ DIRECTIONS = re.compile(r"\[[^\]]*\]|\([^)]*\)")
 
 @dataclass(frozen=True)
 class Play:
-    """A play of Project Gutenberg: its number, author and title, and the characters whose names begin lines."""
+    """A play of Project Gutenberg: its number, author and title, and the names that begin its speeches."""
 
     number: int
     source: str
@@ -100,7 +101,7 @@ def exchanges(said: list[tuple[str, str]], lexicon: Lexicon) -> Iterator[list[st
 
 def _exchange(said: list[tuple[str, str]], turns: int, lexicon: Lexicon) -> list[str]:
     characters, texts = zip(*said[:turns], strict=True)
-    alternate = len(set(characters)) == 2 and all(a != b for a, b in zip(characters, characters[1:]))
+    alternate = len(set(characters)) == 2 and all(a != b for a, b in pairwise(characters))
     words = sum(len(text.split()) for text in texts)
     fits = len(texts) == turns and alternate and all(texts) and words <= MOST_OF_ALL
     return list(texts) if fits and all(lexicon.has_words_of(text) for text in texts) else []
@@ -112,9 +113,9 @@ def main() -> None:
     lines = []
     for play in PLAYS:
         text = (folder / f"{play.number}.txt").read_text(encoding="utf-8-sig", errors="replace")
-        found = list(exchanges(list(speeches(text.replace("\r", ""), play.characters)), lexicon))
-        chosen = sorted(found, key=lambda turns: zlib.crc32(" ".join(turns).encode()))[:EACH]
-        print(f"{play.source}: {len(chosen)} of {len(found)} exchanges")
+        usable = list(exchanges(list(speeches(text.replace("\r", ""), play.characters)), lexicon))
+        chosen = sorted(usable, key=lambda turns: zlib.crc32(" ".join(turns).encode()))[:EACH]
+        print(f"{play.source}: {len(chosen)} of {len(usable)} exchanges")
         for number, turns in enumerate(chosen):
             script = " ".join(f"[S{1 + turn % 2}] {said}" for turn, said in enumerate(turns))
             prompt = {"id": f"plays-{play.number}-{number:02}", "script": script, "licence": "public domain"}
