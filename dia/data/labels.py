@@ -7,7 +7,7 @@ turn appears before its words as ``{happy}`` (`prefix`), in the audio of a prece
 
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -90,7 +90,7 @@ def sampling_weights(rows: Iterable[dict[str, Any]], config: LabelsConfig) -> ND
     return weights
 
 
-def partner_keys(rows: Iterable[dict[str, Any]], emotions: bool) -> list[tuple[Any, ...] | None]:
+def partner_keys(rows: Iterable[Mapping[str, Any]], emotions: bool) -> list[tuple[Any, ...] | None]:
     """Return for each row what its prompt clip must share: the voice of each speaker and, with ``emotions``,
     the emotions; None if a voice is unknown."""
     keys: list[tuple[Any, ...] | None] = []

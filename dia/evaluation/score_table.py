@@ -64,6 +64,7 @@ TOPICS = (
             "similarity",
             "wavlm_similarity",
             "ecapa_similarity",
+            "voice_identification",
             "cpwer",
             "cpsim",
             "turns",

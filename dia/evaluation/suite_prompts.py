@@ -11,6 +11,7 @@ from dia.dialogue import Script
 from dia.errors import UserError
 from dia.evaluation.controlled_versions import arousal_versions, tag_versions
 from dia.evaluation.ground_truth import ground_truth, language_of
+from dia.evaluation.prompt_clips import has_many_voices, prompt_clips
 from dia.evaluation.prompts import Prompt, suite_prompts
 from dia.evaluation.suites import Suite
 from dia.evaluation.voice_prompts import read_voice_prompts
@@ -46,8 +47,9 @@ def load_prompt_items(suite: Suite, splits: Mapping[str, Dataset] | None) -> lis
         raise UserError(
             f"suite {suite.name} needs the split {suite.split!r}, but {known}; give data=... or another suite"
         )
-    rows = splits[suite.split].select_columns(["id", "source", "script", "licence", "turns", "audio"])
-    items = [_item_of_row(row) for row in rows]
+    columns = ["id", "source", "script", "licence", "turns", "nonverbals", "audio"]
+    rows = splits[suite.split].select_columns(columns)
+    items = _with_prompt_clips([_item_of_row(row) for row in rows], rows)
     if suite.versions:
         items = _versions(suite, items)
     if not items:
@@ -65,6 +67,23 @@ def _with_voices(items: list[PromptItem], file: str) -> list[PromptItem]:
     return [replace(item, voice=voices.get(item.prompt.id)) for item in items]
 
 
+def _with_prompt_clips(items: list[PromptItem], rows: Dataset) -> list[PromptItem]:
+    """Return the items of rows, each with a clip of its voices as its voice prompt where voices differ."""
+    labels = list(rows.select_columns(["turns", "nonverbals"]))
+    if not has_many_voices(labels):
+        return items
+    chosen = prompt_clips(labels)
+    names = [tuple(turn["voice"] for turn in row["turns"]) for row in labels]
+    return [
+        replace(item, voice=_voice(items[chosen[place]], names[chosen[place]])) if place in chosen else item
+        for place, item in enumerate(items)
+    ]
+
+
+def _voice(item: PromptItem, names: tuple[str, ...]) -> Recording | None:
+    return replace(item.reference, system="voice prompt", voice_names=names) if item.reference else None
+
+
 def _item_of_row(row: dict[str, Any]) -> PromptItem:
     language = language_of(str(row["source"]))
     prompt = Prompt(str(row["id"]), str(row["script"]), str(row["licence"]), language=language)
@@ -74,8 +93,9 @@ def _item_of_row(row: dict[str, Any]) -> PromptItem:
 def _versions(suite: Suite, items: list[PromptItem]) -> list[PromptItem]:
     """Return the versions of prompts; the unchanged version has the recording."""
     prompts = [item.prompt for item in items]
+    voices = {item.prompt.id: item.voice for item in items}
     if suite.versions == "arousal":
-        return [PromptItem(prompt) for prompt in arousal_versions(prompts)]
+        return [PromptItem(prompt, voice=voices[prompt.group]) for prompt in arousal_versions(prompts)]
     tags = sorted(
         {
             nonverbal.tag
@@ -86,7 +106,11 @@ def _versions(suite: Suite, items: list[PromptItem]) -> list[PromptItem]:
     )
     references = {item.prompt.id: item.reference for item in items}
     return [
-        PromptItem(prompt, _rename(references[prompt.group], prompt.id) if prompt.version == "tag" else None)
+        PromptItem(
+            prompt,
+            _rename(references[prompt.group], prompt.id) if prompt.version == "tag" else None,
+            voices[prompt.group],
+        )
         for prompt in tag_versions(prompts, tags)
     ]
 

@@ -47,6 +47,8 @@ def _recording_of(voices: VoiceKey, folder: Path, file: str) -> Recording:
     pieces = [resample(waveform, own, rate) for waveform, own in audio]
     ends = [0.0, *(float(end) / rate for end in np.cumsum([len(piece) for piece in pieces]))]
     known = all(len(script.turns) == 1 for script in scripts)
+    files = zip((name for name, _ in voices), scripts, strict=True)
+    names = [_name(file, script, turn.speaker) for file, script in files for turn in script.turns]
     return Recording(
         " ".join(name for name, _ in voices),
         "voice prompt",
@@ -54,4 +56,11 @@ def _recording_of(voices: VoiceKey, folder: Path, file: str) -> Recording:
         np.concatenate(pieces),
         rate,
         turn_times=tuple(pairwise(ends)) if known else None,
+        voice_names=tuple(names),
     )
+
+
+def _name(file: str, script: Script, speaker: int) -> str:
+    """Return the name of a voice: its file, with the speaker if the file has several."""
+    several = len({turn.speaker for turn in script.turns}) > 1
+    return f"{file} [S{speaker}]" if several else file

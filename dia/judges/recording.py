@@ -20,7 +20,8 @@ class Recording:
 
     ``waveform`` is float32 (samples,) at ``sample_rate`` hertz. ``turn_times`` are (start, end) of each turn
     in seconds, if known. ``ended`` is false when the system reached its length limit before the end of the
-    script. ``language`` is the code of ISO 639 that Whisper uses ("en", "zh").
+    script. ``language`` is the code of ISO 639 that Whisper uses ("en", "zh"). ``voice_names`` are the names
+    of the voices of a voice prompt's turns, where they are known.
     """
 
     prompt_id: str
@@ -32,6 +33,7 @@ class Recording:
     turn_times: tuple[tuple[float, float], ...] | None = None
     ended: bool = True
     language: str = ENGLISH
+    voice_names: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -45,10 +47,15 @@ class Recording:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of audio, script, times and language, whatever the system. The waveform must not change."""
+        """SHA-256 of audio, script, times, language and names of voices, whatever the system.
+
+        The waveform must not change.
+        """
         digest = hashlib.sha256(np.ascontiguousarray(self.waveform, dtype="<f4").tobytes())
         described = [self.sample_rate, self.script.render(), self.ended, self.turn_times]
         if self.language != ENGLISH:  # English recordings keep the fingerprints of earlier versions
             described.append(self.language)
+        if self.voice_names:
+            described.append(self.voice_names)
         digest.update(json.dumps(described).encode())
         return digest.hexdigest()

@@ -127,7 +127,7 @@ def test_a_calibration_on_people_sets_the_thresholds(sounds, tmp_path, monkeypat
     out = tmp_path / "calibration.json"
     command(CalibrateConfig(str(sounds), out=str(out)))
     on_people, of_data = read_calibration(out), {"coughs": Calibration(0.3, 0.9, 0.9, 20, 20)}
-    labelled = calibration_data.CalibrationData((), of_data, "", 40)
+    labelled = calibration_data.CalibrationData((), (), of_data, "", 40)
     assert calibration_data.thresholds(labelled, None) == of_data
     assert calibration_data.thresholds(labelled, on_people) == calibration_of(on_people)
     on_people["detector"]["version"] = "another"

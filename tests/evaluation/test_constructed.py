@@ -1,5 +1,7 @@
 """Metrics distinguish good from bad on synthetic voices: each measures the inserted fault and no other."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from dia.data.sources.voices import SAMPLE_RATE, STYLES, Heart, Joe, speak_style
 from dia.dialogue import Script
 from dia.evaluation.metrics.attribution import AttributedWords, PermutedSimilarity
 from dia.evaluation.metrics.failures import Failures
+from dia.evaluation.metrics.identity import VoiceIdentification
 from dia.evaluation.metrics.nonverbals import NonverbalAdherence
 from dia.evaluation.metrics.prosody import Arousal, Prosody
 from dia.evaluation.metrics.protocol import ClipScore, Context
@@ -18,6 +21,7 @@ from dia.evaluation.metrics.quality import PredictedQuality
 from dia.evaluation.metrics.speakers import SpeakerSimilarity
 from dia.evaluation.metrics.turns import TurnAccuracy
 from dia.evaluation.metrics.words import WordErrorRate
+from dia.evaluation.not_measured import NotMeasured
 from dia.evaluation.prompts import Prompt
 from dia.evaluation.shared_models import SharedModels
 from dia.judges.events import Calibration, DetectorUnavailable, EventDetector
@@ -232,3 +236,15 @@ def test_more_arousal_is_measured_as_more(models):
 
     assert agreement("activated", "calm") == 1 and agreement("calm", "activated") == 0
     assert agreement("plain", "plain") == 0.5
+
+
+def test_a_speaker_has_the_voice_of_the_prompt_that_names_it(spoken, models):
+    metric, prompt = VoiceIdentification(models), Prompt("p", SCRIPT)
+    voices = dialogue(spoken, (1, 2, 1, 2), times=True)
+    assert isinstance(metric.measure(voices, Context(prompt, (voices,))), NotMeasured)  # without names
+    named = replace(voices, voice_names=("heart", "joe", "heart", "joe"))
+    for order, nearest in (((1, 2, 1, 2), [0, 1]), ((2, 1, 2, 1), [1, 0])):
+        values = metric.measure(dialogue(spoken, order), Context(prompt, (named,)))
+        assert values["names"] == ["heart", "joe"]
+        similarity = np.asarray(values["spoken"]) @ np.asarray(values["prompts"]).T
+        assert similarity.argmax(1).tolist() == nearest and similarity.max(1).min() > 0.8

@@ -13,6 +13,7 @@ from dia.errors import UserError
 from dia.evaluation.cache import ContentCache
 from dia.evaluation.calibration import calibration_of
 from dia.evaluation.ground_truth import ground_truth
+from dia.evaluation.prompt_clips import has_many_voices
 from dia.judges.events import Calibration, calibrate
 from dia.judges.recording import Recording
 from dia.judges.sound_detectors import SoundDetector, open_detector
@@ -25,12 +26,14 @@ NO_DATA = "there is no data whose sounds are known; give ckpt=... of a run, or d
 
 @dataclass(frozen=True)
 class CalibrationData:
-    """``voices`` show how speakers should sound; ``calibration`` is computed from ``clips`` recordings.
+    """``voices`` show how the data sounds; ``calibration`` is computed from ``clips`` recordings.
 
-    The calibration is empty where ``missing`` gives a reason.
+    ``speakers`` are those voices that show how [S1] and [S2] should sound: none where a speaker number stands
+    for several voices. The calibration is empty where ``missing`` gives a reason.
     """
 
     voices: tuple[Recording, ...]
+    speakers: tuple[Recording, ...]
     calibration: Mapping[str, Calibration]
     missing: str
     clips: int
@@ -46,18 +49,19 @@ def load_calibration_data(
     rows = [] if splits is None else _labelled(splits)
     recordings = [ground_truth(row) for row in rows if row["audio"]["bytes"] is not None]
     voices = tuple(recording for recording in recordings if recording.turn_times)[:VOICE_CLIPS]
+    speakers = () if has_many_voices(rows) else voices
     if not recordings:
-        return CalibrationData(voices, {}, NO_DATA, 0)
+        return CalibrationData(voices, speakers, {}, NO_DATA, 0)
     try:
         detector = open_detector(detector_folder)
     except JudgeUnavailable as missing:
-        return CalibrationData(voices, {}, str(missing), len(recordings))
+        return CalibrationData(voices, speakers, {}, str(missing), len(recordings))
     scores = [
         cache.get_or_compute(_key(detector, recording), partial(detector.scores, recording))
         for recording in recordings
     ]
     tags = [recording.script_tags for recording in recordings]
-    return CalibrationData(voices, calibrate(scores, tags), "", len(recordings))
+    return CalibrationData(voices, speakers, calibrate(scores, tags), "", len(recordings))
 
 
 def thresholds(

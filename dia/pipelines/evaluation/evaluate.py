@@ -62,7 +62,7 @@ def evaluate(config: EvalConfig) -> EvaluationResults:
     labelled = load_calibration_data(inputs.splits, cache, config.judges.events)
     calibration = thresholds(labelled, on_people, config.judges.events)
     build = partial(open_metrics, config.judges, calibration, tuple(config.metrics))
-    scorer = ClipScorer(build, labelled.voices, cache)
+    scorer = ClipScorer(build, labelled.speakers, cache)
     origins = metric_origins(scorer.metrics)
     checkpoints = {
         name: dia for name, dia in ((BASELINE, inputs.baseline), (MODEL, inputs.dia)) if dia is not None
