@@ -51,6 +51,7 @@ class NativeInt4Linear(nn.Module):
         self.register_buffer("packed_OJ", (first | second << 4).flatten(1).contiguous())
         self.register_buffer("pairs_OG2", scales_GO2.transpose(0, 1).contiguous())
         torch.ops.dia_native.use_huge_pages(self.packed_OJ)
+        torch.ops.dia_native.use_huge_pages(self.pairs_OG2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (..., O) of features (..., I), in their type."""

@@ -1,4 +1,4 @@
-// Activations rounded to bytes, and their products with weights of 8 and 4 bits.
+// Activations rounded to bytes, and their products with weights of 8 bits.
 
 #pragma once
 
@@ -6,16 +6,31 @@
 #include <immintrin.h>
 #endif
 
+#include <cstdlib>
 #include <limits>
+#include <memory>
 #include <vector>
 
 #include "lanes.h"
 
 namespace {
 
+// Memory that starts at a cache line: a vector that lies across two lines takes two loads.
+template <typename Value>
+struct Lines {
+  std::unique_ptr<Value[], decltype(&std::free)> memory;
+
+  explicit Lines(int64_t count)
+      : memory(static_cast<Value*>(std::aligned_alloc(kLine, (count * sizeof(Value) + kLine - 1) / kLine * kLine)), &std::free) {
+    if (!memory) throw std::bad_alloc();
+  }
+
+  Value* data() const { return memory.get(); }
+};
+
 // Activations as bytes: round(x / scale) + 128 with scale = largest |x| / 127, so that products are u8 x s8.
 struct Bytes {
-  std::vector<uint8_t> codes;
+  Lines<uint8_t> codes;
   std::vector<float> scales;
 };
 
@@ -45,38 +60,72 @@ float largest_magnitude(const float* values, int64_t count) {
 
 // A row with a value that is not finite has the scale NaN, and thus NaN in all outputs.
 Bytes to_bytes(const float* x, int64_t rows, int64_t inputs) {
-  Bytes bytes{std::vector<uint8_t>(rows * inputs, 128), std::vector<float>(rows)};
+  Bytes bytes{Lines<uint8_t>(rows * inputs), std::vector<float>(rows)};
   for (int64_t row = 0; row < rows; ++row) {
     const float* values = x + row * inputs;
     float largest = largest_magnitude(values, inputs);
     float scale = std::isnan(largest) ? largest : std::max(largest, 127e-12f) / 127;
     bytes.scales[row] = scale;
-    if (std::isnan(scale)) continue;
     uint8_t* codes = bytes.codes.data() + row * inputs;
+    if (std::isnan(scale)) {
+      std::fill(codes, codes + inputs, 128);
+      continue;
+    }
     for (int64_t i = 0; i < inputs; ++i)
       codes[i] = static_cast<uint8_t>(static_cast<int32_t>(std::nearbyintf(values[i] / scale)) + 128);
   }
   return bytes;
 }
 
-// sums[row][output] of u8 x s8 products in 32 bits, for a tile.
+#if defined(__AVX512VNNI__)
+// Sums of one output, of even and of odd vectors of 64 inputs, so that a product does not wait for the one before it.
+template <int64_t Rows>
+inline void add_output(const uint8_t* x, const int8_t* weight, int64_t inputs, __m512i (&sums)[Rows]) {
+  __m512i odd[Rows];
+#pragma GCC unroll 4
+  for (int64_t row = 0; row < Rows; ++row) sums[row] = odd[row] = _mm512_setzero_si512();
+  auto add = [&](int64_t i, __m512i(&lanes)[Rows]) {
+    __m512i w = _mm512_loadu_si512(weight + i);
+#pragma GCC unroll 4
+    for (int64_t row = 0; row < Rows; ++row)
+      lanes[row] = _mm512_dpbusd_epi32(lanes[row], _mm512_loadu_si512(x + row * inputs + i), w);
+  };
+  int64_t i = 0;
+  for (; i + 128 <= inputs; i += 128) {
+    add(i, sums);
+    add(i + 64, odd);
+  }
+  if (i + 64 <= inputs) add(i, sums);
+#pragma GCC unroll 4
+  for (int64_t row = 0; row < Rows; ++row) sums[row] = _mm512_add_epi32(sums[row], odd[row]);
+}
+#endif
+
+// sums[row][output] of u8 x s8 products in 32 bits, for a tile. Few rows read the weights of one output after another,
+// as they lie in memory; many rows share what they load among the outputs.
 template <int64_t Rows, int64_t Outputs>
 inline void byte_tile(const uint8_t* x, const int8_t* weight, int64_t inputs, int32_t (&sums)[kRows][kOutputs]) {
   int64_t done = 0;
 #if defined(__AVX512VNNI__)
-  __m512i lanes[Rows][Outputs];
+  __m512i lanes[Outputs][Rows];
+  done = inputs / 64 * 64;
+  if constexpr (Rows < kRows) {
 #pragma GCC unroll 4
-  for (int64_t row = 0; row < Rows; ++row)
+    for (int64_t o = 0; o < Outputs; ++o) add_output<Rows>(x, weight + o * inputs, inputs, lanes[o]);
+  } else {
 #pragma GCC unroll 4
-    for (int64_t o = 0; o < Outputs; ++o) lanes[row][o] = _mm512_setzero_si512();
-  for (; done + 64 <= inputs; done += 64)
+    for (int64_t o = 0; o < Outputs; ++o)
 #pragma GCC unroll 4
-    for (int64_t o = 0; o < Outputs; ++o) {
-      __m512i w = _mm512_loadu_si512(weight + o * inputs + done);
+      for (int64_t row = 0; row < Rows; ++row) lanes[o][row] = _mm512_setzero_si512();
+    for (int64_t i = 0; i < done; i += 64)
 #pragma GCC unroll 4
-      for (int64_t row = 0; row < Rows; ++row)
-        lanes[row][o] = _mm512_dpbusd_epi32(lanes[row][o], _mm512_loadu_si512(x + row * inputs + done), w);
-    }
+      for (int64_t o = 0; o < Outputs; ++o) {
+        __m512i w = _mm512_loadu_si512(weight + o * inputs + i);
+#pragma GCC unroll 4
+        for (int64_t row = 0; row < Rows; ++row)
+          lanes[o][row] = _mm512_dpbusd_epi32(lanes[o][row], _mm512_loadu_si512(x + row * inputs + i), w);
+      }
+  }
 #endif
 #pragma GCC unroll 4
   for (int64_t row = 0; row < Rows; ++row)
@@ -86,112 +135,10 @@ inline void byte_tile(const uint8_t* x, const int8_t* weight, int64_t inputs, in
       for (int64_t i = done; i < inputs; ++i)
         sum += static_cast<int32_t>(x[row * inputs + i]) * static_cast<int32_t>(weight[o * inputs + i]);
 #if defined(__AVX512VNNI__)
-      sum += _mm512_reduce_add_epi32(lanes[row][o]);
+      sum += _mm512_reduce_add_epi32(lanes[o][row]);
 #endif
       sums[row][o] = sum;
     }
-}
-
-// Activations as signed bytes in -127..127, and their sum in each group of 32 inputs.
-struct SignedBytes {
-  std::vector<int8_t> codes;
-  std::vector<float> group_sums;
-  std::vector<float> scales;
-};
-
-SignedBytes to_signed_bytes(const float* x, int64_t rows, int64_t inputs) {
-  Bytes bytes = to_bytes(x, rows, inputs);
-  SignedBytes result{std::vector<int8_t>(rows * inputs), std::vector<float>(rows * inputs / kGroup), bytes.scales};
-  for (int64_t group = 0; group < rows * inputs / kGroup; ++group) {
-    int32_t sum = 0;
-    for (int64_t i = group * kGroup; i < (group + 1) * kGroup; ++i) {
-      result.codes[i] = static_cast<int8_t>(static_cast<int32_t>(bytes.codes[i]) - 128);
-      sum += result.codes[i];
-    }
-    result.group_sums[group] = static_cast<float>(sum);
-  }
-  return result;
-}
-
-// Scale and least weight of each group of an output, from pairs of bfloat16: scale and middle. A weight of 4 bits is
-// (code - 8) * scale + middle, thus code * scale + least.
-void read_groups(const uint16_t* pairs, int64_t groups, float* scale, float* least) {
-  for (int64_t g = 0; g < groups; ++g) {
-    scale[g] = widened(pairs[2 * g]);
-    least[g] = widened(pairs[2 * g + 1]) - 8 * scale[g];
-  }
-}
-
-constexpr int64_t kParts = 8;
-typedef float Parts __attribute__((vector_size(kParts * 4)));
-
-// The 32 codes of a group in 16 bytes, whose low halves are the first 16 codes.
-#if defined(__AVX2__)
-struct Nibbles {
-  __m256i codes;
-
-  explicit Nibbles(const uint8_t* bytes) {
-    __m128i packed = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
-    codes = _mm256_and_si256(_mm256_set_m128i(_mm_srli_epi16(packed, 4), packed), _mm256_set1_epi8(15));
-  }
-
-  // Eight partial sums of the products with 32 signed bytes.
-  Parts dot(const int8_t* x) const {
-    __m256i values = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x));
-#if defined(__AVX512VNNI__) && defined(__AVX512VL__)
-    __m256i dots = _mm256_dpbusd_epi32(_mm256_setzero_si256(), codes, values);
-#else  // two products of at most 15 * 127 fit 16 bits
-    __m256i dots = _mm256_madd_epi16(_mm256_maddubs_epi16(codes, values), _mm256_set1_epi16(1));
-#endif
-    return reinterpret_cast<Parts>(_mm256_cvtepi32_ps(dots));
-  }
-};
-#else
-struct Nibbles {
-  const uint8_t* bytes;
-
-  explicit Nibbles(const uint8_t* packed) : bytes(packed) {}
-
-  Parts dot(const int8_t* x) const {
-    Parts sums = {};
-    for (int64_t part = 0; part < kParts; ++part) {
-      int32_t dot = 0;
-      for (int64_t i = 4 * part; i < 4 * part + 4; ++i) dot += x[i] * (i < 16 ? bytes[i] & 15 : bytes[i - 16] >> 4);
-      sums[part] = static_cast<float>(dot);
-    }
-    return sums;
-  }
-};
-#endif
-
-// One output of `Rows` rows.
-template <int64_t Rows>
-inline void nibble_dot(const int8_t* x, const float* group_sums, const uint8_t* weight, const float* scale,
-                       const float* least, int64_t groups, float* sums) {
-  Parts even[Rows] = {}, odd[Rows] = {};  // sums of their own, so that one group does not wait for the other
-  int64_t g = 0;
-  for (; g + 2 <= groups; g += 2) {
-    Nibbles first(weight + g * kGroup / 2), second(weight + (g + 1) * kGroup / 2);
-#pragma GCC unroll 4
-    for (int64_t row = 0; row < Rows; ++row) {
-      const int8_t* values = x + (row * groups + g) * kGroup;
-      even[row] += first.dot(values) * scale[g];
-      odd[row] += second.dot(values + kGroup) * scale[g + 1];
-    }
-  }
-  if (g < groups)
-#pragma GCC unroll 4
-    for (int64_t row = 0; row < Rows; ++row)
-      even[row] += Nibbles(weight + g * kGroup / 2).dot(x + (row * groups + g) * kGroup) * scale[g];
-#pragma GCC unroll 4
-  for (int64_t row = 0; row < Rows; ++row) {
-    Parts parts = even[row] + odd[row];
-    for (int64_t width = kParts / 2; width > 0; width /= 2)
-      for (int64_t part = 0; part < width; ++part) parts[part] += parts[part + width];
-    float offset;
-    float_tile<1, 1>(group_sums + row * groups, least, groups, groups, &offset, 1);
-    sums[row] = parts[0] + offset;
-  }
 }
 
 }  // namespace
