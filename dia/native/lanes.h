@@ -17,6 +17,7 @@ constexpr int64_t kLanes = 16;        // partial sums of an output, added pairwi
 constexpr int64_t kRows = 4;          // rows of activations in a tile
 constexpr int64_t kOutputs = 4;       // outputs in a tile
 constexpr int64_t kLine = 64;         // bytes of a cache line
+constexpr int64_t kCache = 16 << 10;  // bytes of activations that stay in the first cache beside the weights
 constexpr int64_t kGroup = 32;        // inputs with a common scale in int4
 constexpr int64_t kOutputsPerTask = 64;
 
@@ -80,8 +81,9 @@ inline void float_tile(const float* x, const Weight* weight, int64_t stride, int
 }
 
 // Calls tile(row, output, rows, outputs) for all tiles of a range of outputs; both counts are compile-time constants.
+// Tiles of a single output read the weights as they lie in memory; those of several share what they load of activations.
 template <typename Tile>
-inline void for_each_tile(int64_t rows, int64_t first, int64_t last, Tile&& tile) {
+inline void for_each_tile(int64_t rows, int64_t first, int64_t last, bool single_output, Tile&& tile) {
   auto with_outputs = [&](auto outputs, int64_t o) {
     int64_t row = 0;
     for (; row + kRows <= rows; row += kRows) tile(row, o, std::integral_constant<int64_t, kRows>{}, outputs);
@@ -89,14 +91,15 @@ inline void for_each_tile(int64_t rows, int64_t first, int64_t last, Tile&& tile
     for (; row < rows; ++row) tile(row, o, std::integral_constant<int64_t, 1>{}, outputs);
   };
   int64_t o = first;
-  for (; o + kOutputs <= last; o += kOutputs) with_outputs(std::integral_constant<int64_t, kOutputs>{}, o);
+  for (; !single_output && o + kOutputs <= last; o += kOutputs) with_outputs(std::integral_constant<int64_t, kOutputs>{}, o);
   for (; o < last; ++o) with_outputs(std::integral_constant<int64_t, 1>{}, o);
 }
 
 template <typename Weight>
 void float_product(const float* x, const Weight* weights, float* out, int64_t rows, int64_t inputs, int64_t outputs) {
   at::parallel_for(0, outputs, kOutputsPerTask, [&](int64_t first, int64_t last) {
-    for_each_tile(rows, first, last, [&](int64_t row, int64_t o, auto tile_rows, auto tile_outputs) {
+    bool fits = rows * inputs * static_cast<int64_t>(sizeof(float)) <= kCache;
+    for_each_tile(rows, first, last, fits, [&](int64_t row, int64_t o, auto tile_rows, auto tile_outputs) {
       float_tile<tile_rows, tile_outputs>(x + row * inputs, weights + o * inputs, inputs, inputs, out + row * outputs + o,
                                           outputs);
     });

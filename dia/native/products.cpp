@@ -54,7 +54,7 @@ Tensor linear_int8(const Tensor& any_BI, const Tensor& codes_OI, const Tensor& s
   const int32_t* totals = sum_O.const_data_ptr<int32_t>();
   float* out = out_BO.mutable_data_ptr<float>();
   at::parallel_for(0, outputs, kOutputsPerTask, [&](int64_t first, int64_t last) {
-    for_each_tile(rows, first, last, [&](int64_t row, int64_t o, auto tile_rows, auto tile_outputs) {
+    for_each_tile(rows, first, last, false, [&](int64_t row, int64_t o, auto tile_rows, auto tile_outputs) {
       int32_t sums[kRows][kOutputs];
       byte_tile<tile_rows, tile_outputs>(bytes.codes.data() + row * inputs, weights + o * inputs, inputs, sums);
       for (int64_t r = row; r < row + tile_rows; ++r)
@@ -76,7 +76,7 @@ Tensor linear_int4(const Tensor& any_BI, const Tensor& packed_OJ, const Tensor& 
   const auto* pairs = reinterpret_cast<const uint16_t*>(pairs_OG2.const_data_ptr<at::BFloat16>());
   float* out = out_BO.mutable_data_ptr<float>();
   at::parallel_for(0, outputs, kOutputsPerTask, [&](int64_t first, int64_t last) {
-    for_each_tile(rows, first, last, [&](int64_t row, int64_t o, auto tile_rows, auto tile_outputs) {
+    for_each_tile(rows, first, last, false, [&](int64_t row, int64_t o, auto tile_rows, auto tile_outputs) {
       float sums[kRows][kOutputs];
       nibble_tile<tile_rows, tile_outputs>(bytes.codes.data() + row * inputs, bytes.group_sums.data() + row * groups,
                                            weights + o * inputs / 2, pairs + o * groups * 2, groups, sums);
