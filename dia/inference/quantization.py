@@ -7,6 +7,8 @@ Embeddings and norms keep their type.
 Legend: O output features, I input features.
 """
 
+import ctypes
+import sys
 from collections.abc import Callable
 
 from torch import Tensor, nn
@@ -63,12 +65,23 @@ def replace_linears(module: nn.Module, make_layer: Callable[[Tensor], nn.Module]
     for name, child in module.named_children():
         if isinstance(child, nn.Linear):
             setattr(module, name, make_layer(child.weight.detach()))
+            return_freed_memory()
             continue
         if isinstance(child, Attention):
             child.quantized = True
             if name == "self_attention":
                 child.fuse(make_layer)
+                return_freed_memory()
         replace_linears(child, make_layer)
+
+
+def return_freed_memory() -> None:
+    """Return memory that was freed to the system, where the C library is glibc.
+
+    glibc retains what lies between living tensors: temporary copies of the layers of Dia-1.6B added 1.3 GB.
+    """
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)
 
 
 def int8_linear(weight_OI: Tensor) -> nn.Module:
