@@ -11,7 +11,7 @@ from dia.dialogue import Script
 from dia.errors import UserError
 from dia.evaluation.controlled_versions import arousal_versions, tag_versions
 from dia.evaluation.ground_truth import ground_truth, language_of
-from dia.evaluation.prompt_clips import has_many_voices, prompt_clips
+from dia.evaluation.prompt_clips import prompt_clips
 from dia.evaluation.prompts import Prompt, suite_prompts
 from dia.evaluation.suites import Suite
 from dia.evaluation.voice_prompts import read_voice_prompts
@@ -49,7 +49,9 @@ def load_prompt_items(suite: Suite, splits: Mapping[str, Dataset] | None) -> lis
         )
     columns = ["id", "source", "script", "licence", "turns", "nonverbals", "audio"]
     rows = splits[suite.split].select_columns(columns)
-    items = _with_prompt_clips([_item_of_row(row) for row in rows], rows)
+    items = [_item_of_row(row) for row in rows]
+    if suite.voice_prompts:
+        items = _with_prompt_clips(suite, items, rows)
     if suite.versions:
         items = _versions(suite, items)
     if not items:
@@ -67,16 +69,21 @@ def _with_voices(items: list[PromptItem], file: str) -> list[PromptItem]:
     return [replace(item, voice=voices.get(item.prompt.id)) for item in items]
 
 
-def _with_prompt_clips(items: list[PromptItem], rows: Dataset) -> list[PromptItem]:
-    """Return the items of rows, each with a clip of its voices as its voice prompt where voices differ."""
+def _with_prompt_clips(suite: Suite, items: list[PromptItem], rows: Dataset) -> list[PromptItem]:
+    """Return the items of rows with another clip of their voices as voice prompt, those that have one.
+
+    Raises :class:`NoPrompts` when no clip has one.
+    """
     labels = list(rows.select_columns(["turns", "nonverbals"]))
-    if not has_many_voices(labels):
-        return items
     chosen = prompt_clips(labels)
+    if not chosen:
+        raise NoPrompts(
+            f"suite {suite.name} needs clips of the same voices, but the split {suite.split!r} has none that "
+            "state them; give other data"
+        )
     names = [tuple(turn["voice"] for turn in row["turns"]) for row in labels]
     return [
-        replace(item, voice=_voice(items[chosen[place]], names[chosen[place]])) if place in chosen else item
-        for place, item in enumerate(items)
+        replace(items[place], voice=_voice(items[other], names[other])) for place, other in chosen.items()
     ]
 
 

@@ -26,7 +26,8 @@ class Suite:
     generates the clips of a split with their tag, without, with another (`tags`), or with high and with low
     arousal (`arousal`). ``without`` names metrics that are skipped to save time. ``primary`` names the few
     scores that decide between systems; without it the headline scores do. ``protocols`` are ways of
-    generating that are compared with each other: each is a system of its own.
+    generating that are compared with each other: each is a system of its own. With ``voice_prompts`` each
+    clip of a split is spoken after another clip of its voices; clips without such another are left out.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Suite:
     without: tuple[str, ...] = ()
     primary: tuple[str, ...] = ()
     protocols: tuple[GenerationProtocol, ...] = ()
+    voice_prompts: bool = False
 
     def limited(self, prompts: int, seeds: int) -> "Suite":
         """Return the suite with at most ``prompts`` prompts and with ``seeds`` takes; 0 changes neither."""
@@ -104,6 +106,8 @@ def _problems(content: dict[Any, Any]) -> list[str]:
         )
     if content.get("versions", "") not in VERSIONS:
         problems.append(f"versions={content['versions']!r} is unknown; choose tags or arousal")
+    elif content.get("voice_prompts") and content.get("file"):
+        problems.append("has voice_prompts, which apply to a split only; the prompts of a file name theirs")
     elif content.get("versions") and content.get("file"):
         problems.append("has versions, which apply to a split only; the prompts of a file declare their own")
     return problems

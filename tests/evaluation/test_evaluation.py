@@ -158,9 +158,15 @@ def test_the_shipped_suites_load_and_full_contains_all_of_them():
     names = {metric.name for metric in build_metrics(JudgesConfig(), {})}
     assert all(set(suite.without) <= names for suite in [quick, *load_suites("full")])
     names = {path.stem for path in resource("eval/suites").glob("*.yaml")}
-    assert {suite.name for suite in load_suites("full")} == names - {"quick", "full", "protocols"}
+    assert {suite.name for suite in load_suites("full")} == names - {
+        "quick",
+        "full",
+        "protocols",
+        "plays",
+        "cloning",
+    }
     assert load_suites("mine/own.jsonl") == [Suite("own", 0, 3, 4, file="mine/own.jsonl", primary=PRIMARY)]
-    for suite in [*load_suites("full"), *load_suites("protocols")]:
+    for suite in [*load_suites("full"), *load_suites("protocols"), *load_suites("plays")]:
         assert not suite.file or suite_prompts(suite.file)
 
 

@@ -1,11 +1,12 @@
 """Voice prompts from a data set whose speakers have many voices."""
 
 import numpy as np
+import pytest
 from datasets import Dataset, DatasetDict
 
 from dia.audio.files import flac_bytes
 from dia.evaluation.prompt_clips import has_many_voices, prompt_clips
-from dia.evaluation.suite_prompts import load_prompt_items
+from dia.evaluation.suite_prompts import NoPrompts, load_prompt_items
 from dia.evaluation.suites import load_suites
 
 
@@ -46,9 +47,12 @@ def test_a_speaker_with_one_voice_in_all_clips_needs_no_prompt():
 
 def test_the_prompts_of_a_split_are_spoken_in_the_voices_of_other_clips():
     rows = [row("a", ("ann", "bob")), row("b", ("ann", "bob"), 4.0), row("c", ("cid",))]
-    (suite,) = load_suites("held_out")
+    (suite,) = load_suites("cloning")
     items = load_prompt_items(suite, DatasetDict({"test": Dataset.from_list(rows)}))
-    assert [item.voice and item.voice.prompt_id for item in items] == ["b", "a", None]
+    assert [(item.prompt.id, item.voice.prompt_id) for item in items] == [("a", "b"), ("b", "a")]
     assert items[0].voice.voice_names == ("ann", "bob") and items[0].reference.voice_names == ()
-    one_voice_each = DatasetDict({"test": Dataset.from_list(rows[:2])})
-    assert all(item.voice is None for item in load_prompt_items(suite, one_voice_each))
+    with pytest.raises(NoPrompts, match="clips of the same voices"):
+        load_prompt_items(suite, DatasetDict({"test": Dataset.from_list(rows[2:])}))
+    (held_out,) = load_suites("held_out")
+    unprompted = load_prompt_items(held_out, DatasetDict({"test": Dataset.from_list(rows)}))
+    assert [item.voice for item in unprompted] == [None] * 3

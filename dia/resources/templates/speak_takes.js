@@ -155,7 +155,7 @@ class Take {
   playFrom(seconds) {
     if (!this.address) return;
     this.audio.currentTime = seconds;
-    this.audio.play();
+    this.audio.play().catch((error) => { if (error.name !== "AbortError") throw error; }); // abort: paused at once
   }
 
   /** Silences everything else. */

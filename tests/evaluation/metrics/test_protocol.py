@@ -134,7 +134,7 @@ def test_every_metric_of_the_registry_is_listed_with_or_without_its_model(monkey
     monkeypatch.setenv("DIA_MODELS", str(tmp_path))
     metrics = build_metrics(JudgesConfig(ecapa=str(tmp_path), utmos=str(tmp_path / "none.pt")), {})
     names = [metric.name for metric in metrics]
-    assert len(set(names)) == len(names) == 19
+    assert len(set(names)) == len(names) == 20
     origins = {metric.name: metric.provenance() for metric in metrics}
     for name in ("nonverbals", "ecapa_similarity", "utmos", "wavlm_similarity", "emotion"):
         assert isinstance(origins[name], NotMeasured), origins[name]
