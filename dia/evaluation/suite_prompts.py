@@ -47,11 +47,10 @@ def load_prompt_items(suite: Suite, splits: Mapping[str, Dataset] | None) -> lis
         raise UserError(
             f"suite {suite.name} needs the split {suite.split!r}, but {known}; give data=... or another suite"
         )
-    columns = ["id", "source", "script", "licence", "turns", "nonverbals", "audio"]
-    rows = splits[suite.split].select_columns(columns)
+    rows = splits[suite.split].select_columns(["id", "source", "script", "licence", "turns", "audio"])
     items = [_item_of_row(row) for row in rows]
     if suite.voice_prompts:
-        items = _with_prompt_clips(suite, items, rows)
+        items = _with_prompt_clips(suite, items, splits[suite.split])
     if suite.versions:
         items = _versions(suite, items)
     if not items:
@@ -75,20 +74,18 @@ def _with_prompt_clips(suite: Suite, items: list[PromptItem], rows: Dataset) -> 
     Raises :class:`NoPrompts` when no clip has one.
     """
     labels = list(rows.select_columns(["turns", "nonverbals"]))
-    chosen = prompt_clips(labels)
-    if not chosen:
+    prompted = []
+    for place, other in prompt_clips(labels).items():
+        if (recording := items[other].reference) is not None:
+            names = tuple(turn["voice"] for turn in labels[other]["turns"])
+            voice = replace(recording, system="voice prompt", voice_names=names)
+            prompted.append(replace(items[place], voice=voice))
+    if not prompted:
         raise NoPrompts(
-            f"suite {suite.name} needs clips of the same voices, but the split {suite.split!r} has none that "
-            "state them; give other data"
+            f"suite {suite.name} needs recordings of the same voices, but the split {suite.split!r} has none "
+            "that state them; give other data"
         )
-    names = [tuple(turn["voice"] for turn in row["turns"]) for row in labels]
-    return [
-        replace(items[place], voice=_voice(items[other], names[other])) for place, other in chosen.items()
-    ]
-
-
-def _voice(item: PromptItem, names: tuple[str, ...]) -> Recording | None:
-    return replace(item.reference, system="voice prompt", voice_names=names) if item.reference else None
+    return prompted
 
 
 def _item_of_row(row: dict[str, Any]) -> PromptItem:

@@ -80,7 +80,7 @@ struct Scales {
   }
 };
 
-// Adds the products of the block of four groups at `place`, whose scales are four of `scales` from `first_scale` on.
+// Adds the products of the block of four groups at `weight`, whose scales are four of `scales` from `first_scale` on.
 // Lanes 4 j to 4 j + 3 of the sums belong to group j of the block.
 template <int64_t Rows>
 inline void add_block(const int8_t* x, int64_t inputs, const uint8_t* weight, __m512 scales, int64_t first_scale,

@@ -51,8 +51,11 @@ def test_the_prompts_of_a_split_are_spoken_in_the_voices_of_other_clips():
     items = load_prompt_items(suite, DatasetDict({"test": Dataset.from_list(rows)}))
     assert [(item.prompt.id, item.voice.prompt_id) for item in items] == [("a", "b"), ("b", "a")]
     assert items[0].voice.voice_names == ("ann", "bob") and items[0].reference.voice_names == ()
-    with pytest.raises(NoPrompts, match="clips of the same voices"):
+    with pytest.raises(NoPrompts, match="recordings of the same voices"):
         load_prompt_items(suite, DatasetDict({"test": Dataset.from_list(rows[2:])}))
+    silent = [one | {"audio": {"bytes": None, "path": None}} for one in rows]
+    with pytest.raises(NoPrompts, match="recordings of the same voices"):
+        load_prompt_items(suite, DatasetDict({"test": Dataset.from_list(silent)}))
     (held_out,) = load_suites("held_out")
     unprompted = load_prompt_items(held_out, DatasetDict({"test": Dataset.from_list(rows)}))
     assert [item.voice for item in unprompted] == [None] * 3

@@ -177,7 +177,7 @@ def test_voice_prompts_are_read_from_the_folder_of_the_file_and_from_no_other(tm
 
 def test_prompts_of_prepared_clips_have_the_language_that_the_corpus_declares():
     assert language_of("smiip_nv") == "zh" and language_of("ravdess") == language_of("demo") == "en"
-    row = {"id": "a", "script": "[S1] Hi.", "licence": "any", "turns": [], "nonverbals": []}
+    row = {"id": "a", "script": "[S1] Hi.", "licence": "any", "turns": []}
     waveform = {"audio": {"bytes": flac_bytes(np.zeros(800, np.float32), 8000)}}
     rows = [row | waveform | {"source": source} for source in ("smiip_nv", "my_corpus")]
     suite = Suite("s", 0, 1, 0, split="test")

@@ -1,5 +1,6 @@
 """Voice identification: is the voice of its prompt the nearest of all prompts' voices to what was spoken."""
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -63,21 +64,18 @@ class VoiceIdentification:
         return None if reason else {"names": [NOBODY], "prompts": [], "spoken": []}
 
     def summarise(self, clips: Sequence[ClipScore]) -> list[MetricResult]:
-        """Return `voice_identified`, with the nearest voices of each voice; by chance it is 1 / `voices`."""
+        """Return `voice_identified`, with the number of voices and the nearest ones of each."""
         measured = [clip for clip in clips if clip.measured]
         voices = _mean_voices(measured)
         reasons = count_reasons(clips)
-        enough = len(voices) >= FEWEST_VOICES
-        nearest = [_nearest(clip.values, voices) for clip in measured] if enough else []
-        confusion: dict[str, dict[str, int]] = {}
+        confusion: dict[str, Counter[str]] = defaultdict(Counter)
         hits = []
-        for clip, guesses in zip(measured if enough else [], nearest, strict=True):
-            names = clip.values["names"]
-            right = sum(name == guess != NOBODY for name, guess in zip(names, guesses, strict=True))
+        for clip in measured if len(voices) >= FEWEST_VOICES else []:
+            names, nearest = clip.values["names"], _nearest(clip.values, voices)
+            right = sum(name == guess != NOBODY for name, guess in zip(names, nearest, strict=True))
             hits.append(Contribution(clip.prompt.cluster, float(right), float(len(names))))
-            for name, guess in zip(names, guesses, strict=True):
-                row = confusion.setdefault(name, {})
-                row[guess] = row.get(guess, 0) + 1
+            for name, guess in zip(names, nearest, strict=True):
+                confusion[name][guess] += 1
         return [
             summarise_rate(
                 "voice_identified",
@@ -88,7 +86,7 @@ class VoiceIdentification:
                 1,
                 label="the prompt's voice is the nearest of all",
                 voices=len(voices),
-                confusion=confusion,
+                confusion={name: dict(row) for name, row in confusion.items()},
                 not_measured=reasons,
             )
         ]
