@@ -34,6 +34,10 @@ if "${pip[@]}" install --quiet -c constraints.txt uv; then
     # like pip, choose the best version from all indexes
     uv=("$venv/bin/uv" pip install --compile-bytecode --python "$venv/bin/python")
     if UV_INDEX_STRATEGY=unsafe-best-match "${uv[@]}" "${target[@]}"; then
+        # soundfile has a wheel without its C library too: uv may choose that one where there are several indexes, pip does not
+        if ! "$venv/bin/python" -c 'import soundfile' 2>/dev/null; then
+            "${pip[@]}" install --quiet --force-reinstall --no-deps -c constraints.txt soundfile
+        fi
         exit 0
     fi
     echo "uv could not install the package; using pip" >&2

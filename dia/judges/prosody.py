@@ -10,6 +10,7 @@ from importlib.metadata import version
 import numpy as np
 from numpy.typing import NDArray
 
+from dia.judges.librosa_import import import_librosa
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Times
 from dia.judges.unavailable import loading_judge
@@ -50,7 +51,7 @@ class Contour:
 def contour(waveform: Waveform) -> Contour:
     """Return the contour of a mono waveform at 16 kHz. Pitch by YIN (de Cheveigne and Kawahara 2002)."""
     with loading_judge("pitch"):
-        import librosa
+        librosa = import_librosa()
 
     padded = np.pad(waveform, (0, max(0, 4 * HOP - len(waveform))))
     energy = energy_of(padded)
@@ -91,7 +92,7 @@ def pitch_track(waveform: Waveform) -> NDArray[np.float64]:
     times as slow.
     """
     with loading_judge("pitch"):
-        import librosa
+        librosa = import_librosa()
 
     padded = np.pad(waveform, (0, max(0, 8 * HOP - len(waveform))))
     pitch, _, _ = librosa.pyin(
@@ -110,7 +111,7 @@ class PitchTracker:
     def provenance(self) -> Provenance:
         """Name and version. Raises :class:`dia.judges.unavailable.JudgeUnavailable` if missing."""
         with loading_judge("pitch"):
-            import librosa  # noqa: F401
+            import_librosa()
         settings = f"{LOWEST:g} to {HIGHEST:g} Hz, frames of {1000 // FRAMES} ms"
         return Provenance(
             f"librosa {self.name}", f"librosa {version('librosa')}", SAMPLE_RATE, "ISC", True, settings

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from dia.audio.files import resample
+from dia.judges.librosa_import import import_librosa
 from dia.judges.onnx import session_of_one_thread
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording
@@ -59,6 +60,7 @@ class DnsMos:
     @cached_property
     def _model(self) -> Any:
         with loading_judge("DNSMOS"):
+            import_librosa()  # which speechmos imports
             from speechmos import dnsmos
 
         files = [str(Path(dnsmos.__file__).parent / "dnsmos_models" / name) for name in DNSMOS_FILES]
@@ -71,6 +73,7 @@ class DnsMos:
     def provenance(self) -> Provenance:
         """Name and version. Raises :class:`dia.judges.unavailable.JudgeUnavailable` if it is missing."""
         with loading_judge("DNSMOS"):
+            import_librosa()
             import speechmos.dnsmos  # noqa: F401
         return Provenance(
             "DNSMOS P.835 and P.808", f"speechmos {version('speechmos')}", SAMPLE_RATE, "MIT", True

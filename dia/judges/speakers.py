@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dia.audio.files import resample
+from dia.judges.librosa_import import import_librosa
 from dia.judges.provenance import Provenance
 from dia.judges.recording import Recording, Times
 from dia.judges.unavailable import loading_judge
@@ -138,6 +139,7 @@ def _import_resemblyzer() -> Any:
         stand_in.get_distribution = distribution
         sys.modules["pkg_resources"] = stand_in
     try:
+        import_librosa()  # which Resemblyzer imports
         import resemblyzer
     finally:
         if missing:
