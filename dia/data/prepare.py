@@ -23,6 +23,7 @@ from dia.config.engine import EngineConfig
 from dia.data.length_limits import LengthLimits
 from dia.data.prepared import CARD, finish_prepared, folder_for, open_prepared, parts_folder, read_card
 from dia.data.shards import ShardJob, ShardReport, StorageFormat, build_shard, finished_report
+from dia.data.shipped_shards import REQUEST, unpack_shards
 from dia.data.source import Source, Unit
 from dia.data.sources.settings import open_source
 from dia.engines.local import RESUME_HINT
@@ -32,6 +33,7 @@ from dia.files import make_folder, refused_write, storage_error
 from dia.home import in_home
 from dia.locks import file_lock
 from dia.progress import Progress
+from dia.resources import resource
 
 SHOWN_REASONS = 10
 logger = logging.getLogger(__name__)
@@ -93,6 +95,7 @@ def prepare(config: DataConfig, codec: Codec | None, engine: EngineConfig | None
     make_folder(folder.parent)
     with file_lock(folder.with_name(f".{folder.name}.lock"), log_waiting), _reported(folder):
         if not folder.exists():
+            _unpack_shipped_shards(request, parts_folder(folder))
             reports = _build_shards(
                 source, parts_folder(folder).resolve(), storage, config.shard_units, engine or EngineConfig()
             )
@@ -100,6 +103,13 @@ def prepare(config: DataConfig, codec: Codec | None, engine: EngineConfig | None
             card = {"request": request, "figures": summary.statistics(), "left_out": summary.left_out}
             finish_prepared(folder, reports, card)
     return folder
+
+
+def _unpack_shipped_shards(request: dict[str, Any], parts: Path) -> None:
+    """Write the shards of this request that the package ships to ``parts``."""
+    for stored in sorted(resource("data/codes").glob(f"*/{REQUEST}")):
+        if count := unpack_shards(stored.parent, request, parts):
+            logger.info("%d shards are those of %s", count, stored.parent)
 
 
 @contextmanager
@@ -136,9 +146,15 @@ def folder_of_request(config: DataConfig, codec: Codec | None) -> Path:
 
     Raises :class:`UserError` when the source does not exist.
     """
-    return folder_for(
-        in_home(config.root), data_set_name(config), _request(config, open_source(config), codec)
-    )
+    return folder_for(in_home(config.root), data_set_name(config), request_of(config, codec))
+
+
+def request_of(config: DataConfig, codec: Codec | None) -> dict[str, Any]:
+    """Return everything that the content of the data set depends on.
+
+    Raises :class:`UserError` when the source does not exist.
+    """
+    return _request(config, open_source(config), codec)
 
 
 def find_prepared(config: DataConfig, codec_name: str) -> list[Path]:
