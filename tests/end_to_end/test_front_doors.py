@@ -187,7 +187,7 @@ def test_the_run_speaks_a_long_script_in_a_voice(work):
         ("train", ["+recipe=demo", "run_name=gone", "resume=true"], "nothing to resume"),
         ("train", ["+recipe=demo", "codec.name=nope", "run_name=bad"], "no codec 'nope'"),
         ("eval", ["ckpt=missing"], "no checkpoint at missing"),
-        ("eval", ["ckpt=runs/whole", "suite=nope"], "known suites: dialogue"),
+        ("eval", ["ckpt=runs/whole", "suite=nope"], "known suites: cloning, dialogue"),
         ("eval", ["systems=[nowhere]"], "nowhere"),
         ("eval", ["suite=voices"], "give ckpt="),
         (
