@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <algorithm>
 #include <limits>
 #include <vector>
 
@@ -34,37 +35,108 @@ struct Head {
   Value* step(int64_t t) const { return start + t * stride; }
 };
 
-// Turns products into weights that are not yet divided by their sum, and returns the sum; 0 where nothing is visible.
-inline float exponentials(const bool* visible, int64_t steps, float* weights) {
-  float largest = -std::numeric_limits<float>::infinity(), total = 0;
-  for (int64_t s = 0; s < steps; ++s)
-    if (visible[s]) largest = weights[s] > largest || std::isnan(weights[s]) ? weights[s] : largest;
-  for (int64_t s = 0; s < steps; ++s) {
-    weights[s] = visible[s] ? std::exp(weights[s] - largest) : 0.0f;
-    total += weights[s];
-  }
-  return total;
+// exp of numbers up to 0, or of NaN, to 2 units in the last place: 2^n times a polynomial of the rest (Cephes, expf).
+inline Floats exponential(Floats x) {
+  constexpr float kLeast = -87.0f, kRound = 12582912.0f;  // below it the result is 0; 1.5 * 2^23 rounds to integers
+  Floats least = Floats{} + kLeast, bounded = x < least ? least : x;
+  Floats n = (bounded * 1.44269504f + kRound) - kRound;
+  Floats r = bounded - n * 0.693359375f + n * 2.12194440e-4f;
+  Floats y = r * 1.9875691500e-4f + 1.3981999507e-3f;
+  y = y * r + 8.3334519073e-3f;
+  y = y * r + 4.1665795894e-2f;
+  y = y * r + 1.6666665459e-1f;
+  y = y * r + 5.0000001201e-1f;
+  y = y * r * r + r + 1.0f;
+  Integers powers = (__builtin_convertvector(n, Integers) + 127) << 23;
+  Floats scale;
+  std::memcpy(&scale, &powers, sizeof(scale));
+  return x < least ? Floats{} : y * scale;
 }
 
-// Adds the weighted values of the visible steps to `Vectors` times 16 features from `h` on, for `Rows` queries.
-template <int64_t Rows, int64_t Vectors, typename Value>
+// Products of up to 16 keys from `s` on, of which `visible` marks some; minus infinity stands for the others.
+inline Floats visible_products(const bool* visible, int64_t s, int64_t steps, const float* products) {
+  static const bool kAll[kLanes] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+  if (s + kLanes <= steps && std::memcmp(visible + s, kAll, kLanes) == 0) return load(products + s);
+  Floats lanes = Floats{} - std::numeric_limits<float>::infinity();
+  for (int64_t lane = 0; lane < kLanes && s + lane < steps; ++lane)
+    if (visible[s + lane]) lanes[lane] = products[s + lane];
+  return lanes;
+}
+
+// Turns products into weights that are not yet divided by their sum, and returns the sum; 0 where nothing is visible. The
+// sum has 16 parts, to which keys that are not visible add 0: their number changes no bit.
+inline float exponentials(const bool* visible, int64_t steps, float* weights) {
+  Floats maxima = Floats{} - std::numeric_limits<float>::infinity(), parts = {};
+  for (int64_t s = 0; s < steps; s += kLanes) {
+    Floats lanes = visible_products(visible, s, steps, weights);
+    maxima = (lanes > maxima) | (lanes != lanes) ? lanes : maxima;
+  }
+  float largest = maxima[0];
+  for (int64_t lane = 1; lane < kLanes; ++lane)
+    if (maxima[lane] > largest || std::isnan(maxima[lane])) largest = maxima[lane];
+  if (largest == -std::numeric_limits<float>::infinity()) largest = 0;  // nothing is visible: all weights are 0
+  for (int64_t s = 0; s < steps; s += kLanes) {
+    Floats lanes = exponential(visible_products(visible, s, steps, weights) - largest);
+    std::memcpy(weights + s, &lanes, sizeof(float) * std::min(kLanes, steps - s));
+    parts += lanes;
+  }
+  return sum_of(parts);
+}
+
+// Products of `Rows` queries with the keys from `s` on, as many as fill a vector; `out` has a row of `stride` for each query.
+template <int64_t Rows, typename Value>
+inline void multiply_keys(const float* queries, const Head<const Value>& keys, int64_t s, int64_t steps, int64_t width,
+                          float* out, int64_t stride) {
+  constexpr int64_t kKeys = kLanes / Rows;
+  decltype(bits(keys.start)) key[kKeys];
+  for (int64_t k = 0; k < kKeys; ++k) key[k] = bits(keys.step(std::min(s + k, steps - 1)));
+  Floats sums[kLanes] = {};
+  int64_t h = 0;
+#pragma GCC unroll 4
+  for (int64_t first = 0; first < kKeys; first += 4)  // four keys at a time lie close enough together in memory
+    for (h = 0; h + kLanes <= width; h += kLanes) {
+      Floats query[Rows];
+      for (int64_t row = 0; row < Rows; ++row) query[row] = load(queries + row * width + h);
+#pragma GCC unroll 4
+      for (int64_t k = first; k < first + 4; ++k) {
+        Floats lanes = load(key[k] + h);
+#pragma GCC unroll 4
+        for (int64_t row = 0; row < Rows; ++row) sums[row * kKeys + k] += query[row] * lanes;
+      }
+    }
+  Floats products = sums_of(sums);
+  for (int64_t row = 0; row < Rows; ++row)
+    for (int64_t k = 0; k < kKeys && s + k < steps; ++k) {
+      float product = products[row * kKeys + k];
+      for (int64_t rest = h; rest < width; ++rest) product += queries[row * width + rest] * widened(key[k][rest]);
+      out[row * stride + s + k] = product;
+    }
+}
+
+// Adds the weighted values of the visible steps to `Vectors` times 16 features from `h` on, for `Rows` queries. The sums have
+// `Parts` parts by step, so that the additions of a sum need not wait for each other.
+template <int64_t Rows, int64_t Vectors, int64_t Parts, typename Value>
 inline void mix(const float* weights, int64_t stride, const Head<const Value>& values, const bool* visible, int64_t steps,
                 int64_t h, int64_t width, float* out) {
-  Floats sums[Rows][Vectors] = {};
-  for (int64_t s = 0; s < steps; ++s) {
-    if (!visible[s]) continue;
-    auto value = bits(values.step(s)) + h;
+  Floats sums[Parts][Rows][Vectors] = {};
+  for (int64_t first = 0; first < steps; first += Parts)
 #pragma GCC unroll 4
-    for (int64_t v = 0; v < Vectors; ++v) {
-      Floats lanes = load(value + v * kLanes);
+    for (int64_t part = 0; part < Parts; ++part) {
+      int64_t s = first + part;
+      if (s >= steps || !visible[s]) continue;
+      auto value = bits(values.step(s)) + h;
 #pragma GCC unroll 4
-      for (int64_t row = 0; row < Rows; ++row) sums[row][v] += lanes * weights[row * stride + s];
+      for (int64_t v = 0; v < Vectors; ++v) {
+        Floats lanes = load(value + v * kLanes);
+#pragma GCC unroll 4
+        for (int64_t row = 0; row < Rows; ++row) sums[part][row][v] += lanes * weights[row * stride + s];
+      }
     }
-  }
-#pragma GCC unroll 4
   for (int64_t row = 0; row < Rows; ++row)
-#pragma GCC unroll 4
-    for (int64_t v = 0; v < Vectors; ++v) std::memcpy(out + row * width + h + v * kLanes, &sums[row][v], sizeof(Floats));
+    for (int64_t v = 0; v < Vectors; ++v) {
+      for (int64_t part = 1; part < Parts; ++part) sums[0][row][v] += sums[part][row][v];
+      std::memcpy(out + row * width + h + v * kLanes, &sums[0][row][v], sizeof(Floats));
+    }
 }
 
 // Softmax attention of `Rows` queries (Rows, H) that share keys, over the steps that `visible` marks; others are skipped, so
@@ -72,17 +144,19 @@ inline void mix(const float* weights, int64_t stride, const Head<const Value>& v
 template <int64_t Rows, typename Value>
 void attend_to_head(const float* queries, const Head<const Value>& keys, const Head<const Value>& values,
                     const bool* visible, int64_t steps, int64_t width, float* weights, float* out) {
-  int64_t s = 0;
-  for (; s + 4 <= steps; s += 4)
-    if (visible[s] || visible[s + 1] || visible[s + 2] || visible[s + 3])
-      float_tile<Rows, 4>(queries, bits(keys.step(s)), keys.stride, width, weights + s, steps);
-  for (; s < steps; ++s) float_tile<Rows, 1>(queries, bits(keys.step(s)), keys.stride, width, weights + s, steps);
+  constexpr int64_t kKeys = kLanes / Rows;
+  for (int64_t s = 0; s < steps; s += kKeys)
+    if (std::memchr(visible + s, true, std::min(kKeys, steps - s)) != nullptr)
+      multiply_keys<Rows>(queries, keys, s, steps, width, weights, steps);
   float totals[Rows];
   for (int64_t row = 0; row < Rows; ++row) totals[row] = exponentials(visible, steps, weights + row * steps);
   int64_t h = 0;
+  constexpr int64_t kParts = Rows == 1 ? 2 : 1;
   for (; h + 4 * kLanes <= width; h += 4 * kLanes)
-    mix<Rows, 4>(weights, steps, values, visible, steps, h, width, out);
-  for (; h + kLanes <= width; h += kLanes) mix<Rows, 1>(weights, steps, values, visible, steps, h, width, out);
+    mix<Rows, 4, kParts>(weights, steps, values, visible, steps, h, width, out);
+  for (; h + 2 * kLanes <= width; h += 2 * kLanes)
+    mix<Rows, 2, 2 * kParts>(weights, steps, values, visible, steps, h, width, out);
+  for (; h + kLanes <= width; h += kLanes) mix<Rows, 1, 2 * kParts>(weights, steps, values, visible, steps, h, width, out);
   for (int64_t row = 0; row < Rows; ++row) {
     for (int64_t rest = h; rest < width; ++rest) {
       float sum = 0;

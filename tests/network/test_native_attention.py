@@ -29,8 +29,8 @@ shapes = st.tuples(
     st.integers(1, 3),
     st.integers(1, 4),
     st.integers(1, 4),
-    st.integers(1, 40),
-    st.sampled_from([8, 16, 33, 128]),
+    st.integers(1, 70),
+    st.sampled_from([8, 16, 33, 64, 128]),
     st.integers(0, 99),
 )
 
@@ -78,6 +78,15 @@ def test_one_mask_serves_all_steps_and_items():
     one = mask[:1, :, :1]
     wanted = F.scaled_dot_product_attention(queries, keys, values, attn_mask=one, scale=1.0, enable_gqa=True)
     torch.testing.assert_close(_native_attention(queries, keys, values, one), wanted, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 10.0, 1e3])
+def test_weights_of_any_size_are_accurate(scale):
+    queries, keys, values, mask = case(2, 1, 4, 1, 200, 32, 0)
+    wide = [tensor.double() for tensor in (queries * scale, keys, values)]
+    wanted = F.scaled_dot_product_attention(*wide, attn_mask=mask, scale=1.0, enable_gqa=True)
+    actual = _native_attention(queries * scale, keys, values, mask)
+    torch.testing.assert_close(actual.double(), wanted, atol=1e-3 if scale > 100 else 1e-5, rtol=1e-4)
 
 
 def test_a_query_that_is_not_finite_stays_so():
