@@ -114,7 +114,7 @@ class Dia(LongFormSpeech):
             codec: Name or path of a codec that replaces the one the checkpoint names.
             cross_rope: Whether the checkpoint is of the first generation of Dia-1.6B, for checkpoints whose
                 config does not determine it.
-            quantization: ``int8`` or ``int4`` (:mod:`dia.inference.quantization`); None does not quantize.
+            quantization: ``int8``, ``int4`` or ``fp8`` (:mod:`dia.inference.quantization`), or None.
             config_path: A config.json that does not lie beside the weights.
             adapter: Folder of a LoRA adapter trained on this checkpoint, or of the run that trained it; it is
                 merged into the weights.

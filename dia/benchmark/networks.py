@@ -10,7 +10,7 @@ from dia.checkpoint import load_checkpoint, transformers_layout
 from dia.checkpoint.source import DEFAULT_SAMPLING
 from dia.config.config_json import to_config_json
 from dia.errors import UserError
-from dia.inference.quantization import LAYERS, quantize, replace_linears
+from dia.inference.quantization import KINDS, LAYERS, quantize, replace_linears
 from dia.network import DiaConfig, DiaNetwork
 
 SPREAD = 0.02  # of random weights; their values do not affect the time of a product
@@ -19,6 +19,7 @@ BYTES = {
     "bf16": 2.0,
     "fp16": 2.0,
     "int8": 1.0,
+    "fp8": 1.0,
     "int4": 0.5 + 4 / 32,
 }  # for each weight; int4 has 4 bytes of scales for 32 weights
 
@@ -46,14 +47,14 @@ def random_network(config: DiaConfig, weights: str, device: torch.device) -> Dia
             setattr(module, name, nn.Parameter(values, requires_grad=False))
     if not quantized:
         network.logits_dense.weight.data[config.decoder.eos] = 0
-    if weights in LAYERS and not quantized:
+    if weights in KINDS and not quantized:
         quantize(network, weights)
     return network.eval()
 
 
 def storage_dtype(name: str, weights: str) -> torch.dtype:
     """Return the dtype of a parameter before quantization; norms stay fp32."""
-    return torch.float32 if "norm" in name or weights in LAYERS else DTYPES[weights]
+    return torch.float32 if "norm" in name or weights in KINDS else DTYPES[weights]
 
 
 def base_network(config: DiaConfig, weights: str, device: torch.device) -> DiaNetwork:
@@ -73,7 +74,7 @@ def variant_network(base: DiaNetwork, weights: str) -> DiaNetwork:
         network = DiaNetwork(base.config)
     state = {name: tensor.to(storage_dtype(name, weights)) for name, tensor in base.state_dict().items()}
     network.load_state_dict(state, assign=True)
-    if weights in LAYERS:
+    if weights in KINDS:
         quantize(network, weights)
     return network.eval()
 

@@ -4,13 +4,15 @@ from dataclasses import dataclass
 
 import torch
 
+from dia.inference.quantization import KINDS
+
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 DIA, TRANSFORMERS = "dia", "transformers"
 
 
 @dataclass(frozen=True)
 class Variant:
-    """``implementation`` is `dia` or `transformers`; ``weights`` is a dtype, for `dia` also int8 or int4."""
+    """``implementation`` is `dia` or `transformers`, ``weights`` a dtype or, for `dia`, quantized."""
 
     implementation: str
     weights: str
@@ -21,7 +23,7 @@ class Variant:
         """Parse a name such as `dia-int8-compiled`. Raises ``ValueError`` with the known names."""
         implementation, *rest = name.split("-")
         weights, compiled = rest[0] if rest else "", rest[1:]
-        known = (*DTYPES, "int8", "int4") if implementation == DIA else tuple(DTYPES)
+        known = (*DTYPES, *KINDS) if implementation == DIA else tuple(DTYPES)
         if (
             implementation not in (DIA, TRANSFORMERS)
             or weights not in known
@@ -29,7 +31,7 @@ class Variant:
         ):
             raise ValueError(
                 f"variants: {name!r} is unknown; use dia-WEIGHTS or transformers-WEIGHTS, optionally with "
-                f"-compiled; WEIGHTS is one of {', '.join(DTYPES)} (dia also int8, int4)"
+                f"-compiled; WEIGHTS is one of {', '.join(DTYPES)} (dia also {', '.join(KINDS)})"
             )
         return cls(implementation, weights, bool(compiled))
 

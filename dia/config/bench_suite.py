@@ -8,6 +8,7 @@ from dia.config.choices import Device, coerce_choices
 GPU_VARIANTS = (
     "dia-bf16-compiled",
     "dia-int8-compiled",
+    "dia-fp8-compiled",
     "dia-bf16",
     "transformers-bf16",
     "transformers-bf16-compiled",

@@ -215,6 +215,7 @@ class Quantization(StrEnum):
 
     int8 = "int8"
     int4 = "int4"
+    fp8 = "fp8"
 
 
 class LintLevel(StrEnum):

@@ -44,6 +44,8 @@ class TrainerConfig:
     whole `layers`."""
     compile: bool = False
     """Compile the layers with torch.compile."""
+    float8: bool = False
+    """Multiply in 8-bit floating point (torchao), on GPUs that do (Hopper, Ada Lovelace and later)."""
     num_workers: int = 0
     """Processes that load batches ahead of the device; 0 loads them in the training process. The batches are
     the same."""
@@ -61,6 +63,11 @@ class TrainerConfig:
         if self.num_workers < 0:
             problems.append(
                 f"trainer.num_workers={self.num_workers} must be 0 (load in the training process) or more"
+            )
+        if self.float8 and not self.precision.startswith("bf16"):
+            problems.append(
+                f"trainer.float8 rounds products of bf16, trainer.precision is {self.precision}; set "
+                "trainer.precision=bf16-mixed"
             )
         positive = ("steps", "validate_every", "gradient_accumulation_steps", "checkpoint_every")
         return problems + not_positive((f"trainer.{name}", getattr(self, name)) for name in positive)

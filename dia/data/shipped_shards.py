@@ -65,12 +65,12 @@ def unpack_shards(shipped: Path, request: Mapping[str, Any], parts: Path) -> int
     for path in _archives(shipped):
         with tarfile.open(path, "r:xz") as archive:
             for member in archive:
-                found = MEMBER.fullmatch(member.name)
-                content = archive.extractfile(member) if found and member.isfile() else None
-                if found is None or content is None:
+                match = MEMBER.fullmatch(member.name)
+                content = archive.extractfile(member) if match and member.isfile() else None
+                if match is None or content is None:
                     raise UserError(f"{path} contains {member.name}, which is no shard; restore the file")
                 target = parts / member.name
-                if int(found["number"]) < complete.get(found["split"], 0) and not target.exists():
+                if int(match["number"]) < complete.get(match["split"], 0) and not target.exists():
                     make_folder(target.parent)
                     with atomic_write(target) as temporary:
                         temporary.write_bytes(content.read())
@@ -89,8 +89,8 @@ def _general(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _clips(request: Mapping[str, Any]) -> dict[str, int]:
     """Return the number of clips by split; nothing for a source that is not synthesized."""
-    found = (value["clips"] for value in request.values() if isinstance(value, Mapping) and "clips" in value)
-    return next(found, {})
+    sizes = (value["clips"] for value in request.values() if isinstance(value, Mapping) and "clips" in value)
+    return next(sizes, {})
 
 
 def _archives(folder: Path) -> list[Path]:

@@ -1,7 +1,8 @@
 """Weights in 8 or 4 bits: a decoder step reads every weight once, so its time is proportional to their bytes.
 
 CPU: one scale per output in int8, groups of 32 weights with a scale and an offset in int4; the products are
-those of dia/native, or torch's where it cannot be compiled. GPU, int8: torchao's weight-only linear layer.
+those of dia/native, or torch's where it cannot be compiled. GPU, int8 and fp8 (e4m3): torchao's weight-only
+linear layers, which multiply in bf16.
 Embeddings and norms keep their type.
 
 Legend: O output features, I input features.
@@ -26,35 +27,37 @@ def quantize(network: nn.Module, kind: str) -> None:
 
     Args:
         network: The network; it must lie on its final device.
-        kind: ``int8`` or ``int4``.
+        kind: ``int8``; ``int4`` on a CPU, ``fp8`` on a GPU.
 
     Raises:
         UserError: For an unknown kind, and when the device does not support it.
     """
-    if kind not in LAYERS:
-        raise UserError(f"quantization={kind!r} is unknown; choose one of {', '.join(LAYERS)}")
+    if kind not in KINDS:
+        raise UserError(f"quantization={kind!r} is unknown; choose one of {', '.join(KINDS)}")
     device = next(network.parameters()).device
-    if device.type == "cpu":
+    if device.type == "cpu" and kind in LAYERS:
         replace_linears(network, LAYERS[kind])
-    elif kind == "int8":
-        quantize_with_torchao(network)
+    elif device.type != "cpu" and kind in TORCHAO_CONFIGS:
+        quantize_with_torchao(network, kind)
     else:
-        raise UserError(f"quantization=int4 runs on CPUs only, the model is on {device}; choose int8")
+        devices = "CPUs" if kind in LAYERS else "GPUs"
+        raise UserError(f"quantization={kind} runs on {devices} only, the model is on {device}; choose int8")
 
 
-def quantize_with_torchao(network: nn.Module) -> None:
-    """Replace the weights of linear layers by torchao's int8 tensors, in place.
+def quantize_with_torchao(network: nn.Module, kind: str) -> None:
+    """Replace the weights of linear layers by torchao's int8 or fp8 tensors, in place.
 
     Raises:
         UserError: When torchao is not installed.
     """
     try:
-        from torchao.quantization import Int8WeightOnlyConfig, quantize_
+        from torchao import quantization
     except ImportError as error:
         raise UserError(
-            "quantization=int8 on a GPU needs torchao; install it: pip install 'dia-framework[quantization]'"
+            f"quantization={kind} on a GPU needs torchao; install it: pip install "
+            "'dia-framework[quantization]'"
         ) from error
-    quantize_(network, Int8WeightOnlyConfig())
+    quantization.quantize_(network, getattr(quantization, TORCHAO_CONFIGS[kind])())
 
 
 def replace_linears(module: nn.Module, make_layer: Callable[[Tensor], nn.Module]) -> None:
@@ -100,3 +103,5 @@ def int4_linear(weight_OI: Tensor) -> nn.Module:
 
 
 LAYERS: dict[str, Callable[[Tensor], nn.Module]] = {"int8": int8_linear, "int4": int4_linear}
+TORCHAO_CONFIGS = {"int8": "Int8WeightOnlyConfig", "fp8": "Float8WeightOnlyConfig"}  # by kind, for GPUs
+KINDS = tuple(dict.fromkeys((*LAYERS, *TORCHAO_CONFIGS)))

@@ -134,6 +134,8 @@ def _start_problems(config: TrainConfig) -> list[str]:
         )
         problems.append(f"{key} needs a checkpoint to start from; give init_from=PATH or a Hub id")
     problems += objective.problems(config)
+    if config.trainer.float8 and config.lora.rank:
+        problems.append("trainer.float8 does not round adapters; leave it out, or set lora.rank=0")
     if config.batch.packed and not objective.takes_packed:
         problems.append(f"objective={config.objective} takes no packed batches; leave out batch.packed=true")
     if objective.reads.from_preferences and config.data.corpus != PREFERENCES:

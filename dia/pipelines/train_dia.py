@@ -50,6 +50,7 @@ from dia.training.callbacks.save_model import SaveModel
 from dia.training.dia_module import DiaModule
 from dia.training.distributed import whole_state
 from dia.training.export import Exporter
+from dia.training.float8 import use_float8
 from dia.training.loggers import build_loggers, close_loggers
 from dia.training.loss import channel_weights
 from dia.training.objectives import objective_type
@@ -112,8 +113,10 @@ def _train(config: TrainConfig, codec: Codec, splits: Mapping[str, Dataset], pre
 
 
 def _model(config: TrainConfig, codec: Codec) -> InitialModel:
-    """Return the model to train, with dropout, activation checkpointing and compilation applied."""
+    """Return the model to train, with fp8, dropout, activation checkpointing and compilation applied."""
     model = build_model(config, codec)
+    if config.trainer.float8:
+        use_float8(model.network)
     add_residual_dropout(model.network, config.dropout)
     checkpoint_activations(model.network, config.trainer.activation_checkpointing)
     if config.trainer.compile:

@@ -18,6 +18,7 @@ from dia.data.collation import Example, collate
 from dia.inference import Request, Sampling, generate_codes
 from dia.inference.engine import stream_codes
 from dia.inference.quantization import quantize
+from dia.training.float8 import has_float8, use_float8
 from dia.training.objectives.cross_entropy import CrossEntropy
 from dia.training.run_folder import read_metrics
 from tests.training.whole_runs import GROUPS, PAIRS, make_noise, make_pairs, start
@@ -47,7 +48,8 @@ def test_a_stream_is_the_whole_also_on_a_gpu(tiny):
     assert torch.equal(torch.cat([piece.codes_TC for piece in pieces]), whole.codes_TC)
 
 
-def test_int8_on_a_gpu_is_close(tiny):
+@pytest.mark.parametrize(("kind", "error"), [("int8", 0.06), ("fp8", 0.1)])
+def test_a_quantized_network_on_a_gpu_is_close(tiny, kind, error):
     pytest.importorskip("torchao")
     text, mask, tokens = (
         torch.full((1, 9), 70),
@@ -55,10 +57,28 @@ def test_int8_on_a_gpu_is_close(tiny):
         torch.randint(0, 32, (1, 12, 4)),
     )
     there = copy.deepcopy(tiny).cuda()
-    quantize(there, "int8")
+    quantize(there, kind)
     with torch.inference_mode():
         wanted, made = tiny(text, mask, tokens), there(text.cuda(), mask.cuda(), tokens.cuda()).cpu()
-    assert (made - wanted).norm() / wanted.norm() < 0.06
+    assert (made - wanted).norm() / wanted.norm() < error
+
+
+@pytest.mark.skipif(not has_float8(), reason="this GPU has no fp8 products")
+def test_a_network_learns_with_products_in_fp8(tiny):
+    pytest.importorskip("torchao")
+    tiny.to("cuda")
+    use_float8(tiny)
+    clips = [Example("", torch.randint(1, 200, (n,)), torch.randint(0, 32, (3 * n, 4))) for n in (5, 20, 9)]
+    batch = move_data_to_device(collate(clips, [False] * 3, tiny.config), torch.device("cuda"))
+    optimizer, losses = torch.optim.AdamW(tiny.parameters(), 3e-3), []
+    for _ in range(30):
+        with torch.autocast("cuda", torch.bfloat16):
+            loss = CrossEntropy(1.0)(tiny, batch).total(torch.ones(4, device="cuda"))
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert losses[-1] < 0.8 * losses[0]
 
 
 def test_packed_clips_have_the_gradient_of_padded_clips(tiny):

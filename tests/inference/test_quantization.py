@@ -142,7 +142,7 @@ def test_torchao_s_int8_agrees_with_ours(tiny, kind):
     pytest.importorskip("torchao")
     ours, theirs = copy.deepcopy(tiny), copy.deepcopy(tiny)
     QUANTIZERS[kind](ours)
-    quantize_with_torchao(theirs)
+    quantize_with_torchao(theirs, "int8")
     text, mask, tokens = (
         torch.full((1, 9), 70),
         torch.ones(1, 9, dtype=torch.bool),
@@ -153,6 +153,19 @@ def test_torchao_s_int8_agrees_with_ours(tiny, kind):
     assert (made - wanted).norm() / wanted.norm() < 0.06
 
 
+def test_fp8_weights_of_torchao_are_close(tiny):
+    pytest.importorskip("torchao")
+    rounded = copy.deepcopy(tiny)
+    quantize_with_torchao(rounded, "fp8")
+    text, mask = torch.full((1, 9), 70), torch.ones(1, 9, dtype=torch.bool)
+    tokens = torch.randint(0, 32, (1, 12, 4))
+    with torch.inference_mode():
+        made, wanted = rounded(text, mask, tokens), tiny(text, mask, tokens)
+    assert 0 < (made - wanted).norm() / wanted.norm() < 0.1  # three bits of mantissa
+
+
 def test_an_unknown_kind_of_quantization_is_reported(tiny):
-    with pytest.raises(UserError, match="int8, int4"):
+    with pytest.raises(UserError, match="int8, int4, fp8"):
         quantize(tiny, "int2")
+    with pytest.raises(UserError, match="GPUs only"):
+        quantize(tiny, "fp8")
