@@ -50,4 +50,4 @@ def test_a_machine_without_fp8_products_is_refused():
 
 def test_fp8_rounds_products_of_bf16():
     assert "trainer.precision=bf16-mixed" in TrainerConfig(float8=True).problems()[0]
-    assert TrainerConfig(float8=True, precision=Precision.bf16_mixed).problems() == []
+    assert TrainerConfig(float8=True, precision=Precision("bf16-mixed")).problems() == []
