@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from dia.checkpoint.folder import place_weights
 from dia.checkpoint.hub import Selection
+from dia.checkpoint.load import place_weights
 from dia.checkpoint.source import preset_of
 from dia.codecs.protocol import Codec
 from dia.config.nari import DiaConfig

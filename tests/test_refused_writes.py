@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from dia.audio.files import write_audio
-from dia.checkpoint.folder import write_folder
+from dia.checkpoint.save import write_folder
 from dia.codecs.spectral import save_spectral
 from dia.codecs.spectral_network import SpectralNetwork
 from dia.errors import StorageError, UserError

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dia.checkpoint.files import read_json, read_tensors, write_json
-from dia.checkpoint.folder import write_folder
+from dia.checkpoint.save import write_folder
 from dia.checkpoint.transformers_layout import HEAD, PREFIX
 from dia.config.aliases import MODEL_ALIASES, rename_nested
 from dia.errors import UserError

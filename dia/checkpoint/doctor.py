@@ -8,7 +8,7 @@ from math import prod
 
 import torch
 
-from dia.checkpoint.folder import codec_of, shape_problems
+from dia.checkpoint.load import codec_of, shape_problems
 from dia.checkpoint.source import Source
 from dia.files import file_sha256
 from dia.network import DiaNetwork

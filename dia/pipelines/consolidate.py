@@ -11,7 +11,7 @@ from dia.checkpoint import CodecReference
 from dia.checkpoint.adapter import merge_tensors
 from dia.checkpoint.codec import codec_reference
 from dia.checkpoint.files import read_tensors
-from dia.checkpoint.folder import save_state
+from dia.checkpoint.save import save_state
 from dia.checkpoint.source import LIGHTNING_PREFIX, read_description
 from dia.codecs.protocol import Codec
 from dia.codecs.registry import load_codec, load_stated_codec

@@ -6,7 +6,7 @@ import torch
 
 from dia.audio.files import read_audio
 from dia.checkpoint import Source
-from dia.checkpoint.folder import codec_of, network_of
+from dia.checkpoint.load import codec_of, network_of
 from dia.codecs.protocol import pad_to_frames
 from dia.codecs.registry import load_codec, load_stated_codec
 from dia.data.collation import Example, collate

@@ -7,7 +7,7 @@ from typing import Any
 from datasets import Audio, Dataset, DatasetDict, Features
 from huggingface_hub import DatasetCardData
 
-from dia.checkpoint.folder import CARD, write_folder
+from dia.checkpoint.save import CARD, write_folder
 from dia.config.publishing import PushDataConfig
 from dia.data.prepared import open_prepared
 from dia.errors import UserError

@@ -9,10 +9,10 @@ from huggingface_hub import ModelCard
 from dia.audio.files import flac_bytes
 from dia.checkpoint import read_source
 from dia.checkpoint.codec import CodecReference
-from dia.checkpoint.folder import CARD, write_folder, write_model_files
 from dia.checkpoint.locate import resolve_checkpoint
 from dia.checkpoint.model_card import GENERATED_TITLE
 from dia.checkpoint.names import CODEC_BESIDE
+from dia.checkpoint.save import CARD, write_folder, write_model_files
 from dia.checkpoint.source import Source
 from dia.codecs.protocol import Codec
 from dia.codecs.registry import codec_path, is_known_codec

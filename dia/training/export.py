@@ -7,7 +7,7 @@ from torch import Tensor
 
 from dia.checkpoint import CodecReference
 from dia.checkpoint.adapter import Base, merge_tensors, save_adapter
-from dia.checkpoint.folder import save_state
+from dia.checkpoint.save import save_state
 from dia.config.lora import LoraConfig
 from dia.config.sampling import Sampling
 from dia.network import DiaConfig
