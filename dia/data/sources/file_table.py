@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dia.audio.formats import READABLE
 from dia.data.content import content_digest
 from dia.data.source import Unit
 from dia.data.sources.arrow_tables import ARROW, PARQUET, ArrowCell, arrow_rows
@@ -26,6 +25,7 @@ from dia.data.sources.columns import (
     split_named,
 )
 from dia.data.sources.declaration import Declaration, Files
+from dia.data.sources.table_files import audio_beside, find_tables
 from dia.data.sources.table_problems import TableProblems
 from dia.data.sources.text_tables import (
     ERROR,
@@ -40,14 +40,8 @@ from dia.data.sources.text_tables import (
     separated_rows,
 )
 from dia.errors import UserError
-from dia.files import inside
 
 logger = logging.getLogger(__name__)
-# JSON files of `datasets` and of prepared data sets, which hold no rows
-PREPARED = "dia.json"
-DESCRIBING = ("dataset_info.json", "dataset_dict.json", "dataset_infos.json", "state.json", PREPARED)
-FURTHER = ("*.json", "*.txt|filelists/*.txt")  # patterns of tables that count only where there are no others
-
 TRAIN = "train"
 SPLIT = "__split__"  # where a row notes its split
 PLACEHOLDER = re.compile(r"\{(\w+)\}")  # of a template: attributes and widths are not evaluated
@@ -72,7 +66,9 @@ class FileTable:
         self.declared, self.files, self.folder, self.outside = declared, files, folder, outside
         self.free_form = files.aliases is not None
         self.audio = AudioPaths(folder, self.free_form, files.archives)
-        self.tables = [only] if only else self._find_tables()
+        self.tables = (
+            [only] if only else find_tables(folder, files, free_form=self.free_form, outside=outside)
+        )
         self.columns: dict[tuple[Any, ...], Columns] = {}
         # a single table named `test.csv` need not be a test split
         self.splits_by_name = self.free_form and any(
@@ -129,35 +125,6 @@ class FileTable:
             return unit.id, str(speaker or "")
         return os.path.relpath(audio, self.folder), str(speaker or "")
 
-    def _find_tables(self) -> list[Path]:
-        tables = self._matching(self.files.manifest or self.files.audio or "")
-        if not self.free_form:
-            return tables
-        for pattern in FURTHER:
-            tables = tables or self._matching(pattern)
-        return tables or sorted(path for path in self.folder.rglob("*.txt") if _audio_beside(path))
-
-    def _matching(self, pattern: str) -> list[Path]:
-        paths = {path for part in pattern.split("|") if part for path in self.folder.glob(part)}
-        for path in paths if self.files.manifest and not self.outside else ():
-            remedy = "copy it there, or set data.outside=true if you trust the table"
-            inside(self.folder, str(path.relative_to(self.folder)), "a symbolic link", remedy)
-        return sorted(
-            path for path in paths if path.is_file() and not (self.free_form and self._is_no_table(path))
-        )
-
-    def _is_no_table(self, path: Path) -> bool:
-        """Whether a file that a pattern matches holds no rows: a hidden one, a cache or output."""
-        parts = path.relative_to(self.folder).parts
-        if any(part.startswith(".") for part in parts) or path.name.startswith("cache-"):
-            return True
-        if path.name in DESCRIBING or (path.suffix == ".txt" and not _is_list(path)):
-            return True
-        inner = [
-            parent for parent in path.parents if parent.is_relative_to(self.folder) and parent != self.folder
-        ]
-        return any((parent / PREPARED).is_file() for parent in inner)  # prepared from this folder, in it
-
     def _rows(self, problems: TableProblems) -> Iterator[tuple[str, dict[str, Any]]]:
         """All rows with their names, their audio located, and their split in ``SPLIT``."""
         listed: dict[Any, Path] = {}
@@ -188,7 +155,7 @@ class FileTable:
             return json_line_rows(table)
         if suffix in JSON:
             return json_rows(table)
-        if self.free_form and (beside := _audio_beside(table)):
+        if self.free_form and (beside := audio_beside(table)):
             return iter([(0, {"audio": beside.name, "text": read_table_text(table)})])
         sniffer = Sniffer(
             lambda cells: is_header(cells, self.declared),
@@ -305,18 +272,3 @@ class FileTable:
                 "several tables list the same audio; name the one to read: data.path=FOLDER/TABLE",
                 f"{os.path.basename(audio)} in {first.name} and {table.name}",
             )
-
-
-def _audio_beside(text: Path) -> Path | None:
-    """The audio file with the same name as a text file, None if there is none."""
-    candidates = (text.with_suffix(ending) for ending in READABLE)
-    return next((path for path in candidates if path.is_file()), None)
-
-
-def _is_list(path: Path) -> bool:
-    """Whether a text file may be a list of clips: it is not the text of one, and its lines have cells."""
-    if _audio_beside(path):
-        return False
-    with path.open("rb") as file:
-        first = file.readline(10_000)
-    return b"|" in first or b"\t" in first

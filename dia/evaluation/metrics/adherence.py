@@ -7,14 +7,8 @@ minus plain, paired by text), whether it is the right sound (swapped), the effec
 the tags of their scripts, and are not paired.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Sequence
 
-import numpy as np
-
-from dia.evaluation.metrics.corrected import correct_rate
-from dia.evaluation.metrics.placement import Event, events_of, slot_errors
 from dia.evaluation.metrics.protocol import ClipScore
 from dia.evaluation.metrics.result import (
     DIFFERENCE_OF_RATES,
@@ -23,29 +17,17 @@ from dia.evaluation.metrics.result import (
     MetricResult,
     summarise_mean,
     summarise_rate,
-    summarise_ratio,
 )
-from dia.evaluation.not_measured import NotMeasured
-from dia.evaluation.statistics import difference_of_rates
-from dia.judges.events import Calibration
-
-NOT_CALIBRATED = "the detector has no class for it, or no labelled recording has it"
-NOT_MEASURABLE = (
-    "not measurable with this detector: sensitivity + specificity - 1 is below .5 on labelled recordings"
+from dia.evaluation.metrics.sound_places import summarise_places
+from dia.evaluation.metrics.tag_clips import (
+    NO_CLIP,
+    NO_PAIR,
+    WITH_TAG,
+    Calibrations,
+    detected,
+    paired_differences,
 )
-NO_CLIP = "no clip of that kind"
-NO_PAIR = "no group has both versions"
-NO_TAG = "no tag that the detector can measure has such clips"
-NO_EVENT = "no tag of a script that the detector can measure was detected"
-SLOT_DISTANCES = (0, 1, 2, 3)  # words
-WITH_TAG = ("", "tag")  # versions of a prompt whose script has the tag that is tested
-LABELS = {
-    "tag_recall": "tags that are audible",
-    "false_insertion": "clips with a sound that the script does not have",
-    "net_tag_effect": "net effect of a tag on its sound",
-}
-Calibrations = Mapping[str, Calibration]
-ClipValue = Callable[[ClipScore], float]
+from dia.evaluation.metrics.tag_effects import summarise_all_tags, summarise_tag
 
 
 def summarise_adherence(clips: Sequence[ClipScore], calibration: Calibrations) -> list[MetricResult]:
@@ -54,209 +36,15 @@ def summarise_adherence(clips: Sequence[ClipScore], calibration: Calibrations) -
     tags = sorted(
         {item["tag"] for clip in clips if clip.prompt.version in WITH_TAG for item in clip.values["asked"]}
     )
-    by_tag = [result for tag in tags for result in _summarise_tag(clips, tag, calibration.get(tag))]
+    by_tag = [result for tag in tags for result in summarise_tag(clips, tag, calibration.get(tag))]
     tested = {tag: measurable[tag] for tag in tags if tag in measurable}
     return [
         *by_tag,
-        *_summarise_all_tags(by_tag, list(tested)),
-        *_summarise_places(clips, tested),
+        *summarise_all_tags(by_tag, list(tested)),
+        *summarise_places(clips, tested),
         *_summarise_confusion(clips, measurable),
         *_summarise_words(clips),
     ]
-
-
-def detected(clip: ClipScore, tag: str, calibration: Calibration) -> float:
-    """Return 1 where the highest score of a tag reaches the threshold, else 0."""
-    return float(max(clip.values["scores"].get(tag, [0.0]), default=0.0) >= calibration.threshold)
-
-
-def has_tag(clip: ClipScore, tag: str) -> bool:
-    """Return whether a clip's script has a tag."""
-    return any(item["tag"] == tag for item in clip.values["asked"])
-
-
-def paired_differences(
-    clips: Sequence[ClipScore], first: str, second: str, value: ClipValue
-) -> list[Contribution]:
-    """Return the mean ``value`` of version ``first`` minus that of ``second`` of each group that has both."""
-    groups: dict[str, dict[str, list[float]]] = {}
-    for clip in clips:
-        if clip.prompt.group and clip.prompt.version in (first, second):
-            groups.setdefault(clip.prompt.group, {}).setdefault(clip.prompt.version, []).append(value(clip))
-    return [
-        Contribution(group, float(np.mean(versions[first]) - np.mean(versions[second])))
-        for group, versions in sorted(groups.items())
-        if len(versions) == 2
-    ]
-
-
-def _summarise_tag(
-    clips: Sequence[ClipScore], tag: str, calibration: Calibration | None
-) -> list[MetricResult]:
-    """Return recall, false insertion and net effect of one tag, with corrected rates, or why not."""
-    if calibration is None or not calibration.measurable:
-        missing = NotMeasured(NOT_MEASURABLE if calibration else NOT_CALIBRATED)
-        detail = {"calibration": asdict(calibration)} if calibration else {}
-        return [MetricResult(f"{name}/{tag}", missing, detail=detail) for name in LABELS]
-    recall = _summarise_recall(clips, tag, calibration)
-    insertion = _summarise_insertion(clips, tag, calibration)
-    return [recall, insertion, _summarise_net_effect(clips, tag, calibration, recall, insertion)]
-
-
-def _summarise_recall(clips: Sequence[ClipScore], tag: str, calibration: Calibration) -> MetricResult:
-    hits = [
-        Contribution(clip.prompt.cluster, detected(clip, tag, calibration))
-        for clip in clips
-        if has_tag(clip, tag) and clip.prompt.version in WITH_TAG
-    ]
-    return _summarise_detections(f"tag_recall/{tag}", hits, calibration, 1)
-
-
-def _summarise_insertion(clips: Sequence[ClipScore], tag: str, calibration: Calibration) -> MetricResult:
-    without = [clip for clip in clips if clip.prompt.version in ("", "plain") and not has_tag(clip, tag)]
-    insertions = [Contribution(clip.prompt.cluster, detected(clip, tag, calibration)) for clip in without]
-    events = sum(len(events_of(clip.values, tag, calibration.threshold)) for clip in without)
-    minutes = sum(clip.values["seconds"] for clip in without) / 60
-    per_minute = events / minutes if minutes else None
-    return _summarise_detections(f"false_insertion/{tag}", insertions, calibration, -1, per_minute=per_minute)
-
-
-def _summarise_detections(
-    name: str, contributions: Sequence[Contribution], calibration: Calibration, better: int, **detail: Any
-) -> MetricResult:
-    corrected: dict[str, Any] = (
-        {"corrected": correct_rate(contributions, calibration)} if contributions else {}
-    )
-    return summarise_rate(
-        name, contributions, NO_CLIP, better, calibration=asdict(calibration), **corrected, **detail
-    )
-
-
-def _summarise_net_effect(
-    clips: Sequence[ClipScore],
-    tag: str,
-    calibration: Calibration,
-    recall: MetricResult,
-    insertion: MetricResult,
-) -> MetricResult:
-    """Return tag minus plain by group; without groups the difference of two rates of different prompts."""
-    name = f"net_tag_effect/{tag}"
-    known: dict[str, Any] = {"calibration": asdict(calibration)}
-    own = [clip for clip in clips if clip.prompt.tag == tag]
-    differences = paired_differences(own, "tag", "plain", lambda clip: detected(clip, tag, calibration))
-    if differences:
-        corrected = correct_rate(differences, calibration, difference=True)
-        return summarise_mean(
-            name,
-            differences,
-            NO_PAIR,
-            1,
-            bounds=DIFFERENCE_OF_RATES,
-            paired=True,
-            unit=POINTS,
-            corrected=corrected,
-            **known,
-        )
-    if recall.measured is None or insertion.measured is None:
-        return MetricResult(name, NotMeasured(NO_CLIP), 1)
-    unpaired = difference_of_rates(recall.measured, insertion.measured)
-    return MetricResult(name, unpaired, 1, {"paired": False, **known}, unit=POINTS)
-
-
-def _summarise_all_tags(by_tag: Sequence[MetricResult], tags: Sequence[str]) -> list[MetricResult]:
-    """Return each metric over all tags: micro (clips have equal weights) and macro (tags have)."""
-    results = []
-    for name, better in (("tag_recall", 1), ("false_insertion", -1), ("net_tag_effect", 1)):
-        own = {
-            tag: result.contributions
-            for result in by_tag
-            for tag in tags
-            if result.name == f"{name}/{tag}" and result.contributions
-        }
-        micro = [item for items in own.values() for item in items]
-        macro = [
-            Contribution(item.cluster, item.numerator / len(items), 1 / len(items))
-            for items in own.values()
-            for item in items
-        ]
-        common: dict[str, Any] = {"tags": sorted(own)}
-        mean_label = f"{LABELS[name]}, mean of tags"
-        if name == "net_tag_effect":
-            common |= {"bounds": DIFFERENCE_OF_RATES, "unit": POINTS}
-            results += [
-                summarise_mean(name, micro, NO_TAG, better, label=LABELS[name], headline=True, **common),
-                summarise_mean(f"{name}_macro", macro, NO_TAG, better, label=mean_label, **common),
-            ]
-        else:
-            is_headline = name != "tag_recall"
-            results += [
-                summarise_rate(
-                    name, micro, NO_TAG, better, label=LABELS[name], headline=is_headline, **common
-                ),
-                summarise_rate(f"{name}_macro", macro, NO_TAG, better, label=mean_label, **common),
-            ]
-    return results
-
-
-def _summarise_places(clips: Sequence[ClipScore], calibration: Calibrations) -> list[MetricResult]:
-    """Return the distance of events from their tags, the share of tags hit, and whose sound it is."""
-    errors: list[Contribution] = []
-    hits: dict[int, list[Contribution]] = {distance: [] for distance in SLOT_DISTANCES}
-    speakers: list[Contribution] = []
-    for clip in clips:
-        for tag, item in calibration.items():
-            slots = [slot for slot in clip.values["asked"] if slot["tag"] == tag]
-            if not slots or clip.prompt.version not in WITH_TAG:
-                continue
-            events, prompt = events_of(clip.values, tag, item.threshold), clip.prompt.cluster
-            errors += [Contribution(prompt, float(error)) for error in slot_errors(events, slots)]
-            speakers += [Contribution(prompt, float(right)) for right in _right_speakers(events, slots)]
-            for distance in SLOT_DISTANCES:
-                hits[distance] += [
-                    Contribution(prompt, float(_is_hit(events, slot["slot"], distance))) for slot in slots
-                ]
-    absolute = [Contribution(error.cluster, abs(error.numerator)) for error in errors]
-    return [
-        summarise_mean(
-            "slot_error", errors, NO_EVENT, label="distance from a tag to its sound", unit="words"
-        ),
-        summarise_ratio(
-            "slot_error_absolute",
-            absolute,
-            NO_EVENT,
-            -1,
-            label="distance between a tag and its sound",
-            unit="words",
-        ),
-        *(
-            summarise_rate(
-                f"slot_hit_{distance}",
-                items,
-                NO_CLIP,
-                1,
-                label=f"tags whose sound is within {distance} words",
-            )
-            for distance, items in hits.items()
-        ),
-        summarise_rate(
-            "right_speaker", speakers, NO_EVENT, 1, label="sounds made by the right speaker", headline=True
-        ),
-    ]
-
-
-def _is_hit(events: Sequence[Event], slot: int, distance: int) -> bool:
-    return any(event.slot is not None and abs(event.slot - slot) <= distance for event in events)
-
-
-def _right_speakers(events: Sequence[Event], slots: Sequence[dict[str, Any]]) -> list[bool]:
-    """Return of each event with a place whether its speaker is that of the nearest tag."""
-    return [
-        _nearest(slots, event.slot)["speaker"] == event.speaker for event in events if event.slot is not None
-    ]
-
-
-def _nearest(slots: Sequence[dict[str, Any]], slot: int) -> dict[str, Any]:
-    return min(slots, key=lambda item: abs(item["slot"] - slot))
 
 
 def _summarise_confusion(clips: Sequence[ClipScore], calibration: Calibrations) -> list[MetricResult]:

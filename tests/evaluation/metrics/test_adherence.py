@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dia.evaluation.metrics.adherence import NOT_CALIBRATED, NOT_MEASURABLE, summarise_adherence
+from dia.evaluation.metrics.adherence import summarise_adherence
 from dia.evaluation.metrics.corrected import correct_rate
 from dia.evaluation.metrics.placement import events_of, slot_at, speaker_at
 from dia.evaluation.metrics.result import Contribution
 from dia.evaluation.metrics.superbench import summarise_superbench
+from dia.evaluation.metrics.tag_effects import NOT_CALIBRATED, NOT_MEASURABLE
 from dia.evaluation.not_measured import NotMeasured
 from dia.judges.events import Calibration
 from tests.evaluation.metrics.clips import PERFECT, WEAK, clip, results_by_name
