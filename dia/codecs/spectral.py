@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from safetensors.torch import save_file
 from torch import Tensor
 
+from dia.codecs.bfloat16 import decode_in_bfloat16, multiplies_bfloat16
 from dia.codecs.flow_refiner import REACH
 from dia.codecs.protocol import (
     CONFIG,
@@ -45,9 +46,10 @@ SAVED_IN_HALF = ("decoder.", "detail.")
 class SpectralCodec:
     """A spectral network as a :class:`dia.codecs.protocol.Codec`.
 
-    The network is changed in place: its weight normalization is folded. Encoding and decoding compute no
-    gradient and run on the network's device, whatever the device of their input. Both raise ``ValueError``
-    for input of a wrong shape.
+    The network is changed in place: its weight normalization is folded, and its decoder multiplies in
+    bfloat16 on a CPU with instructions for it. Encoding and decoding compute no gradient and run on the
+    network's device, whatever the device of their input. Both raise ``ValueError`` for input of a wrong
+    shape.
     """
 
     def __init__(self, network: SpectralNetwork, name: str) -> None:
@@ -68,6 +70,8 @@ class SpectralCodec:
         reach = REACH * (config.encoder_layers + 1) + config.n_fft / 2 / config.hop
         self.encode_context = math.ceil(reach / config.stride) + 1
         self.network = fold_weight_norm(network.eval())
+        if multiplies_bfloat16(network.window.device):
+            decode_in_bfloat16(network)
 
     @torch.no_grad()
     def encode(self, waveform_BL: Tensor) -> Tensor:
