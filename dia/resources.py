@@ -11,7 +11,7 @@ import yaml
 
 PACKAGE = Path(__file__).parent
 SHIPPED_CHECKPOINTS = ("dia_nano",)
-SHIPPED_CODECS = ("codec_nano",)
+SHIPPED_CODECS = ("codec_nano", "codec_open")
 
 
 def resource(name: str) -> Path:

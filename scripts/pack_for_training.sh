@@ -15,7 +15,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/training/prepared" "$work/training/data/models"
 git ls-files -z dia configs recipes scripts eval data pyproject.toml README.md LICENSE ':!data/models' |
     tar --null -T - -cf - | tar -C "$work/training" -xf -
-cp -r data/models/codec_nano "$work/training/data/models/"
+cp -r data/models/codec_* "$work/training/data/models/"
 cp -r "$tokens" "$work/training/prepared/"
 tar -C "$work" -cf - training | xz -T0 -6 >"$out.part"
 mv "$out.part" "$out"
