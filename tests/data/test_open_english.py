@@ -1,10 +1,12 @@
 """The corpus of open vocabulary: its splits, its voices, and its synthesis."""
 
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 import pytest
 
+from dia.config.compose import compose, typed
 from dia.config.data import DataConfig, OpenEnglishConfig
 from dia.data.prepare import prepare
 from dia.data.prepared import open_prepared
@@ -49,6 +51,13 @@ def test_a_tenth_of_the_test_words_is_never_in_training():
         for word in words_of(turn.text)
     }
     assert len(test - training) >= 0.1 * len(test)
+
+
+def test_the_corpus_for_evaluation_has_the_test_split_of_the_whole():
+    small = typed(compose("train", ["+recipe=open", "data=open_english_test"])).data.open_english
+    more = replace(small, clips=small.clips | {"train": 60})
+    tests = [[clip for clip in plan_open_clips(each) if clip.split == "test"] for each in (small, more)]
+    assert tests[0] == tests[1] and len(tests[0]) == 240
 
 
 def test_the_vocabulary_is_open():
