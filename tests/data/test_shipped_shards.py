@@ -1,6 +1,8 @@
 """Shards that the package ships are used instead of synthesizing their clips again."""
 
 import shutil
+import subprocess
+import sys
 import tarfile
 
 import pytest
@@ -14,6 +16,7 @@ from dia.data.prepared import read_card, require_intact
 from dia.data.shipped_shards import pack_shards
 from dia.data.sources.open_english import OpenEnglishSource
 from dia.errors import UserError
+from dia.resources import resource
 
 from .test_prepare import digest
 
@@ -89,3 +92,19 @@ def test_a_damaged_archive_is_an_error_or_its_shard_is_synthesized(shipped, spok
     folder = prepared(tmp_path / "damaged", SMALL)
     assert len(spoken) == 3
     require_intact(folder)
+
+
+def test_the_script_packs_the_shards_of_a_request(tmp_path):
+    folder = prepared(tmp_path / "prepared", SMALL)
+    script = resource("configs").parent / "scripts" / "ship_codes.py"
+    clips = ", ".join(f"{split}: {size}" for split, size in SMALL.items())
+    request = ["data=open_english", "codec=codec_nano", "data.keep_audio=false", "data.shard_units=2"]
+    request += [f"data.root={folder.parent}", "data.name=open", "data.open_english.turns=[1.0]"]
+    request += [f"data.open_english.clips={{{clips}}}", "data.open_english.slow_voices=0"]
+    request += ["data.open_english.tags=[laughs,coughs,sighs,humming]", "data.open_english.tag_rate=0.4"]
+    command = [sys.executable, str(script), str(tmp_path / "packed"), *request]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "packed").glob("*.tar.xz"))) == 3
+    refused = subprocess.run([*command, "data.keep_audio=true"], capture_output=True, text=True, timeout=300)
+    assert refused.returncode == 2 and "only codes are shipped" in refused.stderr
