@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 def test_parts_of_dia_come_first():
     names = [part.name for part in parts_of(BenchSuiteConfig())]
-    assert names[0] == "decoding, dia-bf16-compiled" and len(names) == 8
+    assert names[0] == "decoding, dia-bf16-compiled" and len(names) == 9
     assert [name for name in names if "transformers" in name] == names[-2:]
     assert all(not part.arguments[0].startswith("-") for part in parts_of(BenchSuiteConfig()))
 
