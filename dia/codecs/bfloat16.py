@@ -1,11 +1,13 @@
 """Linear layers of the spectral codec in bfloat16, on processors that multiply it: half of their time."""
 
+import copy
+from typing import TypeVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dia.codecs.spectral_network import SpectralNetwork
-
+Part = TypeVar("Part", bound=nn.Module)
 INNER = "widen"  # layers of a block whose output stays in bfloat16 for the next layer
 
 
@@ -28,10 +30,11 @@ def multiplies_bfloat16(device: torch.device) -> bool:
     return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
 
 
-def decode_in_bfloat16(network: SpectralNetwork) -> None:
-    """Replace the linear layers of decoder and flow, in place; the encoder decides the codes and stays."""
-    for part in (network.decoder, network.detail):
-        for name, layer in list(part.named_modules()):
-            if isinstance(layer, nn.Linear):
-                output = torch.bfloat16 if name.endswith(INNER) else torch.float32
-                part.set_submodule(name, Bfloat16Linear(layer, output))
+def in_bfloat16(part: Part) -> Part:
+    """Return a copy of the decoder or of the flow whose linear layers multiply in bfloat16."""
+    copied = copy.deepcopy(part)
+    for name, layer in list(copied.named_modules()):
+        if isinstance(layer, nn.Linear):
+            output = torch.bfloat16 if name.endswith(INNER) else torch.float32
+            copied.set_submodule(name, Bfloat16Linear(layer, output))
+    return copied

@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dia.codecs.bfloat16 import decode_in_bfloat16, multiplies_bfloat16
+from dia.codecs.bfloat16 import in_bfloat16, multiplies_bfloat16
 from dia.codecs.flow_refiner import REACH
 from dia.codecs.protocol import (
     CONFIG,
@@ -28,7 +28,7 @@ from dia.codecs.protocol import (
     require_whole_frames,
 )
 from dia.codecs.spectral_network import SpectralNetwork
-from dia.codecs.spectral_stream import SpectralVocoder
+from dia.codecs.spectral_stream import Decoding, SpectralVocoder
 from dia.config.codec import SpectralCodecConfig
 from dia.config.values import typed
 from dia.errors import UserError, one_line
@@ -46,7 +46,7 @@ SAVED_IN_HALF = ("decoder.", "detail.")
 class SpectralCodec:
     """A spectral network as a :class:`dia.codecs.protocol.Codec`.
 
-    The network is changed in place: its weight normalization is folded, and its decoder multiplies in
+    The network is changed in place: its weight normalization is folded. All but the beginning is decoded in
     bfloat16 on a CPU with instructions for it. Encoding and decoding compute no gradient and run on the
     network's device, whatever the device of their input. Both raise ``ValueError`` for input of a wrong
     shape.
@@ -70,8 +70,9 @@ class SpectralCodec:
         reach = REACH * (config.encoder_layers + 1) + config.n_fft / 2 / config.hop
         self.encode_context = math.ceil(reach / config.stride) + 1
         self.network = fold_weight_norm(network.eval())
+        self._rounded: Decoding | None = None
         if multiplies_bfloat16(network.window.device):
-            decode_in_bfloat16(network)
+            self._rounded = in_bfloat16(network.decoder), in_bfloat16(network.detail)
 
     @torch.no_grad()
     def encode(self, waveform_BL: Tensor) -> Tensor:
@@ -93,7 +94,7 @@ class SpectralCodec:
 
     def vocoder(self) -> SpectralVocoder:
         """Return a new vocoder, whose audio does not depend on how codes arrive."""
-        return SpectralVocoder(self.network)
+        return SpectralVocoder(self.network, self._rounded)
 
 
 def save_spectral(network: SpectralNetwork, folder: Path) -> None:

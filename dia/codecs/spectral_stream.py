@@ -16,12 +16,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dia.codecs.flow_refiner import REACH, RESIDUAL_SCALE
-from dia.codecs.spectral_network import SpectralNetwork, without_floor
+from dia.codecs.flow_refiner import REACH, RESIDUAL_SCALE, DetailFlow
+from dia.codecs.spectral_network import SpectralDecoder, SpectralNetwork, without_floor
 
 # Codec frames of the chunks from a codec frame on. Short chunks at the beginning let a stream begin early;
 # long ones read the weights less often (a second of audio takes .04 s in chunks of 16, .03 s in ones of 64).
 CHUNKS = ((96, 64), (32, 32), (0, 16))
+# Codec frames that are decoded in fp32 also where the rest is in bf16: a preview of the beginning lacks later
+# codes, and its slightly different inputs would be rounded differently, which Griffin-Lim amplifies.
+EXACT = 32
+Decoding = tuple[SpectralDecoder, DetailFlow]
 
 
 def chunk_at(frame: int) -> int:
@@ -30,11 +34,14 @@ def chunk_at(frame: int) -> int:
 
 
 class SpectralVocoder:
-    """Turns codes into audio: the :class:`dia.codecs.vocoder.Vocoder` of the spectral codec."""
+    """Turns codes into audio: the :class:`dia.codecs.vocoder.Vocoder` of the spectral codec.
 
-    def __init__(self, network: SpectralNetwork) -> None:
+    ``later`` are decoder and flow for the codec frames from ``EXACT`` on, by default those of the network.
+    """
+
+    def __init__(self, network: SpectralNetwork, later: Decoding | None = None) -> None:
         config = network.config
-        self._magnitudes = MagnitudeStream(network)
+        self._magnitudes = MagnitudeStream(network, later)
         self._griffin_lim = network.griffin_lim()
         needed = self._magnitudes.delay + config.phase_block + config.phase_lookahead
         self.first_frames = 0
@@ -59,9 +66,11 @@ class MagnitudeStream:
     Frames before the first and after the last are zero at the input of each convolution, as its padding is.
     """
 
-    def __init__(self, network: SpectralNetwork) -> None:
+    def __init__(self, network: SpectralNetwork, later: Decoding | None = None) -> None:
         config = network.config
         self.network = network
+        self._first = network.decoder, network.detail
+        self._later = later or self._first
         flow = config.detail_layers * config.detail_steps
         self.delay = REACH * (1 + config.decoder_layers + flow)  # frames
         self._waiting_TC: Tensor | None = None
@@ -98,23 +107,24 @@ class MagnitudeStream:
 
     def _chunk(self, codes_TC: Tensor) -> Tensor:
         """Return the magnitudes (F, K) that a chunk of codes completes."""
-        network, decoder, codes_BTC = self.network, self.network.decoder, codes_TC[None]
+        network, codes_BTC = self.network, codes_TC[None]
+        decoder, flow = self._first if self._begin < EXACT * network.config.stride else self._later
         x_BMF, delay = decoder.widen(network.quantizer.from_codes(codes_BTC.transpose(1, 2))[0]), 0
         for place, convolve in enumerate(decoder.convolutions()):
             x_BMF = convolve(self._with_last(f"decoder {place}", self._inside(x_BMF, delay, -1)))
             delay += REACH
         features_BFW, mean_BFK = decoder.described(x_BMF)
         start_BFK = network.config.detail_noise * self._delayed("noise", network.noise(codes_BTC), delay)
-        log_BFK, delay = self._sharpened(features_BFW, mean_BFK, start_BFK, delay)
+        log_BFK, delay = self._sharpened(flow, features_BFW, mean_BFK, start_BFK, delay)
         first, end = self._inside_of(log_BFK.shape[1], delay)
         self._begin += log_BFK.shape[1]
         return without_floor(log_BFK[0, first:end])
 
     def _sharpened(
-        self, features_BFW: Tensor, mean_BFK: Tensor, residual_BFK: Tensor, delay: int
+        self, flow: DetailFlow, features_BFW: Tensor, mean_BFK: Tensor, residual_BFK: Tensor, delay: int
     ) -> tuple[Tensor, int]:
         """Return log magnitudes with the flow's detail, and their delay."""
-        flow, steps = self.network.detail, self.network.config.detail_steps
+        steps = self.network.config.detail_steps
         for step in range(steps):
             time_BW = flow.time_features(mean_BFK.new_full((1,), step / steps))
             x_BFW, begin = flow.inputs(residual_BFK, features_BFW, mean_BFK), delay

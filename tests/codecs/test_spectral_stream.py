@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dia.codecs.bfloat16 import decode_in_bfloat16
+from dia.codecs.bfloat16 import in_bfloat16
 from dia.codecs.spectral_network import SpectralNetwork, without_floor
 from dia.codecs.spectral_stream import MagnitudeStream, SpectralVocoder
 from tests.conftest import TINY_CODEC
@@ -70,12 +70,12 @@ def test_the_vocoder_has_audio_after_its_first_frames_and_previews_before(networ
 
 @torch.no_grad()
 def test_in_bfloat16_a_stream_is_the_whole_and_magnitudes_are_close(network):
-    rounded, codes_TC = SpectralNetwork(network.config).eval(), codes_of(network, 130)
-    rounded.load_state_dict(network.state_dict())
-    decode_in_bfloat16(rounded)
-    wanted, made = (MagnitudeStream(each).add(codes_TC, ended=True) for each in (network, rounded))
+    codes_TC = codes_of(network, 130)
+    later = in_bfloat16(network.decoder), in_bfloat16(network.detail)
+    wanted = MagnitudeStream(network).add(codes_TC, ended=True)
+    made = MagnitudeStream(network, later).add(codes_TC, ended=True)
     assert 0 < (made - wanted).norm() / wanted.norm() < 0.05
-    stream = SpectralVocoder(rounded)
+    stream = SpectralVocoder(network, later)
     pieces = [stream.add(piece_TC, ended=False) for piece_TC in codes_TC.split(7)]
     pieces.append(stream.add(codes_TC[:0], ended=True))
-    assert torch.equal(torch.cat(pieces), SpectralVocoder(rounded).add(codes_TC, ended=True))
+    assert torch.equal(torch.cat(pieces), SpectralVocoder(network, later).add(codes_TC, ended=True))
