@@ -5,7 +5,6 @@ archives of shards with their reports. A shard depends on its number and the req
 clips begins with the same shards.
 """
 
-import copy
 import json
 import re
 import tarfile
@@ -80,7 +79,7 @@ def unpack_shards(shipped: Path, request: Mapping[str, Any], parts: Path) -> int
 
 def _general(request: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of the request without its numbers of clips, as JSON stores it."""
-    general: dict[str, Any] = json.loads(json.dumps(copy.deepcopy(dict(request))))
+    general: dict[str, Any] = json.loads(json.dumps(dict(request)))
     for value in general.values():
         if isinstance(value, dict):
             value.pop("clips", None)
