@@ -17,7 +17,7 @@ from dia.benchmark.networks import random_network, transformers_model
 from dia.benchmark.processes import largest_resident_size
 from dia.benchmark.variants import DIA, DTYPES, Variant
 from dia.checkpoint import load_checkpoint
-from dia.inference.quantization import LAYERS, quantize
+from dia.inference.quantization import KINDS, LAYERS, quantize
 from dia.network import DecoderConfig, DiaConfig, DiaNetwork, EncoderConfig
 
 STEPS = 8
@@ -57,10 +57,13 @@ def _measure(request: dict[str, Any]) -> float:
 def _open(variant: Variant, config: DiaConfig, weights: str, device: torch.device) -> DiaNetwork:
     if weights == "random":
         return random_network(config, variant.weights, device)
-    quantization = (lambda network: quantize(network, variant.weights)) if variant.weights in LAYERS else None
-    return load_checkpoint(
-        weights, device, DTYPES.get(variant.weights, torch.float32), before_placing=quantization
-    ).network
+    on_cpu = variant.weights in LAYERS and device.type == "cpu"
+    quantization = (lambda network: quantize(network, variant.weights)) if on_cpu else None
+    dtype = DTYPES.get(variant.weights, torch.float32)
+    network = load_checkpoint(weights, device, dtype, before_placing=quantization).network
+    if variant.weights in KINDS and not on_cpu:
+        quantize(network, variant.weights)
+    return network
 
 
 if __name__ == "__main__":
