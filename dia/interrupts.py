@@ -71,7 +71,7 @@ def signals_handled(handler: Handler = raise_interrupted) -> Iterator[None]:
     """Call ``handler`` for each of ``EXIT_CODES`` while the block runs.
 
     Python ignores exceptions in finalizers and callbacks of weak references. An :class:`Interrupted` that is
-    raised there is raised again.
+    raised there is raised again, and so is one that a library replaces by an exception of its own.
     """
     before, report_ignored = handle_signals(handler), sys.unraisablehook
 
@@ -84,7 +84,33 @@ def signals_handled(handler: Handler = raise_interrupted) -> Iterator[None]:
     sys.unraisablehook = repeat_ignored
     try:
         yield
+    except Exception as error:
+        if interruption := interruption_behind(error):
+            raise interruption from None
+        raise
     finally:
         sys.unraisablehook = report_ignored
         for number, earlier in before.items():
             signal.signal(number, signal.SIG_DFL if earlier is None else earlier)
+
+
+def interruption_behind(error: BaseException) -> Interrupted | None:
+    """Return the interruption that was being raised when a cleanup of a library failed with ``error``.
+
+    OmegaConf's context managers, for example, fail when they leave a half-built configuration. A refused
+    write (:class:`OSError`) is a failure of its own: the result is None.
+    """
+    context: BaseException | None = error
+    while context is not None and not isinstance(context, Interrupted | OSError):
+        context = context.__context__
+    return context if isinstance(context, Interrupted) else None
+
+
+@contextmanager
+def signals_deferred() -> Iterator[None]:
+    """Handle a signal that arrives during the block after it, by the handler that is set outside of it."""
+    received: list[int] = []
+    with signals_handled(lambda number, frame: received.append(number)):
+        yield
+    for number in received:
+        signal.raise_signal(number)

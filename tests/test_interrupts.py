@@ -5,11 +5,14 @@ import signal
 import sys
 import time
 import weakref
+from contextlib import contextmanager
 
 import pytest
+from omegaconf import OmegaConf, flag_override
 
 from dia.cli.run import run_arguments
-from dia.interrupts import EXIT_CODES, Interrupted, signal_of_exit, signals_handled
+from dia.errors import UserError
+from dia.interrupts import EXIT_CODES, Interrupted, signal_of_exit, signals_deferred, signals_handled
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +69,45 @@ def test_a_signal_during_a_callback_of_a_weak_reference_ends_the_command():
         del item
         time.sleep(10)
     assert stop.value.code == 143 and reference() is None
+
+
+@pytest.mark.parametrize(("failure", "raised"), [(KeyError, Interrupted), (OSError, OSError)])
+def test_a_signal_ends_the_command_although_a_cleanup_fails(failure, raised):
+    """A refused write is reported, as without a signal."""
+
+    @contextmanager
+    def library():
+        try:
+            yield
+        finally:
+            raise failure("cleanup")
+
+    with pytest.raises(raised), signals_handled():
+        try:
+            with library():
+                send(signal.SIGTERM)([])
+        except Exception as error:
+            if failure is KeyError:  # as the composition reports what it catches
+                raise UserError("the configuration is wrong") from error
+            raise
+
+
+def test_an_interrupted_composition_ends_the_command():
+    """OmegaConf raises another exception when a signal stops it while it builds a node."""
+    config = OmegaConf.create({"a": {"b": 1}})
+    with pytest.raises(Interrupted), signals_handled(), flag_override(config, "readonly", True):
+        config._content["a"] = None  # as a node is while it is built
+        send(signal.SIGTERM)([])
+
+
+def test_a_deferred_signal_is_handled_after_the_block():
+    reached = []
+    with pytest.raises(Interrupted) as stop, signals_handled():
+        with signals_deferred():
+            os.kill(os.getpid(), signal.SIGTERM)
+            reached.append("end of the block")
+        reached.append("after the block")
+    assert stop.value.code == 143 and reached == ["end of the block"]
 
 
 def test_an_ignored_signal_stays_ignored():

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from dia.engines.gpus import use_next_gpu
 from dia.engines.single_thread import call_with_one_thread
 from dia.errors import UserError
-from dia.interrupts import Interrupted
+from dia.interrupts import Interrupted, signals_deferred
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -51,11 +51,13 @@ def local_workers(
     results = tempfile.TemporaryDirectory(prefix="dia-results-")
     pool = ProcessPoolExecutor(workers, context, _start_worker, (function, Path(results.name), counter))
 
+    def submit(job: Job) -> Future[Path]:
+        with signals_deferred():  # a worker that starts must be among the active children to be terminated
+            return pool.submit(_apply, job)
+
     def run(jobs: Iterator[Job]) -> Iterator[Result]:
         try:
-            paths = _in_order_of_completion(
-                lambda job: pool.submit(_apply, job), jobs, JOBS_PER_WORKER * workers
-            )
+            paths = _in_order_of_completion(submit, jobs, JOBS_PER_WORKER * workers)
             yield from map(_take_result, paths)
         except BrokenProcessPool as error:
             raise UserError(f"a worker process died (killed, or out of memory); {RESUME_HINT}") from error
