@@ -44,6 +44,10 @@ class SyntheticClips:
         """Return the length of a clip's text in bytes."""
         return min(max(8, round(self.frames[index] * TEXT_BYTES)), self.config.encoder.max_positions)
 
+    def with_prompts(self, rng: random.Random) -> "SyntheticClips":
+        """Return the clips, which have no prompts."""
+        return self
+
     def examples(self, index: int, rng: random.Random) -> list[Example]:
         """Return one clip."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + index)

@@ -29,11 +29,16 @@ class Clips(Protocol):
     """A data set of samples with their ``frames`` and ``weights`` (None: each sample once per epoch).
 
     A sample is one clip, or several that belong together: ``clips_per_sample``, of at most ``frames`` each.
+    A prompt of a clip counts as a part of it.
     """
 
     frames: list[int]
     weights: NDArray[np.float64] | None
     clips_per_sample: int
+
+    def with_prompts(self, rng: random.Random) -> "Clips":
+        """Return the samples of an epoch, for which voice prompts are drawn where labels require it."""
+        ...
 
     def examples(self, index: int, rng: random.Random) -> list[Example]:
         """Return the clips of one sample; ``rng`` decides which of its labels are dropped."""
@@ -177,29 +182,36 @@ class TrainingBatches(IterableDataset[Batch]):
         self.clips, self.config, self.budget, self.short_first = clips, config, budget, short_first
         self.packed = packed
         self.dropout, self.seed, self.span = dropout, seed, span
-        self.lengths = sample_lengths(clips, config)
 
     def epoch(self, epoch: int) -> list[list[int]]:
         """Return the batches of an epoch as lists of clip numbers."""
-        chosen = self.short_first.chosen(self.lengths, epoch)
-        weights = None if self.clips.weights is None else self.clips.weights[chosen]
-        lengths = [self.lengths[index] for index in chosen]
+        return self._planned(self._clips_of(epoch), epoch)
+
+    def _clips_of(self, epoch: int) -> Clips:
+        return self.clips.with_prompts(random.Random(f"prompts {self.seed} {epoch}"))
+
+    def _planned(self, clips: Clips, epoch: int) -> list[list[int]]:
+        lengths = sample_lengths(clips, self.config)
+        chosen = self.short_first.chosen(lengths, epoch)
+        weights = None if clips.weights is None else clips.weights[chosen]
+        lengths = [lengths[index] for index in chosen]
         planned = plan_epoch(lengths, self.budget, self.seed, epoch, weights, packed=self.packed)
         return [[chosen[place] for place in batch] for batch in planned]
 
     def __iter__(self) -> Iterator[Batch]:
         number, epoch = 0, 0
         while number < self.span.stop * self.span.world:
-            for indices in self.epoch(epoch):
+            clips = self._clips_of(epoch)
+            for indices in self._planned(clips, epoch):
                 if self.span.contains(number) and self.span.belongs_to_worker(number):
-                    yield self._batch(indices, number)
+                    yield self._batch(clips, indices, number)
                 number += 1
             epoch += 1
 
-    def _batch(self, indices: list[int], number: int) -> Batch:
+    def _batch(self, clips: Clips, indices: list[int], number: int) -> Batch:
         rng = random.Random(f"labels {self.seed} {number}")
         dropped = [rng.random() < self.dropout.text for _ in indices]
-        batch = _collated(self.clips, indices, dropped, rng, self.config, packed=self.packed)
+        batch = _collated(clips, indices, dropped, rng, self.config, packed=self.packed)
         return self.dropout.drop_codes(batch, self.config.decoder.pad, rng.randrange(1 << 40))
 
 
@@ -218,9 +230,10 @@ class BatchList(Dataset[Batch]):
 
 def validation_batches(clips: Clips, config: DiaConfig, budget: int) -> list[Batch]:
     """Return the batches of a whole split, sorted by length, without dropout."""
-    batches = plan_epoch(sample_lengths(clips, config), budget, seed=0, epoch=0)
     rng = random.Random("validation")
-    return [_collated(clips, indices, [False] * len(indices), rng, config) for indices in batches]
+    prompted = clips.with_prompts(rng)
+    batches = plan_epoch(sample_lengths(prompted, config), budget, seed=0, epoch=0)
+    return [_collated(prompted, indices, [False] * len(indices), rng, config) for indices in batches]
 
 
 def sample_lengths(clips: Clips, config: DiaConfig) -> list[int]:

@@ -3,6 +3,7 @@
 A thousand hours of codes take 5.6 GB on disk and no memory. Each data set has a share of the samples.
 """
 
+import copy
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -45,7 +46,8 @@ class DatasetShare:
 class PreparedClips:
     """Clips of prepared data sets; see :class:`dia.data.batching.Clips`.
 
-    With ``weighted``, labels and shares determine how often a clip is sampled. Raises :class:`UserError` that
+    A voice prompt is another clip of the same voices, whose text and codes come before those of a clip. With
+    ``weighted``, labels and shares determine how often a clip is sampled. Raises :class:`UserError` that
     lists clips too long for the model, clips without codes, and codes with another number of channels.
     """
 
@@ -61,19 +63,33 @@ class PreparedClips:
         self._require_fit(config)
         self.weights = self._weights() if weighted else None
         self.partners = self._partners() if labels.prompt_probability else {}
+        self.prompts: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self.frames)
 
+    def with_prompts(self, rng: random.Random) -> "PreparedClips":
+        """Return the clips with voice prompts drawn for some of them, which ``frames`` includes."""
+        prompted = copy.copy(self)
+        drawn = ((index, self._partner(index, rng)) for index in range(len(self)))
+        prompted.prompts = {index: partner for index, partner in drawn if partner is not None}
+        prompted.frames = list(self.frames)
+        for index, partner in prompted.prompts.items():
+            prompted.frames[index] += self.frames[partner]
+        return prompted
+
     def examples(self, index: int, rng: random.Random) -> list[Example]:
-        """Return one clip with its text rendered according to the labels' config."""
+        """Return one clip with its text rendered according to the labels' config.
+
+        A prompt is left out when the joined text is too long.
+        """
         row = self._row(index)
         text, codes_TC = text_of(row, self.labels, rng), self.codes(index)
-        partner = self._partner(index, rng)
-        if partner is not None:
-            joined = joined_text(text_of(self._row(partner), self.labels, rng), text)
+        if index in self.prompts:
+            prompt = self.prompts[index]
+            joined = joined_text(text_of(self._row(prompt), self.labels, rng), text)
             if text_size(joined) <= self.max_bytes:
-                text, codes_TC = joined, torch.cat((self.codes(partner), codes_TC))
+                text, codes_TC = joined, torch.cat((self.codes(prompt), codes_TC))
         return [Example(row["id"], torch.tensor(encode_text(text)), codes_TC)]
 
     def codes(self, index: int) -> Tensor:

@@ -50,6 +50,9 @@ class Listed:
         self.frames = [len(example.codes_TC) for example in listed]
         self.read = []
 
+    def with_prompts(self, rng):
+        return self
+
     def examples(self, index, rng):
         self.read.append(index)
         return [self.listed[index]]

@@ -8,7 +8,9 @@ import pytest
 from datasets import Dataset
 
 from dia.config.data import LabelsConfig
+from dia.data.batching import Dropout, Span, TrainingBatches
 from dia.data.clip import Clip, Emotion, LabelledTurn
+from dia.data.collation import decoder_steps
 from dia.data.dataset import DatasetShare, PreparedClips
 from dia.data.schema import FEATURES, row_of
 from dia.dialogue.text import encode_text
@@ -48,8 +50,20 @@ def test_a_prompt_that_makes_the_text_too_long_is_left_out():
     assert clips.partners
     for index in (0, 1):
         for seed in range(10):
-            example = clips.examples(index, random.Random(seed))[0]
+            rng = random.Random(seed)
+            example = clips.with_prompts(rng).examples(index, rng)[0]
             assert len(example.text_S) == 602 and len(example.codes_TC) == 5
     short = clips_of(rows_of("a" * 400, "b" * 400, emotion="happy"), emotion="prompt", emotion_dropout=0.0)
-    sizes = {len(short.examples(0, random.Random(seed))[0].text_S) for seed in range(10)}
+    drawn = (short.with_prompts(random.Random(seed)) for seed in range(10))
+    sizes = {len(clips.examples(0, random.Random())[0].text_S) for clips in drawn}
     assert sizes == {402, len(encode_text(f"[S1] {'b' * 400} {'a' * 400}"))}
+
+
+def test_prompts_count_in_the_budget_of_a_batch():
+    texts = [f"clip number {number}" for number in range(40)]
+    clips = clips_of(rows_of(*texts, emotion="happy"), emotion="prompt", emotion_dropout=0.5)
+    steps = decoder_steps(5, TINY)
+    batches = TrainingBatches(clips, TINY, 4 * steps, Dropout(), 0, Span(0, 30))
+    shapes = [batch.inputs_BTC.shape[:2] for batch in batches]
+    assert all(count * length <= 4 * steps for count, length in shapes)
+    assert {length for _, length in shapes} == {steps, decoder_steps(10, TINY)}

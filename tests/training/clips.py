@@ -22,6 +22,9 @@ class RandomClips:
             codes = torch.randint(0, config.decoder.codebook_size, (length, config.channels), generator=rng)
             self.clips.append(Example(f"clip-{number}", text, codes))
 
+    def with_prompts(self, rng):
+        return self
+
     def examples(self, index: int, rng: random.Random) -> list[Example]:
         return [self.clips[index]]
 

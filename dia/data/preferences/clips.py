@@ -43,6 +43,10 @@ class PreferencePairs:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def with_prompts(self, rng: random.Random) -> "PreferencePairs":
+        """Return the pairs, whose prompts are stored with them."""
+        return self
+
     def examples(self, index: int, rng: random.Random) -> list[Example]:
         """Return the preferred and the rejected take."""
         rejected = self._example(index, "rejected_codes", ended=self._values["rejected_ended"][index])
