@@ -97,6 +97,8 @@ class OpenEnglishConfig(SynthesisConfig):
     """Probability that a nonverbal is a recording of a person, where data/human_sounds has its tag."""
     held_out_voices: float = 0.25
     """Share of the test dialogues that are spoken by voices which training lacks."""
+    voices: list[str] = field(default_factory=list)
+    """Voices of all splits, such as `[af_nova]`; empty uses the lists of data/open_english/voices.yaml."""
 
     def probabilities(self) -> tuple[str, ...]:
         """Return the names of the fields that are probabilities."""

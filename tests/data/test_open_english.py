@@ -89,6 +89,12 @@ def test_held_out_voices_speak_in_the_test_split_only():
     assert 0.15 < share < 0.35
 
 
+@pytest.mark.parametrize("voices", [["af_nova"], ["af_nova", "am_liam"]])
+def test_a_corpus_of_chosen_voices(voices):
+    drawn = {voice for clip in planned(voices=voices) for voice in clip.voices}
+    assert drawn == set(voices)
+
+
 def test_a_pair_of_voices_recurs():
     pairs = [clip.voices[:2] for clip in planned(slow_voices=1.0) if clip.split == "train"]
     assert len(set(pairs)) <= 4 * len(VOICES["slow"])

@@ -160,11 +160,15 @@ def plan_open_clips(config: OpenEnglishConfig) -> Iterator[PlannedClip]:
 
 
 def draw_voices(split: str, config: OpenEnglishConfig, rng: random.Random) -> tuple[str, str]:
-    """Return the voices of S1 and S2, neighbours in a list of data/open_english/voices.yaml, in any order."""
+    """Return the voices of S1 and S2, neighbours in a list of data/open_english/voices.yaml, in any order.
+
+    ``config.voices`` replaces the lists; both speakers have the same voice when there is only one.
+    """
     lists = declaration("data/open_english/voices.yaml")
     name = "slow" if rng.random() < config.slow_voices else "fast"
     if split == "test" and rng.random() < config.held_out_voices:
         name = "held_out"
-    first = rng.randrange(len(lists[name]))
+    names = config.voices or lists[name]
+    first = rng.randrange(len(names))
     step = rng.choice((-1, 1))
-    return lists[name][first], lists[name][(first + step) % len(lists[name])]
+    return names[first], names[(first + step) % len(names)]
