@@ -26,6 +26,7 @@ from dia.home import existing
 from dia.inference.loading import ComputeDtype, default_device, open_checkpoint, open_codec, torch_dtype
 from dia.inference.long_form_speech import LongFormSpeech
 from dia.network import DiaNetwork
+from dia.resources import DEFAULT_CHECKPOINT
 
 __all__ = ["DEFAULT_SAMPLE_RATE", "SAMPLE_RATE_RATIO", "ComputeDtype", "Dia"]
 DEFAULT_SAMPLE_RATE = 44_100
@@ -89,7 +90,7 @@ class Dia(LongFormSpeech):
     @classmethod
     def from_pretrained(
         cls,
-        model_name: str = "dia_nano",
+        model_name: str = DEFAULT_CHECKPOINT,
         compute_dtype: str | ComputeDtype | torch.dtype = "float32",
         device: str | torch.device | None = None,
         load_dac: bool = True,

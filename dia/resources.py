@@ -11,6 +11,7 @@ import yaml
 
 PACKAGE = Path(__file__).parent
 SHIPPED_CHECKPOINTS = ("dia_nano",)
+DEFAULT_CHECKPOINT = "dia_nano"  # of the commands and of `Dia.from_pretrained`
 SHIPPED_CODECS = ("codec_nano", "codec_open")
 
 

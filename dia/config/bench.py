@@ -7,6 +7,7 @@ from dia.config.checks import below, unknown
 from dia.config.choices import BF16_MIXED, FULL_PRECISION, Device, Precision, coerce_choices
 from dia.config.codec import CodecConfig
 from dia.config.model import DiaConfig
+from dia.resources import DEFAULT_CHECKPOINT
 
 VARIANTS = (
     "dia-fp32",
@@ -173,7 +174,7 @@ class BenchTrainConfig:
 class BenchServeConfig:
     """Everything that `python -m dia.bench serve` reads."""
 
-    ckpt: str = "dia_nano"
+    ckpt: str = DEFAULT_CHECKPOINT
     """A shipped model, a run, a checkpoint in any layout, or a Hub id."""
     streams: int = 8
     """Clients that speak at a time, and the server's `capacity`."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from dia.config.choices import LintLevel, Quantization
 from dia.config.codec import CodecConfig
 from dia.config.sampling import SamplingOverrides
+from dia.resources import DEFAULT_CHECKPOINT
 
 
 @dataclass
@@ -15,7 +16,7 @@ class GenerateConfig:
     """The script, `[S1] Hello. [S2] Hello! (laughs)`."""
     out: str = "speech.wav"
     """Audio file to write."""
-    ckpt: str = "dia_nano"
+    ckpt: str = DEFAULT_CHECKPOINT
     """A shipped model, a run, a checkpoint in any layout, or a Hub id."""
     adapter: str = ""
     """Folder of a LoRA adapter, or the run that trained it."""

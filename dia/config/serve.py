@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from dia.config.checks import not_positive
 from dia.config.choices import Quantization
 from dia.config.codec import CodecConfig
+from dia.resources import DEFAULT_CHECKPOINT
 
 
 @dataclass
 class ServeConfig:
     """Everything that `python -m dia.serve` reads."""
 
-    ckpt: str = "dia_nano"
+    ckpt: str = DEFAULT_CHECKPOINT
     """A shipped model, a run, a checkpoint in any layout, or a Hub id."""
     adapter: str = ""
     """Folder of a LoRA adapter, or the run that trained it."""

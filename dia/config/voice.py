@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from dia.config.checks import below
 from dia.config.choices import LintLevel
+from dia.resources import DEFAULT_CHECKPOINT
 
 SHORTEST = 5.0  # seconds; 5 to 10 s is what nari recommends for a prompt (README of nari-labs/dia)
 LONGEST = 10.0
@@ -19,7 +20,7 @@ class MakeVoiceConfig:
     """Transcript of the recording, `[S1] Hello.`; `text=@FILE` reads it from a file."""
     out: str = ""
     """Voice file to write; empty is the recording's path with the ending `.voice`."""
-    ckpt: str = "dia_nano"
+    ckpt: str = DEFAULT_CHECKPOINT
     """Checkpoint that will speak: a shipped model, a run, a path or a Hub id. Its weights are not read."""
     codec: str = ""
     """Codec that encodes the recording; empty takes the checkpoint's."""
