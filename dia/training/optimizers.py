@@ -1,8 +1,8 @@
 """Optimizers: AdamW, AdamW with 8-bit moments, and Muon for matrices with AdamW for the other weights.
 
 8-bit moments are torchao's (Dettmers et al., arXiv 2110.02861): 2 bytes a weight instead of 8. Muon is
-torch's (Jordan et al., kellerjordan.github.io/posts/muon), its updates scaled to the size of AdamW's
-(Moonlight, arXiv 2502.16982), so that one learning rate suits both.
+torch's (Jordan et al., kellerjordan.github.io/posts/muon), shared among processes, its updates scaled to the
+size of AdamW's (Moonlight, arXiv 2502.16982), so that one learning rate suits both.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -13,6 +13,7 @@ from torch import nn
 
 from dia.config.optimizer import OptimConfig
 from dia.errors import UserError
+from dia.training.shared_muon import SharedMuon
 
 NamedWeights = list[tuple[str, nn.Parameter]]
 WITHOUT_DECAY = ("embeddings", "norms")  # by default, because their magnitude carries information
@@ -109,7 +110,7 @@ def muon(weights: NamedWeights, config: OptimConfig) -> torch.optim.Optimizer:
     others = [(name, weight) for name, weight in trainable if param_group(name, weight) not in MUON_GROUPS]
     if not matrices:
         return adamw(others, config)
-    orthogonal = torch.optim.Muon(
+    orthogonal = SharedMuon(
         parameter_groups(matrices, config),
         lr=config.learning_rate,
         weight_decay=config.weight_decay,

@@ -1,4 +1,5 @@
 import logging
+import textwrap
 
 import pytest
 import torch
@@ -13,7 +14,9 @@ from dia.training.loss import channel_weights
 from dia.training.objectives.cross_entropy import CrossEntropy
 from dia.training.optimizers import build_optimizer, param_group
 from dia.training.schedule import build_schedule, share_at
+from dia.training.shared_muon import split_by_cost
 from tests.conftest import TINY
+from tests.processes import run_ranks
 from tests.training.clips import RandomClips
 
 SHARES = st.floats(0, 1)
@@ -151,6 +154,46 @@ def test_muon_optimizes_the_matrices_of_layers_and_the_schedule_sets_both_rates(
     assert by == {0: {"matrices"}, 1: {"head", "embeddings", "norms"}}
     build_schedule(optimizer, ScheduleConfig(10), 100)
     assert {group["lr"] for group in optimizer.param_groups} == {0.1}
+
+
+SHARED = """
+    import sys
+    import torch
+    import torch.distributed as dist
+    from dia.training.shared_muon import split_by_cost
+    from tests.training.test_optimizers import train_steps
+
+    torch.set_num_threads(1)
+    alone, state, _ = train_steps("muon", range(5))
+    dist.init_process_group("gloo")
+    shared, shared_state, _ = train_steps("muon", range(5))
+    pairs = list(zip(alone.parameters(), shared.parameters(), strict=True))
+    assert all(torch.equal(one, other) for one, other in pairs)
+    for one, other in pairs:
+        first, second = state.state[one], shared_state.state[other]
+        assert first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+    dist.destroy_process_group()
+"""
+
+
+def test_processes_share_the_work_of_muon_and_get_the_weights_and_state_of_one(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(SHARED))
+    for done in run_ranks(script, cwd=tmp_path):
+        assert done.returncode == 0, done.stderr[-3000:]
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), max_size=20), st.integers(1, 4))
+def test_the_parts_of_the_work_have_similar_costs(shapes, count):
+    weights = [torch.zeros(shape) for shape in shapes]
+    parts = split_by_cost(weights, count)
+    assert sorted(id(weight) for part in parts for weight in part) == sorted(map(id, weights))
+    costs = [min(shape) ** 2 * (2 * max(shape) + min(shape)) for shape in shapes]
+    loads = [
+        sum(min(weight.shape) ** 2 * (2 * max(weight.shape) + min(weight.shape)) for weight in part)
+        for part in parts
+    ]
+    assert max(loads) - min(loads) <= max(costs, default=0)
 
 
 def test_8_bit_moments_take_a_quarter_of_the_memory():
