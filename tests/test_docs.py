@@ -22,6 +22,7 @@ import os
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,13 @@ def test_every_python_block_runs(page, tmp_path):
     script = [(block.line, block.setup, block.text) for block in python if not block.directive]
     done = start_process(run_page, str(page), script, cwd=tmp_path / "work", environment=environment).wait()
     assert done.returncode == 0, done.stderr[-3_000:]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_no_line_is_repeated(page):
+    """A merge may leave a row of a table or a command twice."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert not [line for line, following in pairwise(lines) if line == following and len(line) > 10]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
