@@ -183,26 +183,21 @@ class TrainingBatches(IterableDataset[Batch]):
         self.packed = packed
         self.dropout, self.seed, self.span = dropout, seed, span
 
-    def epoch(self, epoch: int) -> list[list[int]]:
-        """Return the batches of an epoch as lists of clip numbers."""
-        return self._planned(self._clips_of(epoch), epoch)
-
-    def _clips_of(self, epoch: int) -> Clips:
-        return self.clips.with_prompts(random.Random(f"prompts {self.seed} {epoch}"))
-
-    def _planned(self, clips: Clips, epoch: int) -> list[list[int]]:
+    def epoch(self, epoch: int) -> tuple[Clips, list[list[int]]]:
+        """Return the clips of an epoch with their prompts, and its batches as lists of clip numbers."""
+        clips = self.clips.with_prompts(random.Random(f"prompts {self.seed} {epoch}"))
         lengths = sample_lengths(clips, self.config)
         chosen = self.short_first.chosen(lengths, epoch)
         weights = None if clips.weights is None else clips.weights[chosen]
         lengths = [lengths[index] for index in chosen]
         planned = plan_epoch(lengths, self.budget, self.seed, epoch, weights, packed=self.packed)
-        return [[chosen[place] for place in batch] for batch in planned]
+        return clips, [[chosen[place] for place in batch] for batch in planned]
 
     def __iter__(self) -> Iterator[Batch]:
         number, epoch = 0, 0
         while number < self.span.stop * self.span.world:
-            clips = self._clips_of(epoch)
-            for indices in self._planned(clips, epoch):
+            clips, batches = self.epoch(epoch)
+            for indices in batches:
                 if self.span.contains(number) and self.span.belongs_to_worker(number):
                     yield self._batch(clips, indices, number)
                 number += 1

@@ -155,9 +155,9 @@ def test_the_curriculum_starts_with_short_clips_and_ends_with_all(frames, share,
     clips.weights = np.full(len(frames), 1.0) if weighted else None
     batches = TrainingBatches(clips, TINY, 60, Dropout(0.0), 0, Span(0, 1), ShortClipsFirst(2, share))
     for epoch in (0, 1):
-        came = sorted(frames[index] for batch in batches.epoch(epoch) for index in batch)
+        came = sorted(frames[index] for batch in batches.epoch(epoch)[1] for index in batch)
         assert len(came) >= round(share * len(frames)) and came == sorted(frames)[: len(came)]
-    assert sorted(index for batch in batches.epoch(2) for index in batch) == list(range(len(frames)))
+    assert sorted(index for batch in batches.epoch(2)[1] for index in batch) == list(range(len(frames)))
 
 
 @pytest.mark.parametrize("name", ["demo", "log-normal"])
