@@ -25,9 +25,7 @@ def execute(path: Path) -> nbformat.NotebookNode:
     with tempfile.TemporaryDirectory() as folder:
         resources = {"metadata": {"path": folder}}
         client = NotebookClient(notebook, timeout=TIMEOUT, resources=resources, record_timing=False)
-        client.execute(
-            env=os.environ | {"OMP_NUM_THREADS": "1"}
-        )  # busy cores make two threads slower than one
+        client.execute(env=os.environ | ENVIRONMENT)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
