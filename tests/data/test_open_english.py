@@ -95,6 +95,13 @@ def test_a_corpus_of_chosen_voices(voices):
     assert drawn == set(voices)
 
 
+def test_many_more_voices_for_cloning_without_the_held_out_ones():
+    voices = typed(compose("train", ["data=open_voices"])).data.open_english.voices
+    bases = {base for voice in voices for base in voice.partition("@")[0].split("+")}
+    assert len(set(voices)) == len(voices) > 150
+    assert not bases & set(VOICES["held_out"]) and len(bases) == 24
+
+
 def test_a_pair_of_voices_recurs():
     pairs = [clip.voices[:2] for clip in planned(slow_voices=1.0) if clip.split == "train"]
     assert len(set(pairs)) <= 4 * len(VOICES["slow"])
