@@ -28,7 +28,8 @@ class SharedMuon(torch.optim.Muon):
             loss = closure() if closure is not None else None
         groups = self.param_groups
         weights = [weight for group in groups for weight in group["params"] if weight.grad is not None]
-        if not dist.is_initialized() or any(isinstance(weight, DTensor) for weight in weights):
+        alone = not dist.is_initialized() or dist.get_world_size() == 1
+        if alone or any(isinstance(weight, DTensor) for weight in weights):
             super().step()  # type: ignore[no-untyped-call]  # torch has no types for it
             return loss
         parts = split_by_cost(weights, dist.get_world_size())

@@ -157,10 +157,8 @@ def test_muon_optimizes_the_matrices_of_layers_and_the_schedule_sets_both_rates(
 
 
 SHARED = """
-    import sys
     import torch
     import torch.distributed as dist
-    from dia.training.shared_muon import split_by_cost
     from tests.training.test_optimizers import train_steps
 
     torch.set_num_threads(1)
