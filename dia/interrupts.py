@@ -108,9 +108,11 @@ def interruption_behind(error: BaseException) -> Interrupted | None:
 
 @contextmanager
 def signals_deferred() -> Iterator[None]:
-    """Handle a signal that arrives during the block after it, by the handler that is set outside of it."""
+    """Defer signals that arrive during the block to its end, also when it fails; then the usual handler runs."""
     received: list[int] = []
-    with signals_handled(lambda number, frame: received.append(number)):
-        yield
-    for number in received:
-        signal.raise_signal(number)
+    try:
+        with signals_handled(lambda number, frame: received.append(number)):
+            yield
+    finally:
+        for number in received:
+            signal.raise_signal(number)

@@ -110,6 +110,12 @@ def test_a_deferred_signal_is_handled_after_the_block():
     assert stop.value.code == 143 and reached == ["end of the block"]
 
 
+def test_a_deferred_signal_is_not_lost_when_the_block_fails():
+    with pytest.raises(Interrupted), signals_handled(), signals_deferred():
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise ValueError
+
+
 def test_an_ignored_signal_stays_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
