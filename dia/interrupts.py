@@ -108,7 +108,7 @@ def interruption_behind(error: BaseException) -> Interrupted | None:
 
 @contextmanager
 def signals_deferred() -> Iterator[None]:
-    """Defer signals that arrive during the block to its end, also when it fails; then the usual handler runs."""
+    """Defer signals that arrive during the block until it ends or fails; the usual handler follows."""
     received: list[int] = []
     try:
         with signals_handled(lambda number, frame: received.append(number)):
