@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
+from dia.config.alignment import AlignmentConfig
 from dia.config.callbacks import (
     CollapseConfig,
     DivergenceConfig,
@@ -82,6 +83,7 @@ class TrainConfig(DataRunConfig):
     """`cross_entropy`; `guided_distillation`, which trains one pass to give what `init_from` gives with
     classifier-free guidance at `sampling.cfg_scale`; `dpo`, `ipo`, `simpo` and `rft`, which learn from pairs
     of takes (`data=preferences`); `grpo`, which learns from groups of its own takes (docs/preference.md)."""
+    alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
     preference: PreferenceConfig = field(default_factory=PreferenceConfig)
     grpo: GrpoConfig = field(default_factory=GrpoConfig)
     rewards: RewardConfig = field(default_factory=RewardConfig)

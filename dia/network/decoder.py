@@ -6,7 +6,8 @@ with a cache (generation).
 Legend: B batch, T audio step, S text byte, C codec channel, V ids per channel, D width.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
@@ -61,6 +62,7 @@ class DecoderLayer(nn.Module):
         self.self_attention.incremental = self.cross_attention.incremental = True
         self.pre_mlp_norm = RMSNorm(size.hidden_size, config.norm_epsilon)
         self.mlp = GatedSiLU(size.hidden_size, size.intermediate_size)
+        self.recorded: list[tuple[Tensor, Tensor]] | None = None  # of record_cross_attention
 
     def memory(self, memory_BSD: Tensor, angles: Angles) -> tuple[Tensor, Tensor]:
         """Return cross-attention keys and values of the text; ``cross_rope`` rotates the keys."""
@@ -90,6 +92,8 @@ class DecoderLayer(nn.Module):
         queries = self.cross_attention.queries(self.pre_ca_norm(x_BTD))
         queries = rotate(queries, context.cross_angles) if self.cross_rope else queries
         keys, values = self.memory(memory, context.memory_angles) if isinstance(memory, Tensor) else memory
+        if self.recorded is not None:
+            self.recorded.append((queries, keys))
         x_BTD = x_BTD + self.cross_attention.attend(queries, keys, values, context.memory_mask, causal=False)
         out: Tensor = x_BTD + self.mlp(self.pre_mlp_norm(x_BTD))
         return out
@@ -219,6 +223,22 @@ class Decoder(nn.Module):
 
     def _memory_angles(self, memory: Tensor) -> Angles:
         return self._angles(torch.arange(memory.shape[1], device=memory.device))[1]
+
+    @contextmanager
+    def record_cross_attention(self, layers: Sequence[int]) -> Iterator[list[tuple[Tensor, Tensor]]]:
+        """Append the cross-attention's queries (B, N, T, H) and keys (B, N, S, H) of these layers to a list.
+
+        Their products are the logits of the attention, which no fused kernel returns.
+        """
+        recorded: list[tuple[Tensor, Tensor]] = []
+        chosen = [self._layers()[layer] for layer in layers]
+        for layer in chosen:
+            layer.recorded = recorded
+        try:
+            yield recorded
+        finally:
+            for layer in chosen:
+                layer.recorded = None
 
     def _layers(self) -> list[DecoderLayer]:
         return cast(list[DecoderLayer], list(self.layers))

@@ -101,7 +101,7 @@ def _dia_problems(config: TrainConfig) -> list[str]:
             f"mix={dict(config.mix)} must be shares above 0 whose sum is below 1, "
             "so that the data themselves have a share"
         )
-    problems += price_problems(config)
+    problems += price_problems(config) + config.alignment.problems(config.model)
     return problems + [f"model.{problem}" for problem in config.model.problems()] + _start_problems(config)
 
 
@@ -134,6 +134,8 @@ def _start_problems(config: TrainConfig) -> list[str]:
         )
         problems.append(f"{key} needs a checkpoint to start from; give init_from=PATH or a Hub id")
     problems += objective.problems(config)
+    if config.alignment.weight and not objective.takes_alignment:
+        problems.append(f"objective={config.objective} has no alignment loss; set alignment.weight=0")
     if config.trainer.float8 and config.lora.rank:
         problems.append("trainer.float8 does not round adapters; leave it out, or set lora.rank=0")
     if config.batch.packed and not objective.takes_packed:

@@ -38,6 +38,8 @@ class Objective(ABC):
     """Whether the weights depend on the config's `sampling`."""
     takes_packed: ClassVar[bool] = False
     """Whether it takes packed batches (`batch.packed`); else it needs each clip in a row of its own."""
+    takes_alignment: ClassVar[bool] = False
+    """Whether it adds the alignment loss (`alignment`)."""
     teacher_passes: ClassVar[int] = 0
     """Forward passes of the teachers for each batch, which the planner counts."""
 
