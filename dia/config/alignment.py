@@ -8,7 +8,7 @@ from dia.config.model import DiaConfig
 
 @dataclass
 class AlignmentConfig:
-    """Monotonic alignment of text and audio (dia/training/alignment_loss.py), for models trained from scratch."""
+    """Loss of the alignment of text and audio (dia/training/alignment_loss.py), to train from scratch."""
 
     weight: float = 0.0
     """Weight of the loss in nats a frame, beside the cross-entropy; 0 leaves it out, usual is .1 to .3."""

@@ -6,7 +6,7 @@ cross-attention Neekhara et al. 2024, arXiv 2406.17957). A path visits units of 
 leave them (the blank) at pauses and sounds. Training without it learns the alignment from the codes alone,
 which takes most of the training of a small model.
 
-Legend: B clip, T step, S text byte, G unit of text, N head, H head width, C codec channel, K sequence.
+Legend: B clip, T step, S text byte, G unit of text, N head, H head width, C codec channel.
 """
 
 from collections.abc import Iterator, Sequence
@@ -55,8 +55,8 @@ def alignment_loss(
     losses = F.ctc_loss(
         pad_sequence(padded),
         torch.cat([torch.arange(1, count + 1) for count in units]).to(padded[0].device),
-        tuple(steps),
-        tuple(units),
+        torch.tensor(steps),
+        torch.tensor(units),
         reduction="sum",
         zero_infinity=True,
     )

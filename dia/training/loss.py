@@ -40,21 +40,20 @@ class LossSums(ABC):
         """Return the means by name, `loss` among them; only of detached sums."""
 
     def __add__(self, other: Self) -> Self:
-        return type(self)(*[a + b for a, b in zip(self.tensors(), other.tensors(), strict=True)])
+        return type(self)(*[a + b for a, b in zip(self._all(), other._all(), strict=True)])
 
     def detach(self) -> Self:
         """Return the sums without gradient in float64, in which counts stay exact."""
-        return type(self)(*[tensor.detach().double() for tensor in self.tensors()])
+        return type(self)(*[tensor.detach().double() for tensor in self._all()])
 
     def all_reduced(self, all_reduce: Callable[[Tensor], Tensor]) -> Self:
         """Return the sums over all ranks; ``all_reduce`` sums one tensor over ranks and is called once."""
-        flat = torch.cat([tensor.reshape(-1) for tensor in self.tensors()])
-        pieces = all_reduce(flat).split([tensor.numel() for tensor in self.tensors()])
-        shaped = [piece.view_as(tensor) for piece, tensor in zip(pieces, self.tensors(), strict=True)]
+        flat = torch.cat([tensor.reshape(-1) for tensor in self._all()])
+        pieces = all_reduce(flat).split([tensor.numel() for tensor in self._all()])
+        shaped = [piece.view_as(tensor) for piece, tensor in zip(pieces, self._all(), strict=True)]
         return type(self)(*shaped)
 
-    def tensors(self) -> list[Tensor]:
-        """Return the sums in the order of the fields."""
+    def _all(self) -> list[Tensor]:
         return [getattr(self, field.name) for field in fields(self)]  # type: ignore[arg-type]  # a dataclass
 
 

@@ -40,7 +40,7 @@ def recorded(network, batch, layers=(0, 1)):
 
 
 def likelihood_of_all_paths(queries_TH, keys_SH):
-    """Return the likelihood by enumeration: labels of every step, joined as CTC does, are all units in order."""
+    """Return the likelihood by enumeration: labels of every step, joined as CTC does, give all units."""
     scores = (queries_TH @ keys_SH.T).double().tolist()
     units = math.ceil(len(keys_SH) / UNIT)
     steps = []

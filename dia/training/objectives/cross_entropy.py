@@ -70,7 +70,7 @@ class CrossEntropy(Objective):
         if self.alignment is None:
             return sums
         loss = alignment_loss(recorded, batch, self.alignment.heads, network.config.decoder.eos)
-        return AlignedSums(*sums.tensors(), self.alignment.weight * loss)
+        return AlignedSums(**vars(sums), alignment=self.alignment.weight * loss)
 
     def _cross_entropy(self, network: DiaNetwork, batch: DelayedBatch, features_BTD: Tensor) -> ChannelSums:
         weights_C = channel_weights(network.config.channels, self.first_channel_weight)
