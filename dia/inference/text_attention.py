@@ -3,10 +3,7 @@
 Legend: L layer, N head, T codec frame, S text byte, C codec channel, B batch, H head width.
 """
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import torch
@@ -16,9 +13,6 @@ from torch import Tensor
 from dia.codecs.delay import delay
 from dia.inference.request import encode_texts
 from dia.network import DiaNetwork
-from dia.network.decoder import DecoderLayer
-from dia.network.layers import Attention, Mask
-from dia.network.packing import Segments
 
 
 @dataclass(frozen=True)
@@ -85,37 +79,11 @@ def text_attention(network: DiaNetwork, text: str, codes_TC: Tensor) -> TextAtte
     bos_1C = torch.full((1, codes_TC.shape[1]), ids.bos, device=device)
     canvas_BTC = torch.cat((bos_1C, codes_TC.to(device)))[None]
     tokens_BTC = delay(canvas_BTC, network.config.delays, ids.bos, ids.pad)[:, : len(codes_TC)]
-    with recorded_cross_attention(network) as weights:
+    with network.decoder.record_cross_attention(range(len(network.decoder.layers))) as recorded:
         network(text_BS, mask_BS, tokens_BTC)
-    return TextAttention(text, torch.stack([weights_BNTS[0] for weights_BNTS in weights]))
-
-
-@contextmanager
-def recorded_cross_attention(network: DiaNetwork) -> Iterator[list[Tensor]]:
-    """Yield a list to which every layer appends its cross-attention weights (B, N, T, S) as it runs."""
-    recorded: list[Tensor] = []
-    with ExitStack() as stack:
-        for layer in cast(list[DecoderLayer], list(network.decoder.layers)):
-            stack.enter_context(_recording(layer.cross_attention, recorded))
-        yield recorded
-
-
-@contextmanager
-def _recording(attention: Attention, recorded: list[Tensor]) -> Iterator[None]:
-    attend = attention.attend
-
-    def attend_and_record(
-        queries_BNTH: Tensor, keys_BKSH: Tensor, values_BKSH: Tensor, mask: Mask, causal: bool
-    ) -> Tensor:
-        assert not isinstance(mask, Segments), "generation and this pass use no packed batches"
-        recorded.append(attention_weights(queries_BNTH, keys_BKSH, mask))
-        return attend(queries_BNTH, keys_BKSH, values_BKSH, mask, causal)
-
-    attention.attend = attend_and_record  # type: ignore[method-assign]  # of this instance, until the end
-    try:
-        yield
-    finally:
-        del attention.attend
+    mask_B11S = mask_BS[:, None, None]
+    weights = [attention_weights(queries, keys, mask_B11S)[0] for queries, keys in recorded]
+    return TextAttention(text, torch.stack(weights))
 
 
 def attention_weights(queries_BNTH: Tensor, keys_BKSH: Tensor, mask: Tensor | None) -> Tensor:

@@ -7,7 +7,6 @@ import torch
 from dia.inference.text_attention import (
     TextAttention,
     attention_weights,
-    recorded_cross_attention,
     text_attention,
 )
 from dia.network import DiaNetwork
@@ -55,7 +54,8 @@ def test_weights_times_values_are_what_torchs_attention_returns(network):
 def test_recording_changes_no_logits_and_ends_with_the_block(network, codes_TC):
     text, mask = torch.randint(1, 200, (1, 9)), torch.ones(1, 9, dtype=torch.bool)
     expected = network(text, mask, codes_TC[None])
-    with pytest.raises(KeyError), recorded_cross_attention(network) as recorded:
+    every_layer = range(TINY.decoder.layers)
+    with pytest.raises(KeyError), network.decoder.record_cross_attention(every_layer) as recorded:
         assert torch.equal(network(text, mask, codes_TC[None]), expected)
         assert len(recorded) == TINY.decoder.layers
         raise KeyError
