@@ -57,7 +57,12 @@ class TinyWorld:
             "data.preferences.origin=table",
             f"data.preferences.table={self.folder / 'pairs.jsonl'}",
         ]
-        of_dia = [f"codec.name={self.codec}", "batch.max_frames=200", "validation.generate_every=0"]
+        of_dia = [
+            f"codec.name={self.codec}",
+            "batch.max_frames=200",
+            "validation.generate_every=0",
+            "alignment.layers=[1]",  # of the two layers of the tiny model
+        ]
         shared = [
             f"runs={runs}",
             *(table if pairs else corpus),

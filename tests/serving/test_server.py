@@ -38,9 +38,14 @@ def int16_of(waveform):
 
 
 def assert_same_audio(content, wanted):
-    """The WAV file of a stream holds this audio; its first chunk, made early, holds it approximately."""
+    """The WAV file of a stream holds this audio; its first chunk, made early, holds it approximately.
+
+    The server decodes in a thread of its own, and other numbers of threads sum floats in another order:
+    samples may differ by the 1e-4 of tests/inference/test_streaming.py.
+    """
     samples, expected = np.frombuffer(content[44:], "<i2").astype(int), int16_of(wanted)
-    assert len(samples) == len(expected) and (samples[PREVIEW:] == expected[PREVIEW:]).all()
+    assert len(samples) == len(expected)
+    assert (np.abs(samples - expected)[PREVIEW:] <= 1e-4 * 2**15).all()
     error, power = np.square(samples - expected).sum(), np.square(expected[:PREVIEW]).sum()
     assert error <= 1e-2 * power
 
