@@ -159,6 +159,8 @@ class SourceConfig:
     """Read a corpus of the Hub without downloading all of it."""
     limit: int = 0
     """Rows of a corpus that are read; 0 reads all."""
+    speed_factors: list[float] = field(default_factory=list)
+    """Each training clip occurs once more at each of these speeds, as other voices: `[0.9, 1.1]`."""
     demo: DemoConfig = field(default_factory=DemoConfig)
     open_english: OpenEnglishConfig = field(default_factory=OpenEnglishConfig)
     recordings: RecordingsConfig = field(default_factory=RecordingsConfig)
@@ -236,6 +238,11 @@ class DataConfig(SourceConfig):
         if self.corpus in SYNTHESIZED:
             problems += self.synthesis.problems(f"data.{self.corpus}")
         problems += self.dialogue.problems() + self.label_problems()
+        if not all(0.5 <= factor <= 2 and factor != 1 for factor in self.speed_factors):
+            problems.append(
+                f"data.speed_factors={list(self.speed_factors)} must be 0.5 to 2 and not 1; "
+                "usual are 0.9 and 1.1"
+            )
         if not 0 <= self.held_out < 1:
             problems.append(f"data.held_out={self.held_out} is a share; choose 0 to below 1 (usual .05)")
         for name in ("max_text_bytes", "max_frames"):

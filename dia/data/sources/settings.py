@@ -1,4 +1,4 @@
-"""Open the source that the configuration names: the demo corpus, a declared corpus, or raw recordings."""
+"""Open the source that the configuration names: a synthesized or declared corpus, or raw recordings."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from dia.data.sources.declaration import read_declaration
 from dia.data.sources.demo import DemoSource
 from dia.data.sources.open_english import OpenEnglishSource
 from dia.data.sources.prepared_set import PreparedSource
+from dia.data.sources.speed_perturbation import SpeedPerturbation
 from dia.errors import UserError
 from dia.home import in_home
 
@@ -21,6 +22,11 @@ def open_source(config: SourceConfig, device: str = "cpu") -> Source:
 
     Raises :class:`UserError` when it does not exist, or when its licence or declared uses do not permit it.
     """
+    source = _open_source(config, device)
+    return SpeedPerturbation(source, tuple(config.speed_factors)) if config.speed_factors else source
+
+
+def _open_source(config: SourceConfig, device: str) -> Source:
     if config.corpus == "demo":
         return DemoSource(config.demo)
     if config.corpus == "open_english":
