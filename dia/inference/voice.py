@@ -22,17 +22,21 @@ from dia.config.checks import bullet_list
 from dia.config.choices import LintLevel
 from dia.config.voice import LONGEST, SHORTEST
 from dia.dialogue.check import lint_level, refused
-from dia.dialogue.lint import Limits, LintResult
-from dia.dialogue.lint import lint as judge
 from dia.dialogue.script import Script
 from dia.dialogue.text import MAX_BYTES, encode_text
 from dia.documents import parse_json
 from dia.errors import UserError, one_line
 from dia.files import atomic_write, require_regular_file
+from dia.inference.voice_checks import (
+    code_problems,
+    lint_transcript,
+    pace_of,
+    transcript_problems,
+    transcript_warnings,
+    voice_problems,
+)
 
 FORMAT = "dia voice 1"
-SLOWEST = 4.0  # characters per second; outside of these the transcript is not that of the recording
-FASTEST = 30.0
 HIGHEST_RATE = 1000  # hertz of a codec's frames
 HIGHEST_CODE = 32_767  # codes are stored in 16 bits
 logger = logging.getLogger(__name__)
@@ -107,8 +111,7 @@ class Voice:
             return [str(error)]
         problems = [
             f"[S{speaker}] speaks in the text but not in the voice's transcript; record both speakers, or "
-            "remove "
-            "the turn"
+            "remove the turn"
             for speaker in sorted(speakers - recorded)
         ]
         try:
@@ -179,7 +182,7 @@ class Voice:
             )
         if type(size) is not int or not 0 <= size <= HIGHEST_CODE + 1:
             problems.append(f"codebook_size={size!r} is no number of codes")
-        problems += _code_problems(
+        problems += code_problems(
             self.codes_TC, size if size and not problems else self._known_codebook_size()
         )
         if not problems:
@@ -192,74 +195,13 @@ class Voice:
             encode_text(self.transcript)
         except UserError as error:
             return [str(error)]
-        return _transcript_problems(self.transcript)
+        return transcript_problems(self.transcript)
 
     def _known_codebook_size(self) -> int:
         """Return the codes per channel of a shipped or published codec; for others what a file can store."""
         known = isinstance(self.codec, str) and is_known_codec(self.codec)
         shape = codec_shape(self.codec) if known else None
         return shape.codebook_size if shape else HIGHEST_CODE + 1
-
-
-def _code_problems(codes_TC: Tensor, codebook_size: int) -> list[str]:
-    """Return why a tensor holds no codes (T, C)."""
-    if codes_TC.ndim != 2 or not codes_TC.numel():
-        return [f"its codes have the shape {tuple(codes_TC.shape)}, not (frames, channels)"]
-    if codes_TC.is_floating_point() or codes_TC.is_complex() or codes_TC.dtype is torch.bool:
-        return [f"its codes have the type {codes_TC.dtype}, not an integer"]
-    lowest, highest = int(codes_TC.min()), int(codes_TC.max())
-    if not 0 <= lowest <= highest < codebook_size:
-        return [f"its codes are {lowest} to {highest}, those of its codec 0 to {codebook_size - 1}"]
-    return []
-
-
-def _transcript_problems(transcript: str) -> list[str]:
-    try:
-        Script.parse(transcript)
-    except ValueError as error:
-        return [str(error)]
-    return []
-
-
-def _judged(transcript: str) -> LintResult:
-    return judge(transcript, Limits(0.0, float("inf")))
-
-
-def transcript_warnings(transcript: str) -> tuple[str, ...]:
-    """Return what a model may not read as meant in a transcript, one sentence each with its remedy."""
-    return _judged(transcript).warnings
-
-
-def voice_problems(
-    transcript: str, seconds: float, shortest: float = SHORTEST, longest: float = LONGEST
-) -> list[str]:
-    """Return why a recording and its transcript make a bad voice, one sentence each with its remedy."""
-    if not transcript.strip():
-        return [
-            "the transcript is missing; without it the model drops words or answers with noise: write the "
-            "words "
-            "of the recording, beginning with [S1]"
-        ]
-    problems = [*_judged(transcript).errors, *_transcript_problems(transcript)]
-    if not shortest <= seconds <= longest:
-        problems.append(
-            f"the recording is {seconds:.1f} s long; give {shortest:g} to {longest:g} s of speech"
-        )
-    if problems:
-        return problems
-    pace = _pace(transcript, seconds)
-    if not SLOWEST <= pace <= FASTEST:
-        problems.append(
-            f"the transcript has {pace:.1f} characters per second of the recording, speech about 14; write "
-            "all "
-            "words of the recording and no others"
-        )
-    return problems
-
-
-def _pace(transcript: str, seconds: float) -> float:
-    """Return the spoken characters per second."""
-    return len(Script.parse(transcript).words()) / seconds
 
 
 def make_voice(
@@ -286,7 +228,7 @@ def make_voice(
     """
     level, rate = lint_level(lint), frames_per_second(codec)
     problems = voice_problems(transcript, len(codes_TC) / rate, shortest, longest)
-    result = _judged(transcript)
+    result = lint_transcript(transcript)
     if problems := list(dict.fromkeys((*problems, *refused(result, level)))):
         raise UserError(bullet_list("this makes no good voice:", problems))
     for warning in result.warnings if level is LintLevel.warn else ():
@@ -299,7 +241,7 @@ def describe_voice(voice: Voice) -> list[str]:
     """Return lines about a voice: transcript, recording, codec, pace, room for text, and what is unusual."""
     frames, channels = voice.codes_TC.shape
     problems = [*voice_problems(voice.transcript, voice.seconds), *transcript_warnings(voice.transcript)]
-    pace = _pace(voice.transcript, voice.seconds)
+    pace = pace_of(voice.transcript, voice.seconds)
     return [
         f"transcript  {voice.transcript}",
         f"recording   {voice.seconds:.2f} s: {frames} frames of {channels} codes, "

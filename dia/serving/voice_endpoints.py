@@ -9,7 +9,8 @@ from starlette.concurrency import run_in_threadpool
 
 from dia.audio.files import flac_bytes
 from dia.inference.decoding import decode_all
-from dia.inference.voice import Voice, transcript_warnings
+from dia.inference.voice import Voice
+from dia.inference.voice_checks import transcript_warnings
 from dia.serving.server import Server, ServerOf
 from dia.serving.uploads import require_short
 from dia.serving.voices import NO_VOICE

@@ -19,7 +19,7 @@ from dia.codecs.spectral_network import SpectralNetwork
 from dia.errors import UserError
 from dia.generate import main as run_generate
 from dia.inference import Sampling, Voice
-from dia.inference.voice import voice_problems
+from dia.inference.voice_checks import voice_problems
 from dia.model import Dia
 from dia.network import DiaNetwork
 from dia.voice import main as run_voice

@@ -24,8 +24,8 @@ from dia.data.clip import Clip
 from dia.data.content import content_digest
 from dia.data.length_limits import LengthLimits
 from dia.data.recordings.arousal import label_arousal
+from dia.data.recordings.clip_quality import clip_quality
 from dia.data.recordings.decisions import (
-    FRAME_SECONDS,
     assign_voices,
     cluster_voices,
     detect_events,
@@ -37,12 +37,11 @@ from dia.data.recordings.decisions import (
 )
 from dia.data.recordings.files import assign_splits, list_recordings
 from dia.data.recordings.stage_cache import SAMPLE_RATE, Arrays, Stage, measure_cached
-from dia.data.recordings.stages import MOS_SECONDS, build_stages
+from dia.data.recordings.stages import build_stages
 from dia.data.segmentation import TimedTurn, dialogue_of, group_turns
 from dia.data.source import Tally, Unit
 from dia.errors import UserError
 from dia.judges.prosody import FRAMES
-from dia.judges.words import agreement
 from dia.types import Waveform
 
 MARGIN = 0.15  # seconds before the first and after the last turn of a clip
@@ -183,7 +182,7 @@ class RecordingsSource:
         name = f"{recording.id}-{number:04d}"
         begin = max(0.0, group[0].start - MARGIN)
         end = min(recording.seconds, group[-1].end + MARGIN)
-        quality = self._quality(group, outputs, begin, end)
+        quality = clip_quality(outputs, begin, end, self.config.thresholds.speech)
         if reason := self._drop_reason(end - begin, quality, any(item.turn.text for item in group)):
             tally.drop(name, reason, start=round(begin, 2), end=round(end, 2), file=recording.id)
             return None
@@ -196,21 +195,6 @@ class RecordingsSource:
         return replace(
             recording, id=name, turns=turns, nonverbals=nonverbals, waveform=waveform, quality=quality
         )
-
-    def _quality(
-        self, group: list[TimedTurn], outputs: dict[str, Arrays], begin: float, end: float
-    ) -> dict[str, float]:
-        quality = {"snr_db": _snr(outputs, begin, end, self.config.thresholds.speech)}
-        clipped = outputs["quality"]["clipped"][int(begin) : int(end) + 1]
-        quality["clipped"] = float(clipped.mean()) if len(clipped) else 0.0
-        mos = outputs["quality"]["mos"][int(begin / MOS_SECONDS) : int(end / MOS_SECONDS) + 1].astype(
-            np.float64
-        )
-        if np.isfinite(mos).any():
-            quality["mos"] = float(np.nanmean(mos))
-        if (agreed := _agreement(outputs, begin, end)) is not None:
-            quality["agreement"] = agreed
-        return quality
 
     def _drop_reason(self, seconds: float, quality: dict[str, float], words: bool) -> str | None:
         """Why a clip is dropped, None if it is not."""
@@ -265,39 +249,6 @@ def turn_points(turns: Arrays, step: float = 0.1) -> tuple[NDArray[np.float32], 
         times.append(np.asarray(start + (np.arange(count) + 0.5) * (end - start) / count, dtype=np.float32))
         voices += [str(voice)] * count
     return np.concatenate(times), voices
-
-
-def _snr(outputs: dict[str, Arrays], begin: float, end: float, speech: float) -> float:
-    """Mean power of speech above the recording's noise floor (10th percentile of all frames), in decibels."""
-    energy = outputs["prosody"]["energy"].astype(np.float64)
-    probability = outputs["speech"]["probability"].astype(np.float32)
-    frames = np.minimum((np.arange(len(energy)) * 0.01 / FRAME_SECONDS).astype(int), len(probability) - 1)
-    inside = np.zeros(len(energy), dtype=bool)
-    inside[int(begin * 100) : int(end * 100)] = True
-    speech_frames = inside & (probability[frames] >= speech)
-    floor = float(np.percentile(energy, 10))
-    power = np.power(10.0, energy[speech_frames if speech_frames.any() else inside] / 10)
-    return float(10 * np.log10(power.mean() + 1e-10)) - floor
-
-
-def _agreement(outputs: dict[str, Arrays], begin: float, end: float) -> float | None:
-    """Mean confidence of a clip's words, or the share on which two recognisers agree; None without words."""
-    words = outputs["words"]
-    inside = _inside(words, begin, end)
-    if not inside.any():
-        return None
-    if "second_words" not in outputs:
-        return float(words["probability"][inside].mean())
-    second = outputs["second_words"]
-    return agreement(_text(words, inside), _text(second, _inside(second, begin, end)))
-
-
-def _inside(words: Arrays, begin: float, end: float) -> NDArray[np.bool_]:
-    return (words["start"].astype(np.float32) >= begin) & (words["end"].astype(np.float32) <= end)
-
-
-def _text(words: Arrays, inside: NDArray[np.bool_]) -> str:
-    return "".join(str(word) for word in words["text"][inside])
 
 
 def _name(unit_id: str) -> str:
