@@ -8,6 +8,7 @@ from lightning.pytorch.loggers import Logger
 
 from dia.config.trainer import TrainerConfig
 from dia.network.layers import disable_cudnn_attention
+from dia.training.callbacks.flush_denormals import FlushDenormals
 from dia.training.callbacks.progress import TrainingProgress
 from dia.training.checkpointing import CHECKPOINTS, CheckpointFiles, ResumableCheckpoint
 from dia.training.distributed import STRATEGIES, cluster_environment
@@ -67,7 +68,7 @@ def build_trainer(
         check_val_every_n_epoch=1 if manual_optimization else None,
         num_sanity_val_steps=0,
         log_every_n_steps=10,
-        callbacks=[TrainingProgress(), checkpoint, *callbacks],
+        callbacks=[FlushDenormals(), TrainingProgress(), checkpoint, *callbacks],
         logger=loggers,
         use_distributed_sampler=False,
         plugins=[CheckpointFiles(), cluster_environment(processes)],
