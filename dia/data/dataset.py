@@ -18,8 +18,8 @@ from torch import Tensor
 from dia.config.choices import EmotionLabels
 from dia.config.data import LabelsConfig
 from dia.data.collation import Example
-from dia.data.labels import joined_text, partner_keys, sampling_weights, text_of
-from dia.dialogue.text import MAX_BYTES, encode_text, text_size
+from dia.data.labels import partner_keys, sampling_weights, text_of
+from dia.dialogue.text import MAX_BYTES, encode_text, joined_text, text_size
 from dia.errors import UserError
 from dia.network import DiaConfig
 

@@ -102,15 +102,3 @@ def partner_keys(rows: Iterable[Mapping[str, Any]], emotions: bool) -> list[tupl
         known = all(voice for _, voice, _ in voices)
         keys.append(tuple(sorted(voices)) if known and voices else None)
     return keys
-
-
-def joined_text(before: str, text: str) -> str:
-    """Return two scripts as one; consecutive turns of the same speaker are merged."""
-    first, second = Script.parse(before), Script.parse(text)
-    last, following = first.turns[-1], second.turns[0]
-    if last.speaker != following.speaker:
-        return Script((*first.turns, *second.turns)).render()
-    offset = len(last.text) + 1 if last.text and following.text else len(last.text)
-    moved = tuple(replace(sound, char=sound.char + offset) for sound in following.nonverbals)
-    both = replace(last, text=f"{last.text} {following.text}".strip(), nonverbals=(*last.nonverbals, *moved))
-    return Script((*first.turns[:-1], both, *second.turns[1:])).render()

@@ -49,3 +49,11 @@ def decode_text(ids: list[int]) -> str:
     for tag, byte in SPEAKER_BYTES:
         data = data.replace(byte, tag)
     return data.decode("utf-8", errors="replace")
+
+
+def joined_text(transcript: str, text: str) -> str:
+    """Return the transcript of a voice prompt and a script as one text, in training as in generation.
+
+    Turns of the same speaker stay apart: users of nari-labs/dia and of transformers concatenate, too.
+    """
+    return f"{transcript} {text}"

@@ -23,7 +23,7 @@ from dia.config.choices import LintLevel
 from dia.config.voice import LONGEST, SHORTEST
 from dia.dialogue.check import lint_level, refused
 from dia.dialogue.script import Script
-from dia.dialogue.text import MAX_BYTES, encode_text
+from dia.dialogue.text import MAX_BYTES, encode_text, joined_text
 from dia.documents import parse_json
 from dia.errors import UserError, one_line
 from dia.files import atomic_write, require_regular_file
@@ -100,7 +100,7 @@ class Voice:
             raise UserError(
                 "the text does not fit the voice:\n" + "\n".join(f"  - {problem}" for problem in problems)
             )
-        return f"{self.transcript} {text}"
+        return joined_text(self.transcript, text)
 
     def problems_with(self, text: str) -> list[str]:
         """Return why a text cannot be spoken in this voice, one sentence each with its remedy."""
@@ -115,7 +115,7 @@ class Voice:
             for speaker in sorted(speakers - recorded)
         ]
         try:
-            encode_text(f"{self.transcript} {text}")
+            encode_text(joined_text(self.transcript, text))
         except UserError as error:
             problems.append(f"transcript and text: {error}")
         return problems

@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from datasets import Dataset
 
 from dia.config.data import LabelsConfig
@@ -13,8 +14,9 @@ from dia.data.clip import Clip, Emotion, LabelledTurn
 from dia.data.collation import decoder_steps
 from dia.data.dataset import DatasetShare, PreparedClips
 from dia.data.schema import FEATURES, row_of
-from dia.dialogue.text import encode_text
+from dia.dialogue.text import decode_text, encode_text
 from dia.errors import UserError
+from dia.inference.voice import Voice
 from tests.conftest import TINY
 
 RATE = 8_000
@@ -56,7 +58,15 @@ def test_a_prompt_that_makes_the_text_too_long_is_left_out():
     short = clips_of(rows_of("a" * 400, "b" * 400, emotion="happy"), emotion="prompt", emotion_dropout=0.0)
     drawn = (short.with_prompts(random.Random(seed)) for seed in range(10))
     sizes = {len(clips.examples(0, random.Random())[0].text_S) for clips in drawn}
-    assert sizes == {402, len(encode_text(f"[S1] {'b' * 400} {'a' * 400}"))}
+    assert sizes == {402, len(encode_text(f"[S1] {'b' * 400} [S1] {'a' * 400}"))}
+
+
+def test_a_prompt_precedes_its_clip_as_a_voice_precedes_a_text():
+    clips = clips_of(rows_of("Hi.", "Go."), voice_prompt=1.0)
+    drawn = (clips.with_prompts(random.Random(seed)) for seed in range(10))
+    texts = {decode_text(prompted.examples(0, random.Random())[0].text_S.tolist()) for prompted in drawn}
+    voice = Voice("[S1] Go.", torch.zeros(50, 4, dtype=torch.long), "codec", "", 25.0)
+    assert texts == {"[S1] Hi.", voice.script("[S1] Hi.")}
 
 
 def test_prompts_count_in_the_budget_of_a_batch():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dia.config.data import LabelsConfig
-from dia.data.labels import emotion_name, joined_text, partner_keys, sampling_weights, text_of
+from dia.data.labels import emotion_name, partner_keys, sampling_weights, text_of
 from dia.dialogue import Script
 from dia.dialogue.lint import lint
 
@@ -101,5 +101,3 @@ def test_a_prompt_has_the_same_voices_and_emotions():
     assert len(set(partner_keys([same, sad], emotions=False))) == 1
     assert LabelsConfig(emotion="prompt", emotion_dropout=0.2).prompt_probability == pytest.approx(0.8)
     assert LabelsConfig(emotion="prefix", voice_prompt=0.6).prompt_probability == 0.6
-    assert joined_text("[S1] Hi. [S2] Oh.", "[S1] Go.") == "[S1] Hi. [S2] Oh. [S1] Go."
-    assert joined_text("[S1] Hi.", "[S1] (laughs) Go. [S2] No.") == "[S1] Hi. (laughs) Go. [S2] No."

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from dia.data.collation import Example
 from dia.data.dataset import codes_of
-from dia.data.labels import joined_text
-from dia.dialogue.text import MAX_BYTES, encode_text, text_size
+from dia.dialogue.text import MAX_BYTES, encode_text, joined_text, text_size
 from dia.errors import UserError
 from dia.network import DiaConfig
 

@@ -5,8 +5,7 @@ from typing import Any
 
 from dia.config.choices import TooLong
 from dia.config.data import DataConfig
-from dia.data.labels import joined_text
-from dia.dialogue.text import text_size
+from dia.dialogue.text import joined_text, text_size
 
 Rows = dict[str, list[dict[str, Any]]]  # by split
 
