@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -98,6 +99,18 @@ def test_data_are_used_where_they_are_and_never_prepared(run, tmp_path, caplog):
     write_inputs(run, RunInputs({"train": "1" * 16}, "codec", "0"))
     with pytest.raises(UserError, match="not prepared here"):
         load(run)
+
+
+def test_keys_of_data_replace_the_data_of_a_run(run, tmp_path):
+    theirs = {"corpus": "local", "path": str(corpus(tmp_path / "theirs", "in.wav")), "name": "theirs"}
+    write_config(run, data=theirs)
+    mine = DataConfig(corpus="local", path=str(corpus(tmp_path / "mine", "in.wav")), name="mine")
+    with pytest.raises(UserError, match=r"mine-\w+ does not exist; prepare them first"):
+        load(run, data=mine)
+    folder = prepare(mine, load_codec("codec"), EngineConfig(workers=0))
+    assert Path(next(iter(load(run, data=mine).splits.values())).cache_files[0]["filename"]).is_relative_to(
+        folder.resolve()
+    )
 
 
 def test_a_checkpoint_without_a_run_uses_data_of_the_command_line_that_are_prepared(run, tmp_path):

@@ -32,8 +32,7 @@ class EvaluationInputs:
 
 
 def load_inputs(config: EvalConfig, *, needs_data: bool) -> EvaluationInputs:
-    """Load checkpoints and prepared data: those of the run, or of the command line where a suite needs a
-    split.
+    """Load checkpoints and prepared data: those that keys of data name, else those of the run.
 
     Nothing is prepared: a checkpoint may come from someone else, and its config may name any program.
 

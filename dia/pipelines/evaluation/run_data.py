@@ -1,4 +1,4 @@
-"""Find the prepared data that a run was trained with; nothing is prepared, and no program is started.
+"""Find the prepared data of an evaluation; nothing is prepared, and no program is started.
 
 A run folder may come from someone else. Its config names the data, and with them programs and places; only
 the name of the data set and the folder of prepared data are read from it, and a data set counts when its
@@ -6,6 +6,7 @@ digests are those that the run recorded.
 """
 
 import logging
+from dataclasses import replace
 from glob import escape
 from pathlib import Path
 
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 def find_data(config: EvalConfig, codec: Codec, *, needed: bool) -> Path | None:
-    """Return the folder of the prepared data: of the run that ``ckpt`` names, else of the command line.
+    """Return the folder of the prepared data that keys of data name, else of the run that ``ckpt`` names.
 
     Returns None, with a warning, when there are none and they are not ``needed``.
 
@@ -33,9 +34,10 @@ def find_data(config: EvalConfig, codec: Codec, *, needed: bool) -> Path | None:
         UserError: When data are needed and missing; the message names the command that prepares them.
     """
     run = existing(config.ckpt)
-    if (run / CONFIG).is_file():
+    named = replace(config.data, root=DataConfig().root) != DataConfig()
+    if (run / CONFIG).is_file() and not named:
         folder, missing = _data_of_run(config, run)
-    elif needed:
+    elif needed or named:
         folder, missing = _data_of_command_line(config.data, codec)
     else:
         return None
