@@ -1,4 +1,4 @@
-# make demo    prepare a corpus, train a small dialogue model, generate and score: minutes on a CPU
+# make demo    fine-tune the small model on a new voice, generate and score: minutes on a CPU
 # make check   style, types and the fast tests: for every save
 # make test    style, types and all tests
 # make docs    the documentation as a site, in site/
@@ -28,7 +28,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt scripts/install.sh
 
 demo: install
 	$(BIN)/python -m dia.train +recipe=demo run_name=$(RUN)
-	$(BIN)/python -m dia.eval ckpt=runs/$(RUN) baseline=dia_nano suite=quick
+	$(BIN)/python -m dia.eval ckpt=runs/$(RUN) baseline=dia_open data=new_voice_test suite=quick
 
 lint: install
 	$(BIN)/ruff check .

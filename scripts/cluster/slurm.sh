@@ -5,7 +5,7 @@
 # Stops all processes that it starts. Takes about six minutes.
 source "$(dirname "$0")/start.sh"
 
-prepare=("$python" -m dia.prepare +recipe=demo 'data.demo.clips={train: 12, validation: 2, test: 2}' data.shard_units=2)
+prepare=("$python" -m dia.prepare data=demo 'data.demo.clips={train: 12, validation: 2, test: 2}' data.shard_units=2)
 slurm=(engine=dask engine.scheduler=slurm engine.slurm.interface=lo engine.slurm.memory=2GB)
 "${prepare[@]}" data.root="$folder/local" engine=local engine.workers=1
 "${prepare[@]}" data.root="$folder/slurm" "${slurm[@]}" engine.workers=2 engine.slurm.walltime=00:10:00
