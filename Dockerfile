@@ -38,4 +38,4 @@ EXPOSE 8000
 HEALTHCHECK --interval=30s --start-period=120s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/health')"]
 ENTRYPOINT ["dia-serve"]
-CMD ["dia_nano", "host=0.0.0.0"]
+CMD ["dia_open", "host=0.0.0.0"]

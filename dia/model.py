@@ -4,7 +4,7 @@ Example::
 
     from dia import Dia
 
-    dia = Dia.from_pretrained("dia_nano")
+    dia = Dia.from_pretrained("dia_open")
     waveform = dia.generate("[S1] Hello there. (laughs) [S2] Hello!", seed=1)
     dia.save_audio("hello.wav", waveform)
 """
@@ -107,7 +107,7 @@ class Dia(LongFormSpeech):
         """Open a checkpoint of any layout (nari, transformers, Lightning, or our own).
 
         Args:
-            model_name: A shipped model (``dia_nano``), a run folder, a model folder, a weights file, or a Hub
+            model_name: A shipped model (``dia_open``), a run folder, a model folder, a weights file, or a Hub
                 id such as ``nari-labs/Dia-1.6B-0626``, also as ``owner/name@revision/file``.
             compute_dtype: ``float32``, ``float16`` or ``bfloat16``; norms stay in float32.
             device: Device to run on; None selects a GPU when there is one.

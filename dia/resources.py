@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 PACKAGE = Path(__file__).parent
-SHIPPED_CHECKPOINTS = ("dia_nano",)
-DEFAULT_CHECKPOINT = "dia_nano"  # of the commands and of `Dia.from_pretrained`
+SHIPPED_CHECKPOINTS = ("dia_nano", "dia_open")
+DEFAULT_CHECKPOINT = "dia_open"  # of the commands and of `Dia.from_pretrained`
 SHIPPED_CODECS = ("codec_nano", "codec_open")
 
 

@@ -44,7 +44,7 @@ def config_of(arguments):
 def test_the_command_serves_every_address_of_the_container():
     (arguments,) = (json.loads(line) for line in re.findall(r"^CMD (\[.+\])$", DOCKERFILE, re.MULTILINE))
     config = config_of(arguments)
-    assert (config.ckpt, config.host, config.port) == ("dia_nano", "0.0.0.0", 8000)
+    assert (config.ckpt, config.host, config.port) == ("dia_open", "0.0.0.0", 8000)
     assert config.voices == "voices" and "WORKDIR /data\nVOLUME /data" in DOCKERFILE
 
 

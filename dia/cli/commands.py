@@ -26,7 +26,7 @@ TRAIN = Command(
     schema="dia.config.train:TrainConfig",
     summary="Train a model or a codec: prepare the data unless it exists, train, and save the model.",
     examples=(
-        ("+recipe=demo", "fine-tune the shipped model on a small synthetic corpus, in minutes on a CPU"),
+        ("+recipe=demo", "fine-tune the shipped model on a new voice, in minutes on a CPU"),
         ("+recipe=finetune data.path=FOLDER", "fine-tune Dia-1.6B on your own recordings"),
         ("+recipe=base plan=true", "print the memory, hours and money that a run needs, and exit"),
     ),
@@ -40,7 +40,7 @@ PREPARE = Command(
     schema="dia.config.train:TrainConfig",
     summary="Prepare a data set: read its source, cut it into clips, and store audio, labels and codes.",
     examples=(
-        ("+recipe=demo", "synthesize the demo corpus"),
+        ("data=demo", "synthesize the demo corpus"),
         ("data=corpus data.corpus=local data.path=FOLDER", "prepare your own folder with a table"),
         ("+recipe=recordings data.path=FOLDER", "label raw recordings with models"),
     ),
@@ -71,8 +71,8 @@ EVAL = Command(
     schema="dia.config.eval:EvalConfig",
     summary="Evaluate a checkpoint, recorded systems, or both: scores.json, clips.parquet and report.html.",
     examples=(
-        ("dia_nano suite=quick", "evaluate a shipped model or a run on the quick suite"),
-        ("runs/demo baseline=dia_nano", "compare a run with the checkpoint that it started from"),
+        ("dia_open suite=quick", "evaluate a shipped model or a run on the quick suite"),
+        ("runs/demo baseline=dia_open", "compare a run with the checkpoint that it started from"),
         ("systems=[outputs/elevenlabs/RUN] suite=dialogue", "score recordings of another system"),
     ),
     positional="ckpt",
@@ -86,7 +86,7 @@ COMPARE = Command(
     summary="Print which of several runs is better, how sure that is, and all scores side by side.",
     examples=(
         ("outputs/elevenlabs/RUN outputs/openai/RUN", "compare two recordings on their suite"),
-        ("runs/demo dia_nano suite=quick", "compare two checkpoints"),
+        ("runs/demo dia_open suite=quick", "compare two checkpoints"),
         ("RUN RUN RUN out=FOLDER", "compare three recordings, and write the report as well"),
     ),
     positional="folders",
@@ -175,7 +175,7 @@ BENCH = Command(
     examples=(
         ("model=nano variants=[dia-fp32,dia-int8]", "compare two variants of a small model"),
         ("model=dia_1_6b device=cuda", "measure Dia-1.6B with random weights on a GPU"),
-        ("weights=dia_nano out=bench.json", "measure a checkpoint and write the numbers as JSON"),
+        ("weights=dia_open out=bench.json", "measure a checkpoint and write the numbers as JSON"),
     ),
 )
 BENCH_PREPARE = Command(

@@ -9,7 +9,7 @@ DOCTOR = Command(
     schema="dia.config.weights:DoctorConfig",
     summary="Describe a checkpoint: layout, generation, types, checksum, and shapes that do not fit.",
     examples=(
-        ("dia_nano", "describe a shipped model, a run or a checkpoint"),
+        ("dia_open", "describe a shipped model, a run or a checkpoint"),
         ('PATH audio=clip.wav text="[S1] Hello."', "also test which cross_rope fits a recording"),
         ("owner/name codec=dac_44khz", "describe a checkpoint of the Hugging Face Hub"),
     ),
@@ -51,7 +51,7 @@ PUSH_MODEL = Command(
     examples=(
         ("runs/finetune license=apache-2.0", "write hub/finetune, without network"),
         ("runs/finetune repo=owner/name license=apache-2.0", "also upload it, privately"),
-        ("dia_nano to=FOLDER license=apache-2.0 samples=0", "write a shipped model, without samples"),
+        ("dia_open to=FOLDER license=apache-2.0 samples=0", "write a shipped model, without samples"),
     ),
     positional="path",
     notes="The access token is read from HF_TOKEN.",
@@ -106,10 +106,10 @@ SERVE = Command(
     schema="dia.config.serve:ServeConfig",
     summary="Serve a model over HTTP: OpenAI's speech endpoint, streamed, many requests at a time.",
     examples=(
-        ("dia_nano", "serve a shipped model, a run or a checkpoint at http://127.0.0.1:8000"),
+        ("dia_open", "serve a shipped model, a run or a checkpoint at http://127.0.0.1:8000"),
         ("nari-labs/Dia-1.6B-0626 quantization=int8 port=9000", "serve Dia-1.6B on a CPU"),
         (
-            "dia_nano host=0.0.0.0 voices=FOLDER",
+            "dia_open host=0.0.0.0 voices=FOLDER",
             "serve every network of the machine",
         ),
     ),

@@ -87,7 +87,7 @@ def next_commands(results: EvaluationResults) -> list[str]:
         listen = [f"python -m dia.eval listen {recorded} out=listen.html"] * (len(results.recordings) > 1)
         return [
             *listen,
-            f"python -m dia.eval ckpt=dia_nano systems=[{','.join(results.recordings)}] "
+            f"python -m dia.eval ckpt=dia_open systems=[{','.join(results.recordings)}] "
             f"suite={shlex.quote(suite_argument(results.suites[0].suite))}",
             "python -m dia.eval record --help",
         ]

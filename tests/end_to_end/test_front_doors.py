@@ -20,7 +20,9 @@ from dia.model import Dia
 from tests.processes import run_door, start_door
 
 SMALL = (
-    "data.demo.clips={train: 6, validation: 2, test: 2}",
+    "data.open_english.clips={train: 6, validation: 2, test: 2}",
+    "data.open_english.voices=[heart]",
+    "data.keep_audio=true",
     "engine.workers=0",
     "trainer.validate_every=4",
     "validation.scripts=1",
@@ -99,7 +101,7 @@ def test_the_run_speaks(work):
 
 
 def test_an_evaluation_measures_or_says_why_and_the_second_finds_everything(work):
-    command = ["ckpt=runs/whole", "baseline=dia_nano", "suite=quick", "prompts=1", "seeds=1", "timing=false"]
+    command = ["ckpt=runs/whole", "baseline=dia_open", "suite=quick", "prompts=1", "seeds=1", "timing=false"]
     done = [dia("eval", *command, cwd=work) for _ in range(2)]
     assert [run.returncode for run in done] == [0, 0], done[0].stderr[-3000:] + done[1].stderr[-1000:]
     folder = work / "runs" / "whole" / "eval-quick"

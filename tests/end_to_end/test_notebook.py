@@ -8,6 +8,7 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parent.parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+CLIPS = "{train: 4, validation: 4, test: 4}"
 
 
 def kinds_of(notebook):
@@ -19,6 +20,8 @@ def kinds_of(notebook):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs(path, tmp_path, monkeypatch):
     monkeypatch.setenv("NOTEBOOK_PROMPTS", "4")
+    monkeypatch.setenv("NOTEBOOK_STEPS", "2")
+    monkeypatch.setenv("NOTEBOOK_TEST", f"'data.open_english.clips={CLIPS}' data.open_english.voices=[heart]")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # busy cores make two threads slower than one
     notebook = nbformat.read(path, as_version=4)
     shipped = kinds_of(notebook)

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
         ("dia-eval record system=el", ["system=elevenlabs", "system=elevenlabs_turns"]),
         ("dia-eval record retry.a", ["retry.attempts="]),
         ("dia-eval suite=q", ["suite=quick"]),
-        ("dia-eval dia", ["dia_nano"]),
+        ("dia-eval dia", ["dia_nano", "dia_open"]),
         ("dia-bench tr", ["train"]),
         ("dia-weights convert runs/nano to=", ["to=nari", "to=transformers"]),
         ("dia-voice m", ["make"]),

@@ -31,8 +31,8 @@ def refused(arguments, capsys):
 
 def test_a_voice_is_made_of_a_recording_and_speaks(recording, capsys):
     main(["make", "anna.wav", "text=@anna.txt"])
-    assert "wrote anna.voice: 6.0 s for models with the codec codec_nano" in capsys.readouterr().out
-    voice, dia = Voice.load("anna.voice"), Dia.from_pretrained("dia_nano", device="cpu")
+    assert "wrote anna.voice: 6.0 s for models with the codec codec_open" in capsys.readouterr().out
+    voice, dia = Voice.load("anna.voice"), Dia.from_pretrained(device="cpu")
     same = dia.make_voice("anna.wav", TRANSCRIPT)
     assert voice.transcript == TRANSCRIPT and np.array_equal(voice.codes_TC, same.codes_TC)
     assert voice.fingerprint == dia.codec.fingerprint
