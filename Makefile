@@ -28,6 +28,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt scripts/install.sh
 
 demo: install
 	$(BIN)/python -m dia.train +recipe=demo run_name=$(RUN)
+	$(BIN)/python -m dia.prepare data=new_voice_test codec=codec_open
 	$(BIN)/python -m dia.eval ckpt=runs/$(RUN) baseline=dia_open data=new_voice_test suite=quick
 
 lint: install

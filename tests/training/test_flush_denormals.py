@@ -1,6 +1,9 @@
 """Denormal numbers are zero during a fit, and only then."""
 
+from pathlib import Path
+
 import lightning as L
+import pytest
 import torch
 from torch.utils.data import DataLoader
 
@@ -9,16 +12,19 @@ from dia.training.callbacks.flush_denormals import FlushDenormals
 SMALL = 1e-30
 
 
-class Squares(L.LightningModule):
-    """Records the square of a number whose square is denormal."""
+class Products(L.LightningModule):
+    """Records products that are denormal numbers."""
 
-    def __init__(self) -> None:
+    def __init__(self, fails_at: int = -1) -> None:
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(()))
-        self.squares = []
+        self.products = []
+        self.fails_at = fails_at
 
     def training_step(self, batch):
-        self.squares.append(product())
+        self.products.append(product())
+        if batch == self.fails_at:
+            raise ValueError("stop")
         return self.weight * 0
 
     def configure_optimizers(self):
@@ -29,18 +35,29 @@ def product() -> float:
     return float(torch.tensor([SMALL]) * torch.tensor([1e-10]))
 
 
-def test_denormals_are_zero_during_a_fit_only(tmp_path):
-    module = Squares()
-    trainer = L.Trainer(
+def trainer_with_flushing(folder: Path) -> L.Trainer:
+    return L.Trainer(
         accelerator="cpu",
         max_steps=2,
         callbacks=[FlushDenormals()],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
-        default_root_dir=tmp_path,
+        default_root_dir=folder,
     )
+
+
+def test_denormals_are_zero_during_a_fit_only(tmp_path):
+    module = Products()
+    trainer = trainer_with_flushing(tmp_path)
     assert product() > 0
     trainer.fit(module, DataLoader([0, 1]))
-    assert module.squares == [0.0, 0.0]
+    assert module.products == [0.0, 0.0]
     assert product() > 0
+
+
+def test_denormals_come_back_after_an_exception(tmp_path):
+    module = Products(fails_at=0)
+    with pytest.raises(ValueError, match="stop"):
+        trainer_with_flushing(tmp_path).fit(module, DataLoader([0, 1]))
+    assert module.products == [0.0] and product() > 0

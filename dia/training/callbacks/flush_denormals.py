@@ -16,6 +16,10 @@ class FlushDenormals(L.Callback):
         """Begin to flush."""
         torch.set_flush_denormal(True)
 
+    def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException) -> None:
+        """End it: Lightning tears no callback down after an exception."""
+        torch.set_flush_denormal(False)
+
     def teardown(self, trainer: L.Trainer, module: L.LightningModule, stage: str) -> None:
         """End it."""
         torch.set_flush_denormal(False)
