@@ -111,7 +111,7 @@ def test_the_configuration_is_printed_and_nothing_is_run(capsys):
         ("train", ["trainer.step"], "trainer.steps"),
         ("eval", ["recrod", "system=folder"], "did you mean record"),
         ("eval", ["calibrat"], "there are: calibrate"),
-        ("eval", ["dia_nona"], "did you mean dia_nano"),
+        ("eval", ["dia_nona"], "did you mean dia_open, dia_nano"),
         ("eval", ["dia_nano", "runs/nano"], "takes one ckpt"),
         ("bench", ["prepar"], "did you mean prepare"),
         ("weights", ["docter"], "did you mean doctor"),

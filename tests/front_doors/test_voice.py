@@ -38,7 +38,7 @@ def test_a_voice_is_made_of_a_recording_and_speaks(recording, capsys):
     assert voice.fingerprint == dia.codec.fingerprint
     main(["show", "anna.voice"])
     said = capsys.readouterr().out
-    for part in (TRANSCRIPT, "6.00 s: 150 frames of 8 codes", "codec_nano", "characters a second"):
+    for part in (TRANSCRIPT, "6.00 s: 150 frames of 8 codes", "codec_open", "characters a second"):
         assert part in said, part
     assert "unusual" not in said
 
