@@ -97,7 +97,7 @@ def test_a_sample_is_the_preferred_and_the_rejected_take_after_their_prompt():
     assert [example.prompt_frames for example in (*first, *second)] == [3, 3, 0, 0]
     assert [example.ended for example in (*first, *second)] == [True, True, True, False]
     assert torch.equal(first[0].codes_TC[:3], first[1].codes_TC[:3])
-    assert bytes(first[0].text_S.tolist()).endswith(b"Before. Text 0.")
+    assert bytes(first[0].text_S.tolist()).endswith(b"Before. \x01 Text 0.")
     assert pairs.frames == [11, 4]
 
 
