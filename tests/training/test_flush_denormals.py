@@ -1,4 +1,4 @@
-"""Denormal numbers are zero during a fit, and only then."""
+"""Denormal numbers are zero in training steps, and only there."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ class Products(L.LightningModule):
     def __init__(self, fails_at: int = -1) -> None:
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(()))
-        self.products = []
+        self.products, self.validated = [], []
         self.fails_at = fails_at
 
     def training_step(self, batch):
@@ -26,6 +26,10 @@ class Products(L.LightningModule):
         if batch == self.fails_at:
             raise ValueError("stop")
         return self.weight * 0
+
+    def validation_step(self, batch):
+        self.validated.append(product())
+        torch.set_flush_denormal(False)  # as onnxruntime and others do
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), lr=0.0)
@@ -39,6 +43,8 @@ def trainer_with_flushing(folder: Path) -> L.Trainer:
     return L.Trainer(
         accelerator="cpu",
         max_steps=2,
+        val_check_interval=1,
+        num_sanity_val_steps=0,
         callbacks=[FlushDenormals()],
         logger=False,
         enable_checkpointing=False,
@@ -47,13 +53,13 @@ def trainer_with_flushing(folder: Path) -> L.Trainer:
     )
 
 
-def test_denormals_are_zero_during_a_fit_only(tmp_path):
+def test_denormals_are_zero_in_training_steps_only(tmp_path):
     module = Products()
     trainer = trainer_with_flushing(tmp_path)
     assert product() > 0
-    trainer.fit(module, DataLoader([0, 1]))
-    assert module.products == [0.0, 0.0]
-    assert product() > 0
+    trainer.fit(module, DataLoader([0, 1]), DataLoader([0]))
+    assert module.products == [0.0, 0.0] and len(module.validated) == 2
+    assert all(module.validated) and product() > 0
 
 
 def test_denormals_come_back_after_an_exception(tmp_path):
